@@ -1,0 +1,1 @@
+"""Loan applications in, calibrated probabilities of default out."""

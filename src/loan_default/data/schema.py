@@ -1,0 +1,391 @@
+"""The schema language: one TOML file that names every column and what may stand in it.
+
+Everything else derives from it: validation, cleaning, the generator, features, splits, the report.
+
+    name = "credit_card"
+    description = "What a row is."
+
+    [columns.age]
+    kind = "numerical"          # numerical | categorical | ordinal | identifier | timestamp | target
+    description = "Age of the holder."
+    unit = "years"
+    integer = true              # numerical: whole numbers only
+    minimum = 18                # numerical: inclusive bounds
+    maximum = 100
+    nullable = false            # may be missing
+    optional = false            # the whole column may be absent at scoring time
+    protected = true            # never a feature, only for fairness figures
+
+    [columns.education]
+    kind = "categorical"        # or ordinal: the order of `categories` is the order of the levels
+    categories = ["1", "2", "3"]
+    labels = { "1" = "graduate school" }       # words for reports
+    aliases = { "0" = "3" }                    # other spellings -> the category they mean
+    open = false                # true: unseen categories are accepted and handled as unknown
+
+    [columns.late_payments]
+    kind = "numerical"
+    special = [96, 98]          # values that are codes, not measurements: read as missing
+
+    [columns.default]
+    kind = "target"
+    positive = "1"              # the value that means default
+    negative = "0"
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from loan_default.errors import DataError, did_you_mean
+
+
+class Kind(StrEnum):
+    """What a column is for; decides how it is validated and whether it can be a feature."""
+
+    NUMERICAL = "numerical"
+    """A measurement. A feature."""
+    CATEGORICAL = "categorical"
+    """A code without order. A feature."""
+    ORDINAL = "ordinal"
+    """A code whose categories are listed from low to high. A feature."""
+    IDENTIFIER = "identifier"
+    """Names the application; carried through to the scores, never a feature."""
+    TIMESTAMP = "timestamp"
+    """When the application was made; orders the rows, never a feature."""
+    TARGET = "target"
+    """Whether the loan defaulted."""
+
+
+FEATURE_KINDS = frozenset({Kind.NUMERICAL, Kind.CATEGORICAL, Kind.ORDINAL})
+CODED_KINDS = frozenset({Kind.CATEGORICAL, Kind.ORDINAL})
+
+_NUMERICAL_ONLY = ("integer", "minimum", "maximum", "special")
+_CODED_ONLY = ("categories", "labels", "aliases", "open")
+_TARGET_ONLY = ("positive", "negative")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Column:
+    """One column and what may stand in it."""
+
+    name: str
+    kind: Kind
+    description: str = ""
+    unit: str = ""
+    """Unit of a numerical column, e.g. "years"; empty = none."""
+    nullable: bool = False
+    """A value may be missing."""
+    optional: bool = False
+    """The whole column may be absent when scoring."""
+    protected: bool = False
+    """Never a feature; kept for fairness figures only."""
+    integer: bool = False
+    """Numerical: whole numbers only."""
+    minimum: float | None = None
+    """Numerical: smallest possible value, inclusive; None = no bound."""
+    maximum: float | None = None
+    """Numerical: largest possible value, inclusive; None = no bound."""
+    special: tuple[float, ...] = ()
+    """Numerical: values that are codes, not measurements; cleaning reads them as missing."""
+    categories: tuple[str, ...] = ()
+    """Coded: the canonical levels; for an ordinal column from low to high."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Coded: category -> words for people."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Coded: other spelling -> category."""
+    open: bool = False
+    """Coded: unseen categories are accepted (and unknown to the model) instead of quarantined."""
+    positive: str = "1"
+    """Target: the value that means default."""
+    negative: str = "0"
+    """Target: the value that means no default."""
+
+    def __post_init__(self) -> None:
+        where = f"column {self.name!r}"
+        if not self.name:
+            raise DataError(f"column names must not be empty, however: name={self.name!r}")
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise DataError(
+                f"{where}: minimum must not exceed maximum, however: "
+                f"minimum={self.minimum}, maximum={self.maximum}"
+            )
+        for bound in (self.minimum, self.maximum, *self.special):
+            if bound is not None and not math.isfinite(bound):
+                raise DataError(f"{where}: bounds and special values must be finite, however: {bound}")
+        if len(set(self.categories)) != len(self.categories):
+            raise DataError(f"{where}: categories must be distinct, however: {list(self.categories)}")
+        if any(not category.strip() for category in self.categories):
+            raise DataError(f"{where}: categories must not be empty text, however: {list(self.categories)}")
+        if self.kind in CODED_KINDS and not self.categories and not self.open:
+            raise DataError(f"{where}: a closed {self.kind} column must list its categories, however: none")
+        for category in self.labels:
+            if category not in self.categories:
+                raise DataError(
+                    f"{where}: a label must belong to a category, however: {category!r}."
+                    + did_you_mean(category, self.categories)
+                )
+        for spelling, category in self.aliases.items():
+            if category not in self.categories:
+                raise DataError(
+                    f"{where}: an alias must name a category, however: {spelling!r} -> {category!r}."
+                    + did_you_mean(category, self.categories)
+                )
+        if self.kind is Kind.TARGET and self.positive == self.negative:
+            raise DataError(f"{where}: positive and negative must differ, however: both={self.positive!r}")
+
+    @property
+    def is_feature(self) -> bool:
+        """Whether the model may see this column."""
+        return self.kind in FEATURE_KINDS and not self.protected
+
+    @property
+    def is_coded(self) -> bool:
+        """Whether the values are categories."""
+        return self.kind in CODED_KINDS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Schema:
+    """All columns of one kind of application, in file order."""
+
+    name: str
+    columns: tuple[Column, ...]
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        names = [column.name for column in self.columns]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise DataError(f"column names must be distinct, however: twice={twice}")
+        for kind in (Kind.TARGET, Kind.TIMESTAMP, Kind.IDENTIFIER):
+            several = [column.name for column in self.columns if column.kind is kind]
+            if len(several) > 1:
+                raise DataError(f"a schema must have at most one {kind} column, however: {several}")
+        if not self.features:
+            raise DataError(f"schema {self.name!r} must have at least one feature column, however: none")
+
+    def __contains__(self, name: object) -> bool:
+        return any(column.name == name for column in self.columns)
+
+    def __getitem__(self, name: str) -> Column:
+        for column in self.columns:
+            if column.name == name:
+                return column
+        known = [column.name for column in self.columns]
+        raise DataError(f"column must be in the schema, however: column={name!r}.{did_you_mean(name, known)}")
+
+    def _only(self, kind: Kind) -> Column | None:
+        return next((column for column in self.columns if column.kind is kind), None)
+
+    @property
+    def target(self) -> Column | None:
+        """The target column, or None in a schema for scoring only."""
+        return self._only(Kind.TARGET)
+
+    @property
+    def identifier(self) -> Column | None:
+        """The column that names an application, or None."""
+        return self._only(Kind.IDENTIFIER)
+
+    @property
+    def timestamp(self) -> Column | None:
+        """The column that says when an application was made, or None."""
+        return self._only(Kind.TIMESTAMP)
+
+    @property
+    def features(self) -> tuple[Column, ...]:
+        """Columns that the model sees."""
+        return tuple(column for column in self.columns if column.is_feature)
+
+    @property
+    def protected(self) -> tuple[Column, ...]:
+        """Columns kept for fairness figures only."""
+        return tuple(column for column in self.columns if column.protected)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the meaning: the same for every spelling of the same schema."""
+        canonical = json.dumps(schema_to_dict(self), sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def schema_to_dict(schema: Schema) -> dict[str, Any]:
+    """Plain values that `schema_from_dict` reads back: what TOML files and model files hold."""
+    return {
+        "name": schema.name,
+        "description": schema.description,
+        "columns": {column.name: _column_to_dict(column) for column in schema.columns},
+    }
+
+
+def schema_from_dict(raw: Mapping[str, Any], *, where: str = "schema") -> Schema:
+    """A schema from plain values.
+
+    Raises:
+        DataError: an unknown key, a wrong type or a contradiction; the message names the column.
+    """
+    for key in raw.keys() - {"name", "description", "columns"}:
+        hint = did_you_mean(key, ["name", "description", "columns"])
+        raise DataError(f"{where}: keys must be name, description, columns, however: {key!r}.{hint}")
+    columns = raw.get("columns")
+    if not isinstance(columns, Mapping) or not columns:
+        raise DataError(f"{where}: [columns.…] tables must be there, however: columns={columns!r}")
+    return Schema(
+        name=str(raw.get("name", "schema")),
+        description=str(raw.get("description", "")),
+        columns=tuple(_column_from_dict(str(name), table, where) for name, table in columns.items()),
+    )
+
+
+def load_schema(path: Path) -> Schema:
+    """The schema in a TOML file.
+
+    Raises:
+        DataError: no such file, not TOML, or not a schema.
+    """
+    try:
+        raw = tomlkit.parse(path.read_text(encoding="utf-8")).unwrap()
+    except FileNotFoundError:
+        raise DataError(f"the schema file must exist, however: {path}") from None
+    except OSError as error:
+        raise DataError(f"the schema file must be readable, however: {path}: {error.strerror}") from error
+    except (TOMLKitError, UnicodeDecodeError) as error:
+        raise DataError(f"the schema file must be TOML in UTF-8, however: {path}: {error}") from error
+    return schema_from_dict(raw, where=str(path))
+
+
+def dump_schema(schema: Schema, *, notes: Mapping[str, str] | None = None) -> str:
+    """TOML text of a schema; `notes` (column -> lines, "" = the schema) become comments above."""
+    notes = notes or {}
+    head = {"name": schema.name} | ({"description": schema.description} if schema.description else {})
+    parts = [_comment(notes.get("", "")) + tomlkit.dumps(head)]
+    parts += [_comment(notes.get(column.name, "")) + _column_to_toml(column) for column in schema.columns]
+    return "\n".join(parts)
+
+
+def _comment(note: str) -> str:
+    # A control character in a comment makes the whole file unreadable as TOML.
+    lines = ("".join(mark if mark.isprintable() else " " for mark in line) for line in note.splitlines())
+    return "".join(f"# {line}\n" for line in lines)
+
+
+def _column_to_toml(column: Column) -> str:
+    table = tomlkit.table()
+    for key, value in _column_to_dict(column).items():
+        if isinstance(value, dict):
+            inline = tomlkit.inline_table()
+            inline.update(value)
+            table[key] = inline
+        else:
+            table[key] = value
+    columns = tomlkit.table(is_super_table=True)
+    columns[column.name] = table
+    document = tomlkit.document()
+    document["columns"] = columns
+    return tomlkit.dumps(document)
+
+
+def _column_to_dict(column: Column) -> dict[str, Any]:
+    keys = ["description", "unit", "nullable", "optional", "protected"]
+    if column.kind is Kind.NUMERICAL:
+        keys += _NUMERICAL_ONLY
+    if column.is_coded:
+        keys += _CODED_ONLY
+    table: dict[str, Any] = {"kind": column.kind.value}
+    for key in keys:
+        value = getattr(column, key)
+        # Not `in (…)`: a bound of 0 equals False, yet is a bound.
+        if value is None or value is False or (isinstance(value, str | tuple | Mapping) and not value):
+            continue
+        table[key] = _plain(value)
+    if column.kind is Kind.TARGET:
+        table |= {key: getattr(column, key) for key in _TARGET_ONLY}
+    return table
+
+
+def _plain(value: Any) -> Any:
+    """Lists and dicts instead of tuples and mappings; 18.0 as 18, so that both have one digest."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "description": (str,),
+    "unit": (str,),
+    "nullable": (bool,),
+    "optional": (bool,),
+    "protected": (bool,),
+    "integer": (bool,),
+    "minimum": (int, float),
+    "maximum": (int, float),
+    "special": (list,),
+    "categories": (list,),
+    "labels": (dict,),
+    "aliases": (dict,),
+    "open": (bool,),
+    "positive": (str, int),
+    "negative": (str, int),
+}
+
+
+def _column_from_dict(name: str, table: Any, where: str) -> Column:
+    where = f"{where}: column {name!r}"
+    if not isinstance(table, Mapping):
+        raise DataError(f"{where} must be a table, however: {table!r}")
+    try:
+        kind = Kind(table.get("kind", ""))
+    except ValueError:
+        raise DataError(
+            f"{where}: kind must be one of {[k.value for k in Kind]}, however: {table.get('kind')!r}."
+            + did_you_mean(str(table.get("kind")), [k.value for k in Kind])
+        ) from None
+    allowed = {"description", "unit", "nullable", "optional", "protected"}
+    if kind is Kind.NUMERICAL:
+        allowed.update(_NUMERICAL_ONLY)
+    if kind in CODED_KINDS:
+        allowed.update(_CODED_ONLY)
+    if kind is Kind.TARGET:
+        allowed.update(_TARGET_ONLY)
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key == "kind":
+            continue
+        if key not in allowed:
+            hint = did_you_mean(key, allowed)
+            raise DataError(
+                f"{where}: a {kind} column must use keys of {sorted(allowed)}, however: {key!r}.{hint}"
+            )
+        values[key] = _setting(key, value, where)
+    return Column(name=name, kind=kind, **values)
+
+
+def _setting(key: str, value: Any, where: str) -> Any:
+    expected = _TYPES[key]
+    fits = isinstance(value, expected) and (bool in expected or not isinstance(value, bool))
+    if not fits:
+        raise DataError(f"{where}: {key} must be {expected[-1].__name__}, however: {value!r}")
+    if key == "special":
+        return tuple(_number(item, f"{where}: special") for item in value)
+    if key == "categories":
+        return tuple(str(item) for item in value)
+    if key in ("labels", "aliases"):
+        return {str(left): str(right) for left, right in value.items()}
+    return str(value) if key in _TARGET_ONLY else value
+
+
+def _number(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise DataError(f"{where} must hold numbers, however: {value!r}")
+    return value

@@ -1,0 +1,1 @@
+"""Documents and repositories behind one pymongo-shaped seam."""

@@ -1,0 +1,165 @@
+"""The database of these settings: a MongoDB server, or one local file where none is configured.
+
+The protocols name what the repositories may use; pymongo, the embedded store and mongomock all have it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol, Self
+
+import pymongo
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    DuplicateKeyError,
+    OperationFailure,
+    PyMongoError,
+)
+from pymongo.results import BulkWriteResult, DeleteResult, InsertManyResult, InsertOneResult, UpdateResult
+
+from loan_default.database.embedded import EmbeddedDatabase
+from loan_default.errors import ConfigurationError, DependencyError
+from loan_default.settings import Settings
+
+STORE_FILE = "store.sqlite3"
+"""The embedded store, under `Settings.home`."""
+TIMEOUT_SECONDS = 5.0
+"""How long a server may take to be found; an unreachable one fails after that."""
+
+Document = dict[str, Any]
+Filter = Mapping[str, Any]
+
+
+class Cursor(Protocol):
+    """Documents of a query, in order, from the first to the last."""
+
+    def sort(self, keys: Any, direction: Any = ..., /) -> Self: ...
+    def skip(self, count: int, /) -> Self: ...
+    def limit(self, count: int, /) -> Self: ...
+    def __iter__(self) -> Iterator[Document]: ...
+
+
+class Collection(Protocol):
+    """What is used of a pymongo collection."""
+
+    def find(self, condition: Any = ..., projection: Any = ..., /) -> Cursor: ...
+    def find_one(
+        self, condition: Any = ..., projection: Any = ..., /, *, sort: Any = ...
+    ) -> Document | None: ...
+    def count_documents(self, condition: Filter, /) -> int: ...
+    def distinct(self, field: str, condition: Filter = ..., /) -> list[Any]: ...
+    def insert_one(self, document: Document, /) -> InsertOneResult: ...
+    def insert_many(self, batch: Iterable[Document], /, *, ordered: bool = ...) -> InsertManyResult: ...
+    def update_one(self, condition: Filter, update: Filter, /, *, upsert: bool = ...) -> UpdateResult: ...
+    def update_many(self, condition: Filter, update: Filter, /, *, upsert: bool = ...) -> UpdateResult: ...
+    def replace_one(self, condition: Filter, new: Filter, /, *, upsert: bool = ...) -> UpdateResult: ...
+    def delete_one(self, condition: Filter, /) -> DeleteResult: ...
+    def delete_many(self, condition: Filter, /) -> DeleteResult: ...
+    def find_one_and_update(
+        self,
+        condition: Filter,
+        update: Filter,
+        /,
+        *,
+        sort: Any = ...,
+        upsert: bool = ...,
+        return_document: bool = ...,
+    ) -> Document | None: ...
+    def bulk_write(self, requests: Sequence[Any], /, *, ordered: bool = ...) -> BulkWriteResult: ...
+    def create_index(self, keys: Any, /, *, unique: bool = ..., name: str = ...) -> str: ...
+
+
+class Client(Protocol):
+    """What holds the connections."""
+
+    def close(self) -> None: ...
+
+
+class Database(Protocol):
+    """What is used of a pymongo database."""
+
+    @property
+    def client(self) -> Client: ...
+    def __getitem__(self, name: str) -> Collection: ...
+    def command(self, command: str, /) -> Document: ...
+
+
+def connect(settings: Settings) -> Database:
+    """The database, after it has answered; close it with `database.client.close()`.
+
+    ConfigurationError where the address or the folder is wrong, DependencyError where the server does not
+    answer or refuses. No message holds the address, which contains the password.
+    """
+    if settings.mongodb_uri is None:
+        return _open_file(settings)
+    return _open_server(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
+
+
+@contextmanager
+def store_errors(doing: str) -> Iterator[None]:
+    """Turn the driver's errors into DependencyError; taken keys stay what they are. `doing` was tried."""
+    try:
+        yield
+    except (DuplicateKeyError, BulkWriteError):
+        raise
+    except PyMongoError as error:
+        raise DependencyError(
+            f"the database must answer, however: {doing} failed: {_reason(error)}"
+        ) from error
+
+
+def _open_file(settings: Settings) -> Database:
+    path = settings.home / STORE_FILE
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"LOAN_DEFAULT_HOME must be a folder that can be written, however: home={str(settings.home)!r} "
+            f"({error.strerror}). Choose another folder."
+        ) from error
+    with store_errors(f"opening {path}"):
+        return EmbeddedDatabase(path)
+
+
+def _open_server(uri: str, name: str) -> Database:
+    client = _client(uri)
+    if client is None:  # raised here, where no driver's error that quotes the address can be its cause
+        raise ConfigurationError(
+            "MONGODB_URI must be a MongoDB address, however: the driver does not accept it. Write "
+            "mongodb://user:password@host:port/ with special characters of user and password as %XX, known "
+            "options only, and for mongodb+srv:// a name that the DNS knows."
+        )
+    try:
+        with store_errors("connecting to MONGODB_URI"):
+            client.admin.command("ping")
+            client[name]["model_metadata"].find_one({}, {"_id": 1})  # a server answers pings of anyone
+    except BaseException:
+        client.close()
+        raise
+    return client[name]
+
+
+def _client(uri: str) -> pymongo.MongoClient[Document] | None:
+    """A client that has not connected yet, None where the address cannot be read."""
+    milliseconds = int(TIMEOUT_SECONDS * 1000)
+    try:
+        return pymongo.MongoClient(
+            uri,
+            appname="loan-default",
+            tz_aware=True,
+            w="majority",
+            journal=True,
+            serverSelectionTimeoutMS=milliseconds,
+            connectTimeoutMS=milliseconds,
+        )
+    except (PyMongoError, ValueError, TypeError):
+        return None
+
+
+def _reason(error: PyMongoError) -> str:
+    if isinstance(error, OperationFailure) and error.code is not None:
+        hint = " Check the user name, the password and `authSource`." if error.code in (13, 18) else ""
+        return f"refused with code {error.code}.{hint}"
+    text = str(error).split(", Timeout:")[0].split(" (configured timeouts")[0]
+    hint = " Is the server running, and the address right?" if isinstance(error, ConnectionFailure) else ""
+    return f"{type(error).__name__}: {text}.{hint}"

@@ -1,0 +1,285 @@
+"""What is stored: one class for each collection, checked when it is made and when it is read.
+
+Times are UTC with milliseconds, as a server keeps them, so a document equals what comes back. Not-a-number
+and infinity are refused: a figure that does not exist is None, with its reason.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from loan_default.errors import DataError
+
+CHAMPION_ID = "champion"
+"""`_id` of the one pointer."""
+ID_DIGITS = 12
+"""Hexadecimal digits of a digest that stand in an id: 48 bits."""
+
+
+class ModelStatus(StrEnum):
+    """Where a model is in its life; which one is the champion is said by the pointer alone."""
+
+    TRAINED = "trained"
+    """Stored, not judged yet."""
+    CHAMPION = "champion"
+    """Promoted; stays so until another takes its place."""
+    REJECTED = "rejected"
+    """Judged and not promoted."""
+    ARCHIVED = "archived"
+    """Was the champion."""
+
+
+class DatasetName(StrEnum):
+    """Which rows the figures were computed on."""
+
+    VALIDATION = "validation"
+    """Chose the epoch and fitted the calibration: optimistic."""
+    TEST = "test"
+    """Not seen by the training."""
+    OUT_OF_TIME = "out_of_time"
+    """Not seen, and later than all training rows."""
+
+
+def model_version(created_at: datetime, sha256: str) -> str:
+    """A version that sorts by time and names the content: `20261123-101500-0f3a9c21b7de`."""
+    return f"{created_at.astimezone(UTC):%Y%m%d-%H%M%S}-{sha256[:ID_DIGITS]}"
+
+
+def finite_figures(figures: Mapping[str, float | None]) -> tuple[dict[str, float | None], dict[str, str]]:
+    """The figures as they can be stored, and a reason for each that does not exist."""
+    stored: dict[str, float | None] = {}
+    reasons: dict[str, str] = {}
+    for name, value in figures.items():
+        stored[name] = float(value) if value is not None and math.isfinite(value) else None
+        if stored[name] is None:
+            reasons[name] = (
+                "infinite" if value is not None and math.isinf(value) else "not defined on these rows"
+            )
+    return stored, reasons
+
+
+def _stored_time(time: datetime) -> datetime:
+    return time.astimezone(UTC).replace(microsecond=time.microsecond // 1000 * 1000)
+
+
+def _inside(path: str) -> str:
+    parts = PurePosixPath(path)
+    if not path or parts.is_absolute() or ".." in parts.parts or "\\" in path:
+        raise ValueError("path must be relative and stay inside the home folder")
+    return path
+
+
+def _one_line(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("text must not contain NUL")
+    return text
+
+
+Text = Annotated[str, StringConstraints(min_length=1), AfterValidator(_one_line)]
+Key = Annotated[str, StringConstraints(pattern=r"^[^.$\x00]+$")]
+"""A field name that every store takes: no dot, dollar sign or NUL."""
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256 in hexadecimal."""
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
+"""0 to 1."""
+Time = Annotated[AwareDatetime, AfterValidator(_stored_time)]
+"""UTC, whole milliseconds."""
+
+
+class StoredDocument(BaseModel):
+    """What all stored documents have in common."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    passing: ClassVar[frozenset[str]] = frozenset()
+    """Fields that say when, not what: two documents that differ in these alone are the same."""
+
+    @property
+    def id(self) -> str:
+        """The document's `_id`, made from its content so that a retry is the same write."""
+        raise NotImplementedError
+
+    def to_store(self) -> dict[str, Any]:
+        """The document as a plain dict with `_id`."""
+        return {"_id": self.id, **{name: _plain(value) for name, value in self.model_dump().items()}}
+
+    @classmethod
+    def from_store(cls, document: Mapping[str, Any]) -> Self:
+        """The document of a stored dict; DataError where it is broken."""
+        try:
+            return cls(**{name: value for name, value in document.items() if name != "_id"})
+        except ValidationError as error:
+            problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
+            raise DataError(
+                f"a stored {cls.__name__} must be complete and valid, however: "
+                f"_id={document.get('_id')!r}: {problems}"
+            ) from None
+
+    def same_content(self, other: Self) -> bool:
+        """Whether both say the same, whenever they said it."""
+        return self.model_dump(exclude=set(self.passing)) == other.model_dump(exclude=set(self.passing))
+
+
+class ModelMetadata(StoredDocument):
+    """A trained model: where its file is, what it is, and what it was made from. `model_metadata`."""
+
+    passing = frozenset({"status", "created_at"})
+
+    version: Key
+    """The id, see `model_version`."""
+    created_at: Time
+    status: ModelStatus = ModelStatus.TRAINED
+    path: Annotated[Text, AfterValidator(_inside)]
+    """The artefact, relative to the home folder, with forward slashes."""
+    sha256: Digest
+    """Of the artefact; checked before it is loaded."""
+    schema_name: Text
+    schema_digest: Digest
+    preset: Text
+    objective: Text
+    pretrained: bool
+    members: Annotated[Count, Field(ge=1)]
+    """Networks whose scores are averaged."""
+    parameters: Count
+    """Trained weights of all members together."""
+    rows: dict[Key, Count]
+    """Rows of each split, `{"train": 21000, …}`."""
+    seed: Count
+    code_version: Text
+    libraries: dict[str, Text]
+    """Versions of the libraries that decide the result, `{"torch": "2.13.0"}`."""
+    training_seconds: Annotated[FiniteFloat, Field(ge=0)]
+    snapshot: Key
+    """Id of the training data."""
+
+    @property
+    def id(self) -> str:
+        """The version."""
+        return self.version
+
+
+class PerformanceMetrics(StoredDocument):
+    """A model's figures on one set of rows. `performance_metrics`."""
+
+    passing = frozenset({"computed_at"})
+
+    version: Key
+    """The model's."""
+    dataset: DatasetName
+    snapshot: Key
+    """Id of the data that the rows are from; a model judged again on newer data has one more document."""
+    computed_at: Time
+    rows: Count
+    label_rate: Share | None
+    """Share of defaults among the rows; None without rows."""
+    figures: dict[Key, FiniteFloat | None]
+    """Name -> figure; None where it does not exist, see `reasons`."""
+    intervals: dict[Key, tuple[FiniteFloat, FiniteFloat]] = Field(default_factory=dict)
+    """Name of a figure -> lower and upper end of its 95 % interval."""
+    reasons: dict[Key, Text] = Field(default_factory=dict)
+    """Name of a figure that is None -> why."""
+
+    @property
+    def id(self) -> str:
+        """Version, dataset and snapshot."""
+        return f"{self.version}/{self.dataset}/{self.snapshot}"
+
+    @model_validator(mode="after")
+    def _figures_explained(self) -> Self:
+        missing = {name for name, value in self.figures.items() if value is None}
+        if missing != set(self.reasons):
+            raise ValueError(
+                f"reasons must name exactly the figures that are None, however: None={sorted(missing)}, "
+                f"reasons={sorted(self.reasons)}"
+            )
+        for name, (low, high) in self.intervals.items():
+            if name not in self.figures or low > high:
+                raise ValueError(
+                    f"an interval must belong to a figure and go up, however: {name}=({low}, {high})"
+                )
+        return self
+
+
+class TrainingData(StoredDocument):
+    """The rows that a model was made from. `training_data`."""
+
+    passing = frozenset({"created_at"})
+
+    digest: Digest
+    """SHA-256 of the content."""
+    created_at: Time
+    sources: tuple[Text, ...]
+    """Names of the files or topics, without folders."""
+    rows_read: Count
+    rows_accepted: Count
+    rows_rejected: Count
+    rows_duplicate: Count
+    label_rate: Share | None
+    """Share of defaults among the labelled rows; None without any."""
+    columns: tuple[Text, ...]
+    first_at: Time | None = None
+    """Time of the earliest application; None where the data have no time."""
+    last_at: Time | None = None
+
+    @property
+    def id(self) -> str:
+        """From all that is not passing: the same data read the same way are the same snapshot."""
+        content = self.model_dump_json(exclude=set(self.passing)).encode()
+        return f"data-{hashlib.sha256(content).hexdigest()[:ID_DIGITS]}"
+
+    @model_validator(mode="after")
+    def _counts_add_up(self) -> Self:
+        parts = self.rows_accepted + self.rows_rejected + self.rows_duplicate
+        if self.rows_read != parts:
+            raise ValueError(
+                f"rows_read must be accepted + rejected + duplicate, however: "
+                f"rows_read={self.rows_read}, sum={parts}"
+            )
+        ends = [time for time in (self.first_at, self.last_at) if time is not None]
+        if len(ends) == 1 or ends != sorted(ends):
+            raise ValueError(
+                f"first_at and last_at must both be there, in this order, however: "
+                f"{self.first_at} to {self.last_at}"
+            )
+        return self
+
+
+class Champion(StoredDocument):
+    """The pointer to the model that scores. `pointers`."""
+
+    version: Key
+    digest: Digest
+    """SHA-256 of the model's artefact."""
+    rev: Annotated[Count, Field(ge=1)]
+    """Number of moves so far."""
+
+    @property
+    def id(self) -> str:
+        """There is one."""
+        return CHAMPION_ID
+
+
+def _plain(value: Any) -> Any:
+    """Enums as text and tuples as lists: what every driver stores alike."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, StrEnum) else value

@@ -1,0 +1,194 @@
+"""Reading and writing of the stored documents, alike on a server and in the embedded store.
+
+A repository takes a database, never an address. Errors: DataError where a document contradicts a stored one
+or names one that does not exist, DependencyError where the database does not answer.
+"""
+
+from collections.abc import Iterable
+from typing import ClassVar, Generic, TypeVar
+
+from pymongo.errors import DuplicateKeyError
+
+from loan_default.database.connect import Database, store_errors
+from loan_default.database.documents import (
+    CHAMPION_ID,
+    ID_DIGITS,
+    Champion,
+    ModelMetadata,
+    ModelStatus,
+    PerformanceMetrics,
+    StoredDocument,
+    TrainingData,
+)
+from loan_default.errors import DataError, did_you_mean
+
+D = TypeVar("D", bound=StoredDocument)
+
+POINTERS = "pointers"
+"""Collection of the champion's pointer."""
+
+
+def register_model(
+    database: Database, model: ModelMetadata, *, metrics: Iterable[PerformanceMetrics], snapshot: TrainingData
+) -> None:
+    """Store all that belongs to a trained model; the same content again is no change.
+
+    The model itself comes last: readers start from it, so a model that they see is complete. What a crash
+    leaves behind names a version that nobody sees. DataError where the parts do not belong together.
+    """
+    listed = list(metrics)
+    if model.snapshot != snapshot.id:
+        raise DataError(
+            f"the model must name its data, however: model={model.snapshot!r}, data={snapshot.id!r}"
+        )
+    for each in listed:
+        if each.version != model.version:
+            raise DataError(
+                f"metrics must be those of the model, however: "
+                f"metrics={each.version!r}, model={model.version!r}"
+            )
+    TrainingDataRepository(database).add(snapshot)
+    for each in listed:
+        MetricsRepository(database).add(each)
+    ModelRepository(database).add(model)
+
+
+class _Repository(Generic[D]):
+    """One collection of documents of one class."""
+
+    collection: ClassVar[str]
+    time_field: ClassVar[str]
+    """Says which document is newer."""
+    kind: type[D]
+
+    def __init__(self, database: Database) -> None:
+        self._documents = database[self.collection]
+
+    def ensure_indexes(self) -> None:
+        """Make the indexes; once they are there, no change."""
+        with store_errors(f"indexing {self.collection}"):
+            self._documents.create_index([(self.time_field, -1)], name=f"by_{self.time_field}")
+
+    def add(self, document: D) -> None:
+        """Store a document; no change where it is there already, DataError where another has its id."""
+        with store_errors(f"writing {self.collection}"):
+            try:
+                self._documents.insert_one(document.to_store())
+            except DuplicateKeyError:
+                stored = self.find(document.id)
+                if stored is not None and not document.same_content(stored):
+                    raise DataError(
+                        f"{self.collection} must keep what it holds, however: _id={document.id!r} comes "
+                        "again with another content. Give what is new an id of its own."
+                    ) from None
+
+    def find(self, identifier: str) -> D | None:
+        """The document with this id, or None."""
+        with store_errors(f"reading {self.collection}"):
+            stored = self._documents.find_one({"_id": identifier})
+        return None if stored is None else self.kind.from_store(stored)
+
+    def get(self, identifier: str) -> D:
+        """The document with this id; DataError where there is none."""
+        document = self.find(identifier)
+        if document is None:
+            raise self._unknown(identifier)
+        return document
+
+    def newest_first(self, *, limit: int = 0) -> list[D]:
+        """The documents, the newest first; `limit` 0 = all."""
+        return self._newest({}, limit=limit)
+
+    def latest(self) -> D | None:
+        """The newest document, None where there is none."""
+        return next(iter(self.newest_first(limit=1)), None)
+
+    def _newest(self, condition: dict[str, str], *, limit: int = 0) -> list[D]:
+        with store_errors(f"reading {self.collection}"):
+            stored = self._documents.find(condition).sort([(self.time_field, -1), ("_id", -1)]).limit(limit)
+            return [self.kind.from_store(document) for document in stored]
+
+    def _unknown(self, identifier: str) -> DataError:
+        with store_errors(f"reading {self.collection}"):
+            known = [str(document["_id"]) for document in self._documents.find({}, {"_id": 1})]
+        hint = did_you_mean(identifier, known) if known else " Nothing is stored yet."
+        return DataError(f"{self.collection} must hold what is asked for, however: _id={identifier!r}.{hint}")
+
+
+class TrainingDataRepository(_Repository[TrainingData]):
+    """Snapshots of training data."""
+
+    collection = "training_data"
+    time_field = "created_at"
+    kind = TrainingData
+
+
+class MetricsRepository(_Repository[PerformanceMetrics]):
+    """Figures of models."""
+
+    collection = "performance_metrics"
+    time_field = "computed_at"
+    kind = PerformanceMetrics
+
+    def ensure_indexes(self) -> None:
+        """Make the indexes; once they are there, no change."""
+        super().ensure_indexes()
+        with store_errors(f"indexing {self.collection}"):
+            self._documents.create_index("version", name="by_version")
+
+    def of_model(self, version: str) -> list[PerformanceMetrics]:
+        """All figures of a model, the newest first."""
+        return self._newest({"version": version})
+
+
+class ModelRepository(_Repository[ModelMetadata]):
+    """Models, and the pointer to the champion."""
+
+    collection = "model_metadata"
+    time_field = "created_at"
+    kind = ModelMetadata
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._pointers = database[POINTERS]
+
+    def with_status(self, status: ModelStatus) -> list[ModelMetadata]:
+        """The models of this status, the newest first."""
+        return self._newest({"status": str(status)})
+
+    def set_status(self, version: str, status: ModelStatus) -> None:
+        """Change a model's status; DataError where there is no such model."""
+        with store_errors(f"writing {self.collection}"):
+            result = self._documents.update_one({"_id": version}, {"$set": {"status": str(status)}})
+        if result.matched_count == 0:
+            raise self._unknown(version)
+
+    def champion(self) -> Champion | None:
+        """The pointer to the model that scores, None before the first promotion."""
+        with store_errors(f"reading {POINTERS}"):
+            stored = self._pointers.find_one({"_id": CHAMPION_ID})
+        return None if stored is None else Champion.from_store(stored)
+
+    def move_champion(self, version: str, digest: str, *, seen_rev: int) -> bool:
+        """Point to another model if nobody has moved the pointer since `seen_rev` (0 = there was none).
+
+        False where somebody has: read `champion()` and decide again. DataError where the model is not stored
+        or its artefact has another digest.
+        """
+        model = self.get(version)
+        if model.sha256 != digest:
+            raise DataError(
+                f"the champion's digest must be that of its artefact, however: version={version!r}, "
+                f"digest={digest[:ID_DIGITS]!r}, stored={model.sha256[:ID_DIGITS]!r}"
+            )
+        with store_errors(f"writing {POINTERS}"):
+            if seen_rev == 0:
+                try:
+                    self._pointers.insert_one(Champion(version=version, digest=digest, rev=1).to_store())
+                except DuplicateKeyError:
+                    return False
+                return True
+            change = {"$set": {"version": version, "digest": digest}, "$inc": {"rev": 1}}
+            return (
+                self._pointers.find_one_and_update({"_id": CHAMPION_ID, "rev": seen_rev}, change) is not None
+            )

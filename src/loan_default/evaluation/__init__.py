@@ -1,0 +1,1 @@
+"""Figures about predictions: arrays in, results out."""

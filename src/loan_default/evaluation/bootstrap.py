@@ -1,0 +1,122 @@
+"""Intervals by the bootstrap: how much would the figures move with another sample of the same size?
+
+A draw of N rows with replacement is a count per row: rows are sorted once, and each draw only weighs them.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from loan_default.errors import ConfigurationError, did_you_mean
+from loan_default.evaluation.metrics import WEIGHTED, Figures, Floats, measure, rank_rows, weigh
+
+_NOT_ESTIMATES = ("rows", "bads", "ks_at")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interval:
+    """A figure and the range in which another sample would put it."""
+
+    value: float
+    """Of the rows themselves, not of the draws."""
+    low: float
+    high: float
+    """Percentiles of the draws."""
+    redrawn: int = 0
+    """Draws that held one class only and were made again; many of them mean that the sample is too small."""
+
+
+def bootstrap_figures(
+    y: ArrayLike, pd: ArrayLike, *, seed: int, draws: int = 300, level: float = 0.95
+) -> Mapping[str, Interval]:
+    """Intervals of all figures of `Figures` that are estimates, by name.
+
+    Raises:
+        DataError: as `measure`.
+        ConfigurationError: draws or level make no interval.
+    """
+    _check(draws, level)
+    names = [field.name for field in fields(Figures) if field.name not in _NOT_ESTIMATES]
+    whole, rows, redrawn = measure(y, pd), rank_rows(y, pd), _Counter()
+    drawn = np.empty((draws, len(names)))
+    for number, weights in enumerate(_draws(rows.y, draws, seed=seed, redrawn=redrawn)):
+        figures = weigh(rows, weights)
+        drawn[number] = [getattr(figures, name) for name in names]
+    low, high = _percentiles(drawn, level)
+    return {
+        name: Interval(
+            value=getattr(whole, name), low=float(low[place]), high=float(high[place]), redrawn=redrawn.count
+        )
+        for place, name in enumerate(names)
+    }
+
+
+def paired_bootstrap(
+    y: ArrayLike,
+    new: ArrayLike,
+    old: ArrayLike,
+    *,
+    metric: str,
+    seed: int,
+    draws: int = 1000,
+    level: float = 0.95,
+) -> Interval:
+    """Interval of metric(new) - metric(old) on the same rows: each draw takes the same rows for both.
+
+    Args:
+        metric: a key of `metrics.WEIGHTED`: auc, ks, pr_auc, brier …
+
+    Raises:
+        DataError: as `measure`.
+        ConfigurationError: no such metric; draws or level make no interval.
+    """
+    _check(draws, level)
+    if metric not in WEIGHTED:
+        raise ConfigurationError(
+            f"metric must be one of {list(WEIGHTED)}, however: metric={metric!r}."
+            + did_you_mean(metric, WEIGHTED)
+        )
+    figure, redrawn = WEIGHTED[metric], _Counter()
+    challenger, champion = rank_rows(y, new), rank_rows(y, old)
+
+    def difference(weights: Floats) -> float:
+        return figure(challenger, weights[challenger.order]) - figure(champion, weights[champion.order])
+
+    outcomes = np.asarray(y, np.float64)
+    drawn = np.array([difference(weights) for weights in _draws(outcomes, draws, seed=seed, redrawn=redrawn)])
+    low, high = _percentiles(drawn, level)
+    return Interval(
+        value=difference(np.ones(len(outcomes))), low=float(low), high=float(high), redrawn=redrawn.count
+    )
+
+
+@dataclass(slots=True)
+class _Counter:
+    count: int = 0
+
+
+def _draws(y: Floats, draws: int, *, seed: int, redrawn: _Counter) -> Iterator[Floats]:
+    """How often each row of `y` was drawn; a draw with one class only has no AUC and is made again."""
+    generator = np.random.default_rng(seed)
+    rows = len(y)
+    for _ in range(draws):
+        while True:
+            weights = np.bincount(generator.integers(0, rows, rows), minlength=rows).astype(np.float64)
+            if 0 < weights @ y < rows:
+                break
+            redrawn.count += 1
+        yield weights
+
+
+def _percentiles(drawn: Floats, level: float) -> tuple[Floats, Floats]:
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, high
+
+
+def _check(draws: int, level: float) -> None:
+    if draws < 2:
+        raise ConfigurationError(f"draws must be at least 2, however: draws={draws}")
+    if not 0 < level < 1:
+        raise ConfigurationError(f"level must lie between 0 and 1, however: level={level}")

@@ -1,0 +1,337 @@
+"""The report of a training run: what a risk manager and an engineer ask about it, in one HTML file.
+
+`render_report(ReportInputs(…))` returns the text of a page that opens from disk: no scripts, no network,
+charts inline, a light and a dark scheme, and a layout for paper. What is `None` or empty leaves its section
+out; what comes from data is escaped. Words and layout lie in `templates/`, judgements in `statements`.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC
+from functools import cache
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+from pandas import DataFrame
+
+from loan_default.evaluation import charts, formats, statements
+from loan_default.evaluation.bootstrap import Interval
+from loan_default.evaluation.metrics import Figures, measure
+from loan_default.evaluation.report_inputs import (
+    REQUIRED_METRICS,
+    Choice,
+    ColumnSummary,
+    DataSummary,
+    EpochPoint,
+    MemberCurve,
+    ReportInputs,
+    SplitSummary,
+    TestPredictions,
+)
+from loan_default.evaluation.statements import Statement
+from loan_default.evaluation.tables import (
+    calibration_curve,
+    decile_table,
+    ks_curves,
+    roc_points,
+    score_histogram,
+)
+
+__all__ = [
+    "REQUIRED_METRICS",
+    "Choice",
+    "ColumnSummary",
+    "DataSummary",
+    "EpochPoint",
+    "MemberCurve",
+    "ReportInputs",
+    "SplitSummary",
+    "TestPredictions",
+    "render_report",
+]
+
+MOST_FEATURES = 20
+"""Bars in the importance chart; the rest is counted in its caption."""
+MOST_COLUMNS = 400
+"""Rows in the table of columns; the rest is counted below it. Keeps the file small."""
+
+
+def render_report(inputs: ReportInputs) -> str:
+    """The page as HTML text.
+
+    Raises:
+        DataError: the test predictions are no PDs, or hold one class only.
+    """
+    figures = measure(inputs.test.y, inputs.test.calibrated)
+    deciles = decile_table(inputs.test.y, inputs.test.calibrated)
+    before = inputs.test.uncalibrated
+    split_rows = sum(split.rows for split in inputs.data.splits)
+    split_defaults = sum(split.rows * split.default_rate for split in inputs.data.splits)
+    page = {
+        "report": inputs,
+        "byline": _byline(inputs),
+        "strip": _strip(inputs, figures),
+        "lead": statements.headline(
+            figures.auc, rows=figures.rows, predicted=figures.mean_pd, observed=figures.base_rate
+        ),
+        "statements": _statements(inputs, figures, deciles),
+        "sections": _sections(inputs),
+        "figures": figures,
+        "figures_before": None if before is None else measure(inputs.test.y, before),
+        "deciles": list(deciles.itertuples(index=False)),
+        "metric_rows": _metric_rows(inputs),
+        "settings": formats.grouped(inputs.hyperparameters),
+        "total_seconds": sum(inputs.timings.values()),
+        "longest_seconds": max(inputs.timings.values(), default=0.0),
+        "split_rows": split_rows,
+        "split_rate": split_defaults / split_rows if split_rows else None,
+        "most_columns": MOST_COLUMNS,
+        "most_features": MOST_FEATURES,
+        "charts": {name: Markup(svg) for name, svg in _charts(inputs, figures, deciles).items()},  # noqa: S704
+    }
+    return _templates().get_template("report.html").render(page).lstrip()
+
+
+_SECTIONS = (
+    ("summary", "Summary"),
+    ("data", "Data"),
+    ("training", "Training curves"),
+    ("discrimination", "Discrimination"),
+    ("calibration", "Calibration"),
+    ("metrics", "All figures"),
+    ("importance", "Features that matter"),
+    ("settings", "Settings and choices"),
+    ("provenance", "Provenance"),
+)
+
+_METRICS = {
+    "auc": ("AUC", "Chance that a defaulter gets the higher PD; 0.5 is luck, 1 is perfect."),
+    "gini": ("Gini", "The same on another scale, twice the AUC less 1; 0 is luck."),
+    "ks": ("KS", "Largest distance between the two classes at one cut-off; 0 is luck."),
+    "pr_auc": (
+        "PR-AUC",
+        "Mean share of defaulters among those ranked at least as risky; luck is the default rate.",
+    ),
+    "brier": ("Brier score", "Mean squared distance of PD and outcome; lower is better."),
+    "brier_skill": (
+        "Brier skill",
+        "Part of the Brier score of the bare default rate that the PDs remove; 0 is none.",
+    ),
+    "log_loss": ("Log loss", "Mean surprise at the outcomes; lower is better, and sure errors cost most."),
+    "ece": ("ECE", "Mean distance of PD and default rate over ten equal groups; lower is better."),
+    "calibration_slope": ("Calibration slope", "1 is right; below 1 the PDs are too far apart."),
+    "calibration_intercept": ("Calibration intercept", "0 is right; above 0 the PDs are too low on average."),
+}
+
+
+def _byline(inputs: ReportInputs) -> list[str]:
+    moment = inputs.created_at.astimezone(UTC)
+    return [", ".join(inputs.data.sources), f"{moment:%Y-%m-%d %H:%M} UTC"]
+
+
+def _strip(inputs: ReportInputs, figures: Figures) -> list[dict[str, str]]:
+    names = {
+        "auc": "AUC",
+        "gini": "Gini",
+        "ks": "KS",
+        "brier": "Brier score",
+        "calibration_slope": "Calibration slope",
+    }
+    rows = [
+        {"name": text, "value": formats.number(interval.value), "note": _range(interval)}
+        for name, text in names.items()
+        for interval in [inputs.metrics[name]]
+    ]
+    tested = f"{figures.rows:,} tested"
+    rows.append({"name": "Rows", "value": formats.count(inputs.data.accepted), "note": tested})
+    rate = formats.percent(inputs.data.default_rate)
+    rows.append(
+        {"name": "Default rate", "value": rate, "note": f"{formats.percent(figures.base_rate)} tested"}
+    )
+    return rows
+
+
+def _range(interval: Interval) -> str:
+    return f"{formats.number(interval.low)} to {formats.number(interval.high)}"
+
+
+def _statements(inputs: ReportInputs, figures: Figures, deciles: DataFrame) -> list[Statement]:
+    data, metrics = inputs.data, inputs.metrics
+    said = [
+        statements.ranking(metrics["auc"], rows=figures.rows, defaults=figures.bads),
+        statements.rank_order(deciles["bad_rate"].tolist()),
+        statements.calibration(
+            metrics["calibration_slope"],
+            metrics["calibration_intercept"],
+            predicted=figures.mean_pd,
+            observed=figures.base_rate,
+        ),
+        statements.accounting(
+            read=data.rows_read,
+            accepted=data.accepted,
+            duplicates=data.duplicates,
+            quarantined=data.quarantined,
+        ),
+    ]
+    if inputs.test.uncalibrated is not None:
+        before = measure(inputs.test.y, inputs.test.uncalibrated).log_loss
+        said.insert(3, statements.calibration_step(before, figures.log_loss))
+    if inputs.auc_difference is not None:
+        said.insert(1, statements.against_baseline(inputs.auc_difference))
+    return said
+
+
+def _sections(inputs: ReportInputs) -> list[dict[str, str]]:
+    empty = {
+        "training": not (inputs.pretraining or inputs.training),
+        "importance": not inputs.importance,
+        "settings": not (inputs.hyperparameters or inputs.choices),
+        "provenance": not (inputs.provenance or inputs.timings),
+    }
+    return [{"anchor": anchor, "title": title} for anchor, title in _SECTIONS if not empty.get(anchor)]
+
+
+def _metric_rows(inputs: ReportInputs) -> list[dict[str, Any]]:
+    """The known figures in the order of `_METRICS`, then what else was measured."""
+    names = [name for name in _METRICS if name in inputs.metrics]
+    names += [
+        name for name in inputs.metrics if name not in _METRICS and name not in ("base_rate", "mean_pd")
+    ]
+    rows = []
+    for name in names:
+        text, meaning = _METRICS.get(name, (name.replace("_", " "), ""))
+        baseline = inputs.baseline_metrics.get(name)
+        rows.append({"name": text, "meaning": meaning, "ours": inputs.metrics[name], "baseline": baseline})
+    return rows
+
+
+def _charts(inputs: ReportInputs, figures: Figures, deciles: DataFrame) -> dict[str, str]:
+    """Name -> SVG; those without data are not there."""
+    return _test_charts(inputs, figures, deciles) | _epoch_charts(inputs) | _importance_chart(inputs)
+
+
+def _test_charts(inputs: ReportInputs, figures: Figures, deciles: DataFrame) -> dict[str, str]:
+    test = inputs.test
+    roc = {"this model": test.calibrated}
+    if test.baseline is not None:
+        roc["logistic regression"] = test.baseline
+    shares, curve = ks_curves(test.y, test.calibrated), calibration_curve(test.y, test.calibrated)
+    scores = score_histogram(test.y, test.calibrated)
+    before = None if test.uncalibrated is None else _groups(calibration_curve(test.y, test.uncalibrated))
+    riskiest = deciles.iloc[0]
+    return {
+        "roc": charts.roc_chart(
+            {name: (points["fpr"], points["tpr"]) for name, points in _roc(test.y, roc).items()},
+            label=f"ROC curve on the test split. Area under the curve {figures.auc:.3f}.",
+        ),
+        "ks": charts.ks_chart(
+            shares["pd"].to_numpy(),
+            shares["bads"].to_numpy(),
+            shares["goods"].to_numpy(),
+            at=figures.ks_at,
+            label=f"Share of each class up to a PD; largest distance (KS) {figures.ks:.3f} "
+            f"at PD {figures.ks_at:.1%}.",
+        ),
+        "scores": charts.score_chart(
+            np.append(scores["low"], scores["high"].iloc[-1]),
+            scores["bads"].to_numpy(),
+            scores["goods"].to_numpy(),
+            label="Distribution of the PDs of defaulters and of non-defaulters.",
+        ),
+        "deciles": charts.deciles_chart(
+            _groups(deciles),
+            label=f"Mean PD beside the observed default rate by group of PD; in the riskiest group "
+            f"{riskiest['mean_pd']:.1%} expected and {riskiest['bad_rate']:.1%} observed.",
+        ),
+        "reliability": charts.reliability_chart(
+            _groups(curve),
+            before=before,
+            label=f"Observed default rate against mean PD in {len(curve)} groups; "
+            f"mean distance (ECE) {figures.ece:.4f}.",
+        ),
+    }
+
+
+def _roc(y: NDArray[np.float64], predictions: Mapping[str, NDArray[np.float64]]) -> dict[str, DataFrame]:
+    return {name: roc_points(y, pd) for name, pd in predictions.items()}
+
+
+def _groups(table: DataFrame) -> charts.Groups:
+    predicted, observed, low, high = table[["mean_pd", "bad_rate", "low", "high"]].to_numpy(np.float64).T
+    return charts.Groups(predicted=predicted, observed=observed, low=low, high=high)
+
+
+def _epoch_charts(inputs: ReportInputs) -> dict[str, str]:
+    drawn = {}
+    if inputs.pretraining:
+        epochs = [point.epoch for point in inputs.pretraining]
+        lines = [
+            charts.Line(
+                name=name, x=epochs, y=[point.losses.get(name, np.nan) for point in inputs.pretraining]
+            )
+            for name in inputs.pretraining[0].losses
+        ]
+        drawn["pretraining"] = charts.epochs_chart(
+            "pretraining",
+            lines,
+            y_label="loss",
+            label=f"Pretraining loss over {len(epochs)} epochs.",
+            size=charts.WIDE,
+        )
+    if inputs.training:
+        best = "; ".join(f"{curve.name}: best epoch {curve.best_epoch}" for curve in inputs.training)
+        drawn["training_loss"] = charts.epochs_chart(
+            "training-loss",
+            [
+                charts.Line(name=curve.name, x=curve.epochs, y=curve.training_loss)
+                for curve in inputs.training
+            ],
+            y_label="training loss",
+            label=f"Training loss per epoch of {len(inputs.training)} member(s).",
+        )
+        drawn["validation_auc"] = charts.epochs_chart(
+            "validation-auc",
+            [
+                charts.Line(name=curve.name, x=curve.epochs, y=curve.validation_auc, mark=curve.best_epoch)
+                for curve in inputs.training
+            ],
+            y_label="validation AUC",
+            label=f"Validation AUC per epoch. {best}.",
+        )
+    return drawn
+
+
+def _importance_chart(inputs: ReportInputs) -> dict[str, str]:
+    if not inputs.importance:
+        return {}
+    shown = inputs.importance[:MOST_FEATURES]
+    first = ", ".join(f"{part.column} {part.mean_drop:.4f}" for part in shown[:3])
+    svg = charts.importance_chart(
+        [part.column for part in shown],
+        [part.mean_drop for part in shown],
+        [part.sd for part in shown],
+        label=f"Loss of AUC when a column is shuffled. Largest: {first}.",
+    )
+    return {"importance": svg}
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("loan_default.evaluation"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": formats.number,
+        "signed": formats.signed,
+        "percent": formats.percent,
+        "count": formats.count,
+        "duration": formats.duration,
+        "allowed": formats.allowed,
+    }
+    return environment

@@ -1,0 +1,154 @@
+"""What the report of a training run is made of: values and arrays, collected by the training pipeline."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loan_default.data.schema import Column
+from loan_default.errors import DataError
+from loan_default.evaluation.bootstrap import Interval
+from loan_default.evaluation.importance import Importance
+
+REQUIRED_METRICS = (
+    "auc",
+    "gini",
+    "ks",
+    "pr_auc",
+    "brier",
+    "log_loss",
+    "ece",
+    "calibration_slope",
+    "calibration_intercept",
+)
+"""A report without one of these is an error, not a report with a gap."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SplitSummary:
+    """One part of the rows."""
+
+    name: str
+    """E.g. "train", "validation", "test"."""
+    rows: int
+    default_rate: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ColumnSummary:
+    """A column of the schema and what stood in it."""
+
+    column: Column
+    missing_share: float
+    """Of the accepted rows, 0 to 1."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataSummary:
+    """What was read and what became of it."""
+
+    sources: tuple[str, ...]
+    """File names or table names, without folders."""
+    rows_read: int
+    accepted: int
+    duplicates: int
+    quarantined: int = 0
+    """Rows set aside."""
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    """Broken rule -> rows; a row may break several."""
+    unlabelled: int = 0
+    """Accepted rows whose outcome is not known; they serve pretraining only."""
+    default_rate: float
+    """Of the labelled accepted rows."""
+    splits: tuple[SplitSummary, ...]
+    split_method: str
+    """A sentence: how the rows were divided and why so."""
+    columns: tuple[ColumnSummary, ...] = ()
+    findings: tuple[tuple[str, str], ...] = ()
+    """(column, sentence) of the schema inference; empty = the schema was given."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EpochPoint:
+    """Pretraining losses after one epoch."""
+
+    epoch: int
+    losses: Mapping[str, float]
+    """Component -> mean loss of the epoch; every point names the same components."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MemberCurve:
+    """The training of one member of the ensemble."""
+
+    name: str
+    epochs: tuple[int, ...]
+    training_loss: tuple[float, ...]
+    validation_auc: tuple[float, ...]
+    best_epoch: int
+    """The epoch whose weights were kept."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TestPredictions:
+    """PDs on the test split, each `(N,)` between 0 and 1."""
+
+    __test__ = False  # not a test class, whatever its name says to pytest
+
+    y: NDArray[np.float64]
+    """1.0 = default, 0.0 = none."""
+    calibrated: NDArray[np.float64]
+    """What the model file returns."""
+    uncalibrated: NDArray[np.float64] | None = None
+    """Before the calibrator; None = there is none."""
+    baseline: NDArray[np.float64] | None = None
+    """Of logistic regression on the same rows; None = not fitted."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """Something that was chosen automatically."""
+
+    what: str
+    value: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReportInputs:
+    """Everything on the page."""
+
+    title: str
+    model: str
+    """A sentence: what the model is."""
+    created_at: datetime
+    """UTC."""
+    data: DataSummary
+    test: TestPredictions
+    metrics: Mapping[str, Interval]
+    """Of `test.calibrated`, as `bootstrap_figures` returns them; at least `REQUIRED_METRICS`."""
+    baseline_metrics: Mapping[str, Interval] = field(default_factory=dict)
+    """The same of `test.baseline`."""
+    auc_difference: Interval | None = None
+    """AUC of ours minus AUC of the baseline, paired by row; None = no baseline."""
+    pretraining: tuple[EpochPoint, ...] = ()
+    training: tuple[MemberCurve, ...] = ()
+    importance: Sequence[Importance] = ()
+    hyperparameters: Mapping[str, object] = field(default_factory=dict)
+    """May be nested."""
+    choices: tuple[Choice, ...] = ()
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    """Model version, digests, code version, seed, libraries, command line … in the order to be shown."""
+    timings: Mapping[str, float] = field(default_factory=dict)
+    """Stage -> seconds, in order."""
+
+    def __post_init__(self) -> None:
+        missing = [name for name in REQUIRED_METRICS if name not in self.metrics]
+        if missing:
+            raise DataError(f"metrics must hold every required figure, however: missing={missing}")
+        if self.created_at.utcoffset() is None:
+            raise DataError(
+                f"created_at must name its time zone, however: {self.created_at}. Use datetime.now(UTC)."
+            )

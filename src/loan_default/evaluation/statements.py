@@ -1,0 +1,151 @@
+"""What the figures of a test split say, as plain sentences: computed from the figures, never typed in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from loan_default.evaluation.bootstrap import Interval
+
+FEW_DEFAULTS = 100
+"""With fewer defaults on the test split its figures are too uncertain to judge a model by."""
+
+
+class Verdict(StrEnum):
+    """How a statement is marked; the word is what the reader sees."""
+
+    GOOD = "good"
+    """As it should be."""
+    CAUTION = "caution"
+    """Someone should look at it before the model is used."""
+    NOTE = "note"
+    """Worth knowing, neither good nor bad."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Statement:
+    """One computed sentence with its verdict."""
+
+    verdict: Verdict
+    title: str
+    text: str
+
+
+def ranking(auc: Interval, *, rows: int, defaults: int) -> Statement:
+    """Whether the model ranks better than chance, and on how many defaults that rests."""
+    base = f"AUC {_with_range(auc)} on {rows:,} rows with {defaults:,} defaults."
+    if auc.low <= 0.5:
+        return Statement(
+            verdict=Verdict.CAUTION,
+            title="Not shown to rank at all.",
+            text=f"{base} The interval holds 0.5, which is what chance reaches.",
+        )
+    if min(defaults, rows - defaults) < FEW_DEFAULTS:
+        return Statement(
+            verdict=Verdict.CAUTION,
+            title="Ranks better than chance, on little evidence.",
+            text=f"{base} A class with fewer than {FEW_DEFAULTS} rows leaves every figure uncertain.",
+        )
+    return Statement(verdict=Verdict.GOOD, title="Ranks better than chance.", text=base)
+
+
+def against_baseline(difference: Interval) -> Statement:
+    """Whether the paired difference in AUC to logistic regression is more than luck."""
+    base = f"Difference in AUC on the same rows: {_with_range(difference, sign=True)}."
+    if difference.low > 0:
+        return Statement(verdict=Verdict.GOOD, title="Better than logistic regression.", text=base)
+    if difference.high < 0:
+        return Statement(
+            verdict=Verdict.CAUTION,
+            title="Worse than logistic regression.",
+            text=f"{base} The simpler model should be preferred.",
+        )
+    return Statement(
+        verdict=Verdict.NOTE,
+        title="Not shown to differ from logistic regression.",
+        text=f"{base} The interval holds 0, so the difference may be luck.",
+    )
+
+
+def calibration(slope: Interval, intercept: Interval, *, predicted: float, observed: float) -> Statement:
+    """Whether a PD means what it says: the slope should be 1 and the intercept 0."""
+    base = (
+        f"Mean PD {predicted:.1%}, observed default rate {observed:.1%}; "
+        f"slope {_with_range(slope)}, intercept {_with_range(intercept, sign=True)}."
+    )
+    faults = []
+    if slope.high < 1:
+        faults.append("high PDs are too high and low PDs too low")
+    if slope.low > 1:
+        faults.append("PDs are too close together")
+    if intercept.low > 0:
+        faults.append("PDs are too low on average")
+    if intercept.high < 0:
+        faults.append("PDs are too high on average")
+    if faults:
+        return Statement(verdict=Verdict.CAUTION, title=f"Not calibrated: {' and '.join(faults)}.", text=base)
+    return Statement(
+        verdict=Verdict.GOOD,
+        title="Calibrated.",
+        text=f"{base} Both intervals hold their ideal values, 1 and 0.",
+    )
+
+
+def calibration_step(before: float, after: float) -> Statement:
+    """What fitting the calibrator did to the log loss on the test split."""
+    base = f"Log loss on the test split {before:.4f} before, {after:.4f} after."
+    if after < before:
+        return Statement(verdict=Verdict.GOOD, title="The calibration step helped.", text=base)
+    return Statement(
+        verdict=Verdict.NOTE,
+        title="The calibration step did not help here.",
+        text=f"{base} It was fitted on other rows; a small loss means that the model needed none.",
+    )
+
+
+def rank_order(rates: Sequence[float]) -> Statement:
+    """Whether the observed default rate falls from each group of PDs to the next, riskiest first."""
+    if len(rates) < 2:
+        return Statement(
+            verdict=Verdict.NOTE, title="No rank order to check.", text="All PDs are alike, in one group."
+        )
+    breaks = [place for place in range(1, len(rates)) if rates[place] > rates[place - 1]]
+    if not breaks:
+        return Statement(
+            verdict=Verdict.GOOD,
+            title="Rank order holds.",
+            text=f"The default rate falls from {rates[0]:.1%} in the riskiest of {len(rates)} groups "
+            f"to {rates[-1]:.1%} in the safest, without a break.",
+        )
+    where = ", ".join(f"{place} and {place + 1}" for place in breaks)
+    return Statement(
+        verdict=Verdict.NOTE if len(breaks) == 1 else Verdict.CAUTION,
+        title=f"Rank order breaks {'once' if len(breaks) == 1 else f'{len(breaks)} times'}.",
+        text=f"The default rate rises between the groups {where} of {len(rates)}, riskiest first.",
+    )
+
+
+def accounting(*, read: int, accepted: int, duplicates: int, quarantined: int) -> Statement:
+    """Whether every row that was read is accounted for."""
+    total = f"{accepted:,} accepted + {quarantined:,} quarantined + {duplicates:,} duplicates"
+    if read == accepted + quarantined + duplicates:
+        return Statement(
+            verdict=Verdict.GOOD, title="Every row is accounted for.", text=f"{read:,} read = {total}."
+        )
+    return Statement(
+        verdict=Verdict.CAUTION, title="Rows are unaccounted for.", text=f"{read:,} read, but {total}."
+    )
+
+
+def headline(auc: float, *, rows: int, predicted: float, observed: float) -> str:
+    """The key figures in one sentence for someone who has never heard of an AUC."""
+    return (
+        f"Given one applicant who will default and one who will not, the model gives the higher PD to the "
+        f"right one {100 * auc:.0f} times out of 100; on {rows:,} applications that it had never seen it "
+        f"expected {predicted:.1%} to default, and {observed:.1%} did."
+    )
+
+
+def _with_range(interval: Interval, *, sign: bool = False) -> str:
+    form = "+.3f" if sign else ".3f"
+    text = f"{interval.value:{form}} ({interval.low:{form}} to {interval.high:{form}})"
+    return text.replace("-", "\N{MINUS SIGN}")

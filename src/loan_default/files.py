@@ -1,0 +1,51 @@
+"""Files that are whole or absent: atomic writes and digests."""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+
+def write_atomically(path: Path, data: bytes | Callable[[Path], None]) -> None:
+    """Write a file so that readers and crashes see the old content or the new, never a part.
+
+    The bytes, or whatever the function writes to the path it is given, go to a temporary file in the
+    same folder, which is flushed to the disk and renamed over `path`; then the folder is flushed too.
+    Missing folders are made. A temporary file that a kill leaves behind is hidden and ends in `.tmp`.
+
+    Raises:
+        OSError: the folder cannot be written. Whatever the function raises passes through as it is. In both
+            cases `path` is as it was and the temporary file is gone.
+    """
+    folder = path.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{path.name[:40]}.{secrets.token_hex(8)}.tmp"
+    try:
+        # Not by tempfile, which lets only the owner read: here the kernel applies the umask.
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        if callable(data):
+            data(temporary)
+        else:
+            temporary.write_bytes(data)
+        _flush(temporary, os.O_RDWR)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        _flush(folder, os.O_RDONLY)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file of any size as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path, mode: int) -> None:
+    descriptor = os.open(path, mode)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,201 @@
+"""Model files: tensors and plain values in a `.pth`, refused before anything in them is used if in doubt.
+
+Reading goes from the outside in: size, digest, `torch.load(weights_only=True)` of the very bytes that were
+digested, format and version, every value's type, every tensor's layout, size and finiteness. What the
+values mean is checked by who builds a model from them. The digest stands beside the file in
+`<name>.sha256`, in the format of sha256sum, and in the registry. A digest stops damage and mix-ups; whoever
+can write both files can replace both.
+"""
+
+import hashlib
+import io
+import math
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from loan_default.errors import ArtifactError, ConfigurationError
+from loan_default.files import write_atomically
+
+VERSION = 1
+"""Version of the layout of model and encoder files."""
+
+MAX_BYTES = 1 << 30
+"""A larger file is refused unread; the largest preset makes about 30 MB."""
+
+_DTYPES = frozenset({torch.float32, torch.float64, torch.int64, torch.bool})
+_MAX_DEPTH = 12
+
+Payload = dict[str, Any]
+Migration = Callable[[Payload], Payload]
+
+MIGRATIONS: Mapping[int, Migration] = {}
+"""From the payload of a version to that of the next."""
+
+
+def write_artifact(path: Path, payload: Mapping[str, Any], *, kind: str) -> str:
+    """Write the file and its digest beside it; a kill leaves the old pair or is noticed when reading.
+
+    Args:
+        kind: what the file holds, `model` or `encoder`.
+
+    Returns:
+        The SHA-256 of the file.
+    """
+    buffer = io.BytesIO()
+    torch.save({"format": _format(kind), "version": VERSION, **payload}, buffer)
+    digest = hashlib.sha256(buffer.getbuffer()).hexdigest()
+    write_atomically(path, buffer.getvalue())
+    write_atomically(digest_path(path), f"{digest}  {path.name}\n".encode())
+    return digest
+
+
+def read_artifact(path: Path, *, kind: str, sha256: str | None = None) -> Payload:
+    """The payload of a file that passed every check.
+
+    Args:
+        kind: what the file must hold.
+        sha256: the digest it must have, e.g. from the registry; None = the one beside the file.
+
+    Raises:
+        ArtifactError: with the first reason for which the file was refused.
+        ConfigurationError: the environment switches torch's safe loading off.
+    """
+    if os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"):
+        raise ConfigurationError(
+            "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD must not be set, however: it is, and would let model files run code."
+        )
+    content = _read(path)
+    expected = sha256 or _digest_beside(path)
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected:
+        raise ArtifactError(
+            f"a model file must have its recorded digest, however: {path} has {found[:12]}…, recorded is "
+            f"{expected[:12]}…. It is damaged or another file; fetch it anew."
+        )
+    try:
+        payload = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True, mmap=False)
+    except Exception as error:  # torch and pickle raise a dozen kinds here; all mean the same
+        raise ArtifactError(
+            f"a model file must hold tensors and plain values only, however: {path}: {type(error).__name__}."
+        ) from error
+    if not isinstance(payload, dict) or payload.get("format") != _format(kind):
+        found_format = payload.get("format") if isinstance(payload, dict) else type(payload).__name__
+        raise ArtifactError(f"the file must be a {_format(kind)}, however: {path} is {found_format!r}.")
+    check_values(payload, limit=len(content))
+    return migrate(payload, migrations=MIGRATIONS, version=VERSION)
+
+
+def digest_path(path: Path) -> Path:
+    """Where the digest of a model file stands."""
+    return path.with_name(path.name + ".sha256")
+
+
+def check_values(payload: Mapping[str, Any], *, limit: int) -> None:
+    """Refuse anything but plain values and sound tensors.
+
+    Args:
+        limit: bytes that all tensors together may take; a file cannot hold more than it weighs.
+
+    Raises:
+        ArtifactError: a foreign type, a sparse, strided, huge or non-finite tensor, a NaN, or deep nesting.
+    """
+    total = 0
+    for where, value in _walk(payload, "file", depth=0):
+        if isinstance(value, Tensor):
+            if value.layout is not torch.strided or value.is_quantized or value.dtype not in _DTYPES:
+                raise ArtifactError(
+                    f"tensors must be plain, however: {where} is {value.layout}, {value.dtype}"
+                )
+            total += value.numel() * value.element_size()
+            if total > limit or not value.is_contiguous():
+                raise ArtifactError(
+                    f"tensors must lie in the file, however: {where} has shape {tuple(value.shape)} and "
+                    f"strides {value.stride()} in a file of {limit} bytes"
+                )
+            if value.is_floating_point() and not bool(value.isfinite().all()):
+                raise ArtifactError(f"tensors must be finite, however: {where} holds NaN or infinity")
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise ArtifactError(f"numbers must be finite, however: {where}={value}")
+        elif not (value is None or type(value) in (str, int, float, bool)):
+            raise ArtifactError(f"values must be plain, however: {where} is a {type(value).__name__}")
+
+
+def migrate(payload: Payload, *, migrations: Mapping[int, Migration], version: int) -> Payload:
+    """The payload brought to a version, step by step.
+
+    Raises:
+        ArtifactError: it has no version, a newer one, or one that no step starts from.
+    """
+    found = payload.get("version")
+    if type(found) is not int or found > version:
+        raise ArtifactError(
+            f"the file's version must be {version} or older, however: version={found!r}. Update loan-default."
+        )
+    while found < version:
+        if found not in migrations:
+            raise ArtifactError(
+                f"version {found} must have a way to version {version}, however: there is none"
+            )
+        payload = migrations[found](payload)
+        found += 1
+    return payload
+
+
+def _format(kind: str) -> str:
+    return f"loan-default/{kind}"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise ArtifactError(
+                f"a model file must have at most {MAX_BYTES} bytes, however: {path} has {size}"
+            )
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)  # it may have grown since
+    except FileNotFoundError:
+        raise ArtifactError(f"the model file must exist, however: {path} does not") from None
+    except OSError as error:
+        raise ArtifactError(f"the model file must be readable, however: {path}: {error.strerror}") from error
+    if len(content) > MAX_BYTES:
+        raise ArtifactError(f"a model file must have at most {MAX_BYTES} bytes, however: {path} has more")
+    return content
+
+
+def _digest_beside(path: Path) -> str:
+    beside = digest_path(path)
+    try:
+        text = beside.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        raise ArtifactError(
+            f"a model file must come with its digest, however: {beside} is not there or not readable. "
+            "Copy it along with the model, or name the digest with --sha256."
+        ) from None
+    match = re.match(r"([0-9a-f]{64})\b", text)
+    if match is None:
+        raise ArtifactError(
+            f"a digest file must begin with 64 hexadecimal digits, however: {beside} does not"
+        )
+    return match[1]
+
+
+def _walk(value: Any, where: str, *, depth: int) -> Iterator[tuple[str, Any]]:
+    if depth > _MAX_DEPTH:
+        raise ArtifactError(f"values must be nested at most {_MAX_DEPTH} deep, however: {where}")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if type(key) is not str:
+                raise ArtifactError(f"keys must be text, however: {where} has {key!r}")
+            yield from _walk(item, f"{where}.{key}", depth=depth + 1)
+    elif type(value) is list:
+        for place, item in enumerate(value):
+            yield from _walk(item, f"{where}[{place}]", depth=depth + 1)
+    else:
+        yield where, value

@@ -1,0 +1,72 @@
+"""The classifier: the encoder, fully connected layers on top, and k members that share their weights.
+
+The head reads the tokens before attention beside [CLS] after it, so what a boosted tree would see is never
+out of reach. With `members` k > 1 it is the parameter-sharing ensemble TabM-mini (Gorishniy et al., "TabM",
+2025): k elementwise scalings of the head's input, one shared network, k outputs. Train the mean of the k
+losses, predict the mean of the k probabilities.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from loan_default.models.encoder import Encoder
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeadConfig:
+    """Size of the head."""
+
+    members: int = 8
+    """Members k that share the head's weights; 1 = a plain head."""
+    hidden: int = 256
+    """Width of the fully connected layers."""
+    n_layers: int = 2
+    """Fully connected layers before the output."""
+    dropout: float = 0.1
+    """Dropout after each of them; 0 = off."""
+
+    def __post_init__(self) -> None:
+        for name in ("members", "hidden", "n_layers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be a positive integer, however: {name}={getattr(self, name)}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), however: dropout={self.dropout}")
+
+
+class Classifier(nn.Module):
+    """Encoder and head.
+
+    **Shape**
+
+    - Input: `(B, F)` float32 with NaN for missing, `(B, C)` int64 with 0 for unknown
+    - Output: `(B, k)` logits of default
+    """
+
+    def __init__(self, encoder: Encoder, config: HeadConfig) -> None:
+        super().__init__()
+        self.encoder, self.config = encoder, config
+        width = (encoder.n_tokens + 1) * encoder.config.width
+        self.norm = nn.LayerNorm(width)
+        self.scales = nn.Parameter(torch.ones(config.members, width))
+        if config.members > 1:
+            nn.init.normal_(self.scales)
+        widths = [width] + [config.hidden] * config.n_layers
+        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in zip(widths, widths[1:], strict=False))
+        self.dropout = nn.Dropout(config.dropout)
+        self.weight = nn.Parameter(torch.empty(config.members, config.hidden))
+        self.bias = nn.Parameter(torch.empty(config.members))
+        for parameter in (self.weight, self.bias):
+            nn.init.uniform_(parameter, -(config.hidden**-0.5), config.hidden**-0.5)
+
+    def forward(self, numerical: Tensor, codes: Tensor) -> Tensor:
+        """Logits `(B, k)`."""
+        tokens = self.encoder.embed(numerical, codes)
+        cls = self.encoder.contextualise(tokens, cls_only=True)
+        x = self.norm(torch.cat([cls, tokens], 1).flatten(1))
+        x = x[:, None] * self.scales
+        for layer in self.layers:
+            x = self.dropout(F.relu(layer(x)))
+        return (x * self.weight).sum(-1) + self.bias

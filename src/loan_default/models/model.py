@@ -1,0 +1,225 @@
+"""The model: everything that turns a canonical frame into calibrated PDs, and its way to a file and back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from loan_default.data.schema import Schema, schema_from_dict, schema_to_dict
+from loan_default.errors import ArtifactError
+from loan_default.models.artifact import Payload, read_artifact, write_artifact
+from loan_default.models.arrays import predict, to_tensors
+from loan_default.models.calibration import Platt
+from loan_default.models.classifier import Classifier, HeadConfig
+from loan_default.models.encoder import Encoder, EncoderConfig
+from loan_default.models.features import Features, Inputs, features_from_dict, features_to_dict
+from loan_default.models.fitting import StateDict
+from loan_default.models.training import Architecture
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoanModel:
+    """A trained, calibrated model."""
+
+    version: str
+    schema: Schema
+    architecture: Architecture
+    members: tuple[Classifier, ...]
+    calibration: Platt
+    figures: Mapping[str, Any]
+    """What it reached when it was trained: split -> figure -> value."""
+    reference: Mapping[str, Any]
+    """Histograms of the training rows, for drift."""
+    provenance: Mapping[str, Any]
+    """Data digest, code version, seed, library versions."""
+
+    def predict_pd(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """Calibrated PD `(rows,)` of a canonical frame."""
+        return self.calibration.apply(self.predict_raw(frame))
+
+    def predict_raw(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """Mean probability of the members `(rows,)` before calibration."""
+        return mean_probability(self.members, self.architecture.features.transform(frame))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PretrainedEncoder:
+    """An encoder before any label was seen, with the features that its tokens mean."""
+
+    schema: Schema
+    features: Features
+    config: EncoderConfig
+    state: StateDict
+    provenance: Mapping[str, Any]
+
+
+def mean_probability(members: Sequence[nn.Module], inputs: Inputs) -> NDArray[np.float64]:
+    """Average of the members in probability space, `(rows,)`, before calibration."""
+    device = next(members[0].parameters()).device
+    tensors = to_tensors(inputs, device)
+    result: NDArray[np.float64] = np.mean([predict(member, tensors) for member in members], axis=0)
+    return result
+
+
+def save_model(path: Path, model: LoanModel) -> str:
+    """Write a model file; returns its SHA-256."""
+    architecture = model.architecture
+    payload = {
+        "model_version": model.version,
+        "schema": schema_to_dict(model.schema),
+        "features": _to_plain(features_to_dict(architecture.features)),
+        "encoder": asdict(architecture.encoder),
+        "head": asdict(architecture.head),
+        "members": [_cpu(member.state_dict()) for member in model.members],
+        "calibration": asdict(model.calibration),
+        "figures": _to_plain(model.figures),
+        "reference": _to_plain(model.reference),
+        "provenance": _to_plain(model.provenance),
+    }
+    return write_artifact(path, payload, kind="model")
+
+
+def load_model(path: Path, *, sha256: str | None = None) -> LoanModel:
+    """A model on the CPU, ready to predict.
+
+    Args:
+        sha256: the digest the file must have; None = the one that lies beside it.
+
+    Raises:
+        ArtifactError: the file is damaged, foreign, or not what a model consists of.
+    """
+    payload = read_artifact(path, kind="model", sha256=sha256)
+    with _refusing(path):
+        architecture = Architecture(
+            features=_features(payload["features"]),
+            encoder=EncoderConfig(**payload["encoder"]),
+            head=HeadConfig(**payload["head"]),
+        )
+        if not payload["members"]:
+            raise ArtifactError("a model must have a member, however: none")
+        with torch.device("meta"):  # shapes without memory: nothing is built before they agree
+            expected = architecture.new_classifier()
+        for number, state in enumerate(payload["members"], start=1):
+            _check_state(state, expected, where=f"member {number}")
+        members = tuple(_loaded(architecture.new_classifier(), state) for state in payload["members"])
+        return LoanModel(
+            version=_text(payload["model_version"]),
+            schema=schema_from_dict(payload["schema"], where=str(path)),
+            architecture=architecture,
+            members=members,
+            calibration=Platt(**payload["calibration"]),
+            figures=payload["figures"],
+            reference=payload["reference"],
+            provenance=payload["provenance"],
+        )
+
+
+def save_encoder(path: Path, encoder: PretrainedEncoder) -> str:
+    """Write an encoder file; returns its SHA-256."""
+    payload = {
+        "schema": schema_to_dict(encoder.schema),
+        "features": _to_plain(features_to_dict(encoder.features)),
+        "encoder": asdict(encoder.config),
+        "state": _cpu(encoder.state),
+        "provenance": _to_plain(encoder.provenance),
+    }
+    return write_artifact(path, payload, kind="encoder")
+
+
+def load_encoder(path: Path, *, sha256: str | None = None) -> PretrainedEncoder:
+    """A pretrained encoder.
+
+    Raises:
+        ArtifactError: the file is damaged, foreign, or not what an encoder consists of.
+    """
+    payload = read_artifact(path, kind="encoder", sha256=sha256)
+    with _refusing(path):
+        features, config = _features(payload["features"]), EncoderConfig(**payload["encoder"])
+        with torch.device("meta"):
+            expected = Encoder(features.edges, features.cardinalities, config)
+        _check_state(payload["state"], expected, where="encoder")
+        return PretrainedEncoder(
+            schema=schema_from_dict(payload["schema"], where=str(path)),
+            features=features,
+            config=config,
+            state=payload["state"],
+            provenance=payload["provenance"],
+        )
+
+
+class _refusing:  # noqa: N801 (reads as a word: with _refusing(path))
+    """Turns what goes wrong while a model is built from a file into one refusal that names the file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, KeyError | TypeError | ValueError | RuntimeError | AttributeError | IndexError):
+            raise ArtifactError(
+                f"the file must hold what a model consists of, however: {self.path}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+
+def _check_state(state: Mapping[str, Tensor], expected: nn.Module, *, where: str) -> None:
+    shapes = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in expected.state_dict().items()}
+    for name in sorted(shapes.keys() ^ state.keys()):
+        side = "missing" if name in shapes else "unknown"
+        raise ArtifactError(f"weights must be those of the network, however: {where} has {side} {name!r}")
+    for name, (shape, dtype) in shapes.items():
+        found = (tuple(state[name].shape), state[name].dtype)
+        if found != (shape, dtype):
+            raise ArtifactError(
+                f"weights must fit the network, however: {where} {name!r} is {found}, must be {(shape, dtype)}"
+            )
+
+
+def _loaded(module: Classifier, state: StateDict) -> Classifier:
+    module.load_state_dict(state)
+    return module.eval()
+
+
+def _features(raw: Payload) -> Features:
+    return features_from_dict(_to_arrays(raw))
+
+
+def _to_plain(value: Any) -> Any:
+    """Arrays become tensors, tuples lists, numpy numbers Python's: what a file may hold."""
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(np.ascontiguousarray(value))
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {str(key): _to_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to_plain(item) for item in value]
+    return value
+
+
+def _to_arrays(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.numpy()
+    if isinstance(value, dict):
+        return {key: _to_arrays(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_to_arrays(item) for item in value]
+    return value
+
+
+def _cpu(state: Mapping[str, Tensor]) -> StateDict:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ArtifactError(f"a model must have a version, however: {value!r}")
+    return value

@@ -1,0 +1,105 @@
+"""Pretraining: the encoder learns from rows, and never sees a label."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from loan_default.models.arrays import Device, to_tensors
+from loan_default.models.contrastive import ObjectiveConfig, PretrainingModel, View, corrupt
+from loan_default.models.encoder import Encoder
+from loan_default.models.features import Inputs
+from loan_default.models.fitting import FitConfig, Fitted, Report, StateDict, fit
+
+_SCORE_ROWS = 4_096
+"""Held-out rows that an epoch is scored on, at most."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pretrained:
+    """The encoder's best weights and how pretraining went."""
+
+    state: StateDict
+    fitted: Fitted
+
+
+def pretrain(
+    encoder: Encoder,
+    rows: Inputs,
+    held_out: Inputs,
+    *,
+    objective: ObjectiveConfig,
+    config: FitConfig,
+    seed: int,
+    device: Device,
+    fingerprint: str,
+    checkpoint: Path | None,
+    resume: bool,
+    report: Report,
+) -> Pretrained:
+    """Weights of the encoder after self-supervised training on rows; labels are not an argument.
+
+    Args:
+        rows: what is learned from, labelled or not.
+        held_out: rows on whose fixed views the epochs are scored.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = PretrainingModel(encoder, objective).to(device)
+        task = _Pretraining(model, to_tensors(rows, device), to_tensors(held_out, device), seed=seed)
+        fitted = fit(
+            task,
+            config,
+            stage="pretraining",
+            seed=seed,
+            fingerprint=fingerprint,
+            checkpoint=checkpoint,
+            resume=resume,
+            report=report,
+        )
+    prefix = "encoder."
+    state = {
+        name.removeprefix(prefix): tensor for name, tensor in fitted.state.items() if name.startswith(prefix)
+    }
+    return Pretrained(state=state, fitted=fitted)
+
+
+class _Pretraining:
+    """Losses of fresh views of training rows; scores on fixed views of held-out rows."""
+
+    def __init__(
+        self,
+        module: PretrainingModel,
+        rows: tuple[Tensor, Tensor],
+        held_out: tuple[Tensor, Tensor],
+        *,
+        seed: int,
+    ) -> None:
+        self.module: nn.Module = module
+        self.n_rows = len(rows[0])
+        self._rows, self._model = rows, module
+        generator = torch.Generator().manual_seed(seed)
+        chosen = torch.randperm(len(held_out[0]), generator=generator)[:_SCORE_ROWS]
+        self._batches = [
+            (held_out[0][part], self._views(held_out[0][part], held_out[1][part], generator))
+            for part in chosen.split(512)
+            if len(part) > 1
+        ]
+
+    def losses(self, rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """Losses of new views of training rows."""
+        numerical, codes = self._rows[0][rows], self._rows[1][rows]
+        result: dict[str, Tensor] = self.module(numerical, self._views(numerical, codes, generator))
+        return result
+
+    def score(self, module: nn.Module) -> float:
+        """Minus the mean loss on the fixed views."""
+        losses = [float(module(numerical, views)["loss"]) for numerical, views in self._batches]
+        return -sum(losses) / max(1, len(losses))
+
+    def _views(self, numerical: Tensor, codes: Tensor, generator: torch.Generator) -> list[View]:
+        return [
+            corrupt(numerical, codes, pool=self._rows, config=self._model.config, generator=generator)
+            for _ in range(self._model.n_views)
+        ]

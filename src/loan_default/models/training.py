@@ -1,0 +1,222 @@
+"""Training: members of a model, each an encoder with a head, learned from labelled rows.
+
+Members differ in their seed alone and are averaged in probability space. On a CPU each has a process and a
+thread of its own: the network is too small for more threads to pay.
+"""
+
+import io
+import os
+import queue
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context, parent_process
+from multiprocessing.queues import Queue
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
+
+from loan_default.models.arrays import Device, predict, to_tensors
+from loan_default.models.classifier import Classifier, HeadConfig
+from loan_default.models.encoder import Encoder, EncoderConfig
+from loan_default.models.features import Features, Inputs
+from loan_default.models.fitting import FitConfig, Fitted, Progress, Report, StateDict, fit
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Labelled:
+    """Rows and what became of them."""
+
+    inputs: Inputs
+    labels: NDArray[np.float32]
+    """(rows,), 1 = default, 0 = none; never missing."""
+
+    def __post_init__(self) -> None:
+        if len(self.inputs) != len(self.labels) or not np.isin(self.labels, (0, 1)).all():
+            raise ValueError(
+                f"labels must be 0 or 1, one a row, however: rows={len(self.inputs)}, "
+                f"labels={np.unique(self.labels)[:5]} x {len(self.labels)}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Architecture:
+    """What rebuilds a member's network: its size and what its features look like."""
+
+    features: Features
+    encoder: EncoderConfig
+    head: HeadConfig
+
+    def new_encoder(self) -> Encoder:
+        """An encoder with fresh random weights."""
+        return Encoder(self.features.edges, self.features.cardinalities, self.encoder)
+
+    def new_classifier(self) -> Classifier:
+        """A member with fresh random weights."""
+        return Classifier(self.new_encoder(), self.head)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MemberJob:
+    """One member to train: everything that decides its weights, and where its checkpoint lies."""
+
+    number: int
+    """From 1."""
+    seed: int
+    fingerprint: str
+    checkpoint: Path | None
+
+
+def train_members(
+    architecture: Architecture,
+    train: Labelled,
+    validation: Labelled,
+    *,
+    jobs: Sequence[MemberJob],
+    config: FitConfig,
+    encoder_state: StateDict | None,
+    device: Device,
+    processes: int,
+    resume: bool,
+    report: Report,
+) -> list[Fitted]:
+    """The members' best weights, in the order of the jobs.
+
+    Args:
+        encoder_state: weights that every member's encoder starts with; None = random.
+        processes: members trained at once, each on one thread; 1 = in this process, one after the other.
+
+    Raises:
+        ConfigurationError: a checkpoint is of another run, or a loss is not finite.
+    """
+    work = _Work(architecture, train, validation, config, _to_bytes(encoder_state), str(device), resume)
+    if processes <= 1 or len(jobs) == 1:
+        return [work.run(job, report) for job in jobs]
+    context = get_context("spawn")
+    signs: Queue[Progress] = context.Queue()
+    with ProcessPoolExecutor(
+        processes, mp_context=context, initializer=_start_worker, initargs=(signs,)
+    ) as pool:
+        futures = [pool.submit(_run_in_worker, work, job) for job in jobs]
+        while not all(future.done() for future in futures):
+            _forward(signs, report, seconds=0.2)
+        _forward(signs, report, seconds=0.0)
+        return [_with_state(*future.result()) for future in futures]
+
+
+class _Member:
+    """The task of one member: mean over the shared-weight members of the cross entropy; validation AUC."""
+
+    def __init__(
+        self,
+        module: Classifier,
+        train: tuple[Tensor, Tensor],
+        labels: Tensor,
+        validation: tuple[Tensor, Tensor],
+        outcomes: NDArray[np.float32],
+    ) -> None:
+        self.module: nn.Module = module
+        self.n_rows = len(labels)
+        self._train, self._labels = train, labels
+        self._validation, self._outcomes = validation, outcomes
+
+    def losses(self, rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:  # noqa: ARG002
+        """Cross entropy of training rows."""
+        logits = self.module(self._train[0][rows], self._train[1][rows])
+        labels = self._labels[rows][:, None].expand_as(logits)
+        return {"loss": F.binary_cross_entropy_with_logits(logits, labels)}
+
+    def score(self, module: nn.Module) -> float:
+        """AUC on the validation rows."""
+        return float(roc_auc_score(self._outcomes, predict(module, self._validation)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What all members share; small enough to be sent to a process."""
+
+    architecture: Architecture
+    train: Labelled
+    validation: Labelled
+    config: FitConfig
+    encoder_state: bytes | None
+    device: str
+    resume: bool
+
+    def run(self, job: MemberJob, report: Report) -> Fitted:
+        device = torch.device(self.device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(job.seed)
+            module = self.architecture.new_classifier()
+            if self.encoder_state is not None:
+                module.encoder.load_state_dict(_from_bytes(self.encoder_state))
+            task = _Member(
+                module.to(device),
+                to_tensors(self.train.inputs, device),
+                torch.from_numpy(self.train.labels).to(device),
+                to_tensors(self.validation.inputs, device),
+                self.validation.labels,
+            )
+            return fit(
+                task,
+                self.config,
+                stage=f"member {job.number}",
+                seed=job.seed,
+                fingerprint=job.fingerprint,
+                checkpoint=job.checkpoint,
+                resume=self.resume,
+                report=report,
+            )
+
+
+_signs: "Queue[Progress] | None" = None
+
+
+def _start_worker(signs: "Queue[Progress]") -> None:
+    global _signs  # noqa: PLW0603 (a worker process has one parent to report to)
+    _signs = signs
+    torch.set_num_threads(1)
+
+
+def _run_in_worker(work: _Work, job: MemberJob) -> tuple[Fitted, bytes]:
+    def report(progress: Progress) -> None:
+        parent = parent_process()
+        if parent is None or not parent.is_alive():
+            os._exit(1)  # killed together with the run, so that a resumed one is alone with its checkpoints
+        if _signs is not None:
+            _signs.put(progress)
+
+    fitted = work.run(job, report)
+    return Fitted(state={}, best=fitted.best, history=fitted.history), _to_bytes(fitted.state) or b""
+
+
+def _with_state(fitted: Fitted, state: bytes) -> Fitted:
+    return Fitted(state=_from_bytes(state), best=fitted.best, history=fitted.history)
+
+
+def _forward(signs: "Queue[Progress]", report: Report, *, seconds: float) -> None:
+    try:
+        report(signs.get(timeout=seconds))
+        while True:
+            report(signs.get_nowait())
+    except queue.Empty:
+        return
+
+
+def _to_bytes(state: StateDict | None) -> bytes | None:
+    """Tensors as bytes, since between processes torch would pass file handles, which small machines run out of."""
+    if state is None:
+        return None
+    buffer = io.BytesIO()
+    torch.save({name: tensor.cpu() for name, tensor in state.items()}, buffer)
+    return buffer.getvalue()
+
+
+def _from_bytes(state: bytes) -> StateDict:
+    loaded: StateDict = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
+    return loaded

@@ -1,0 +1,135 @@
+"""From a file to trusted rows: schema, validation, quarantine, duplicates, and a count of it all."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from loan_default.data.cleaning import drop_duplicates
+from loan_default.data.inference import Finding, infer_schema
+from loan_default.data.schema import Schema, dump_schema, load_schema
+from loan_default.data.sources import iter_frames
+from loan_default.data.validation import validate
+from loan_default.errors import ConfigurationError, DataError
+
+PROJECT = Path(__file__).resolve().parents[3]
+"""The checkout, in which the bundled data lie."""
+BUNDLED_DATA = PROJECT / "data" / "credit_card" / "credit_card.csv.gz"
+BUNDLED_SCHEMA = PROJECT / "config" / "schemas" / "credit_card.toml"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SchemaChoice:
+    """The schema of a file, and where it comes from."""
+
+    schema: Schema
+    findings: tuple[Finding, ...] = ()
+    """What the inference noticed; empty for a schema that was given."""
+    notes: Mapping[str, str]
+    """Comments for the saved schema, by column."""
+    origin: str
+    """In words: the file that was read, or that it was inferred."""
+
+    def to_toml(self) -> str:
+        """The schema as a file that a person can edit."""
+        return dump_schema(self.schema, notes=self.notes)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dataset:
+    """Trusted rows, and what became of the others: read = accepted + quarantined + duplicates."""
+
+    schema: Schema
+    source: str
+    """Name of the file."""
+    frame: pd.DataFrame
+    """Canonical frame of the accepted rows; the index is the row number in the file."""
+    quarantined: pd.DataFrame
+    """Rows that broke the schema, with their reasons and values as text."""
+    reasons: Mapping[str, int]
+    """Broken rule -> rows."""
+    rows_read: int
+    duplicates: int
+    ignored_columns: tuple[str, ...]
+    digest: str
+    """SHA-256 of the accepted rows."""
+
+
+def choose_schema(data: Path, *, schema: Path | None, target: str | None) -> SchemaChoice:
+    """The schema of a file: the given one, the bundled one for the bundled data, else an inferred one.
+
+    Raises:
+        ConfigurationError: neither a schema nor a target is named, or they contradict each other.
+        DataError: the schema or the file is unusable.
+    """
+    if schema is None and data == BUNDLED_DATA and target is None:
+        schema = BUNDLED_SCHEMA
+    if schema is not None:
+        loaded = load_schema(schema)
+        if target is not None and (loaded.target is None or loaded.target.name != target):
+            named = loaded.target.name if loaded.target else None
+            raise ConfigurationError(
+                f"--target must be the schema's target, however: --target={target!r}, {schema.name} names "
+                f"{named!r}. Leave one of them out."
+            )
+        return SchemaChoice(schema=loaded, notes={}, origin=f"read from {schema.name}")
+    if target is None:
+        raise ConfigurationError(
+            f"a file of one's own must come with --target COLUMN or --schema FILE, however: {data.name} has "
+            "neither."
+        )
+    inference = infer_schema(data, target=target)
+    return SchemaChoice(
+        schema=inference.schema,
+        findings=inference.findings,
+        notes=inference.notes,
+        origin=f"inferred from {data.name}",
+    )
+
+
+def load_dataset(data: Path, schema: Schema) -> Dataset:
+    """All labelled or unlabelled rows of a file that pass the schema.
+
+    Raises:
+        DataError: the file is unusable, a column is missing, or every row breaks the schema.
+    """
+    accepted, quarantined = [], []
+    reasons: Counter[str] = Counter()
+    ignored: tuple[str, ...] = ()
+    rows_read = 0
+    for raw in iter_frames(data):
+        verdict = validate(raw, schema, labelled=True)
+        rows_read += len(raw.frame) + len(raw.rejects)
+        accepted.append(verdict.accepted)
+        quarantined.append(verdict.rejected)
+        reasons.update(verdict.counts)
+        ignored = verdict.unknown_columns
+    everything = pd.concat(accepted)
+    if everything.empty:
+        worst = ", ".join(f"{rule} ({rows})" for rule, rows in reasons.most_common(3))
+        raise DataError(
+            f"a file must have rows that its schema allows, however: all {rows_read} rows of {data.name} "
+            f"break it: {worst}."
+        )
+    frame = drop_duplicates(everything, schema)
+    return Dataset(
+        schema=schema,
+        source=data.name,
+        frame=frame,
+        quarantined=pd.concat(quarantined, ignore_index=True),
+        reasons=dict(reasons.most_common()),
+        rows_read=rows_read,
+        duplicates=len(everything) - len(frame),
+        ignored_columns=ignored,
+        digest=digest_of(frame),
+    )
+
+
+def digest_of(frame: pd.DataFrame) -> str:
+    """SHA-256 of a canonical frame: its column names, and its values in order."""
+    content = hashlib.sha256("\0".join(map(str, frame.columns)).encode())
+    content.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+    return content.hexdigest()

@@ -1,0 +1,120 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loan_default.data.schema import Column, Kind
+from loan_default.evaluation import formats
+from loan_default.evaluation.formats import NOTHING
+
+MINUS = "\N{MINUS SIGN}"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.78149, "0.781"),
+        (-0.0123, f"{MINUS}0.012"),
+        (-0.0001, "0.000"),
+        (None, NOTHING),
+        (math.nan, NOTHING),
+        (math.inf, NOTHING),
+    ],
+)
+def test_number(value: float | None, text: str) -> None:
+    assert formats.number(value) == text
+
+
+@given(st.floats(-1000, 1000))
+def test_number_reads_back(value: float) -> None:
+    assert float(formats.number(value, 4).replace(MINUS, "-")) == pytest.approx(value, abs=6e-5)
+
+
+@given(st.floats(-1000, 1000))
+def test_signed_never_hides_a_sign(value: float) -> None:
+    text = formats.signed(value, 2)
+    assert text.startswith("+" if value > 0 else MINUS if round(value, 2) < 0 else "0")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.2212, "22.1%"),
+        (0, "0.0%"),
+        (0.0004, "0.04%"),
+        (0.00001, "<0.01%"),
+        (1, "100.0%"),
+        (None, NOTHING),
+        (math.nan, NOTHING),
+    ],
+)
+def test_percent_never_makes_a_small_share_none(value: float | None, text: str) -> None:
+    assert formats.percent(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "yes"),
+        (False, "no"),
+        (None, NOTHING),
+        (30000, "30,000"),
+        (1024, "1024"),
+        (3e-4, "0.0003"),
+        (2.0, "2"),
+        (math.inf, "inf"),
+        ([32, 0.5], "32, 0.5"),
+        ((), NOTHING),
+        ("cpu", "cpu"),
+    ],
+)
+def test_plain(value: object, text: str) -> None:
+    assert formats.plain(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.04, "0.0 s"),
+        (3.14, "3.1 s"),
+        (12.6, "13 s"),
+        (59.7, "1 min 00 s"),
+        (252, "4 min 12 s"),
+        (3790, "1 h 03 min"),
+    ],
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert formats.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        (Column(name="a", kind=Kind.NUMERICAL), NOTHING),
+        (Column(name="a", kind=Kind.NUMERICAL, integer=True), "whole numbers"),
+        (Column(name="a", kind=Kind.NUMERICAL, minimum=18, maximum=100, integer=True), "18 to 100, whole"),
+        (Column(name="a", kind=Kind.NUMERICAL, minimum=-2.5), f"from {MINUS}2.5"),
+        (Column(name="a", kind=Kind.NUMERICAL, maximum=1e6), "up to 1,000,000"),
+        (Column(name="a", kind=Kind.CATEGORICAL, categories=("1", "2"), labels={"1": "rent"}), "1 = rent, 2"),
+        (Column(name="a", kind=Kind.CATEGORICAL, open=True), "any"),
+        (Column(name="a", kind=Kind.ORDINAL, categories=("x",), open=True), "x, and unseen ones"),
+        (Column(name="a", kind=Kind.TARGET), "1 = default, 0 = none"),
+        (Column(name="a", kind=Kind.IDENTIFIER), NOTHING),
+    ],
+)
+def test_allowed(column: Column, text: str) -> None:
+    assert formats.allowed(column) == text
+
+
+def test_many_levels_are_counted_instead_of_listed() -> None:
+    column = Column(name="a", kind=Kind.CATEGORICAL, categories=tuple("abcdefghij"))
+    assert formats.allowed(column) == "a, b, c, d, e, f, … (10 levels)"
+
+
+def test_settings_are_grouped_by_their_top_level() -> None:
+    nested = {"encoder": {"width": 32, "tokens": {"bins": 48}}, "seed": 0, "empty": {}}
+    assert formats.grouped(nested) == {
+        "general": [("seed", "0")],
+        "encoder": [("width", "32"), ("tokens.bins", "48")],
+    }

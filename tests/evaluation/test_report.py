@@ -1,0 +1,368 @@
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from loan_default.data.schema import Column, Kind
+from loan_default.errors import DataError
+from loan_default.evaluation.bootstrap import Interval, bootstrap_figures, paired_bootstrap
+from loan_default.evaluation.importance import Importance
+from loan_default.evaluation.report import (
+    REQUIRED_METRICS,
+    Choice,
+    ColumnSummary,
+    DataSummary,
+    EpochPoint,
+    MemberCurve,
+    ReportInputs,
+    SplitSummary,
+    TestPredictions,
+    render_report,
+)
+
+EVIL = "<script>alert(1)</script>"
+ALL_SECTIONS = [
+    "summary",
+    "data",
+    "training",
+    "discrimination",
+    "calibration",
+    "metrics",
+    "importance",
+    "settings",
+    "provenance",
+]
+VOID = {"meta", "br", "link", "img", "hr"}
+
+
+def _predictions(rows: int = 1500) -> TestPredictions:
+    rng = np.random.default_rng(1)
+    truth = rng.normal(-1.5, 1.3, rows)
+    return TestPredictions(
+        y=(rng.random(rows) < expit(truth)).astype(float),
+        calibrated=expit(truth + rng.normal(0, 0.2, rows)),
+        uncalibrated=expit(1.6 * truth + 0.3),
+        baseline=expit(truth + rng.normal(0, 0.9, rows)),
+    )
+
+
+def _column(name: str, kind: Kind = Kind.NUMERICAL, **more: Any) -> ColumnSummary:
+    return ColumnSummary(column=Column(name=name, kind=kind, **more), missing_share=0.031)
+
+
+def _data(**changes: Any) -> DataSummary:
+    whole = DataSummary(
+        sources=("loans.csv",),
+        rows_read=5000,
+        accepted=4950,
+        duplicates=35,
+        quarantined=15,
+        reasons={"income below its minimum": 15},
+        unlabelled=50,
+        default_rate=0.2,
+        splits=(
+            SplitSummary(name="train", rows=3400, default_rate=0.2),
+            SplitSummary(name="test", rows=1500, default_rate=0.3),
+        ),
+        split_method="By time: the last quarter is the test split.",
+        columns=(
+            _column("income", unit="USD", minimum=0),
+            _column("sex", Kind.CATEGORICAL, categories=("f", "m"), protected=True),
+        ),
+        findings=(("income", "Read as a measurement."), ("", "1 was taken as default.")),
+    )
+    return replace(whole, **changes)
+
+
+def _full(**changes: Any) -> ReportInputs:
+    test = _predictions()
+    assert test.baseline is not None
+    whole = ReportInputs(
+        title="Loans",
+        model="An ensemble of two.",
+        created_at=datetime(2026, 11, 23, 22, 41, tzinfo=UTC),
+        data=_data(),
+        test=test,
+        metrics=bootstrap_figures(test.y, test.calibrated, seed=0, draws=20),
+        baseline_metrics=bootstrap_figures(test.y, test.baseline, seed=0, draws=20),
+        auc_difference=paired_bootstrap(
+            test.y, test.calibrated, test.baseline, metric="auc", seed=0, draws=20
+        ),
+        pretraining=tuple(
+            EpochPoint(epoch=e, losses={"masking": 2 / e, "contrast": 3 / e}) for e in range(1, 6)
+        ),
+        training=tuple(
+            MemberCurve(
+                name=f"member {number}",
+                epochs=(1, 2, 3),
+                training_loss=(0.5, 0.45, 0.44),
+                validation_auc=(0.7, 0.75, 0.74),
+                best_epoch=2,
+            )
+            for number in (1, 2)
+        ),
+        importance=[
+            Importance(column="income", mean_drop=0.05, sd=0.01),
+            Importance(column="age", mean_drop=0, sd=0),
+        ],
+        hyperparameters={"encoder": {"width": 32}, "seed": 0},
+        choices=(Choice(what="Device", value="cpu", reason="no CUDA device was found"),),
+        provenance={"SHA-256": "9f86d081", "Command": "train.py --data loans.csv"},
+        timings={"train": 128.4, "evaluate": 3.2},
+    )
+    return replace(whole, **changes)
+
+
+def _minimal(y: list[float], pd: list[float], figures: Mapping[str, Interval] | None = None) -> ReportInputs:
+    """What every run has: no pretraining, no baseline, no calibrator, no importance."""
+    unknown = Interval(value=0.5, low=0.4, high=0.6)
+    return ReportInputs(
+        title="Small",
+        model="A model.",
+        created_at=datetime(2026, 11, 23, tzinfo=UTC),
+        data=_data(columns=(), findings=(), quarantined=0, reasons={}),
+        test=TestPredictions(y=np.array(y), calibrated=np.array(pd)),
+        metrics=figures or dict.fromkeys(REQUIRED_METRICS, unknown),
+    )
+
+
+class _Page(HTMLParser):
+    """Tags, ids and texts of a page; complains about tags that do not close."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self._open and self._open[-1] != "style" and data.strip():
+            self.words.append(" ".join(data.split()))
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def inputs() -> ReportInputs:
+    return _full()
+
+
+@pytest.fixture(scope="module")
+def html(inputs: ReportInputs) -> str:
+    return render_report(inputs)
+
+
+@pytest.fixture(scope="module")
+def page(html: str) -> _Page:
+    return _Page(html)
+
+
+def test_all_sections_are_there_and_linked(html: str, page: _Page) -> None:
+    assert html.startswith("<!DOCTYPE html>")
+    assert [section["id"] for section in page.all("section")] == ALL_SECTIONS
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for link in page.all("a"):
+        assert str(link["href"]).removeprefix("#") in ids
+
+
+def test_the_page_needs_nothing_but_itself(html: str, page: _Page) -> None:
+    assert not {"script", "link", "img", "iframe", "object"} & {tag for tag, _ in page.tags}
+    assert not re.findall(r"\bsrc=|@import|@font-face|url\((?!#)", html)
+    namespaces = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    assert set(re.findall(r'https?://[^"\s]+', html)) <= namespaces
+    assert len(html.encode()) < 1_000_000
+
+
+def test_charts_and_tables_say_what_they_are(html: str, page: _Page) -> None:
+    charts = page.all("svg")
+    assert len(charts) == 9
+    assert all(chart["role"] == "img" and len(str(chart["aria-label"])) > 30 for chart in charts)
+    assert len(page.all("table")) == len(page.all("caption")) >= 7
+    assert page.all("html")[0]["lang"] == "en"
+    assert all(heading.get("scope") in ("row", "col") for heading in page.all("th"))
+
+
+def test_the_key_figures_are_those_that_were_given(inputs: ReportInputs, page: _Page) -> None:
+    for name in ("auc", "gini", "ks", "brier", "calibration_slope"):
+        interval = inputs.metrics[name]
+        assert f"{interval.value:.3f} {interval.low:.3f} to {interval.high:.3f}" in page.text
+    assert "Rows 4,950 1,500 tested" in page.text
+    assert "Default rate 20.0%" in page.text
+
+
+def test_the_metrics_table_holds_both_models_and_the_difference(inputs: ReportInputs, page: _Page) -> None:
+    for name in REQUIRED_METRICS:
+        for figures in (inputs.metrics, inputs.baseline_metrics):
+            assert f"{figures[name].value:.4f}".replace("-", "\N{MINUS SIGN}") in page.words
+    difference = inputs.auc_difference
+    assert difference is not None
+    assert f"Paired difference in AUC: {difference.value:+.4f}" in page.text
+
+
+def test_data_are_counted_and_columns_described(page: _Page) -> None:
+    assert "Read 5,000 100.0%" in page.text
+    assert "of them with a known outcome 4,900 98.0%" in page.text
+    assert "income below its minimum 15 0.30%" in page.text
+    assert "Together 4,900 23.1%" in page.text  # (3,400 * 0.2 + 1,500 * 0.3) / 4,900
+    assert "income numerical USD from 0 3.1% feature" in page.text
+    assert "sex categorical \N{EN DASH} f, m 3.1% protected" in page.text
+    assert "By time: the last quarter is the test split." in page.text
+
+
+def test_rows_that_break_several_rules_count_once() -> None:
+    data = _data(reasons={"income below its minimum": 15, "age above its maximum": 4})
+    page = _Page(render_report(_full(data=data)))
+    assert "Quarantined 15 0.30%" in page.text
+    assert "A row may break several rules" in page.text
+    assert "5,000 read = 4,950 accepted + 15 quarantined + 35 duplicates." in page.text
+
+
+def test_verdicts_are_computed(page: _Page) -> None:
+    for title in (
+        "Ranks better than chance.",
+        "Better than logistic regression.",
+        "Every row is accounted for.",
+    ):
+        assert title in page.words
+    assert "The calibration step helped." in page.words
+
+
+def test_training_names_each_best_epoch(html: str) -> None:
+    assert html.count("(best: epoch 2)") == 2
+    assert "masking" in html
+
+
+def test_the_same_run_gives_the_same_page(inputs: ReportInputs, html: str) -> None:
+    assert render_report(inputs) == html
+
+
+def test_what_comes_from_data_is_escaped() -> None:
+    evil = _full(
+        title=EVIL,
+        model=EVIL,
+        data=_data(
+            sources=(EVIL,),
+            reasons={EVIL: 15},
+            splits=(SplitSummary(name=EVIL, rows=5, default_rate=0.2),),
+            split_method=EVIL,
+            columns=(
+                _column(EVIL, unit=EVIL, description=EVIL),
+                _column("c", Kind.CATEGORICAL, categories=(EVIL,), labels={EVIL: EVIL}),
+            ),
+            findings=((EVIL, EVIL),),
+        ),
+        pretraining=(EpochPoint(epoch=1, losses={EVIL: 1.0}),),
+        training=(
+            MemberCurve(name=EVIL, epochs=(1,), training_loss=(1.0,), validation_auc=(0.6,), best_epoch=1),
+        ),
+        importance=[Importance(column=EVIL, mean_drop=0.1, sd=0.01)],
+        hyperparameters={EVIL: {EVIL: EVIL}},
+        choices=(Choice(what=EVIL, value=EVIL, reason=EVIL),),
+        provenance={EVIL: EVIL},
+        timings={EVIL: 1.0},
+    )
+    html = render_report(evil)
+    assert "<script" not in html.lower()
+    assert html.count("&lt;script&gt;alert(1)&lt;/script&gt;") > 25
+    assert _Page(html).all("script") == []
+
+
+def test_missing_parts_leave_no_trace() -> None:
+    rng = np.random.default_rng(3)
+    y = (rng.random(400) < 0.3).astype(float)
+    html = render_report(
+        _minimal(list(y), list(np.clip(0.3 + 0.2 * y + rng.normal(0, 0.1, 400), 0.01, 0.99)))
+    )
+    page = _Page(html)
+    sections = [section["id"] for section in page.all("section")]
+    assert sections == ["summary", "data", "discrimination", "calibration", "metrics"]
+    numbers = re.findall(r'<h2[^>]*><span class="number">(\d)</span>', html)
+    assert numbers == ["1", "2", "3", "4", "5"]
+    assert "Rank order" in page.text
+    for absent in ("logistic regression", "Before", "before calibration", "Columns", "schema inference"):
+        assert absent.lower() not in page.text.lower()
+
+
+def test_training_without_pretraining_and_the_reverse() -> None:
+    assert "Pretraining" not in _Page(render_report(_full(pretraining=()))).words
+    words = _Page(render_report(_full(training=()))).words
+    assert "Pretraining" in words
+    assert "Validation AUC" not in words
+
+
+@pytest.mark.parametrize(
+    ("y", "pd"),
+    [
+        ([0, 1, 0, 1], [0.2, 0.2, 0.2, 0.2]),
+        ([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9]),
+        ([0, 0, 1], [0.0, 0.0, 1.0]),
+        ([0, 1], [1.0, 0.0]),
+    ],
+    ids=["all PDs alike", "perfect separation", "certain PDs", "two rows, wrong way round"],
+)
+def test_degenerate_predictions_still_make_a_page(y: list[float], pd: list[float]) -> None:
+    assert len(_Page(render_report(_minimal(y, pd))).all("svg")) == 5
+
+
+def test_a_wide_and_long_run_stays_small() -> None:
+    test = _predictions(60_000)
+    members = tuple(
+        MemberCurve(
+            name=f"member {number}",
+            epochs=tuple(range(1, 201)),
+            training_loss=tuple(np.random.default_rng(number).random(200)),
+            validation_auc=tuple(np.random.default_rng(number).random(200)),
+            best_epoch=7,
+        )
+        for number in range(16)
+    )
+    columns = tuple(_column(f"column_{number}", description="What it holds.") for number in range(1200))
+    importance = [Importance(column=part.column.name, mean_drop=0.01, sd=0.001) for part in columns]
+    html = render_report(
+        _full(test=test, training=members, data=_data(columns=columns), importance=importance)
+    )
+    assert len(html.encode()) < 1_000_000
+    assert "800 more columns stand in the schema" in html
+    assert "The 20 largest of 1200 columns." in html
+
+
+def test_a_missing_figure_is_an_error() -> None:
+    figures = dict.fromkeys(REQUIRED_METRICS, Interval(value=0.5, low=0.4, high=0.6))
+    del figures["ks"]
+    with pytest.raises(DataError, match=r"missing=\['ks'\]"):
+        _minimal([0, 1], [0.1, 0.9], figures)
+
+
+def test_a_time_without_zone_is_an_error() -> None:
+    with pytest.raises(DataError, match="time zone"):
+        _full(created_at=datetime(2026, 11, 23))  # noqa: DTZ001
+
+
+def test_predictions_that_are_no_pds_are_an_error() -> None:
+    with pytest.raises(DataError, match="between 0 and 1"):
+        render_report(_minimal([0, 1], [0.1, 1.9]))

@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import expit
+
+from loan_default.evaluation import statements
+from loan_default.evaluation.bootstrap import Interval, bootstrap_figures, paired_bootstrap
+from loan_default.evaluation.statements import Statement, Verdict
+
+
+def _interval(low: float, high: float) -> Interval:
+    return Interval(value=(low + high) / 2, low=low, high=high)
+
+
+def _calibration(shift: float, stretch: float) -> Statement:
+    """What is said about PDs whose logits are shifted and stretched away from the truth."""
+    rng = np.random.default_rng(5)
+    truth = rng.normal(-1.2, 1.2, 8000)
+    y = (rng.random(8000) < expit(truth)).astype(float)
+    pd = expit(stretch * truth + shift)
+    found = bootstrap_figures(y, pd, seed=0, draws=60)
+    return statements.calibration(
+        found["calibration_slope"],
+        found["calibration_intercept"],
+        predicted=float(pd.mean()),
+        observed=float(y.mean()),
+    )
+
+
+def test_true_pds_are_calibrated() -> None:
+    statement = _calibration(0, 1)
+    assert statement.verdict is Verdict.GOOD
+    assert statement.title == "Calibrated."
+
+
+@pytest.mark.parametrize(
+    ("shift", "stretch", "fault"),
+    [
+        (0.5, 1.0, "PDs are too high on average"),
+        (-0.5, 1.0, "PDs are too low on average"),
+        (0.0, 2.0, "high PDs are too high and low PDs too low"),
+        (0.0, 0.5, "PDs are too close together"),
+    ],
+)
+def test_each_fault_of_calibration_is_named(shift: float, stretch: float, fault: str) -> None:
+    statement = _calibration(shift, stretch)
+    assert statement.verdict is Verdict.CAUTION
+    assert fault in statement.title
+
+
+def test_baseline_verdicts_follow_the_paired_interval() -> None:
+    rng = np.random.default_rng(2)
+    truth = rng.normal(-1, 1.3, 3000)
+    y = (rng.random(3000) < expit(truth)).astype(float)
+    good, poor = expit(truth), expit(truth + rng.normal(0, 2, 3000))
+
+    def verdict(new: np.ndarray, old: np.ndarray) -> str:
+        return statements.against_baseline(
+            paired_bootstrap(y, new, old, metric="auc", seed=0, draws=60)
+        ).title
+
+    assert verdict(good, poor) == "Better than logistic regression."
+    assert verdict(poor, good) == "Worse than logistic regression."
+    assert verdict(good, good) == "Not shown to differ from logistic regression."
+
+
+@given(st.floats(-1, 1), st.floats(0, 1))
+def test_better_is_said_only_above_zero(low: float, width: float) -> None:
+    statement = statements.against_baseline(_interval(low, low + width))
+    assert (statement.verdict is Verdict.GOOD) == (low > 0)
+    assert (statement.verdict is Verdict.CAUTION) == (low + width < 0)
+
+
+def test_ranking_needs_an_interval_above_chance_and_enough_defaults() -> None:
+    assert statements.ranking(_interval(0.7, 0.8), rows=6000, defaults=900).verdict is Verdict.GOOD
+    assert statements.ranking(_interval(0.48, 0.8), rows=6000, defaults=900).verdict is Verdict.CAUTION
+    few = statements.ranking(_interval(0.7, 0.8), rows=6000, defaults=statements.FEW_DEFAULTS - 1)
+    assert few.verdict is Verdict.CAUTION
+    assert "little evidence" in few.title
+
+
+def test_rank_order_counts_each_rise() -> None:
+    assert statements.rank_order([0.5, 0.3, 0.1]).verdict is Verdict.GOOD
+    once = statements.rank_order([0.5, 0.1, 0.3])
+    assert (once.verdict, once.title) == (Verdict.NOTE, "Rank order breaks once.")
+    assert "2 and 3 of 3" in once.text
+    assert statements.rank_order([0.1, 0.2, 0.3]).title == "Rank order breaks 2 times."
+
+
+def test_one_group_has_no_rank_order() -> None:
+    statement = statements.rank_order([0.2])
+    assert statement.verdict is Verdict.NOTE
+    assert "alike" in statement.text
+
+
+@given(st.integers(0, 10**7), st.integers(0, 10**6), st.integers(0, 10**6))
+def test_rows_are_accounted_for_only_if_they_add_up(accepted: int, duplicates: int, quarantined: int) -> None:
+    read = accepted + duplicates + quarantined
+
+    def verdict(rows: int) -> Verdict:
+        return statements.accounting(
+            read=rows, accepted=accepted, duplicates=duplicates, quarantined=quarantined
+        ).verdict
+
+    assert verdict(read) is Verdict.GOOD
+    assert verdict(read + 1) is verdict(read - 1) is Verdict.CAUTION
+
+
+def test_the_calibration_step_helped_only_if_the_loss_fell() -> None:
+    assert statements.calibration_step(0.45, 0.44).verdict is Verdict.GOOD
+    assert statements.calibration_step(0.44, 0.44).verdict is Verdict.NOTE
+
+
+def test_the_headline_needs_no_jargon() -> None:
+    text = statements.headline(0.7731, rows=6000, predicted=0.2264, observed=0.2175)
+    assert "77 times out of 100" in text
+    assert "6,000 applications" in text
+    assert "22.6% to default, and 21.8% did" in text
+    assert "AUC" not in text
+
+
+def test_negative_figures_carry_a_minus_sign() -> None:
+    text = statements.against_baseline(_interval(-0.02, -0.01)).text
+    assert "\N{MINUS SIGN}0.015 (\N{MINUS SIGN}0.020 to \N{MINUS SIGN}0.010)" in text
