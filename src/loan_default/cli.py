@@ -9,7 +9,6 @@ Exit codes, for scripts:
     5  done, but some rows are in the quarantine (`score` only)
 """
 
-import os
 import shlex
 import sys
 from enum import IntEnum, StrEnum
@@ -21,7 +20,6 @@ import structlog
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from loan_default.errors import ArtifactError, DependencyError, LoanDefaultError
 from loan_default.settings import Settings, load_settings

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from loan_default.data.schema import Schema, schema_from_dict, schema_to_dict
 from loan_default.errors import ArtifactError
-from loan_default.models.artifact import Payload, read_artifact, write_artifact
 from loan_default.models.arrays import predict, to_tensors
+from loan_default.models.artifact import Payload, read_artifact, write_artifact
 from loan_default.models.calibration import Platt
 from loan_default.models.classifier import Classifier, HeadConfig
 from loan_default.models.encoder import Encoder, EncoderConfig

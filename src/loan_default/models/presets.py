@@ -42,13 +42,13 @@ def preset_for(name: PresetName, *, rows: int) -> Preset:
     batch = 512 if rows < 100_000 else 1_024
     batch = max(16, min(batch, rows // 8))
     epochs = min(24, max(8, round(500_000 / max(1, rows))))
-    training = FitConfig(epochs=epochs, learning_rate=2e-3, batch_size=batch, patience=5)
+    training = FitConfig(epochs=epochs, learning_rate=3e-3, batch_size=batch, patience=5)
     pretraining = FitConfig(epochs=10, learning_rate=1e-3, batch_size=batch, patience=0, weight_decay=1e-5)
     default = Preset(
         name="default",
         cost="about 4 minutes",
         encoder=EncoderConfig(),
-        head=HeadConfig(members=8, hidden=128),
+        head=HeadConfig(),
         members=2,
         objective=ObjectiveConfig(),
         pretraining=pretraining,
@@ -70,7 +70,7 @@ def preset_for(name: PresetName, *, rows: int) -> Preset:
             default,
             name="best",
             cost="about 30 minutes",
-            head=HeadConfig(members=16, hidden=256),
+            head=HeadConfig(members=16),
             members=6,
             pretraining=replace(pretraining, epochs=30),
             training=replace(training, patience=8),

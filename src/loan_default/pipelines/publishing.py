@@ -25,7 +25,6 @@ from loan_default.database.repositories import (
 )
 from loan_default.evaluation.bootstrap import Interval, bootstrap_figures, paired_bootstrap
 from loan_default.evaluation.importance import Importance, permutation_importance
-from loan_default.evaluation.metrics import auc
 from loan_default.evaluation.report import render_report
 from loan_default.evaluation.report_inputs import (
     Choice,
@@ -37,7 +36,7 @@ from loan_default.evaluation.report_inputs import (
     SplitSummary,
     TestPredictions,
 )
-from loan_default.files import sha256_of, write_atomically
+from loan_default.files import write_atomically
 from loan_default.models.artifact import digest_path
 from loan_default.pipelines.dataset import Dataset
 from loan_default.pipelines.training import LIBRARIES, Prepared, Trained

@@ -13,7 +13,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any, Protocol

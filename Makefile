@@ -1,0 +1,53 @@
+# Everything happens in .venv; the first command makes it. The pins are those of requirements.txt.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+SETTINGS := requirements.txt pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help train test lint bench pins clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+train: $(VENV)/core  ## install the core, pretrain and train on the bundled data, write the report
+	$(BIN)/python train.py --pretrain --train
+
+test: $(VENV)/dev lint  ## install everything for development, static checks, all tests
+	$(BIN)/pytest -n auto
+
+lint: $(VENV)/dev  ## ruff, mypy and the layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/benchmarks  ## the figures of the README (hours); `python -m benchmarks.NAME --help` for one
+	$(BIN)/python -m benchmarks.presets
+	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.labels
+	$(BIN)/python -m benchmarks.quality
+
+pins: $(VENV)/dev  ## compile requirements.txt anew from pyproject.toml
+	$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --all-extras --no-header \
+		--annotation-style line pyproject.toml --output-file requirements.txt
+
+clean:  ## remove what the other commands made
+	rm -rf $(VENV) build runs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# One stamp an extra: installing again costs nothing as long as the pins stay.
+$(VENV)/core: $(VENV)/bin/python $(SETTINGS)
+	$(BIN)/pip install --quiet --constraint requirements.txt --editable .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/bin/python $(SETTINGS)
+	$(BIN)/pip install --quiet --constraint requirements.txt --editable '.[dev]'
+	@touch $@ $(VENV)/core
+
+$(VENV)/benchmarks: $(VENV)/bin/python $(SETTINGS)
+	$(BIN)/pip install --quiet --constraint requirements.txt --editable '.[dev,benchmarks]'
+	@touch $@ $(VENV)/core $(VENV)/dev

@@ -1,0 +1,100 @@
+"""Our model on a credit set, by the package's own functions and the default preset."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.credit_sets import CreditSet
+from loan_default.models.calibration import fit_platt
+from loan_default.models.contrastive import Objective
+from loan_default.models.features import Features, fit_features
+from loan_default.models.fitting import Progress, StateDict
+from loan_default.models.model import mean_probability
+from loan_default.models.presets import Preset, preset_for
+from loan_default.models.pretraining import pretrain
+from loan_default.models.training import Architecture, Labelled, MemberJob, train_members
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Raw:
+    """Probabilities of one net before calibration."""
+
+    validation: NDArray[np.float64]
+    test: NDArray[np.float64]
+
+
+def setup(data: CreditSet, *, rows: int) -> tuple[Features, Preset]:
+    """Features fitted on all training rows (no label is involved), and the preset for so many labelled ones."""
+    return fit_features(data.frame.iloc[data.train], data.schema), preset_for("default", rows=rows)
+
+
+def pretrained_state(
+    data: CreditSet, features: Features, preset: Preset, *, seed: int, objective: Objective | None = None
+) -> StateDict:
+    """Encoder weights after pretraining on all training rows."""
+    config = preset.objective if objective is None else replace(preset.objective, objective=objective)
+    architecture = Architecture(features=features, encoder=preset.encoder, head=preset.head)
+    torch.manual_seed(seed)
+    return pretrain(
+        architecture.new_encoder(),
+        features.transform(data.frame.iloc[data.train]),
+        features.transform(data.frame.iloc[data.validation]),
+        objective=config,
+        config=preset_for("default", rows=len(data.train)).pretraining,
+        seed=seed,
+        device=CPU,
+        fingerprint="",
+        checkpoint=None,
+        resume=False,
+        report=_silent,
+    ).state
+
+
+def train_net(
+    data: CreditSet,
+    train: NDArray[np.int64],
+    features: Features,
+    preset: Preset,
+    *,
+    seed: int,
+    encoder: StateDict | None,
+) -> Raw:
+    """One net trained on some of the training rows."""
+    architecture = Architecture(features=features, encoder=preset.encoder, head=preset.head)
+
+    def rows(positions: NDArray[np.int64]) -> Labelled:
+        return Labelled(inputs=features.transform(data.frame.iloc[positions]), labels=data.y[positions])
+
+    validation = rows(data.validation)
+    (fitted,) = train_members(
+        architecture,
+        rows(train),
+        validation,
+        jobs=[MemberJob(number=1, seed=seed, fingerprint="", checkpoint=None)],
+        config=preset.training,
+        encoder_state=encoder,
+        device=CPU,
+        processes=1,
+        resume=False,
+        report=_silent,
+    )
+    net = architecture.new_classifier()
+    net.load_state_dict(fitted.state)
+    return Raw(
+        validation=mean_probability([net], validation.inputs),
+        test=mean_probability([net], features.transform(data.frame.iloc[data.test])),
+    )
+
+
+def calibrated(data: CreditSet, nets: list[Raw]) -> NDArray[np.float64]:
+    """PDs of the test rows of the nets' average, Platt-calibrated on the validation rows."""
+    platt = fit_platt(np.mean([net.validation for net in nets], axis=0), data.y[data.validation])
+    return platt.apply(np.mean([net.test for net in nets], axis=0))
+
+
+def _silent(progress: Progress) -> None:
+    """Benchmarks report whole nets, not epochs."""
