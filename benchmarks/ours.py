@@ -28,7 +28,7 @@ class Raw:
 
 
 def setup(data: CreditSet, *, rows: int) -> tuple[Features, Preset]:
-    """Features fitted on all training rows (no label is involved), and the preset for so many labelled ones."""
+    """Features fitted on all training rows, without labels, and the preset for so many labelled ones."""
     return fit_features(data.frame.iloc[data.train], data.schema), preset_for("default", rows=rows)
 
 
@@ -75,7 +75,7 @@ def train_net(
         rows(train),
         validation,
         jobs=[MemberJob(number=1, seed=seed, fingerprint="", checkpoint=None)],
-        config=preset.training,
+        config=preset.training if encoder is None else preset.fine_tuning,
         encoder_state=encoder,
         device=CPU,
         processes=1,

@@ -4,7 +4,10 @@ regression. Each stops early on the validation rows' log loss."""
 import warnings
 from collections.abc import Callable
 
+import catboost as cb
+import lightgbm as lgb
 import numpy as np
+import xgboost as xgb
 from numpy.typing import NDArray
 
 from benchmarks.credit_sets import CreditSet
@@ -18,14 +21,15 @@ _ROUNDS, _PATIENCE, _RATE = 3_000, 50, 0.05
 
 def lightgbm(data: CreditSet, train: NDArray[np.int64], *, seed: int) -> PD:
     """PDs of the test rows."""
-    import lightgbm as lgb
-
     frame = data.frame.astype(dict.fromkeys(data.categories, "category"))
-    model = lgb.LGBMClassifier(n_estimators=_ROUNDS, learning_rate=_RATE, random_state=seed, n_jobs=1, verbose=-1)
+    model = lgb.LGBMClassifier(
+        n_estimators=_ROUNDS, learning_rate=_RATE, random_state=seed, n_jobs=1, verbose=-1
+    )
     model.fit(
         frame.iloc[train],
         data.y[train],
-        eval_set=[(frame.iloc[data.validation], data.y[data.validation])],
+        eval_X=frame.iloc[data.validation],
+        eval_y=data.y[data.validation],
         eval_metric="binary_logloss",
         callbacks=[lgb.early_stopping(_PATIENCE, verbose=False)],
     )
@@ -36,8 +40,6 @@ def lightgbm(data: CreditSet, train: NDArray[np.int64], *, seed: int) -> PD:
 
 def xgboost(data: CreditSet, train: NDArray[np.int64], *, seed: int) -> PD:
     """PDs of the test rows."""
-    import xgboost as xgb
-
     frame = data.frame.astype(dict.fromkeys(data.categories, "category"))
     model = xgb.XGBClassifier(
         n_estimators=_ROUNDS,
@@ -55,8 +57,6 @@ def xgboost(data: CreditSet, train: NDArray[np.int64], *, seed: int) -> PD:
 
 def catboost(data: CreditSet, train: NDArray[np.int64], *, seed: int) -> PD:
     """PDs of the test rows."""
-    import catboost as cb
-
     model = cb.CatBoostClassifier(
         iterations=_ROUNDS,
         learning_rate=_RATE,

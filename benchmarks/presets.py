@@ -1,7 +1,7 @@
 """What each preset costs on the bundled data, as a newcomer runs it.
 
-    python -m benchmarks.presets                     # fast and default
-    python -m benchmarks.presets --presets best      # about half an hour on two cores
+python -m benchmarks.presets                     # fast and default
+python -m benchmarks.presets --presets best      # about half an hour on two cores
 """
 
 import argparse
@@ -19,12 +19,23 @@ from loan_default.pipelines.dataset import PROJECT
 
 def main() -> None:
     """Run the presets one after the other and print their time and test figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=["fast", "default"])
     print("| preset | seconds | test AUC | KS | Brier | file MB |\n|---|---|---|---|---|---|")
     for preset in parser.parse_args().presets:
         with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "train.py", "--pretrain", "--train", "--preset", preset, "--out", folder]
+            command = [
+                sys.executable,
+                "train.py",
+                "--pretrain",
+                "--train",
+                "--preset",
+                preset,
+                "--out",
+                folder,
+            ]
             since = time.monotonic()
             environment = {**os.environ, "LOAN_DEFAULT_HOME": folder}
             subprocess.run(command, cwd=PROJECT, env=environment, check=True, capture_output=True)

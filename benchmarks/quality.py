@@ -30,7 +30,9 @@ FIGURES = ("auc", "ks", "brier")
 
 def main() -> None:
     """Measure what is missing and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--models", nargs="+", choices=[*PEERS, *OURS], default=[*PEERS, *OURS])
     parser.add_argument("--seeds", type=int, default=3)
@@ -70,7 +72,9 @@ def measure_one(name: str, model: str, seed: int) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, seconds=time.monotonic() - since, **arrays)
     figures = measure(data.y[data.test], pd_)
-    return json.dumps({key: round(getattr(figures, key), 4) for key in FIGURES} | {"s": round(time.monotonic() - since)})
+    return json.dumps(
+        {key: round(getattr(figures, key), 4) for key in FIGURES} | {"s": round(time.monotonic() - since)}
+    )
 
 
 def table(names: list[str], *, seeds: int) -> str:
@@ -97,11 +101,15 @@ def table(names: list[str], *, seeds: int) -> str:
 def _rows(data: CreditSet, seeds: int) -> dict[str, dict[str, float]]:
     rows = {}
     for model in PEERS:
-        kept = [np.load(_path(data.name, model, s)) for s in range(seeds) if _path(data.name, model, s).exists()]
+        kept = [
+            np.load(_path(data.name, model, s)) for s in range(seeds) if _path(data.name, model, s).exists()
+        ]
         if kept:
             rows[model] = _figures(data, [each["test"] for each in kept], [float(k["seconds"]) for k in kept])
     for model in OURS:
-        kept = [np.load(_path(data.name, model, s)) for s in range(seeds) if _path(data.name, model, s).exists()]
+        kept = [
+            np.load(_path(data.name, model, s)) for s in range(seeds) if _path(data.name, model, s).exists()
+        ]
         nets = [ours.Raw(validation=each["validation"], test=each["test"]) for each in kept]
         seconds = [float(each["seconds"]) for each in kept]
         for size in (1, 2, 3):

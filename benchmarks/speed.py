@@ -9,7 +9,7 @@ default preset trains, eight members in its head.
 """
 
 import argparse
-import resource
+import os
 import subprocess
 import sys
 import tempfile
@@ -19,12 +19,12 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812
 from rtdl_revisiting_models import FTTransformer
 from torch import Tensor, nn
 
 from benchmarks.credit_sets import load
-from loan_default.models.classifier import Classifier, HeadConfig
+from loan_default.models.classifier import Classifier
 from loan_default.models.encoder import Encoder, EncoderConfig
 from loan_default.models.features import Features, fit_features
 from loan_default.models.presets import preset_for
@@ -35,7 +35,9 @@ BATCH, SCORING_BATCH, LAYERS = 512, 2_048, 6
 
 def main() -> None:
     """Measure and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--widths", type=int, nargs="+", default=[32, 64])
     parser.add_argument("--rounds", type=int, default=5, help="rounds over all networks; the best one counts")
     parser.add_argument("--memory-only", action="store_true")
@@ -62,11 +64,11 @@ def speed_table(widths: list[int], *, rounds: int) -> str:
         training = _best(networks, rounds, lambda net: _train_rate(net, numerical, codes, labels))
         scoring = _best(networks, rounds, lambda net: _score_rate(net, numerical, codes))
         peer = next(iter(networks))
-        for name in networks:
-            lines.append(
-                f"| {width} | {name} | {training[name]:,.0f} | {training[name] / training[peer]:.2f} | "
-                f"{scoring[name]:,.0f} | {scoring[name] / scoring[peer]:.2f} |"
-            )
+        lines += [
+            f"| {width} | {name} | {training[name]:,.0f} | {training[name] / training[peer]:.2f} | "
+            f"{scoring[name]:,.0f} | {scoring[name] / scoring[peer]:.2f} |"
+            for name in networks
+        ]
     return "\n".join(lines)
 
 
@@ -121,7 +123,9 @@ class _ClsOnly(nn.Module):
         return self.out(F.relu(self.encoder.contextualise(tokens, cls_only=True)[:, 0]))
 
 
-def _best(networks: dict[str, nn.Module], rounds: int, rate: Callable[[nn.Module], float]) -> dict[str, float]:
+def _best(
+    networks: dict[str, nn.Module], rounds: int, rate: Callable[[nn.Module], float]
+) -> dict[str, float]:
     """Rounds over all networks, so that what else the machine does hits them alike."""
     best = dict.fromkeys(networks, 0.0)
     for _ in range(rounds):
@@ -158,7 +162,17 @@ def memory_table() -> str:
     lines = ["| rows scored | peak memory MB | rows/s |", "|---|---|---|"]
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        command = [sys.executable, "train.py", "--train", "--preset", "fast", "--epochs", "1", "--out", folder]
+        command = [
+            sys.executable,
+            "train.py",
+            "--train",
+            "--preset",
+            "fast",
+            "--epochs",
+            "1",
+            "--out",
+            folder,
+        ]
         subprocess.run(command, cwd=PROJECT, env=_environment(home), check=True, capture_output=True)
         rows = pd.read_csv(BUNDLED_DATA)
         for count in (10_000, 100_000, 1_000_000):
@@ -181,14 +195,16 @@ def _peak_of_scoring(home: Path, file: Path) -> float:
     score = [sys.executable, "-m", "loan_default.cli", "score", "--model", str(home / "model.pth")]
     score += ["--data", str(file), "--out", str(file.with_suffix(".scores.csv"))]
     done = subprocess.run(
-        [sys.executable, "-c", code, *score], cwd=PROJECT, env=_environment(home), check=True, capture_output=True
+        [sys.executable, "-c", code, *score],
+        cwd=PROJECT,
+        env=_environment(home),
+        check=True,
+        capture_output=True,
     )
     return int(done.stdout) / 1024
 
 
 def _environment(home: Path) -> dict[str, str]:
-    import os
-
     return {**os.environ, "LOAN_DEFAULT_HOME": str(home), "OMP_NUM_THREADS": "1"}
 
 

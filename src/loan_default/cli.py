@@ -7,25 +7,54 @@ Exit codes, for scripts:
     3  a broker or store does not answer
     4  a model file was refused
     5  done, but some rows are in the quarantine (`score` only)
+    130  stopped from the keyboard
 """
 
+import errno
+import json
+import re
 import shlex
 import sys
-from enum import IntEnum, StrEnum
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import IntEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-import click
 import structlog
 import typer
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
-from loan_default.errors import ArtifactError, DependencyError, LoanDefaultError
+from loan_default import options
+from loan_default.console import (
+    LogListener,
+    LogRows,
+    TerminalListener,
+    TerminalRows,
+    findings_table,
+    make_console,
+    models_table,
+    print_model,
+    print_outcome,
+    print_scored,
+    say,
+)
+from loan_default.errors import ArtifactError, ConfigurationError, DependencyError, LoanDefaultError
 from loan_default.settings import Settings, load_settings
 
+if TYPE_CHECKING:
+    from loan_default.database.connect import Database
+    from loan_default.pipelines.local import Outcome
+    from loan_default.pipelines.registry import ModelFile
+
+log = structlog.get_logger()
+
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False
+    help="From loan applications to calibrated probabilities of default.",
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
 )
 
 
@@ -37,130 +66,51 @@ class ExitCode(IntEnum):
     DEPENDENCY = 3
     ARTIFACT = 4
     QUARANTINED = 5
-
-
-class Preset(StrEnum):
-    """How much time a better model is worth."""
-
-    FAST = "fast"
-    DEFAULT = "default"
-    BEST = "best"
-
-
-class Objective(StrEnum):
-    """What pretraining optimises."""
-
-    DETECTION = "detection"
-    NT_XENT = "nt-xent"
-    BOTH = "both"
-
-
-class Device(StrEnum):
-    """Where to compute."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
+    STOPPED = 130
 
 
 TRAIN_HELP = """Train a model: from a file of applications to calibrated PDs and a report.
 
 [bold]Try[/]
 
-    python train.py --pretrain --train --preset fast                  # a minute, the bundled data
+    python train.py --pretrain --train --preset fast    # bundled data, quickly
 
-    python train.py --pretrain --train                                # the default preset
+    python train.py --pretrain --train                  # the default preset
 
     python train.py --pretrain --train --data loans.csv --target Default
 
-    python train.py --train --encoder runs/credit_card/encoder.pth    # pretrain once, train often
+    python train.py --train --encoder runs/credit_card/encoder.pth
 
-    python train.py --pretrain --train --resume                       # after an interruption
+    python train.py --pretrain --train --resume         # after an interruption
 """
 
 
 @app.command(help=TRAIN_HELP)
 def train(
-    pretrain: Annotated[
-        bool,
-        typer.Option("--pretrain", help="Pretrain an encoder without labels.", rich_help_panel="What to do"),
-    ] = False,
-    train_: Annotated[
-        bool, typer.Option("--train", help="Train and calibrate a classifier.", rich_help_panel="What to do")
-    ] = False,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="CSV (.csv, .csv.gz) or Parquet file. Default: the bundled accounts.", rich_help_panel="Data"
-        ),
-    ] = None,
-    target: Annotated[
-        str | None,
-        typer.Option(help="Column that says who defaulted. Needed without a schema.", rich_help_panel="Data"),
-    ] = None,
-    schema: Annotated[
-        Path | None,
-        typer.Option(help="Schema file. Default: inferred, printed and saved.", rich_help_panel="Data"),
-    ] = None,
-    out_of_time: Annotated[
-        bool,
-        typer.Option(
-            "--out-of-time",
-            help="Test on the latest applications. Default: on random ones.",
-            rich_help_panel="Data",
-        ),
-    ] = False,
-    preset: Annotated[
-        Preset,
-        typer.Option(
-            help="fast: about 1 minute; default: about 4; best: about 30, on the bundled data and two cores.",
-            rich_help_panel="Model",
-        ),
-    ] = Preset.DEFAULT,
-    members: Annotated[
-        int | None, typer.Option(help="Networks to average. Default: the preset's.", rich_help_panel="Model")
-    ] = None,
-    objective: Annotated[
-        Objective | None,
-        typer.Option(help="What pretraining optimises. Default: detection.", rich_help_panel="Pretraining"),
-    ] = None,
-    pretraining_epochs: Annotated[
-        int | None,
-        typer.Option(help="Passes of pretraining. Default: the preset's.", rich_help_panel="Pretraining"),
-    ] = None,
-    encoder: Annotated[
-        Path | None,
-        typer.Option(help="Start from this pretrained encoder instead.", rich_help_panel="Pretraining"),
-    ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            help="Passes of training at most. Default: by preset and rows.", rich_help_panel="Training"
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Same seed, same model.", rich_help_panel="Training")] = 0,
-    device: Annotated[
-        Device, typer.Option(help="auto takes a GPU where there is one.", rich_help_panel="Training")
-    ] = Device.AUTO,
-    resume: Annotated[
-        bool,
-        typer.Option("--resume", help="Go on where an interrupted run stopped.", rich_help_panel="Training"),
-    ] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the run. Default: runs/<name of the data>.", rich_help_panel="Output"),
-    ] = None,
+    pretrain: options.Pretrain = False,
+    train_: options.Train = False,
+    data: options.TrainingData = None,
+    target: options.Target = None,
+    schema: options.SchemaFile = None,
+    out_of_time: options.OutOfTime = False,
+    preset: options.PresetName = options.Preset.DEFAULT,
+    members: options.Members = None,
+    objective: options.ObjectiveName = None,
+    pretraining_epochs: options.PretrainingEpochs = None,
+    encoder: options.EncoderFile = None,
+    epochs: options.Epochs = None,
+    seed: options.Seed = 0,
+    device: options.DeviceName = options.Device.AUTO,
+    resume: options.Resume = False,
+    out: options.RunFolder = None,
 ) -> None:
     """Runs the training pipeline."""
-    from loan_default.console import LogListener, TerminalListener, outcome_table  # torch is slow to import
-    from loan_default.database.connect import connect
     from loan_default.pipelines.dataset import BUNDLED_DATA
     from loan_default.pipelines.local import run_training
     from loan_default.pipelines.training import TrainingOptions
 
-    console, settings = Console(), load_settings()
-    set_up_logging(settings)
-    options = TrainingOptions(
+    console, settings = make_console(), _start()
+    chosen = TrainingOptions(
         data=data or BUNDLED_DATA,
         schema=schema,
         target=target,
@@ -177,19 +127,101 @@ def train(
         device=device.value,
         resume=resume,
     )
-    folder = out or settings.home / options.data.name.split(".")[0]
-    run = {"out": folder, "home": settings.home, "database": connect(settings), "command": _command()}
-    if console.is_terminal:
-        with TerminalListener(console).running() as listener:
-            outcome = run_training(options, listener=listener, **run)
+    folder = out or settings.home / chosen.data.name.split(".")[0]
+    with _database(settings) as database, _listener(console) as listener:
+        outcome = run_training(
+            chosen,
+            out=folder,
+            home=settings.home,
+            database=database,
+            listener=listener,
+            command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        )
+    print_outcome(console, outcome, next_command=_next_command(outcome))
+
+
+@app.command()
+def score(
+    data: options.ScoringData,
+    out: options.ScoresFile,
+    model: options.ModelName = None,
+    sha256: options.Sha256 = None,
+    quarantine: options.QuarantineFile = None,
+) -> None:
+    """Score a file of applications: PD, points and model version for each row, in the order of the file.
+
+    Rows that break the model's schema go to the quarantine with their reasons; the exit code is then 5.
+    """
+    from loan_default.models.model import load_model
+    from loan_default.pipelines.scoring import check_paths, quarantine_beside, score_file, use_threads
+
+    console, settings = make_console(), _start()
+    rejected = quarantine or quarantine_beside(out)
+    check_paths(data, out=out, quarantine=rejected)
+    use_threads()
+    chosen = _model_file(model, settings, sha256=_checked_digest(sha256))
+    loaded = load_model(chosen.path, sha256=chosen.sha256)
+    say(console, "model", f"{loaded.version}: {chosen.why}")
+    with _rows_listener(console) as report:
+        scored = score_file(loaded, data, out=out, quarantine=rejected, report=report)
+    print_scored(console, scored)
+    if not console.is_terminal:
+        log.info(
+            "scored",
+            model_version=loaded.version,
+            read=scored.rows_read,
+            scored=scored.rows_scored,
+            quarantined=scored.rows_quarantined,
+            rows_per_second=round(scored.rows_per_second),
+        )
+    if scored.rows_quarantined:
+        raise typer.Exit(ExitCode.QUARANTINED)
+
+
+@app.command()
+def models(version: options.Version = None, as_json: options.AsJson = False) -> None:
+    """List the registered models, the newest first, or show one in full."""
+    from loan_default.pipelines.registry import find_model, list_models
+
+    console, settings = make_console(), _start()
+    with _database(settings) as database:
+        listed = list_models(database) if version is None else [find_model(database, version)]
+    if as_json:
+        content = [each.to_dict() for each in listed]
+        typer.echo(json.dumps(content if version is None else content[0], indent=2))
+    elif version is not None:
+        print_model(console, listed[0])
+    elif listed:
+        console.print(models_table(listed))
     else:
-        outcome = run_training(options, listener=LogListener(), **run)
-    if outcome.trained is None:
-        console.print(f"Encoder  {outcome.encoder}\nNext     train.py --train --encoder {outcome.encoder}")
-        return
-    console.print(outcome_table(outcome))
-    console.print(f"Model    {outcome.trained.path}  (version {outcome.trained.model.version})")
-    console.print(f"Report   {outcome.out / 'report.html'}")
+        say(console, "models", "none yet; train one with train.py --pretrain --train")
+
+
+@app.command()
+def schema(
+    data: options.DataToLookAt,
+    target: options.TargetToLookFor = None,
+    out: options.NewSchemaFile = None,
+) -> None:
+    """Infer a schema from a file and say what was noticed. Edit it, then train with --schema."""
+    from loan_default.data.inference import infer_schema
+    from loan_default.data.schema import dump_schema
+    from loan_default.files import write_atomically
+
+    if out is not None and out.exists():
+        raise ConfigurationError(
+            f"--out must not exist yet, however: {out} does, and may have been edited. Choose another name."
+        )
+    inference = infer_schema(data, target=target)
+    text = dump_schema(inference.schema, notes=inference.notes)
+    console = make_console(stderr=True)  # what goes to standard output is a schema file
+    if out is None:
+        typer.echo(text)
+    else:
+        write_atomically(out, text.encode())
+    console.print(findings_table(inference.findings))
+    if out is not None:
+        say(console, "schema", f"{out}: {len(inference.schema.columns)} columns")
 
 
 def set_up_logging(settings: Settings) -> None:
@@ -207,43 +239,114 @@ def set_up_logging(settings: Settings) -> None:
     )
 
 
-def run(command: typer.Typer) -> None:
+def run(command: typer.Typer, arguments: Sequence[str]) -> None:
     """Run a command line; errors of ours become one line and an exit code."""
     try:
-        command(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(ExitCode.INPUT)
-    except (click.Abort, KeyboardInterrupt):
-        Console(stderr=True).print("Stopped. Go on with --resume.")
-        sys.exit(130)
-    except LoanDefaultError as error:
-        Console(stderr=True, soft_wrap=True).print(
-            f"[bold red]{error.headline}:[/] {escape(str(error))}", highlight=False
+        code = command(arguments, standalone_mode=False)
+    except typer.TyperException as error:  # a wrong option
+        _print_error(
+            "The command is not usable", f"{error.format_message().replace('Value error, ', '')} See --help."
         )
-        sys.exit(_code(error))
+        code = ExitCode.INPUT
+    except LoanDefaultError as error:
+        _print_error(error.headline, str(error))
+        code = _code(error)
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        _print_error("The system refused", f"{error.strerror}: {error.filename or 'no file named'}")
+        code = ExitCode.INPUT
+    if code == ExitCode.STOPPED:
+        _print_error("Stopped", "train goes on where it was with --resume.")
+    sys.exit(code or ExitCode.DONE)
 
 
 def main() -> None:
     """Entry point of `loan-default`."""
-    run(app)
+    run(app, sys.argv[1:] or ["--help"])
 
 
 def train_main() -> None:
     """Entry point of `train.py`: the command `train` by itself."""
     alone = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
     alone.command(help=TRAIN_HELP)(train)
-    run(alone)
+    run(alone, sys.argv[1:])
+
+
+_REFUSALS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO})
+"""Errors of the operating system that are no bug of ours."""
+
+
+def _start() -> Settings:
+    settings = load_settings()
+    set_up_logging(settings)
+    return settings
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator["Database"]:
+    from loan_default.database.connect import connect
+
+    database = connect(settings)
+    try:
+        yield database
+    finally:
+        database.client.close()
+
+
+@contextmanager
+def _listener(console: Console) -> Iterator[TerminalListener | LogListener]:
+    if not console.is_terminal:
+        yield LogListener(console)
+        return
+    with TerminalListener(console).running() as listener:
+        yield listener
+
+
+@contextmanager
+def _rows_listener(console: Console) -> Iterator[TerminalRows | LogRows]:
+    if not console.is_terminal:
+        yield LogRows()
+        return
+    with TerminalRows(console).running() as listener:
+        yield listener
+
+
+def _model_file(model: str | None, settings: Settings, *, sha256: str | None) -> "ModelFile":
+    """The model that `--model` means: a file, or a version in the registry."""
+    from loan_default.pipelines.registry import ModelFile, file_to_score_with
+
+    if model is not None and (model.endswith(".pth") or Path(model).is_file()):
+        return ModelFile(path=Path(model), sha256=sha256, why=f"from {model}")
+    with _database(settings) as database:
+        return file_to_score_with(database, model, home=settings.home, sha256=sha256)
+
+
+def _checked_digest(sha256: str | None) -> str | None:
+    if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
+        raise ConfigurationError(f"--sha256 must be 64 hexadecimal digits, however: {sha256!r}")
+    return sha256.lower() if sha256 else None
+
+
+def _next_command(outcome: "Outcome") -> str:
+    """What a person may want to type after a run."""
+    from loan_default.pipelines.dataset import BUNDLED_DATA
+
+    if outcome.trained is not None:
+        version = outcome.trained.model.version
+        return f"loan-default score --model {version} --data new.csv --out scores.csv"
+    data, parts = outcome.prepared.options.data, ["train.py", "--train", "--encoder", str(outcome.encoder)]
+    if data != BUNDLED_DATA:
+        parts += ["--data", str(data), "--schema", str(outcome.out / "schema.toml")]
+    return shlex.join(parts)
+
+
+def _print_error(headline: str, message: str) -> None:
+    text = Text.assemble((f"{headline}: ", "bold red"), message)
+    Console(stderr=True).print(text, soft_wrap=True, highlight=False)
 
 
 def _code(error: LoanDefaultError) -> ExitCode:
     if isinstance(error, DependencyError):
         return ExitCode.DEPENDENCY
     return ExitCode.ARTIFACT if isinstance(error, ArtifactError) else ExitCode.INPUT
-
-
-def _command() -> str:
-    program = Path(sys.argv[0]).name
-    return shlex.join([program, *sys.argv[1:]])

@@ -23,7 +23,7 @@ def predict(module: nn.Module, tensors: tuple[Tensor, Tensor]) -> NDArray[np.flo
     module.eval()
     parts = []
     with torch.inference_mode():
-        for numerical, codes in zip(tensors[0].split(_BATCH), tensors[1].split(_BATCH), strict=True):
+        for numerical, codes in zip(*(torch.split(tensor, _BATCH) for tensor in tensors), strict=True):
             parts.append(module(numerical, codes).double().sigmoid().mean(1))
     if not parts:
         return np.zeros(0)

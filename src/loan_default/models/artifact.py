@@ -12,6 +12,7 @@ import io
 import math
 import os
 import re
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,13 @@ def write_artifact(path: Path, payload: Mapping[str, Any], *, kind: str) -> str:
 
     Returns:
         The SHA-256 of the file.
+
+    Raises:
+        ArtifactError: the payload holds what reading would refuse; nothing is written.
     """
     buffer = io.BytesIO()
     torch.save({"format": _format(kind), "version": VERSION, **payload}, buffer)
+    check_values(payload, limit=buffer.tell())
     digest = hashlib.sha256(buffer.getbuffer()).hexdigest()
     write_atomically(path, buffer.getvalue())
     write_atomically(digest_path(path), f"{digest}  {path.name}\n".encode())
@@ -68,16 +73,18 @@ def read_artifact(path: Path, *, kind: str, sha256: str | None = None) -> Payloa
     """
     if os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"):
         raise ConfigurationError(
-            "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD must not be set, however: it is, and would let model files run code."
+            "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD must not be set, however: it is, and would let model files run "
+            "code."
         )
     content = _read(path)
-    expected = sha256 or _digest_beside(path)
+    expected = _digest_beside(path) if sha256 is None else sha256
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
         raise ArtifactError(
             f"a model file must have its recorded digest, however: {path} has {found[:12]}…, recorded is "
             f"{expected[:12]}…. It is damaged or another file; fetch it anew."
         )
+    _check_unpacked_size(content, path)
     try:
         payload = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True, mmap=False)
     except Exception as error:  # torch and pickle raise a dozen kinds here; all mean the same
@@ -85,8 +92,8 @@ def read_artifact(path: Path, *, kind: str, sha256: str | None = None) -> Payloa
             f"a model file must hold tensors and plain values only, however: {path}: {type(error).__name__}."
         ) from error
     if not isinstance(payload, dict) or payload.get("format") != _format(kind):
-        found_format = payload.get("format") if isinstance(payload, dict) else type(payload).__name__
-        raise ArtifactError(f"the file must be a {_format(kind)}, however: {path} is {found_format!r}.")
+        found_format = shown(payload.get("format") if isinstance(payload, dict) else payload)
+        raise ArtifactError(f"the file must be a {_format(kind)}, however: {path} is {found_format}.")
     check_values(payload, limit=len(content))
     return migrate(payload, migrations=MIGRATIONS, version=VERSION)
 
@@ -103,14 +110,19 @@ def check_values(payload: Mapping[str, Any], *, limit: int) -> None:
         limit: bytes that all tensors together may take; a file cannot hold more than it weighs.
 
     Raises:
-        ArtifactError: a foreign type, a sparse, strided, huge or non-finite tensor, a NaN, or deep nesting.
+        ArtifactError: a foreign type, a sparse, strided, huge or non-finite tensor, a NaN, deep nesting, or
+            one list that stands in many places.
     """
     total = 0
-    for where, value in _walk(payload, "file", depth=0):
+    for number, (where, value) in enumerate(_walk(payload, "file", depth=0)):
+        if number > limit:
+            raise ArtifactError(f"a file of {limit} bytes must hold fewer values than that, however: {where}")
         if isinstance(value, Tensor):
-            if value.layout is not torch.strided or value.is_quantized or value.dtype not in _DTYPES:
+            is_plain = value.layout is torch.strided and value.device.type == "cpu" and not value.is_quantized
+            if not is_plain or value.dtype not in _DTYPES:
                 raise ArtifactError(
-                    f"tensors must be plain, however: {where} is {value.layout}, {value.dtype}"
+                    f"tensors must be plain, however: {where} is {value.layout}, {value.dtype}, on "
+                    f"{value.device}"
                 )
             total += value.numel() * value.element_size()
             if total > limit or not value.is_contiguous():
@@ -122,7 +134,7 @@ def check_values(payload: Mapping[str, Any], *, limit: int) -> None:
                 raise ArtifactError(f"tensors must be finite, however: {where} holds NaN or infinity")
         elif isinstance(value, float) and not math.isfinite(value):
             raise ArtifactError(f"numbers must be finite, however: {where}={value}")
-        elif not (value is None or type(value) in (str, int, float, bool)):
+        elif not (value is None or isinstance(value, dict) or type(value) in (str, int, float, bool, list)):
             raise ArtifactError(f"values must be plain, however: {where} is a {type(value).__name__}")
 
 
@@ -135,7 +147,8 @@ def migrate(payload: Payload, *, migrations: Mapping[int, Migration], version: i
     found = payload.get("version")
     if type(found) is not int or found > version:
         raise ArtifactError(
-            f"the file's version must be {version} or older, however: version={found!r}. Update loan-default."
+            f"the file's version must be {version} or older, however: version={shown(found)}. "
+            "Update loan-default."
         )
     while found < version:
         if found not in migrations:
@@ -145,6 +158,14 @@ def migrate(payload: Payload, *, migrations: Mapping[int, Migration], version: i
         payload = migrations[found](payload)
         found += 1
     return payload
+
+
+def shown(value: Any) -> str:
+    """A value of a file on one short line, for a message."""
+    if type(value) is int and abs(value) >= 10**18:  # Python refuses to write out a very long one
+        return "a huge int"
+    is_plain = value is None or type(value) in (str, bool, float, int)
+    return repr(value)[:80] if is_plain else f"a {type(value).__name__}"
 
 
 def _format(kind: str) -> str:
@@ -169,6 +190,22 @@ def _read(path: Path) -> bytes:
     return content
 
 
+def _check_unpacked_size(content: bytes, path: Path) -> None:
+    """torch stores its records as they are; packed ones could unpack to a thousand times the memory."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            unpacked = sum(record.file_size for record in archive.infolist())
+    except Exception as error:  # a damaged archive raises a dozen kinds too
+        raise ArtifactError(
+            f"a model file must be what torch.save writes, however: {path}: {type(error).__name__}."
+        ) from error
+    if unpacked > len(content):
+        raise ArtifactError(
+            f"a model file must not be compressed, however: {path} has {len(content)} bytes and would unpack "
+            f"to {unpacked}"
+        )
+
+
 def _digest_beside(path: Path) -> str:
     beside = digest_path(path)
     try:
@@ -189,13 +226,13 @@ def _digest_beside(path: Path) -> str:
 def _walk(value: Any, where: str, *, depth: int) -> Iterator[tuple[str, Any]]:
     if depth > _MAX_DEPTH:
         raise ArtifactError(f"values must be nested at most {_MAX_DEPTH} deep, however: {where}")
+    yield where, value
     if isinstance(value, dict):
         for key, item in value.items():
             if type(key) is not str:
-                raise ArtifactError(f"keys must be text, however: {where} has {key!r}")
-            yield from _walk(item, f"{where}.{key}", depth=depth + 1)
+                raise ArtifactError(f"keys must be text, however: {where} has {shown(key)}")
+            name = key if key.isprintable() and len(key) < 80 else shown(key)
+            yield from _walk(item, f"{where}.{name}", depth=depth + 1)
     elif type(value) is list:
         for place, item in enumerate(value):
             yield from _walk(item, f"{where}[{place}]", depth=depth + 1)
-    else:
-        yield where, value

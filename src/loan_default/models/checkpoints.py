@@ -38,5 +38,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"a checkpoint must be as it was written, however: {path} is damaged or something else. "
             "Delete it to start this stage anew."
         )
-    state: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    except Exception as error:  # torch and pickle raise a dozen kinds here; all mean the same
+        raise ArtifactError(
+            f"a checkpoint must hold tensors and plain values only, however: {path}: {type(error).__name__}."
+        ) from error
+    if not isinstance(state, dict):
+        raise ArtifactError(f"a checkpoint must be a dict, however: {path} is a {type(state).__name__}.")
     return state

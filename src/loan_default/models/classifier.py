@@ -1,12 +1,14 @@
 """The classifier: the encoder, fully connected layers on top, and k members that share their weights.
 
-The head reads the tokens before attention beside [CLS] after it, so what a boosted tree would see is never
-out of reach. With `members` k > 1 it is the parameter-sharing ensemble TabM-mini (Gorishniy et al., "TabM",
-2025): k elementwise scalings of the head's input, one shared network, k outputs. Train the mean of the k
-losses, predict the mean of the k probabilities.
+By default the head reads the tokens before attention beside [CLS] after it, so what a boosted tree would see
+is never out of reach. With `members` k > 1 it is the parameter-sharing ensemble TabM-mini (Gorishniy et al.,
+"TabM", 2025): k elementwise scalings of the head's input, one shared network, k outputs. Train the mean of
+the k losses, predict the mean of the k probabilities.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -19,6 +21,9 @@ from loan_default.models.encoder import Encoder
 class HeadConfig:
     """Size of the head."""
 
+    reads: Literal["all", "cls"] = "all"
+    """What the head sees: `all` is [CLS] after attention beside the tokens before it; `cls` is [CLS] alone,
+    which has far fewer weights to fit and is better with few labels."""
     members: int = 8
     """Members k that share the head's weights; 1 = a plain head."""
     hidden: int = 256
@@ -29,6 +34,8 @@ class HeadConfig:
     """Dropout after each of them; 0 = off."""
 
     def __post_init__(self) -> None:
+        if self.reads not in ("all", "cls"):
+            raise ValueError(f"reads must be 'all' or 'cls', however: reads={self.reads!r}")
         for name in ("members", "hidden", "n_layers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be a positive integer, however: {name}={getattr(self, name)}")
@@ -48,13 +55,13 @@ class Classifier(nn.Module):
     def __init__(self, encoder: Encoder, config: HeadConfig) -> None:
         super().__init__()
         self.encoder, self.config = encoder, config
-        width = (encoder.n_tokens + 1) * encoder.config.width
+        width = encoder.config.width * (encoder.n_tokens + 1 if config.reads == "all" else 1)
         self.norm = nn.LayerNorm(width)
         self.scales = nn.Parameter(torch.ones(config.members, width))
         if config.members > 1:
             nn.init.normal_(self.scales)
         widths = [width] + [config.hidden] * config.n_layers
-        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))
         self.dropout = nn.Dropout(config.dropout)
         self.weight = nn.Parameter(torch.empty(config.members, config.hidden))
         self.bias = nn.Parameter(torch.empty(config.members))
@@ -65,8 +72,9 @@ class Classifier(nn.Module):
         """Logits `(B, k)`."""
         tokens = self.encoder.embed(numerical, codes)
         cls = self.encoder.contextualise(tokens, cls_only=True)
-        x = self.norm(torch.cat([cls, tokens], 1).flatten(1))
-        x = x[:, None] * self.scales
+        seen = torch.cat([cls, tokens], 1) if self.config.reads == "all" else cls
+        x = self.norm(seen.flatten(1))[:, None] * self.scales
         for layer in self.layers:
             x = self.dropout(F.relu(layer(x)))
-        return (x * self.weight).sum(-1) + self.bias
+        logits: Tensor = (x * self.weight).sum(-1) + self.bias
+        return logits

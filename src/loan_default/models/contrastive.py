@@ -75,7 +75,8 @@ def nt_xent(first: Tensor, second: Tensor, *, temperature: float) -> Tensor:
     """
     if first.shape != second.shape or first.ndim != 2 or len(first) < 2:
         raise ValueError(
-            f"views must be two equal (B >= 2, p) batches, however: {tuple(first.shape)}, {tuple(second.shape)}"
+            f"views must be two equal (B >= 2, p) batches, however: {tuple(first.shape)}, "
+            f"{tuple(second.shape)}"
         )
     logits = F.normalize(first, dim=1) @ F.normalize(second, dim=1).T / temperature
     own = torch.arange(len(first), device=first.device)
@@ -102,8 +103,9 @@ def corrupt(
     replaced = (torch.rand(shape, generator=generator) < config.corruption).to(device)
     masked = (torch.rand(shape, generator=generator) < config.masking).to(device) & replaced
     source = torch.randint(len(pool[0]), shape, generator=generator).to(device)
-    here, there = replaced.split([numerical.shape[1], codes.shape[1]], 1)
-    from_numerical, from_codes = source.split([numerical.shape[1], codes.shape[1]], 1)
+    widths = [numerical.shape[1], codes.shape[1]]
+    here, there = torch.split(replaced, widths, dim=1)
+    from_numerical, from_codes = torch.split(source, widths, dim=1)
     new_numerical = torch.where(here, pool[0].gather(0, from_numerical), numerical)
     new_codes = torch.where(there, pool[1].gather(0, from_codes), codes)
     same_number = (new_numerical == numerical) | (new_numerical.isnan() & numerical.isnan())

@@ -119,7 +119,8 @@ class PiecewiseLinearEmbedding(nn.Module):
                 )
         n_bins = max(len(column) - 1 for column in edges)
         # Every column gets the room of the finest one: no value ever falls into the padding.
-        inner = np.full((len(edges), n_bins - 1), np.inf)
+        # Not infinity, which model files refuse.
+        inner = np.full((len(edges), n_bins - 1), np.finfo(np.float32).max)
         left, scale = np.zeros((len(edges), n_bins)), np.zeros((len(edges), n_bins))
         for place, column in enumerate(edges):
             inner[place, : len(column) - 2] = column[1:-1]
@@ -192,7 +193,8 @@ class Block(nn.Module):
 
     def _split(self, x: Tensor) -> Tensor:
         """(B, T, d) -> (B, H, T, d / H)"""
-        return x.view(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)
+        # Not -1 for the last size: no rows would leave it open.
+        return x.view(x.shape[0], x.shape[1], self.heads, x.shape[2] // self.heads).transpose(1, 2)
 
 
 class Encoder(nn.Module):

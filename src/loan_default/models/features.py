@@ -75,7 +75,8 @@ class Features:
     @property
     def names(self) -> tuple[str, ...]:
         """Columns in token order: numerical, then categorical."""
-        return tuple(feature.name for feature in (*self.numerical, *self.categorical))
+        numerical = tuple(feature.name for feature in self.numerical)
+        return numerical + tuple(feature.name for feature in self.categorical)
 
     @property
     def edges(self) -> list[NDArray[np.float64]]:
@@ -97,8 +98,7 @@ class Features:
         codes = np.zeros((len(frame), len(self.categorical)), dtype=np.int64)
         for place, category in enumerate(self.categorical):
             if category.name in frame:
-                found = pd.Index(category.vocabulary).get_indexer(frame[category.name].astype(object))
-                codes[:, place] = found + 1
+                codes[:, place] = _places(frame[category.name], category.vocabulary) + 1
         return Inputs(numerical=numerical, codes=codes)
 
 
@@ -122,7 +122,8 @@ def fit_features(
     """
     if frame.empty:
         raise DataError("features must be fitted on at least one row, however: rows=0")
-    numerical, categorical = [], []
+    numerical: list[NumericalFeature] = []
+    categorical: list[CategoricalFeature] = []
     for column in schema.features:
         if column.name not in frame:
             continue
@@ -134,8 +135,10 @@ def fit_features(
                 categorical.append(CategoricalFeature(name=column.name, vocabulary=tuple(kept)))
         else:
             levels = column.categories if column.kind is Kind.ORDINAL else ()
-            bins = max(1, min(max_bins, len(frame) // rows_per_bin))
-            feature = _fit_numerical(column.name, _to_numbers(values, levels), bins=bins, levels=levels)
+            numbers = _to_numbers(values, levels)
+            known = len(numbers) - int(np.isnan(numbers).sum())
+            bins = max(1, min(max_bins, known // rows_per_bin))
+            feature = _fit_numerical(column.name, numbers, bins=bins, levels=levels)
             if feature is not None:
                 numerical.append(feature)
     if not numerical and not categorical:
@@ -164,8 +167,12 @@ def features_to_dict(features: Features) -> dict[str, Any]:
 
 
 def features_from_dict(raw: Mapping[str, Any]) -> Features:
-    """Features from plain values."""
-    return Features(
+    """Features from plain values.
+
+    Raises:
+        DataError: names that are no text or not distinct, or quantiles and edges that do not ascend.
+    """
+    features = Features(
         numerical=tuple(
             NumericalFeature(
                 name=item["name"],
@@ -180,16 +187,50 @@ def features_from_dict(raw: Mapping[str, Any]) -> Features:
             for item in raw["categorical"]
         ),
     )
+    _check(features)
+    return features
+
+
+def _check(features: Features) -> None:
+    lists = [features.names, *(feature.levels for feature in features.numerical)]
+    lists += [feature.vocabulary for feature in features.categorical]
+    for names in lists:
+        if not all(type(name) is str for name in names) or len(set(names)) != len(names):
+            raise DataError(f"names must be text and distinct, however: {names[:5]!r} of {len(names)}")
+    for feature in features.numerical:
+        for what, array, fewest in (("quantiles", feature.quantiles, 1), ("edges", feature.edges, 2)):
+            steps = np.diff(array)
+            ascends = bool((steps > 0).all() if what == "edges" else (steps >= 0).all())
+            if array.ndim != 1 or len(array) < fewest or not ascends or not np.isfinite(array).all():
+                raise DataError(f"{what} must be finite and ascend, however: {feature.name!r} has {array}")
 
 
 def _to_numbers(values: pd.Series, levels: tuple[str, ...]) -> NDArray[np.float64]:
     """Values as floats, NaN where missing, infinite, or an unknown level."""
     if levels:
-        ranks = pd.Index(levels).get_indexer(values.astype(object)).astype(np.float64)
-        ranks[ranks < 0] = np.nan
-        return ranks
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        places = _places(values, levels).astype(np.float64)
+        return np.where(places < 0, np.nan, places)
+    if values.dtype == object:  # pandas raises on some objects, and reads some as what they are not
+        numbers = np.array([_to_number(value) for value in values.tolist()], dtype=np.float64)
+    elif values.dtype.kind in "mMc":  # times and complex numbers are no measurements
+        numbers = np.full(len(values), np.nan)
+    else:
+        numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def _to_number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return np.nan
+
+
+def _places(values: pd.Series, names: tuple[str, ...]) -> NDArray[np.int64]:
+    """Place of each value among the names, -1 for anything that is none of them."""
+    texts = [value if isinstance(value, str) else None for value in values.tolist()]
+    found: NDArray[np.int64] = pd.Index(names, dtype=object).get_indexer(pd.Index(texts, dtype=object))
+    return found
 
 
 def _fit_numerical(
@@ -202,6 +243,7 @@ def _fit_numerical(
             return None
         return NumericalFeature(name=name, quantiles=seen[:1], edges=np.array([-1.0, 1.0]), levels=levels)
     quantiles = np.quantile(seen, np.linspace(0, 1, min(1000, max(2, len(seen) // 30))))
+    quantiles = np.maximum.accumulate(quantiles)  # interpolation can step back by a rounding error
     normal = _quantile_normal(seen, quantiles)
     edges = np.unique(np.quantile(normal, np.linspace(0, 1, bins + 1)))
     if len(edges) < 2:

@@ -39,6 +39,9 @@ class FitConfig:
     """On matrices of the network only, not on embeddings, norms and biases."""
     clip: float = 1.0
     """Largest gradient norm."""
+    encoder_rate: float = 1.0
+    """Learning rate of the encoder's blocks as a share of the others'; below 1 where they are pretrained,
+    so that a head that knows nothing yet does not undo them."""
     ema: float = 0.99
     """Decay a step of the averaged weights, which are what is scored and kept; 0 = off."""
 
@@ -46,8 +49,10 @@ class FitConfig:
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be a positive integer, however: {name}={getattr(self, name)}")
-        if not (self.learning_rate > 0 and self.clip > 0 and self.weight_decay >= 0 and 0 <= self.ema < 1):
-            raise ValueError(f"rates must be positive and ema in [0, 1), however: {asdict(self)}")
+        if not (min(self.learning_rate, self.encoder_rate, self.clip) > 0 <= self.weight_decay):
+            raise ValueError(f"rates must be positive, however: {asdict(self)}")
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"ema must be in [0, 1), however: ema={self.ema}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,7 +106,7 @@ class Task(Protocol):
         ...
 
     def score(self, module: nn.Module) -> float:
-        """How good a module is on held-out rows; higher is better."""
+        """How good a module is on held-out rows; higher is better, NaN = its weights have run away."""
         ...
 
 
@@ -125,7 +130,8 @@ def fit(
         resume: go on from `checkpoint` if it is there; the module's own weights are then irrelevant.
 
     Raises:
-        ConfigurationError: the checkpoint belongs to other data or options, or the loss is not finite.
+        ConfigurationError: the checkpoint belongs to other data or options, or a loss or score is not finite.
+        ArtifactError: the checkpoint is damaged.
     """
     run = _Run(task, config, seed=seed, fingerprint=fingerprint)
     if checkpoint is not None and resume and checkpoint.exists():
@@ -144,7 +150,7 @@ class _Run:
     def __init__(self, task: Task, config: FitConfig, *, seed: int, fingerprint: str) -> None:
         self.task, self.config, self.seed, self.fingerprint = task, config, seed, fingerprint
         self.average = copy.deepcopy(task.module)
-        self.optimizer = torch.optim.AdamW(parameter_groups(task.module, config.weight_decay), fused=True)
+        self.optimizer = torch.optim.AdamW(parameter_groups(task.module, config), fused=True)
         self.history: list[Epoch] = []
         self.best_epoch = 0
         self.best_state: StateDict = {}
@@ -172,7 +178,7 @@ class _Run:
             step = self.n_epochs * self.batches + number
             rate = config.learning_rate * schedule(step, total=config.epochs * self.batches)
             for group in self.optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["share"]
             losses = self.task.losses(order[number * config.batch_size :][: config.batch_size], generator)
             self.optimizer.zero_grad(set_to_none=True)
             losses["loss"].backward()  # type: ignore[no-untyped-call]
@@ -186,14 +192,14 @@ class _Run:
                 done = self.n_epochs * self.task.n_rows + (number + 1) * config.batch_size
                 report(self.progress(stage, done_rows=done, last=None))
         means = {name: float(total) / self.batches for name, total in sums.items()}
-        if not all(map(math.isfinite, means.values())):
-            raise ConfigurationError(
-                f"the loss must stay finite, however: epoch {self.n_epochs + 1} of {stage}: {means}. "
-                f"Try a smaller learning rate than {config.learning_rate}."
-            )
         self.average.eval()
         with torch.inference_mode():
             score = self.task.score(self.average)
+        if not all(map(math.isfinite, [*means.values(), score])):
+            raise ConfigurationError(
+                f"losses and score must stay finite, however: epoch {self.n_epochs + 1} of {stage}: {means}, "
+                f"score={score}. Try a smaller learning rate than {config.learning_rate}."
+            )
         rows = self.batches * config.batch_size
         self.history.append(
             Epoch(
@@ -236,7 +242,7 @@ class _Run:
         }
 
     def restore(self, saved: Mapping[str, Any], *, where: Path) -> None:
-        if saved["fingerprint"] != self.fingerprint:
+        if saved.get("fingerprint") != self.fingerprint:
             raise ConfigurationError(
                 f"a run must be resumed with the data and options it was started with, however: {where} "
                 "belongs to others. Repeat the first command with --resume, or leave --resume out."
@@ -256,17 +262,23 @@ def schedule(step: int, *, total: int) -> float:
     return warm_up * (0.55 + 0.45 * math.cos(math.pi * step / max(1, total)))
 
 
-_NOT_DECAYED = ("numerical", "categories", "cls", "mask", "missing", "scales", "detector", "rebuilder")
+_TOKENS = ("numerical", "categories", "cls", "mask", "missing")
+_NOT_DECAYED = (*_TOKENS, "bias", "scales", "detector", "rebuilder")
 
 
-def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Two groups for AdamW: matrices of the network, which decay, and all else, which does not."""
-    decayed, rest = [], []
+def parameter_groups(module: nn.Module, config: FitConfig) -> list[dict[str, Any]]:
+    """Groups for AdamW: matrices of the network decay, all else does not; `share` scales the rate."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
-        is_matrix = parameter.ndim >= 2 and not any(part in _NOT_DECAYED for part in name.split("."))
-        (decayed if is_matrix else rest).append(parameter)
-    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
-    return [group for group in groups if group["params"]]
+        parts = name.split(".")
+        is_matrix = parameter.ndim >= 2 and not any(part in _NOT_DECAYED for part in parts)
+        decay = config.weight_decay if is_matrix else 0.0
+        share = config.encoder_rate if parts[:2] == ["encoder", "blocks"] else 1.0
+        groups.setdefault((decay, share), []).append(parameter)
+    return [
+        {"params": parameters, "weight_decay": decay, "share": share}
+        for (decay, share), parameters in groups.items()
+    ]
 
 
 def _epoch_seed(seed: int, epoch: int) -> int:

@@ -1,9 +1,9 @@
 """The model: everything that turns a canonical frame into calibrated PDs, and its way to a file and back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -14,13 +14,15 @@ from torch import Tensor, nn
 from loan_default.data.schema import Schema, schema_from_dict, schema_to_dict
 from loan_default.errors import ArtifactError
 from loan_default.models.arrays import predict, to_tensors
-from loan_default.models.artifact import Payload, read_artifact, write_artifact
+from loan_default.models.artifact import Payload, read_artifact, shown, write_artifact
 from loan_default.models.calibration import Platt
 from loan_default.models.classifier import Classifier, HeadConfig
 from loan_default.models.encoder import Encoder, EncoderConfig
 from loan_default.models.features import Features, Inputs, features_from_dict, features_to_dict
 from loan_default.models.fitting import StateDict
 from loan_default.models.training import Architecture
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,11 +100,12 @@ def load_model(path: Path, *, sha256: str | None = None) -> LoanModel:
     with _refusing(path):
         architecture = Architecture(
             features=_features(payload["features"]),
-            encoder=EncoderConfig(**payload["encoder"]),
-            head=HeadConfig(**payload["head"]),
+            encoder=_config(EncoderConfig, payload["encoder"]),
+            head=_config(HeadConfig, payload["head"]),
         )
         if not payload["members"]:
             raise ArtifactError("a model must have a member, however: none")
+        _check_sizes(architecture.features, architecture.encoder, architecture.head, payload["members"][0])
         with torch.device("meta"):  # shapes without memory: nothing is built before they agree
             expected = architecture.new_classifier()
         for number, state in enumerate(payload["members"], start=1):
@@ -113,10 +116,10 @@ def load_model(path: Path, *, sha256: str | None = None) -> LoanModel:
             schema=schema_from_dict(payload["schema"], where=str(path)),
             architecture=architecture,
             members=members,
-            calibration=Platt(**payload["calibration"]),
-            figures=payload["figures"],
-            reference=payload["reference"],
-            provenance=payload["provenance"],
+            calibration=_calibration(payload["calibration"]),
+            figures=_table(payload, "figures"),
+            reference=_table(payload, "reference"),
+            provenance=_table(payload, "provenance"),
         )
 
 
@@ -140,7 +143,8 @@ def load_encoder(path: Path, *, sha256: str | None = None) -> PretrainedEncoder:
     """
     payload = read_artifact(path, kind="encoder", sha256=sha256)
     with _refusing(path):
-        features, config = _features(payload["features"]), EncoderConfig(**payload["encoder"])
+        features, config = _features(payload["features"]), _config(EncoderConfig, payload["encoder"])
+        _check_sizes(features, config, None, payload["state"])
         with torch.device("meta"):
             expected = Encoder(features.edges, features.cardinalities, config)
         _check_state(payload["state"], expected, where="encoder")
@@ -149,7 +153,7 @@ def load_encoder(path: Path, *, sha256: str | None = None) -> PretrainedEncoder:
             features=features,
             config=config,
             state=payload["state"],
-            provenance=payload["provenance"],
+            provenance=_table(payload, "provenance"),
         )
 
 
@@ -163,23 +167,55 @@ class _refusing:  # noqa: N801 (reads as a word: with _refusing(path))
         return
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, KeyError | TypeError | ValueError | RuntimeError | AttributeError | IndexError):
+        if isinstance(error, _UNFIT):
             raise ArtifactError(
                 f"the file must hold what a model consists of, however: {self.path}: "
-                f"{type(error).__name__}: {error}"
+                f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
             ) from error
+
+
+_UNFIT = (LookupError, TypeError, ValueError, RuntimeError, AttributeError, ArithmeticError, MemoryError)
+
+
+def _config(kind: type[T], raw: Mapping[str, Any]) -> T:
+    """A configuration of which nothing is left to today's defaults."""
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    for name in sorted(names ^ raw.keys()):
+        side = "missing" if name in names else "unknown"
+        raise ArtifactError(f"{kind.__name__} must be stored whole, however: it has {side} {shown(name)}")
+    return kind(**raw)
+
+
+def _check_sizes(
+    features: Features, encoder: EncoderConfig, head: HeadConfig | None, state: Mapping[str, Tensor]
+) -> None:
+    """Refuse sizes that the stored weights rule out, before time or memory is spent on them."""
+    for config in (encoder, head):
+        if config is not None and config.n_layers > len(state):
+            raise ArtifactError(
+                f"n_layers must be that of the weights, however: n_layers={shown(config.n_layers)}, "
+                f"{len(state)} tensors"
+            )
+    # The table of bins has the room of the finest column in every column.
+    bins = len(features.edges) * max((len(edges) - 1 for edges in features.edges), default=0)
+    stored = sum(tensor.numel() for tensor in state.values())
+    if encoder.numerical == "piecewise" and bins > stored:
+        raise ArtifactError(f"bins must be those of the weights, however: {bins} bins, {stored} weights")
 
 
 def _check_state(state: Mapping[str, Tensor], expected: nn.Module, *, where: str) -> None:
     shapes = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in expected.state_dict().items()}
     for name in sorted(shapes.keys() ^ state.keys()):
         side = "missing" if name in shapes else "unknown"
-        raise ArtifactError(f"weights must be those of the network, however: {where} has {side} {name!r}")
+        raise ArtifactError(
+            f"weights must be those of the network, however: {where} has {side} {shown(name)}"
+        )
     for name, (shape, dtype) in shapes.items():
         found = (tuple(state[name].shape), state[name].dtype)
         if found != (shape, dtype):
             raise ArtifactError(
-                f"weights must fit the network, however: {where} {name!r} is {found}, must be {(shape, dtype)}"
+                f"weights must fit the network, however: {where} {name!r} is {found}, "
+                f"must be {(shape, dtype)}"
             )
 
 
@@ -221,5 +257,22 @@ def _cpu(state: Mapping[str, Tensor]) -> StateDict:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
-        raise ArtifactError(f"a model must have a version, however: {value!r}")
+        raise ArtifactError(f"a model must have a version, however: {shown(value)}")
     return value
+
+
+def _calibration(raw: Mapping[str, Any]) -> Platt:
+    calibration = _config(Platt, raw)
+    if type(calibration.slope) is not float or type(calibration.intercept) is not float:
+        raise ArtifactError(
+            f"calibration must be two numbers, however: slope={shown(calibration.slope)}, "
+            f"intercept={shown(calibration.intercept)}"
+        )
+    return calibration
+
+
+def _table(payload: Payload, name: str) -> dict[str, Any]:
+    if not isinstance(payload[name], dict):
+        raise ArtifactError(f"{name} must be a table, however: {shown(payload[name])}")
+    table: dict[str, Any] = payload[name]
+    return table

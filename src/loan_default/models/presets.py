@@ -15,6 +15,9 @@ from loan_default.models.fitting import FitConfig
 PresetName = Literal["fast", "default", "best"]
 PRESETS: tuple[str, ...] = get_args(PresetName)
 
+FEW_ROWS = 5_000
+"""Labelled rows below which a preset trains more carefully: a head on [CLS] alone, and small steps."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Preset:
@@ -31,24 +34,41 @@ class Preset:
     pretraining: FitConfig
     training: FitConfig
 
+    @property
+    def fine_tuning(self) -> FitConfig:
+        """Training from a pretrained encoder: its blocks move at the rate of pretraining at most."""
+        rate = self.pretraining.learning_rate / self.training.learning_rate
+        return replace(self.training, encoder_rate=min(1.0, rate))
 
-def preset_for(name: PresetName, *, rows: int) -> Preset:
-    """The preset, its epochs and batch fitted to the number of training rows.
 
-    Large sets need fewer passes: the epochs are such that about half a million rows are seen, within bounds.
+def preset_for(name: PresetName, *, rows: int, unlabelled: int = 0) -> Preset:
+    """The preset, its epochs and batches fitted to the numbers of labelled and of further training rows.
+
+    Large sets need fewer passes: the epochs are such that about half a million rows are seen, a quarter of a
+    million in pretraining, within bounds.
     """
     if name not in PRESETS:
         raise ValueError(f"preset must be one of {PRESETS}, however: preset={name!r}")
-    batch = 512 if rows < 100_000 else 1_024
-    batch = max(16, min(batch, rows // 8))
-    epochs = min(24, max(8, round(500_000 / max(1, rows))))
-    training = FitConfig(epochs=epochs, learning_rate=3e-3, batch_size=batch, patience=5)
-    pretraining = FitConfig(epochs=10, learning_rate=1e-3, batch_size=batch, patience=0, weight_decay=1e-5)
+    few = rows < FEW_ROWS
+    training = FitConfig(
+        epochs=min(24, max(8, round(500_000 / max(1, rows)))),
+        learning_rate=1e-3 if few else 3e-3,
+        batch_size=_batch(rows),
+        patience=5,
+    )
+    head = HeadConfig(reads="cls" if few else "all")
+    pretraining = FitConfig(
+        epochs=min(10, max(3, round(250_000 / max(1, rows + unlabelled)))),
+        learning_rate=1e-3,
+        batch_size=_batch(rows + unlabelled),
+        patience=0,
+        weight_decay=1e-5,
+    )
     default = Preset(
         name="default",
         cost="about 4 minutes",
         encoder=EncoderConfig(),
-        head=HeadConfig(),
+        head=head,
         members=2,
         objective=ObjectiveConfig(),
         pretraining=pretraining,
@@ -60,19 +80,24 @@ def preset_for(name: PresetName, *, rows: int) -> Preset:
             name="fast",
             cost="about 1 minute",
             encoder=EncoderConfig(n_layers=3),
-            head=HeadConfig(members=4, hidden=128),
+            head=replace(head, members=4, hidden=128),
             members=1,
             pretraining=replace(pretraining, epochs=3),
-            training=replace(training, epochs=min(8, epochs), patience=3),
+            training=replace(training, epochs=min(8, training.epochs), patience=3),
         )
     if name == "best":
         return replace(
             default,
             name="best",
             cost="about 30 minutes",
-            head=HeadConfig(members=16),
+            head=replace(head, members=16),
             members=6,
-            pretraining=replace(pretraining, epochs=30),
+            pretraining=replace(pretraining, epochs=3 * pretraining.epochs),
             training=replace(training, patience=8),
         )
     return default
+
+
+def _batch(rows: int) -> int:
+    """Rows a step: at least eight steps an epoch, where there are so many rows."""
+    return max(16, min(512 if rows < 100_000 else 1_024, rows // 8))

@@ -83,7 +83,7 @@ class _Pretraining:
         chosen = torch.randperm(len(held_out[0]), generator=generator)[:_SCORE_ROWS]
         self._batches = [
             (held_out[0][part], self._views(held_out[0][part], held_out[1][part], generator))
-            for part in chosen.split(512)
+            for part in torch.split(chosen, 512)
             if len(part) > 1
         ]
 

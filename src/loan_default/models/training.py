@@ -105,7 +105,7 @@ def train_members(
         futures = [pool.submit(_run_in_worker, work, job) for job in jobs]
         while not all(future.done() for future in futures):
             _forward(signs, report, seconds=0.2)
-        _forward(signs, report, seconds=0.0)
+        _forward(signs, report, seconds=0.2)  # a last sign can arrive after its result
         return [_with_state(*future.result()) for future in futures]
 
 
@@ -132,8 +132,11 @@ class _Member:
         return {"loss": F.binary_cross_entropy_with_logits(logits, labels)}
 
     def score(self, module: nn.Module) -> float:
-        """AUC on the validation rows."""
-        return float(roc_auc_score(self._outcomes, predict(module, self._validation)))
+        """AUC on the validation rows; NaN if a prediction is not finite."""
+        probability = predict(module, self._validation)
+        if not np.isfinite(probability).all():
+            return float("nan")
+        return float(roc_auc_score(self._outcomes, probability))
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,16 +203,16 @@ def _with_state(fitted: Fitted, state: bytes) -> Fitted:
 
 
 def _forward(signs: "Queue[Progress]", report: Report, *, seconds: float) -> None:
+    """Report what comes until nothing has come for some seconds."""
     try:
-        report(signs.get(timeout=seconds))
         while True:
-            report(signs.get_nowait())
+            report(signs.get(timeout=seconds))
     except queue.Empty:
         return
 
 
 def _to_bytes(state: StateDict | None) -> bytes | None:
-    """Tensors as bytes, since between processes torch would pass file handles, which small machines run out of."""
+    """Tensors as bytes: between processes torch would pass file handles, which small machines run out of."""
     if state is None:
         return None
     buffer = io.BytesIO()

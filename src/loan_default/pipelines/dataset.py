@@ -11,7 +11,7 @@ import pandas as pd
 from loan_default.data.cleaning import drop_duplicates
 from loan_default.data.inference import Finding, infer_schema
 from loan_default.data.schema import Schema, dump_schema, load_schema
-from loan_default.data.sources import iter_frames
+from loan_default.data.sources import iter_frames, read_columns
 from loan_default.data.validation import validate
 from loan_default.errors import ConfigurationError, DataError
 
@@ -65,7 +65,7 @@ def choose_schema(data: Path, *, schema: Path | None, target: str | None) -> Sch
         ConfigurationError: neither a schema nor a target is named, or they contradict each other.
         DataError: the schema or the file is unusable.
     """
-    if schema is None and data == BUNDLED_DATA and target is None:
+    if schema is None and target is None and data.resolve() == BUNDLED_DATA.resolve():
         schema = BUNDLED_SCHEMA
     if schema is not None:
         loaded = load_schema(schema)
@@ -77,9 +77,11 @@ def choose_schema(data: Path, *, schema: Path | None, target: str | None) -> Sch
             )
         return SchemaChoice(schema=loaded, notes={}, origin=f"read from {schema.name}")
     if target is None:
+        columns = read_columns(data)
+        some = ", ".join(columns[:30]) + (f", … ({len(columns)} in all)" if len(columns) > 30 else "")
         raise ConfigurationError(
             f"a file of one's own must come with --target COLUMN or --schema FILE, however: {data.name} has "
-            "neither."
+            f"neither. Its columns are {some}."
         )
     inference = infer_schema(data, target=target)
     return SchemaChoice(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from loan_default.database.connect import Database
 from loan_default.database.documents import ModelMetadata
+from loan_default.errors import DependencyError
 from loan_default.evaluation.bootstrap import Interval
 from loan_default.files import write_atomically
 from loan_default.pipelines.publishing import (
@@ -21,6 +22,7 @@ from loan_default.pipelines.training import (
     Stopwatch,
     Trained,
     TrainingOptions,
+    check_folder,
     make_folder,
     prepare,
     pretrain_encoder,
@@ -55,13 +57,16 @@ def run_training(
 
     Raises:
         DataError, ConfigurationError, ArtifactError: before anything slow has begun.
-        DependencyError: the database does not answer.
+        DependencyError: the database does not answer; model file and report are there nevertheless.
     """
     started_at = datetime.now(UTC)
     watch = Stopwatch(listener)
+    check_folder(out)
     prepared = prepare(options, watch=watch)
+    watch.stop()
     make_folder(out, resume=options.resume)
     store_inputs(prepared, out)
+    listener.prepared(prepared, out)
     pretrained, encoder = None, None
     if options.pretrain:
         pretrained, encoder = pretrain_encoder(prepared, out=out, watch=watch, report=listener.progress)
@@ -81,7 +86,13 @@ def run_training(
         command=command,
     )
     write_atomically(out / "report.html", report.encode())
-    document = store_model(prepared, trained, home=home, database=database, intervals=intervals)
+    try:
+        document = store_model(prepared, trained, home=home, database=database, intervals=intervals)
+    except DependencyError as error:
+        raise DependencyError(
+            f"{error} The model lies in {trained.path} but is not registered: repeat the command with "
+            "--resume."
+        ) from error
     watch.stop()
     return Outcome(
         prepared=prepared,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from loan_default.data.schema import Kind
 from loan_default.database.connect import Database
@@ -46,7 +47,9 @@ _NOT_FIGURES = frozenset({"rows", "bads"})
 
 def store_inputs(prepared: Prepared, out: Path) -> None:
     """Write the schema and the quarantine of a run into its folder, before anything slow begins."""
-    write_atomically(out / "schema.toml", prepared.choice.to_toml().encode())
+    saved, given = out / "schema.toml", prepared.options.schema
+    if given is None or not saved.exists() or not saved.samefile(given):  # a person's comments stay
+        write_atomically(saved, given.read_bytes() if given else prepared.choice.to_toml().encode())
     quarantine = out / "quarantine.csv"
     if len(prepared.dataset.quarantined):
         write_atomically(quarantine, prepared.dataset.quarantined.to_csv(index=False).encode())
@@ -269,7 +272,7 @@ def _data_summary(prepared: Prepared) -> DataSummary:
     )
 
 
-def _labels(dataset: Dataset) -> "np.ndarray[Any, np.dtype[np.float64]]":
+def _labels(dataset: Dataset) -> NDArray[np.float64]:
     assert dataset.schema.target is not None
-    labels = dataset.frame[dataset.schema.target.name].to_numpy(dtype=np.float64)
+    labels: NDArray[np.float64] = dataset.frame[dataset.schema.target.name].to_numpy(dtype=np.float64)
     return labels[~np.isnan(labels)]

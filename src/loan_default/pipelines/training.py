@@ -74,12 +74,33 @@ class TrainingOptions:
     device: DeviceName = "auto"
     resume: bool = False
 
+    def __post_init__(self) -> None:
+        if not self.pretrain and not self.train:
+            raise ConfigurationError(
+                "a run must do something, however: neither --pretrain nor --train is given. For both, type "
+                "train.py --pretrain --train"
+            )
+        if self.encoder is not None and self.pretrain:
+            raise ConfigurationError(
+                "--encoder must come without --pretrain, however: both are given. Leave --pretrain out to "
+                f"start from {self.encoder.name}."
+            )
+        for name in ("epochs", "pretraining_epochs", "members"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigurationError(f"--{name.replace('_', '-')} must be at least 1, however: {value}")
+        if self.seed < 0:
+            raise ConfigurationError(f"--seed must not be negative, however: {self.seed}")
+
 
 class Listener(Protocol):
     """Who is told how a run goes."""
 
     def stage(self, name: str, detail: str) -> None:
         """A stage begins; `detail` says what was decided for it."""
+
+    def prepared(self, prepared: "Prepared", out: Path) -> None:
+        """Everything is decided, the inputs lie in the folder `out`, and nothing slow has begun."""
 
     def progress(self, progress: Progress) -> None:
         """A sign of life of a long stage."""
@@ -170,7 +191,9 @@ def prepare(
         ConfigurationError: options contradict each other or the machine.
         ArtifactError: the encoder file was refused.
     """
-    _check_options(options)
+    # The number of members does not depend on the rows, and a wrong device should not wait for them.
+    members = options.members or preset_for(options.preset, rows=0).members
+    compute = choose_compute(options.device, members=members, environ=environ, cores=usable_cores())
     encoder = load_encoder(options.encoder) if options.encoder is not None else None
     watch.start("read", options.data.name)
     choice = choose_schema(options.data, schema=options.schema, target=options.target)
@@ -189,8 +212,8 @@ def prepare(
     else:
         features = encoder.features
         _check_columns(features, dataset.schema)
-    preset = _with_options(preset_for(options.preset, rows=len(split.train)), options, encoder)
-    compute = choose_compute(options.device, members=preset.members, environ=environ, cores=usable_cores())
+    preset = preset_for(options.preset, rows=len(split.train), unlabelled=len(split.unlabelled))
+    preset = _with_options(preset, options, encoder)
     return Prepared(
         options=options,
         choice=choice,
@@ -258,6 +281,7 @@ def train_classifier(
     train, validation = prepared.labelled(split.train), prepared.labelled(split.validation)
     start = pretrained.state if pretrained else prepared.encoder.state if prepared.encoder else None
     origin = "a pretrained encoder" if start is not None else "random weights"
+    config = preset.training if start is None else preset.fine_tuning
     watch.start("train", f"{preset.members} x {preset.training.epochs} epochs at most, from {origin}")
     torch.set_num_threads(prepared.compute.threads)
     architecture = _architecture(prepared)
@@ -266,7 +290,7 @@ def train_classifier(
             number=number,
             seed=options.seed * 1000 + number,
             fingerprint=_fingerprint(
-                prepared, f"member {number}", asdict(preset.training), _state_digest([start] if start else [])
+                prepared, f"member {number}", asdict(config), _state_digest([start] if start else [])
             ),
             checkpoint=out / "checkpoints" / f"member-{number}.ckpt",
         )
@@ -277,7 +301,7 @@ def train_classifier(
         train,
         validation,
         jobs=jobs,
-        config=preset.training,
+        config=config,
         encoder_state=start,
         device=prepared.compute.device,
         processes=prepared.compute.processes,
@@ -332,15 +356,30 @@ def train_classifier(
     )
 
 
+def check_folder(out: Path) -> None:
+    """ConfigurationError where the folder of a run cannot be one."""
+    taken = next((path for path in (out, *out.parents) if path.exists()), None)
+    if taken is not None and not taken.is_dir():
+        raise ConfigurationError(f"--out must be a folder, however: {taken} is a file. Choose another.")
+
+
 def make_folder(out: Path, *, resume: bool) -> None:
-    """Make the folder of a run; without `resume`, what an earlier run left there does not stay."""
+    """Make the folder of a run; without `resume`, the checkpoints of an earlier run there go.
+
+    So do the temporary files of runs that were killed while they wrote.
+    """
+    check_folder(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise ConfigurationError(f"--out must be a folder, however: {out} is a file.") from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"--out must be a folder that can be written, however: {out}: {error.strerror}. Choose another."
+        ) from error
+    left = [*out.glob(".*.tmp"), *(out / "checkpoints").glob(".*.tmp")]
     if not resume:
-        for checkpoint in (out / "checkpoints").glob("*.ckpt"):
-            checkpoint.unlink()
+        left += (out / "checkpoints").glob("*.ckpt")
+    for path in left:
+        path.unlink()
 
 
 def provenance_of(prepared: Prepared) -> dict[str, Any]:
@@ -357,24 +396,12 @@ def provenance_of(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _check_options(options: TrainingOptions) -> None:
-    if not options.pretrain and not options.train:
-        raise ConfigurationError("a run must do something, however: neither --pretrain nor --train is given.")
-    if options.encoder is not None and options.pretrain:
-        raise ConfigurationError("--encoder must come without --pretrain, however: both are given.")
-    for name in ("epochs", "pretraining_epochs", "members"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise ConfigurationError(f"--{name.replace('_', '-')} must be at least 1, however: {value}")
-    if options.seed < 0:
-        raise ConfigurationError(f"--seed must not be negative, however: {options.seed}")
-
-
 def _check_columns(features: Features, schema: Schema) -> None:
     absent = [name for name in features.names if name not in schema]
     if absent:
         raise DataError(
-            f"the data must have the columns that the encoder was pretrained on, however: absent={absent[:5]}."
+            "the data must have the columns that the encoder was pretrained on, however: "
+            f"absent={absent[:5]}. Pretrain one on these data with --pretrain."
         )
 
 

@@ -1,0 +1,117 @@
+"""Registered models: which there are, and which one scores."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loan_default.database.connect import Database
+from loan_default.database.documents import ID_DIGITS, DatasetName, ModelMetadata, PerformanceMetrics
+from loan_default.database.repositories import MetricsRepository, ModelRepository
+from loan_default.errors import ArtifactError, DataError, did_you_mean
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Registered:
+    """A model with its figures."""
+
+    model: ModelMetadata
+    is_champion: bool
+    metrics: tuple[PerformanceMetrics, ...]
+    """The newest first."""
+
+    @property
+    def test(self) -> PerformanceMetrics | None:
+        """The newest figures on rows that the model had not seen, None where there are none."""
+        unseen = (each for each in self.metrics if each.dataset is not DatasetName.VALIDATION)
+        return next(unseen, None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        metrics = [each.model_dump(mode="json") for each in self.metrics]
+        return {**self.model.model_dump(mode="json"), "champion": self.is_champion, "metrics": metrics}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelFile:
+    """A model file to load."""
+
+    path: Path
+    sha256: str | None
+    """The digest that it must have; None = the one beside it."""
+    why: str
+    """Why this one, in words."""
+
+
+def list_models(database: Database) -> list[Registered]:
+    """All models, the newest first."""
+    repository, metrics = ModelRepository(database), MetricsRepository(database)
+    champion = repository.champion()
+    return [
+        Registered(
+            model=model,
+            is_champion=champion is not None and champion.version == model.version,
+            metrics=tuple(metrics.of_model(model.version)),
+        )
+        for model in repository.newest_first()
+    ]
+
+
+def find_model(database: Database, version: str) -> Registered:
+    """The model of a version or of the beginning of one.
+
+    Raises:
+        DataError: no model has it, or several.
+    """
+    listed = list_models(database)
+    versions = [each.model.version for each in listed]
+    found = [each for each in listed if each.model.version.startswith(version)] if version else []
+    exact = [each for each in found if each.model.version == version]
+    if len(exact or found) == 1:
+        return (exact or found)[0]
+    if found:
+        few = ", ".join(each.model.version for each in found[:5])
+        raise DataError(f"a version must name one model, however: {version!r} names {few}. Write more of it.")
+    hint = did_you_mean(version, versions) or " `loan-default models` lists them."
+    if not versions:
+        hint = " None is yet: train one with train.py --pretrain --train."
+    raise DataError(f"the model must be registered, however: {version!r} is not.{hint}")
+
+
+def file_to_score_with(
+    database: Database, version: str | None, *, home: Path, sha256: str | None
+) -> ModelFile:
+    """The file of a registered model, which must have the digest that the registry holds.
+
+    Args:
+        version: a version or the beginning of one; None = the champion, or the newest while there is none.
+        home: folder of the models.
+        sha256: digest that the caller expects as well; None = any.
+
+    Raises:
+        DataError: there is no such model.
+        ArtifactError: the registry holds another digest than the caller expects.
+    """
+    if version is not None:
+        model, why = find_model(database, version).model, "asked for"
+    else:
+        model, why = _default(database)
+    if sha256 is not None and sha256 != model.sha256:
+        raise ArtifactError(
+            f"--sha256 must be the digest of the registered model, however: {sha256[:ID_DIGITS]}…, that of "
+            f"{model.version} is {model.sha256[:ID_DIGITS]}…"
+        )
+    return ModelFile(path=home / model.path, sha256=model.sha256, why=why)
+
+
+def _default(database: Database) -> tuple[ModelMetadata, str]:
+    repository = ModelRepository(database)
+    champion = repository.champion()
+    if champion is not None:
+        return repository.get(champion.version), "the champion"
+    newest = repository.latest()
+    if newest is None:
+        raise DataError(
+            "a model must be registered before rows can be scored, however: none is. Train one with "
+            "train.py --pretrain --train, or name a model file with --model."
+        )
+    return newest, "the newest one, as there is no champion yet"

@@ -1,0 +1,116 @@
+"""One small trained model for all tests of the pipelines and the commands."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from loan_default.data.generator import generate, to_text
+from loan_default.data.schema import Column, Kind, Schema, dump_schema
+from loan_default.database.connect import Database
+from loan_default.database.embedded import EmbeddedDatabase
+from loan_default.pipelines.local import Outcome, run_training
+from loan_default.pipelines.training import Prepared, TrainingOptions
+
+SCHEMA = Schema(
+    name="loans",
+    columns=(
+        Column(name="id", kind=Kind.IDENTIFIER, optional=True),
+        Column(name="made", kind=Kind.TIMESTAMP, optional=True),
+        Column(name="income", kind=Kind.NUMERICAL, minimum=0, nullable=True),
+        Column(name="debt", kind=Kind.NUMERICAL),
+        Column(name="ratio", kind=Kind.NUMERICAL, minimum=0, maximum=1, optional=True, nullable=True),
+        Column(name="purpose", kind=Kind.CATEGORICAL, categories=("car", "house", "study")),
+        Column(name="city", kind=Kind.CATEGORICAL, open=True, nullable=True, optional=True),
+        Column(name="bad", kind=Kind.TARGET, positive="yes", negative="no"),
+    ),
+)
+ROWS = 500
+BROKEN = {5: ("income", "-7"), 9: ("purpose", "boat"), 17: ("debt", "much")}
+"""Row -> the value that breaks the schema."""
+UNLABELLED = range(30, 50)
+
+
+@dataclass
+class Listener:
+    """Remembers what it was told."""
+
+    stages: list[str] = field(default_factory=list)
+    prepared_runs: list[Prepared] = field(default_factory=list)
+    signs: int = 0
+
+    def stage(self, name: str, detail: str) -> None:
+        self.stages.append(name)
+
+    def prepared(self, prepared: Prepared, out: Path) -> None:
+        self.prepared_runs.append(prepared)
+
+    def progress(self, progress: object) -> None:
+        self.signs += 1
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A folder with a file of applications, its schema, and the model that was trained on it."""
+
+    home: Path
+    data: Path
+    schema: Path
+    raw: pd.DataFrame
+    """The rows of the file as text, without the copy at its end."""
+    options: TrainingOptions
+    outcome: Outcome
+    listener: Listener
+    database: Database
+
+    @property
+    def version(self) -> str:
+        assert self.outcome.trained is not None
+        return self.outcome.trained.model.version
+
+    def with_options(self, **changes: object) -> TrainingOptions:
+        return replace(self.options, **changes)
+
+
+def applications(rows: int = ROWS, *, seed: int = 3) -> pd.DataFrame:
+    """Sound applications as text, as they would stand in a file."""
+    return to_text(generate(SCHEMA, rows=rows, seed=seed).frame, SCHEMA)
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    folder = tmp_path_factory.mktemp("lab")
+    raw = applications()
+    for row, (column, value) in BROKEN.items():
+        raw.loc[row, column] = value
+    raw.loc[list(UNLABELLED), "bad"] = ""
+    data, schema = folder / "loans.csv", folder / "loans.toml"
+    pd.concat([raw, raw.iloc[[0]]]).to_csv(data, index=False)
+    schema.write_text(dump_schema(SCHEMA), encoding="utf-8")
+    options = TrainingOptions(
+        data=data, schema=schema, preset="fast", epochs=2, pretraining_epochs=1, members=1
+    )
+    listener, home = Listener(), folder / "runs"
+    home.mkdir()
+    database = EmbeddedDatabase(home / "store.sqlite3")
+    outcome = run_training(
+        options, out=home / "loans", home=home, database=database, listener=listener, command="train.py …"
+    )
+    yield Lab(
+        home=home,
+        data=data,
+        schema=schema,
+        raw=raw,
+        options=options,
+        outcome=outcome,
+        listener=listener,
+        database=database,
+    )
+    database.close()
+
+
+@pytest.fixture
+def sound_applications() -> pd.DataFrame:
+    return applications(300, seed=8)

@@ -1,0 +1,332 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import ndtri
+from sklearn.preprocessing import QuantileTransformer
+
+from loan_default.data.generator import generate, to_text
+from loan_default.data.schema import Schema, dump_schema, schema_from_dict
+from loan_default.errors import DataError
+from loan_default.models.features import (
+    Features,
+    Inputs,
+    features_from_dict,
+    features_to_dict,
+    fit_features,
+)
+from loan_default.pipelines.training import Stopwatch, TrainingOptions, prepare
+
+
+def as_text(features: Features) -> str:
+    return json.dumps(features_to_dict(features), default=np.ndarray.tolist, sort_keys=True)
+
+
+def one_number(values: Any, **options: Any) -> Features:
+    """Features of one numerical column beside one that always varies."""
+    schema = schema_from_dict(
+        {"name": "s", "columns": {"x": {"kind": "numerical"}, "other": {"kind": "numerical"}}}
+    )
+    other = np.arange(len(values), dtype=np.float64)
+    return fit_features(pd.DataFrame({"x": values, "other": other}), schema, **options)
+
+
+# Leakage
+
+
+class Silent:
+    def stage(self, name: str, detail: str) -> None: ...
+    def prepared(self, prepared: Any, out: Path) -> None: ...
+    def progress(self, progress: Any) -> None: ...
+
+
+@pytest.fixture
+def prepared_from(schema: Schema, tmp_path: Path) -> Callable[[pd.DataFrame], Any]:
+    def prepared(frame: pd.DataFrame) -> Any:
+        data, schema_file = tmp_path / "rows.csv", tmp_path / "schema.toml"
+        to_text(frame, schema).to_csv(data, index=False)
+        schema_file.write_text(dump_schema(schema))
+        options = TrainingOptions(data=data, schema=schema_file, device="cpu")
+        return prepare(options, watch=Stopwatch(Silent()), environ={})
+
+    return prepared
+
+
+def test_the_pipeline_fits_features_on_its_training_rows_only(
+    prepared_from: Callable[[pd.DataFrame], Any], frame: pd.DataFrame, schema: Schema
+) -> None:
+    prepared = prepared_from(frame)
+    rows = prepared.dataset.frame
+    assert as_text(prepared.features) == as_text(fit_features(rows.iloc[prepared.split.train], schema))
+    assert as_text(prepared.features) != as_text(fit_features(rows, schema))
+
+
+def test_other_values_in_the_held_out_rows_change_nothing_that_is_fitted(
+    prepared_from: Callable[[pd.DataFrame], Any], frame: pd.DataFrame
+) -> None:
+    before = prepared_from(frame)
+    held_out = np.concatenate([before.split.validation, before.split.test])
+    assert len(before.dataset.frame) == len(frame)
+    other = frame.copy()
+    draws = np.random.default_rng(0).uniform(900, 1000, len(held_out))
+    other.iloc[held_out, other.columns.get_loc("amount")] = draws
+    other.iloc[held_out, other.columns.get_loc("income")] = np.nan
+    other.iloc[held_out, other.columns.get_loc("purpose")] = "study"
+    after = prepared_from(other)
+    np.testing.assert_array_equal(after.split.train, before.split.train)
+    assert as_text(after.features) == as_text(before.features)
+
+    changed = frame.copy()
+    changed.iloc[before.split.train[:20], changed.columns.get_loc("amount")] = 999.0
+    assert as_text(prepared_from(changed).features) != as_text(before.features)
+
+
+def test_protected_and_target_columns_are_no_features(features: Features) -> None:
+    assert set(features.names) == {"amount", "income", "term", "grade", "purpose", "region"}
+
+
+# Against scikit-learn
+
+
+@pytest.mark.parametrize("kind", ["continuous", "ties", "heavy tail", "one value dominates"])
+@pytest.mark.parametrize("rows", [400, 4_000])
+def test_the_transform_is_that_of_scikit_learn(kind: str, rows: int) -> None:
+    rng = np.random.default_rng(rows)
+    values = {
+        "continuous": rng.normal(size=rows),
+        "ties": rng.integers(0, 9, rows).astype(np.float64),
+        "heavy tail": rng.lognormal(0, 4, rows),
+        "one value dominates": np.where(rng.random(rows) < 0.7, 0.0, rng.normal(size=rows)),
+    }[kind]
+    oracle = QuantileTransformer(output_distribution="normal", n_quantiles=rows // 30, subsample=None)
+    oracle.fit(values[:, None])
+    unseen = rng.uniform(values.min() - 1, values.max() + 1, 500)
+    everything = np.concatenate([values, unseen, [-1e300, 1e300]])
+    if kind == "ties":  # at its ends, scikit-learn does not average over ties; see the next test
+        everything = everything[(everything != values.min()) & (everything != values.max())]
+    ours = one_number(values).transform(pd.DataFrame({"x": everything})).numerical[:, 0]
+    np.testing.assert_allclose(ours, oracle.transform(everything[:, None])[:, 0], atol=1e-5)
+
+
+def test_ties_at_the_ends_get_the_middle_of_their_places_too() -> None:
+    values = np.repeat([0.0, 1.0, 2.0, 3.0], 300)  # quantiles are a 39th apart, each value has ten
+    scores = one_number(values).transform(pd.DataFrame({"x": [0.0, 3.0, -1.0, 4.0]})).numerical[:, 0]
+    np.testing.assert_allclose(scores[:2], ndtri([4.5 / 39, 34.5 / 39]), atol=1e-6)
+    np.testing.assert_allclose(scores[2:], ndtri([1e-7, 1 - 1e-7]), atol=1e-5)
+
+
+def test_ties_get_one_score_and_scores_keep_the_order() -> None:
+    values = np.repeat([1.0, 2.0, 2.0, 2.0, 5.0], 60)
+    scores = one_number(values).transform(pd.DataFrame({"x": [1.0, 2.0, 3.0, 5.0]})).numerical[:, 0]
+    assert (np.diff(scores) > 0).all()
+    assert abs(scores[1]) < 0.3  # the middle of the places 0.2 to 0.8
+
+
+# Bins
+
+
+@pytest.mark.parametrize(("known", "bins"), [(900, 30), (90, 3), (20, 1), (40_000, 512)])
+def test_bins_hold_thirty_known_rows_and_are_512_at_most(known: int, bins: int) -> None:
+    rng = np.random.default_rng(1)
+    values = np.concatenate([rng.normal(size=known), np.full(100, np.nan)])
+    feature = one_number(values).numerical[0]
+    assert len(feature.edges) == bins + 1
+    assert (np.diff(feature.edges) > 0).all()
+
+
+def test_fewer_bins_where_asked() -> None:
+    assert len(one_number(np.arange(3000.0), max_bins=7).numerical[0].edges) == 8
+    assert len(one_number(np.arange(3000.0), rows_per_bin=1000).numerical[0].edges) == 4
+
+
+# Odd columns
+
+
+@pytest.mark.parametrize("values", [np.full(50, 3.0), np.full(50, np.nan), np.full(50, np.inf)])
+def test_a_column_that_says_nothing_is_left_out(values: np.ndarray) -> None:
+    assert [feature.name for feature in one_number(values).numerical] == ["other"]
+
+
+def test_a_constant_with_gaps_is_kept_for_its_gaps() -> None:
+    features = one_number([7.0, np.nan] * 30)
+    scores = features.transform(pd.DataFrame({"x": [7.0, 100.0, np.nan]})).numerical[:, 0]
+    np.testing.assert_array_equal(scores, [0.0, 0.0, np.nan])
+
+
+def test_nothing_but_constants_is_refused() -> None:
+    schema = schema_from_dict({"name": "s", "columns": {"x": {"kind": "numerical"}}})
+    with pytest.raises(DataError, match="two different values, however: all are constant"):
+        fit_features(pd.DataFrame({"x": [1.0, 1.0]}), schema)
+    with pytest.raises(DataError, match="rows=0"):
+        fit_features(pd.DataFrame({"x": pd.Series([], dtype=float)}), schema)
+
+
+def test_rare_unseen_and_missing_categories_are_code_0() -> None:
+    column = {"kind": "categorical", "categories": ["a", "b", "rare"], "open": True}
+    schema = schema_from_dict({"name": "s", "columns": {"c": column}})
+    frame = pd.DataFrame({"c": pd.Series(["a"] * 600 + ["b"] * 399 + ["rare"], dtype="str")})
+    features = fit_features(frame, schema, rare_share=0.002)
+    assert features.categorical[0].vocabulary == ("a", "b")
+    codes = features.transform(pd.DataFrame({"c": ["b", "a", "rare", "new", None]})).codes[:, 0]
+    np.testing.assert_array_equal(codes, [2, 1, 0, 0, 0])
+    assert fit_features(frame, schema, rare_share=0).categorical[0].vocabulary == ("a", "b", "rare")
+
+
+def test_ordinal_levels_become_their_ranks(frame: pd.DataFrame, features: Features) -> None:
+    spelled = pd.DataFrame({"grade": ["low", "middle", "high", "unheard of", None]})
+    place = features.names.index("grade")
+    scores = features.transform(spelled).numerical[:, place]
+    assert scores[0] < scores[1] < scores[2]
+    assert np.isnan(scores[3:]).all()
+    # The alphabet would put "high" first.
+    assert features.numerical[place].levels == ("low", "middle", "high")
+
+
+ANYTHING = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.just(10**400),
+    st.floats(),
+    st.complex_numbers(),
+    st.text(max_size=5),
+    st.binary(max_size=3),
+    st.sampled_from(["car", "low", "1e999", "-inf", "nan", "12"]),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=1), st.integers(), max_size=1),
+    st.datetimes(),
+    st.just(pd.NaT),
+    st.just(pd.NA),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_no_value_makes_the_transform_raise(data: st.DataObject, features: Features) -> None:
+    rows = data.draw(st.integers(0, 4))
+    names = data.draw(st.lists(st.sampled_from([*features.names, "unknown"]), unique=True))
+    columns = {
+        name: pd.Series(data.draw(st.lists(ANYTHING, min_size=rows, max_size=rows)), dtype=object)
+        for name in names
+    }
+    inputs = features.transform(pd.DataFrame(columns, index=range(rows)))
+    assert inputs.numerical.shape == (rows, 4)
+    assert inputs.codes.shape == (rows, 2)
+    assert not np.isinf(inputs.numerical).any()
+    assert ((inputs.codes >= 0) & (inputs.codes < features.cardinalities)).all()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.Series(["1", "inf", "x", ""], dtype="str"),
+        pd.Series(["1", "x", None, "2"], dtype="category"),
+        pd.Series([1, None, 2, 3], dtype="Int64"),
+        pd.Series([True, False, True, True]),
+        pd.Series(pd.to_datetime(["2026-01-01", None, None, None], utc=True)),
+        pd.Series(pd.to_timedelta([1, None, 2, 3], unit="s")),
+        pd.Series([1 + 2j, 0, 1, 2]),
+        pd.Series([1, 2, None, 3], dtype="int64[pyarrow]"),
+    ],
+    ids=lambda values: str(values.dtype),
+)
+def test_no_column_type_makes_the_transform_raise(values: pd.Series, features: Features) -> None:
+    inputs = features.transform(pd.DataFrame(dict.fromkeys(features.names, values)))
+    assert not np.isinf(inputs.numerical).any()
+    if values.dtype.kind in "mMc":
+        assert np.isnan(inputs.numerical).all(), "a time or a complex number is not a measurement"
+
+
+def test_text_and_numbers_are_the_same_number(features: Features) -> None:
+    place = features.names.index("amount")
+    spelled = features.transform(pd.DataFrame({"amount": pd.Series(["12.5", "700"], dtype="str")}))
+    numbers = features.transform(pd.DataFrame({"amount": [12.5, 700.0]}))
+    np.testing.assert_array_equal(spelled.numerical[:, place], numbers.numerical[:, place])
+
+
+def test_absent_columns_and_no_rows(features: Features) -> None:
+    inputs = features.transform(pd.DataFrame(index=range(3)))
+    assert np.isnan(inputs.numerical).all()
+    assert (inputs.codes == 0).all()
+    assert len(features.transform(pd.DataFrame())) == 0
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    values=st.lists(
+        st.one_of(st.floats(allow_nan=True), st.sampled_from([0.0, 1.0])), min_size=2, max_size=200
+    )
+)
+def test_fitting_any_numbers_gives_ascending_edges_and_finite_scores(values: list[float]) -> None:
+    features = one_number(values, rows_per_bin=3)
+    for feature in features.numerical:
+        assert (np.diff(feature.edges) > 0).all()
+        assert (np.diff(feature.quantiles) >= 0).all()
+        assert np.isfinite(feature.edges).all()
+    scores = features.transform(pd.DataFrame({"x": values})).numerical[:, :-1]
+    finite = np.isfinite(values)
+    assert np.isfinite(scores[finite]).all()
+    assert np.isnan(scores[~finite]).all()
+    order = np.argsort(np.array(values)[finite], kind="stable")
+    assert (np.diff(scores[finite][order], axis=0) >= 0).all()
+
+
+# To a file and back
+
+
+def test_round_trip(features: Features, frame: pd.DataFrame) -> None:
+    again = features_from_dict(features_to_dict(features))
+    assert as_text(again) == as_text(features)
+    for left, right in zip(_arrays(again, frame), _arrays(features, frame), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def _arrays(features: Features, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    inputs = features.transform(frame)
+    return inputs.numerical, inputs.codes
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (
+            lambda raw: raw["numerical"][0].update(edges=np.array([1.0, 1.0])),
+            "edges must be finite and ascend",
+        ),
+        (lambda raw: raw["numerical"][0].update(edges=np.array([1.0])), "edges must be finite and ascend"),
+        (lambda raw: raw["numerical"][0].update(quantiles=np.array([2.0, 1.0])), "quantiles must be finite"),
+        (lambda raw: raw["numerical"][0].update(quantiles=np.zeros((2, 2))), "quantiles must be finite"),
+        (lambda raw: raw["numerical"][0].update(quantiles=np.zeros(0)), "quantiles must be finite"),
+        (lambda raw: raw["numerical"][0].update(name="income"), "names must be text and distinct"),
+        (lambda raw: raw["numerical"][0].update(name=5), "names must be text and distinct"),
+        (lambda raw: raw["categorical"][0].update(vocabulary=["a", "a"]), "names must be text and distinct"),
+        (lambda raw: raw["numerical"][3].update(levels=["a", "a"]), "names must be text and distinct"),
+    ],
+)
+def test_features_that_contradict_themselves_are_refused(
+    features: Features, damage: Callable[[dict[str, Any]], None], says: str
+) -> None:
+    raw = features_to_dict(features)
+    damage(raw)
+    with pytest.raises(DataError, match=says):
+        features_from_dict(raw)
+
+
+def test_inputs_can_be_cut(features: Features, frame: pd.DataFrame) -> None:
+    inputs = features.transform(frame)
+    part = inputs[np.array([5, 2])]
+    assert isinstance(part, Inputs)
+    assert len(part) == 2
+    np.testing.assert_array_equal(part.codes[1], inputs.codes[2])
+
+
+def test_fitting_does_not_depend_on_the_order_of_rows(schema: Schema) -> None:
+    frame = generate(schema, rows=300, seed=11).frame
+    shuffled = frame.sample(frac=1, random_state=2)
+    assert as_text(fit_features(frame, schema)) == as_text(fit_features(shuffled, schema))

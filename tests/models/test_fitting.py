@@ -1,0 +1,401 @@
+import math
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from loan_default.errors import ArtifactError, ConfigurationError
+from loan_default.models.checkpoints import write_checkpoint
+from loan_default.models.classifier import Classifier
+from loan_default.models.contrastive import ObjectiveConfig, PretrainingModel
+from loan_default.models.fitting import FitConfig, Fitted, Progress, fit, parameter_groups, schedule
+from loan_default.models.training import Architecture
+
+CONFIG = FitConfig(epochs=4, learning_rate=0.05, batch_size=16, patience=0)
+
+
+class Line:
+    """Fit y = 3 x with dropout, so that the random numbers of the steps matter."""
+
+    def __init__(self, *, scores: list[float] | None = None, scale: float = 1.0) -> None:
+        torch.manual_seed(9)
+        self.module: nn.Module = nn.Sequential(nn.Linear(1, 8), nn.Dropout(0.3), nn.Linear(8, 1))
+        self.n_rows = 100
+        self.x = torch.linspace(-1, 1, 100)[:, None]
+        self.seen: list[Tensor] = []
+        self._scores, self._scale = scores, scale
+
+    def losses(self, rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        self.seen.append(rows)
+        noise = torch.randn(len(rows), 1, generator=generator) * 0.01
+        error = (self.module(self.x[rows]) - 3 * self.x[rows] + noise) * self._scale
+        return {"loss": error.square().mean(), "first": error[0, 0].abs()}
+
+    def score(self, module: nn.Module) -> float:
+        if self._scores is not None:
+            return self._scores.pop(0)
+        return -float((module(self.x) - 3 * self.x).square().mean().detach())
+
+
+def run(
+    task: Any,
+    config: FitConfig = CONFIG,
+    *,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    seed: int = 0,
+    fingerprint: str = "same",
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> Fitted:
+    return fit(
+        task,
+        config,
+        stage="test",
+        seed=seed,
+        fingerprint=fingerprint,
+        checkpoint=checkpoint,
+        resume=resume,
+        report=report,
+    )
+
+
+# Schedule and groups
+
+
+@pytest.mark.parametrize("total", [1, 10, 1000])
+def test_the_schedule_warms_up_and_ends_near_a_tenth(total: int) -> None:
+    rates = [schedule(step, total=total) for step in range(total)]
+    assert all(0 < rate <= 1 for rate in rates)
+    peak = rates.index(max(rates))
+    assert peak <= 0.03 * total
+    assert all(later <= earlier for earlier, later in zip(rates[peak:], rates[peak + 1 :], strict=False))
+
+
+def test_values_of_the_schedule() -> None:
+    # 3 % of 1000 steps: the first step has a thirtieth, the thirtieth all of it, half-way cos = 0.
+    assert schedule(0, total=1000) == pytest.approx(1 / 30)
+    assert schedule(14, total=1000) == pytest.approx(0.5, rel=2e-3)
+    assert schedule(29, total=1000) == pytest.approx(1.0, rel=3e-3)
+    assert schedule(500, total=1000) == pytest.approx(0.55)
+    assert schedule(1000, total=1000) == pytest.approx(0.1)
+
+
+def test_only_matrices_of_the_network_decay(architecture: Architecture) -> None:
+    module = architecture.new_classifier()
+    names = {id(parameter): name for name, parameter in module.named_parameters()}
+    groups = parameter_groups(module, replace(CONFIG, weight_decay=0.1))
+    decayed = {names[id(p)] for group in groups if group["weight_decay"] == 0.1 for p in group["params"]}
+    rest = {names[id(p)] for group in groups if group["weight_decay"] == 0.0 for p in group["params"]}
+    assert decayed | rest == set(names.values())
+    assert not decayed & rest
+    assert decayed == {
+        *(
+            f"encoder.blocks.{block}.{layer}.weight"
+            for block in (0, 1)
+            for layer in ("query", "key_value", "out", "up", "down")
+        ),
+        "layers.0.weight",
+        "layers.1.weight",
+        "weight",
+    }
+
+
+def test_heads_of_pretraining_do_not_decay(architecture: Architecture) -> None:
+    module = PretrainingModel(architecture.new_encoder(), ObjectiveConfig())
+    kept = [
+        parameter
+        for group in parameter_groups(module, CONFIG)
+        if not group["weight_decay"]
+        for parameter in group["params"]
+    ]
+    assert any(parameter is module.detector for parameter in kept)
+    assert any(parameter is module.rebuilder for parameter in kept)
+
+
+def test_the_encoder_can_learn_more_slowly(architecture: Architecture) -> None:
+    module = architecture.new_classifier()
+    groups = parameter_groups(module, replace(CONFIG, encoder_rate=0.25))
+    slow = {id(p) for group in groups if group["share"] == 0.25 for p in group["params"]}
+    blocks = {id(p) for p in module.encoder.blocks.parameters()}
+    head = {id(p) for name, p in module.named_parameters() if not name.startswith("encoder.")}
+    assert blocks <= slow
+    assert not head & slow
+    assert {id(p) for group in groups for p in group["params"]} == {id(p) for p in module.parameters()}
+
+
+class Recorder:
+    """A task whose gradient is 1 everywhere, so that a step of AdamW is the learning rate."""
+
+    def __init__(self, module: Classifier) -> None:
+        self.module: nn.Module = module
+        self.n_rows = 2
+
+    def losses(self, rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        return {"loss": torch.stack([parameter.sum() for parameter in self.module.parameters()]).sum()}
+
+    def score(self, module: nn.Module) -> float:
+        return 0.0
+
+
+def test_the_share_of_the_encoder_reaches_its_weights(architecture: Architecture) -> None:
+    torch.manual_seed(0)
+    module = architecture.new_classifier()
+    before = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+    run(
+        Recorder(module),
+        FitConfig(
+            epochs=1, learning_rate=0.01, batch_size=2, patience=0, weight_decay=0, clip=1e9, encoder_rate=0.1
+        ),
+    )
+    moved = {name: float((before[name] - p).detach().mean()) for name, p in module.named_parameters()}
+    assert moved["layers.0.weight"] == pytest.approx(0.01, rel=1e-3)
+    assert moved["encoder.blocks.0.query.weight"] == pytest.approx(0.001, rel=1e-3)
+
+
+# The loop
+
+
+def test_it_learns_and_keeps_the_best_average() -> None:
+    task = Line()
+    before = task.score(task.module)
+    fitted = run(task, replace(CONFIG, epochs=30))
+    assert fitted.best.score > before / 10
+    assert fitted.best.score == max(epoch.score for epoch in fitted.history)
+    again = Line()
+    again.module.load_state_dict(fitted.state)
+    assert again.score(again.module.eval()) == pytest.approx(fitted.best.score, abs=1e-7)
+
+
+def test_every_epoch_takes_each_row_once_at_most_in_another_order() -> None:
+    task = Line()
+    run(task, replace(CONFIG, epochs=2))
+    first, second = torch.cat(task.seen[:6]), torch.cat(task.seen[6:])
+    assert len(task.seen) == 12
+    assert len(first.unique()) == len(second.unique()) == 96  # the rest of 4 rows is left to other epochs
+    assert not torch.equal(first, second)
+
+
+def test_fewer_rows_than_a_batch_make_one_batch() -> None:
+    task = Line()
+    run(task, replace(CONFIG, batch_size=1000, epochs=2))
+    assert [len(rows) for rows in task.seen] == [100, 100]
+
+
+def test_early_stopping_waits_for_its_patience_and_goes_back_to_the_best(
+    same_weights: Callable[[Fitted, Fitted], bool],
+) -> None:
+    scores = [0.5, 0.7, 0.6, 0.65, 0.69, 0.9]
+    fitted = run(Line(scores=scores.copy()), replace(CONFIG, epochs=6, patience=3))
+    assert [epoch.score for epoch in fitted.history] == scores[:5]
+    assert fitted.best.epoch == 2
+    patient = run(Line(scores=[0.5, 0.7, 0.1, 0.1, 0.1, 0.1]), replace(CONFIG, epochs=6))
+    assert len(patient.history) == 6
+    assert same_weights(fitted, patient)
+
+
+def test_without_patience_it_never_stops_early() -> None:
+    fitted = run(Line(scores=[0.9, 0.5, 0.4, 0.3]), replace(CONFIG, patience=0))
+    assert len(fitted.history) == 4
+    assert fitted.best.epoch == 1
+
+
+def test_the_average_is_that_of_the_steps() -> None:
+    """By hand: a = a + (1 - decay) (w - a), with decay (1 + step) / (10 + step) while that is smaller."""
+
+    class Traced(Line):
+        steps: list[Tensor]
+
+        def losses(self, rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+            self.steps.append(self.module[0].weight.detach().clone())
+            return super().losses(rows, generator)
+
+    task = Traced()
+    task.steps = []
+    fitted = run(task, replace(CONFIG, epochs=2, ema=0.5))
+    weights = [*task.steps[1:], task.module[0].weight.detach()]
+    average, best = task.steps[0].clone(), []
+    for step, weight in enumerate(weights):
+        average += (1 - min(0.5, (1 + step) / (10 + step))) * (weight - average)
+        best.append(average.clone())
+    last_step = fitted.best.epoch * 6 - 1
+    torch.testing.assert_close(fitted.state["0.weight"], best[last_step])
+    assert (fitted.state["0.weight"] - weights[last_step]).abs().max() > 1e-5
+
+
+def test_without_average_the_weights_themselves_are_kept() -> None:
+    task = Line(scores=[0.1, 0.2])
+    fitted = run(task, replace(CONFIG, epochs=2, ema=0.0))
+    for name, tensor in task.module.state_dict().items():
+        torch.testing.assert_close(fitted.state[name], tensor)
+
+
+def test_losses_are_the_means_over_the_batches() -> None:
+    class Counting(Line):
+        def losses(self, rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+            losses = super().losses(rows, generator)
+            return losses | {"count": torch.tensor(float(len(self.seen)))}
+
+    fitted = run(Counting(), replace(CONFIG, epochs=2))
+    assert [epoch.losses["count"] for epoch in fitted.history] == [3.5, 9.5]
+
+
+def test_progress_never_runs_backwards_and_names_each_epoch_once() -> None:
+    reports: list[Progress] = []
+    run(Line(), report=reports.append)
+    assert [progress.last.epoch for progress in reports if progress.last] == [1, 2, 3, 4]
+    done = [progress.done_rows for progress in reports]
+    assert done == sorted(done)
+    assert done[-1] == reports[-1].total_rows == 400
+    assert {progress.epoch for progress in reports} == {1, 2, 3, 4}
+
+
+# Going wrong
+
+
+@pytest.mark.parametrize("rate", [1e-3, 1e30])
+def test_a_loss_that_is_not_finite_is_a_clear_error(rate: float) -> None:
+    task = Line(scale=1e30) if rate < 1 else Line()
+    with pytest.raises(
+        ConfigurationError, match=rf"must stay finite, however: .*rate than {re.escape(str(rate))}\."
+    ):
+        run(task, replace(CONFIG, learning_rate=rate))
+
+
+def test_a_score_that_is_not_finite_is_a_clear_error(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "run.ckpt"
+    with pytest.raises(ConfigurationError, match="score=nan"):
+        run(Line(scores=[0.5, math.nan]), checkpoint=checkpoint)
+    # What was good before it stays usable.
+    assert len(run(Line(scores=[0.6, 0.6, 0.6]), checkpoint=checkpoint, resume=True).history) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"epochs": 0}, "epochs=0"),
+        ({"batch_size": -1}, "batch_size=-1"),
+        ({"learning_rate": 0.0}, "'learning_rate': 0.0"),
+        ({"clip": 0.0}, "'clip': 0.0"),
+        ({"weight_decay": -1.0}, "'weight_decay': -1.0"),
+        ({"encoder_rate": 0.0}, "'encoder_rate': 0.0"),
+        ({"ema": 1.0}, "ema=1.0"),
+    ],
+)
+def test_a_wrong_config_is_refused_with_its_value(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=f"however: .*{says}"):
+        replace(CONFIG, **options)
+
+
+# Resuming
+
+
+class Killed(Exception):
+    pass
+
+
+def kill_after(epoch: int) -> Callable[[Progress], None]:
+    def report(progress: Progress) -> None:
+        if progress.last is not None and progress.last.epoch == epoch:
+            raise Killed
+
+    return report
+
+
+def kill_within(epoch: int) -> Callable[[Progress], None]:
+    def report(progress: Progress) -> None:
+        if progress.last is None and progress.epoch == epoch:
+            raise Killed
+
+    return report
+
+
+@pytest.mark.parametrize(
+    ("killer", "epoch"),
+    [*((kill_after, epoch) for epoch in (1, 2, 3, 4)), *((kill_within, epoch) for epoch in (2, 3, 4))],
+)
+def test_a_resumed_run_ends_with_the_same_bits(
+    tmp_path: Path,
+    killer: Callable[[int], Callable[[Progress], None]],
+    epoch: int,
+    same_weights: Callable[[Fitted, Fitted], bool],
+) -> None:
+    whole = run(Line())
+    checkpoint = tmp_path / "run.ckpt"
+    with pytest.raises(Killed):
+        run(Line(), checkpoint=checkpoint, report=killer(epoch))
+    torch.manual_seed(1234)  # whatever the new process drew before
+    task = Line()
+    with torch.no_grad():
+        task.module[0].weight.fill_(7.0)  # its own weights are irrelevant
+    reports: list[Progress] = []
+    resumed = run(task, checkpoint=checkpoint, resume=True, report=reports.append)
+    assert same_weights(resumed, whole)
+    assert [(e.losses, e.score) for e in resumed.history] == [(e.losses, e.score) for e in whole.history]
+    redone = [progress.last.epoch for progress in reports if progress.last]
+    assert redone == list(range(epoch + (killer is kill_after), 5)), "no epoch more than needed is repeated"
+
+
+def test_killed_at_every_epoch_in_turn(
+    tmp_path: Path, same_weights: Callable[[Fitted, Fitted], bool]
+) -> None:
+    checkpoint = tmp_path / "run.ckpt"
+    for epoch in (1, 2, 3):
+        with pytest.raises(Killed):
+            run(Line(), checkpoint=checkpoint, resume=True, report=kill_after(epoch))
+    assert same_weights(run(Line(), checkpoint=checkpoint, resume=True), run(Line()))
+
+
+def test_early_stopping_survives_a_resume(tmp_path: Path) -> None:
+    config, checkpoint = replace(CONFIG, epochs=6, patience=2), tmp_path / "run.ckpt"
+    with pytest.raises(Killed):
+        run(Line(scores=[0.9, 0.1]), config, checkpoint=checkpoint, report=kill_after(2))
+    resumed = run(Line(scores=[0.2]), config, checkpoint=checkpoint, resume=True)
+    assert len(resumed.history) == 3
+    assert resumed.best.epoch == 1
+
+
+def test_a_finished_run_is_not_run_again(
+    tmp_path: Path, same_weights: Callable[[Fitted, Fitted], bool]
+) -> None:
+    checkpoint = tmp_path / "run.ckpt"
+    whole = run(Line(), checkpoint=checkpoint)
+    task = Line()
+    assert same_weights(run(task, checkpoint=checkpoint, resume=True), whole)
+    assert task.seen == []
+
+
+def test_without_resume_an_old_checkpoint_is_ignored(
+    tmp_path: Path, same_weights: Callable[[Fitted, Fitted], bool]
+) -> None:
+    checkpoint = tmp_path / "run.ckpt"
+    run(Line(), checkpoint=checkpoint, fingerprint="old", seed=5)
+    assert same_weights(run(Line(), checkpoint=checkpoint), run(Line()))
+
+
+def test_seeds_differ(same_weights: Callable[[Fitted, Fitted], bool]) -> None:
+    assert not same_weights(run(Line(), seed=1), run(Line(), seed=2))
+
+
+def test_a_checkpoint_of_other_options_is_refused(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "run.ckpt"
+    run(Line(), checkpoint=checkpoint, fingerprint="old")
+    with pytest.raises(ConfigurationError, match=r"run\.ckpt belongs to others.*--resume"):
+        run(Line(), checkpoint=checkpoint, resume=True, fingerprint="new")
+
+
+def test_a_damaged_or_foreign_checkpoint_is_refused(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "run.ckpt"
+    run(Line(), checkpoint=checkpoint)
+    content = bytearray(checkpoint.read_bytes())
+    content[len(content) // 2] ^= 1
+    checkpoint.write_bytes(content)
+    with pytest.raises(ArtifactError, match="damaged"):
+        run(Line(), checkpoint=checkpoint, resume=True)
+    write_checkpoint(checkpoint, {"weights": torch.zeros(2)})
+    with pytest.raises(ConfigurationError, match="belongs to others"):
+        run(Line(), checkpoint=checkpoint, resume=True)

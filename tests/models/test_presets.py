@@ -1,0 +1,70 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from loan_default.models.features import Features, NumericalFeature
+from loan_default.models.presets import PRESETS, preset_for
+from loan_default.models.training import Architecture
+
+SIZES = (0, 32, 50, 127, 1_000, 20_000, 99_999, 100_000, 300_000, 10_000_000)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("rows", SIZES)
+def test_every_preset_is_valid_for_any_number_of_rows(name: str, rows: int) -> None:
+    preset = preset_for(name, rows=rows)  # the configs check themselves
+    assert preset.name == name
+    assert preset.members >= 1
+    for config in (preset.pretraining, preset.training, preset.fine_tuning):
+        assert config.epochs >= 1
+        assert 2 <= config.batch_size <= 4_096
+        assert rows < 128 or config.batch_size <= rows // 8, "an epoch must have some steps"
+    assert preset.training.patience <= preset.training.epochs
+    assert preset.encoder.width // preset.encoder.heads >= 16
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_larger_sets_take_no_more_epochs_and_no_smaller_batches(name: str) -> None:
+    presets = [preset_for(name, rows=rows) for rows in SIZES]
+    epochs = [preset.training.epochs for preset in presets]
+    batches = [preset.training.batch_size for preset in presets]
+    assert epochs == sorted(epochs, reverse=True)
+    assert batches == sorted(batches)
+
+
+def test_presets_are_ordered_by_what_they_cost() -> None:
+    fast, default, best = (preset_for(name, rows=20_000) for name in ("fast", "default", "best"))
+    for cheap, dear in ((fast, default), (default, best)):
+        assert cheap.members < dear.members
+        assert cheap.encoder.n_layers <= dear.encoder.n_layers
+        assert cheap.training.epochs <= dear.training.epochs
+        assert cheap.pretraining.epochs <= dear.pretraining.epochs
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_members_do_not_depend_on_the_rows(name: str) -> None:
+    assert len({preset_for(name, rows=rows).members for rows in SIZES}) == 1
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_builds_a_network(name: str) -> None:
+    preset = preset_for(name, rows=1_000)
+    column = NumericalFeature(name="x", quantiles=np.array([0.0, 1.0]), edges=np.array([-1.0, 1.0]))
+    architecture = Architecture(
+        features=Features(numerical=(column, replace(column, name="y")), categorical=()),
+        encoder=preset.encoder,
+        head=preset.head,
+    )
+    assert len(architecture.new_classifier().encoder.blocks) == preset.encoder.n_layers
+
+
+def test_fine_tuning_only_slows_the_encoder_down() -> None:
+    preset = preset_for("default", rows=1_000)
+    assert 0 < preset.fine_tuning.encoder_rate < 1 == preset.training.encoder_rate
+    assert replace(preset.fine_tuning, encoder_rate=1.0) == preset.training
+
+
+def test_an_unknown_preset_is_refused_with_its_name() -> None:
+    with pytest.raises(ValueError, match="however: preset='quick'"):
+        preset_for("quick", rows=100)

@@ -1,0 +1,189 @@
+"""Training as a use case: what decides the weights, what must not, and going on after an interruption."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from loan_default.data.schema import Schema, dump_schema
+from loan_default.errors import ConfigurationError, DataError
+from loan_default.models.features import features_to_dict
+from loan_default.pipelines.training import (
+    Stopwatch,
+    TrainingOptions,
+    make_folder,
+    prepare,
+    pretrain_encoder,
+    train_classifier,
+)
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_one_others(lab, tmp_path):
+    first = _weights(lab.options, tmp_path / "a")
+    assert _weights(lab.options, tmp_path / "b") == first
+    assert _weights(lab.with_options(seed=1), tmp_path / "c") != first
+
+
+def test_test_rows_take_no_part_in_the_fitting(lab, tmp_path):
+    """Other values in the test rows, and other labels there, change neither features nor weights."""
+    prepared = lab.outcome.prepared
+    rows = prepared.dataset.frame.index[prepared.split.test]
+    raw = lab.raw.copy()
+    raw.loc[rows, "income"] = [str(value) for value in 7e6 + np.arange(len(rows))]
+    raw.loc[rows, "debt"] = "-12345.6"
+    raw.loc[rows, "city"] = "Atlantis"
+    data = tmp_path / "loans.csv"
+    raw.to_csv(data, index=False)
+    changed = prepare(lab.with_options(data=data), watch=_watch(), environ=ONE_THREAD)
+    assert changed.dataset.digest != prepared.dataset.digest
+    assert (changed.split.test == prepared.split.test).all()
+    np.testing.assert_equal(features_to_dict(changed.features), features_to_dict(prepared.features))
+    assert _weights(lab.with_options(data=data), tmp_path / "a") == _weights(lab.options, tmp_path / "b")
+
+
+def test_labels_take_no_part_in_pretraining(lab, tmp_path):
+    split = lab.outcome.prepared.split
+    train = lab.outcome.prepared.dataset.frame.index[split.train]
+    raw = lab.raw.copy()
+    # Two labels change hands: the rates, and so the sizes of the split, stay.
+    bad, good = (train[raw.loc[train, "bad"] == label][0] for label in ("yes", "no"))
+    raw.loc[[bad, good], "bad"] = ["no", "yes"]
+    data = tmp_path / "loans.csv"
+    raw.to_csv(data, index=False)
+    states = []
+    for options, name in ((lab.options, "a"), (lab.with_options(data=data), "b")):
+        # The very same rows, whatever a split by label would make of them.
+        prepared = replace(prepare(options, watch=_watch(), environ=ONE_THREAD), split=split)
+        pretrained, _ = pretrain_encoder(prepared, out=tmp_path / name, watch=_watch(), report=lambda _: None)
+        states.append(pretrained.state)
+    for name, tensor in states[0].items():
+        assert tensor.equal(states[1][name]), name
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 3])
+def test_a_run_that_stopped_after_an_epoch_goes_on_to_the_same_weights(lab, tmp_path, stop_after):
+    class Stop(Exception):
+        pass
+
+    seen = 0
+
+    def interrupt(progress):
+        nonlocal seen
+        seen += progress.last is not None
+        if seen == stop_after:  # epoch 1 of pretraining, then 1 and 2 of training
+            raise Stop
+
+    with pytest.raises(Stop):
+        _weights(lab.options, tmp_path, report=interrupt)
+    resumed = _weights(lab.with_options(resume=True), tmp_path)
+    assert resumed == _weights(lab.options, tmp_path / "uninterrupted")
+
+
+def test_a_checkpoint_of_other_options_is_refused(lab, tmp_path):
+    _weights(lab.options, tmp_path)
+    with pytest.raises(ConfigurationError, match="must be resumed with the data and options"):
+        _weights(lab.with_options(resume=True, seed=5), tmp_path)
+
+
+def test_a_new_run_starts_without_what_the_last_one_left(tmp_path):
+    kept = tmp_path / "model.pth"
+    left = [tmp_path / "checkpoints" / "member-1.ckpt", tmp_path / "checkpoints" / ".member-1.ckpt.12.tmp"]
+    left.append(tmp_path / ".model.pth.34.tmp")
+    (tmp_path / "checkpoints").mkdir()
+    for path in (kept, *left):
+        path.write_bytes(b"")
+    make_folder(tmp_path, resume=True)
+    assert [path.exists() for path in left] == [True, False, False]
+    make_folder(tmp_path, resume=False)
+    assert not left[0].exists()
+    assert kept.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_one_line():
+    with pytest.raises(
+        ConfigurationError, match="--out must be a folder that can be written, however: /proc"
+    ):
+        make_folder(Path("/proc/nowhere/run"), resume=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pretrain": False, "train": False}, "type train.py --pretrain --train"),
+        ({"encoder": Path("encoder.pth")}, "--encoder must come without --pretrain"),
+        ({"epochs": 0}, "--epochs must be at least 1, however: 0"),
+        ({"pretraining_epochs": -1}, "--pretraining-epochs must be at least 1"),
+        ({"members": 0}, "--members must be at least 1"),
+        ({"seed": -1}, "--seed must not be negative, however: -1"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_when_they_are_made(changes, message):
+    with pytest.raises(ConfigurationError, match=message):
+        TrainingOptions(data=Path("loans.csv"), **changes)
+
+
+def test_a_wrong_machine_is_noticed_before_the_file_is_read(lab):
+    nowhere = lab.with_options(data=lab.data.with_name("nowhere.csv"))
+    with pytest.raises(
+        ConfigurationError, match="OMP_NUM_THREADS must be a positive integer, however: 'abc'"
+    ):
+        prepare(nowhere, watch=_watch(), environ={"OMP_NUM_THREADS": "abc"})
+
+
+def test_an_encoder_of_other_columns_is_refused(lab, tmp_path):
+    schema = Schema(
+        name="fewer",
+        columns=tuple(column for column in lab.outcome.prepared.schema.columns if column.name != "income"),
+    )
+    (tmp_path / "fewer.toml").write_text(dump_schema(schema))
+    options = lab.with_options(
+        schema=tmp_path / "fewer.toml", pretrain=False, encoder=lab.outcome.out / "encoder.pth"
+    )
+    with pytest.raises(DataError, match=r"columns that the encoder was pretrained on.*absent=\['income'\]"):
+        prepare(options, watch=_watch(), environ=ONE_THREAD)
+
+
+def test_what_a_person_asks_for_goes_over_the_preset(lab):
+    options = lab.with_options(epochs=3, pretraining_epochs=4, members=5, objective="nt-xent")
+    preset = prepare(options, watch=_watch(), environ=ONE_THREAD).preset
+    assert (preset.training.epochs, preset.pretraining.epochs, preset.members) == (3, 4, 5)
+    assert preset.objective.objective == "nt-xent"
+
+
+def test_an_encoder_decides_the_size_and_the_features_of_the_network(lab):
+    options = lab.with_options(pretrain=False, encoder=lab.outcome.out / "encoder.pth", preset="default")
+    prepared = prepare(options, watch=_watch(), environ=ONE_THREAD)
+    assert prepared.preset.encoder == lab.outcome.prepared.preset.encoder
+    np.testing.assert_equal(
+        features_to_dict(prepared.features), features_to_dict(lab.outcome.prepared.features)
+    )
+
+
+class _Silent:
+    def stage(self, name, detail):
+        pass
+
+    def prepared(self, prepared, out):
+        pass
+
+    def progress(self, progress):
+        pass
+
+
+def _watch() -> Stopwatch:
+    return Stopwatch(_Silent())
+
+
+def _weights(options: TrainingOptions, out: Path, report=lambda progress: None) -> str:
+    """The digest of the weights that a run ends with."""
+    prepared = prepare(options, watch=_watch(), environ=ONE_THREAD)
+    make_folder(out, resume=options.resume)
+    pretrained, _ = pretrain_encoder(prepared, out=out, watch=_watch(), report=report)
+    trained = train_classifier(
+        prepared, pretrained, out=out, watch=_watch(), report=report, started_at=datetime.now(UTC)
+    )
+    return trained.model.provenance["weights"]
