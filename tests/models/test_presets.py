@@ -59,10 +59,12 @@ def test_every_preset_builds_a_network(name: str) -> None:
     assert len(architecture.new_classifier().encoder.blocks) == preset.encoder.n_layers
 
 
-def test_fine_tuning_only_slows_the_encoder_down() -> None:
-    preset = preset_for("default", rows=1_000)
-    assert 0 < preset.fine_tuning.encoder_rate < 1 == preset.training.encoder_rate
-    assert replace(preset.fine_tuning, encoder_rate=1.0) == preset.training
+@pytest.mark.parametrize("name", PRESETS)
+def test_fine_tuning_moves_the_encoder_more_slowly(name: str) -> None:
+    preset = preset_for(name, rows=1_000)
+    slow, usual = preset.fine_tuning, preset.training
+    assert slow.learning_rate * slow.encoder_rate < usual.learning_rate * usual.encoder_rate
+    assert slow.learning_rate <= usual.learning_rate
 
 
 def test_an_unknown_preset_is_refused_with_its_name() -> None:

@@ -7,10 +7,12 @@ thread of its own: the network is too small for more threads to pay.
 import io
 import os
 import queue
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
+from multiprocessing.connection import wait
 from multiprocessing.queues import Queue
 from pathlib import Path
 
@@ -99,14 +101,21 @@ def train_members(
         return [work.run(job, report) for job in jobs]
     context = get_context("spawn")
     signs: Queue[Progress] = context.Queue()
-    with ProcessPoolExecutor(
-        processes, mp_context=context, initializer=_start_worker, initargs=(signs,)
-    ) as pool:
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker, initargs=(signs,))
+    others = active_children()
+    try:
         futures = [pool.submit(_run_in_worker, work, job) for job in jobs]
         while not all(future.done() for future in futures):
             _forward(signs, report, seconds=0.2)
         _forward(signs, report, seconds=0.2)  # a last sign can arrive after its result
         return [_with_state(*future.result()) for future in futures]
+    except BaseException:
+        for process in active_children():
+            if process not in others:  # nobody waits for the epochs of a run that was stopped
+                process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class _Member:
@@ -184,13 +193,22 @@ def _start_worker(signs: "Queue[Progress]") -> None:
     global _signs  # noqa: PLW0603 (a worker process has one parent to report to)
     _signs = signs
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this worker when the run is killed, so that a resumed one is alone with its checkpoints.
+
+    A worker that waits for work would wait for ever: it holds the other end of its pipe too.
+    """
+    parent = parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 def _run_in_worker(work: _Work, job: MemberJob) -> tuple[Fitted, bytes]:
     def report(progress: Progress) -> None:
-        parent = parent_process()
-        if parent is None or not parent.is_alive():
-            os._exit(1)  # killed together with the run, so that a resumed one is alone with its checkpoints
         if _signs is not None:
             _signs.put(progress)
 
