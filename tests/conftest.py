@@ -12,7 +12,7 @@ from loan_default.data.schema import Column, Kind, Schema, dump_schema
 from loan_default.database.connect import Database
 from loan_default.database.embedded import EmbeddedDatabase
 from loan_default.pipelines.local import Outcome, run_training
-from loan_default.pipelines.training import Prepared, TrainingOptions
+from loan_default.pipelines.preparing import Prepared, TrainingOptions
 
 SCHEMA = Schema(
     name="loans",

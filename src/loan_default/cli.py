@@ -107,7 +107,7 @@ def train(
     """Runs the training pipeline."""
     from loan_default.pipelines.dataset import BUNDLED_DATA
     from loan_default.pipelines.local import run_training
-    from loan_default.pipelines.training import TrainingOptions
+    from loan_default.pipelines.preparing import TrainingOptions
 
     console, settings = make_console(), _start()
     chosen = TrainingOptions(

@@ -17,9 +17,9 @@ if TYPE_CHECKING:  # they bring torch and pandas, which not every command should
     from loan_default.data.inference import Finding
     from loan_default.models.fitting import Progress as Sign
     from loan_default.pipelines.local import Outcome
+    from loan_default.pipelines.preparing import Prepared
     from loan_default.pipelines.registry import Registered
     from loan_default.pipelines.scoring import Scored
-    from loan_default.pipelines.training import Prepared
 
 _PLAIN_WIDTH = 200
 """Columns where there is no terminal to ask."""

@@ -21,7 +21,7 @@ from loan_default.models.features import (
     features_to_dict,
     fit_features,
 )
-from loan_default.pipelines.training import Stopwatch, TrainingOptions, prepare
+from loan_default.pipelines.preparing import Stopwatch, TrainingOptions, prepare
 
 
 def as_text(features: Features) -> str:
@@ -40,12 +40,6 @@ def one_number(values: Any, **options: Any) -> Features:
 # Leakage
 
 
-class Silent:
-    def stage(self, name: str, detail: str) -> None: ...
-    def prepared(self, prepared: Any, out: Path) -> None: ...
-    def progress(self, progress: Any) -> None: ...
-
-
 @pytest.fixture
 def prepared_from(schema: Schema, tmp_path: Path) -> Callable[[pd.DataFrame], Any]:
     def prepared(frame: pd.DataFrame) -> Any:
@@ -53,7 +47,7 @@ def prepared_from(schema: Schema, tmp_path: Path) -> Callable[[pd.DataFrame], An
         to_text(frame, schema).to_csv(data, index=False)
         schema_file.write_text(dump_schema(schema))
         options = TrainingOptions(data=data, schema=schema_file, device="cpu")
-        return prepare(options, watch=Stopwatch(Silent()), environ={})
+        return prepare(options, watch=Stopwatch(lambda name, detail: None), environ={})
 
     return prepared
 

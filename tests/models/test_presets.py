@@ -12,14 +12,18 @@ SIZES = (0, 32, 50, 127, 1_000, 20_000, 99_999, 100_000, 300_000, 10_000_000)
 
 @pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.parametrize("rows", SIZES)
-def test_every_preset_is_valid_for_any_number_of_rows(name: str, rows: int) -> None:
-    preset = preset_for(name, rows=rows)  # the configs check themselves
+@pytest.mark.parametrize("unlabelled", [0, 30, 10_000_000])
+def test_every_preset_is_valid_for_any_number_of_rows(name: str, rows: int, unlabelled: int) -> None:
+    preset = preset_for(name, rows=rows, unlabelled=unlabelled)  # the configs check themselves
     assert preset.name == name
     assert preset.members >= 1
     for config in (preset.pretraining, preset.training, preset.fine_tuning):
         assert config.epochs >= 1
         assert 2 <= config.batch_size <= 4_096
+    for config in (preset.training, preset.fine_tuning):
         assert rows < 128 or config.batch_size <= rows // 8, "an epoch must have some steps"
+    everything = rows + unlabelled
+    assert everything < 128 or preset.pretraining.batch_size <= everything // 8
     assert preset.training.patience <= preset.training.epochs
     assert preset.encoder.width // preset.encoder.heads >= 16
 
@@ -60,11 +64,13 @@ def test_every_preset_builds_a_network(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_fine_tuning_moves_the_encoder_more_slowly(name: str) -> None:
-    preset = preset_for(name, rows=1_000)
-    slow, usual = preset.fine_tuning, preset.training
-    assert slow.learning_rate * slow.encoder_rate < usual.learning_rate * usual.encoder_rate
-    assert slow.learning_rate <= usual.learning_rate
+@pytest.mark.parametrize("rows", [500, 20_000, 500_000])
+def test_fine_tuning_moves_the_encoder_no_faster_than_pretraining_did(name: str, rows: int) -> None:
+    preset = preset_for(name, rows=rows)
+    slow = preset.fine_tuning
+    assert slow.learning_rate * slow.encoder_rate <= preset.pretraining.learning_rate * (1 + 1e-9)
+    assert 0 < slow.encoder_rate <= 1
+    assert replace(slow, encoder_rate=preset.training.encoder_rate) == preset.training
 
 
 def test_an_unknown_preset_is_refused_with_its_name() -> None:

@@ -18,7 +18,8 @@ from loan_default.models.fitting import FitConfig, Progress
 from loan_default.models.model import load_encoder
 from loan_default.models.pretraining import Pretrained, pretrain
 from loan_default.models.training import Architecture, Labelled
-from loan_default.pipelines.training import Prepared, Stopwatch, TrainingOptions, prepare, pretrain_encoder
+from loan_default.pipelines.preparing import Prepared, Stopwatch, TrainingOptions, prepare
+from loan_default.pipelines.training import pretrain_encoder
 
 CONFIG = FitConfig(epochs=3, learning_rate=3e-3, batch_size=64, patience=0, weight_decay=1e-5)
 
@@ -167,12 +168,6 @@ def test_there_is_no_argument_for_labels() -> None:
     assert "Labelled" not in str(inspect.signature(pretrain))
 
 
-class Silent:
-    def stage(self, name: str, detail: str) -> None: ...
-    def prepared(self, prepared: Prepared, out: Path) -> None: ...
-    def progress(self, progress: Progress) -> None: ...
-
-
 def small(prepared: Prepared) -> Prepared:
     preset = replace(
         prepared.preset,
@@ -190,7 +185,7 @@ def test_other_labels_leave_the_pretrained_weights_identical(
     to_text(frame, schema).to_csv(data, index=False)
     schema_file.write_text(dump_schema(schema))
     options = TrainingOptions(data=data, schema=schema_file, device="cpu", train=False)
-    watch = Stopwatch(Silent())
+    watch = Stopwatch(lambda name, detail: None)
     # The split is stratified and so reads labels; from there on nothing may.
     prepared = small(prepare(options, watch=watch, environ={"OMP_NUM_THREADS": "1"}))
     before, path = pretrain_encoder(prepared, out=tmp_path / "one", watch=watch, report=lambda progress: None)

@@ -1,6 +1,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from loan_default.data.generator import generate
 from loan_default.data.schema import Schema
-from loan_default.errors import ArtifactError, ConfigurationError
+from loan_default.errors import ArtifactError, ConfigurationError, DependencyError
 from loan_default.models.classifier import HeadConfig
 from loan_default.models.encoder import EncoderConfig
 from loan_default.models.features import fit_features
@@ -148,6 +149,16 @@ def test_an_error_in_a_process_reaches_the_caller(train: Train, tmp_path: Path) 
     train(seeds=(1, 2), folder=tmp_path, fingerprint="old", config=replace(CONFIG, epochs=1))
     with pytest.raises(ConfigurationError, match=r"member-1\.ckpt belongs to others"):
         train(seeds=(1, 2), folder=tmp_path, processes=2, resume=True)
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_one_clear_error(train: Train, tmp_path: Path) -> None:
+    def kill_the_others(progress: Progress) -> None:
+        for process in active_children():
+            process.kill()
+
+    with pytest.raises(DependencyError, match="one was killed"):
+        train(seeds=(1, 2), folder=tmp_path, processes=2, report=kill_the_others)
 
 
 def test_a_checkpoint_of_other_options_is_refused(train: Train, tmp_path: Path) -> None:

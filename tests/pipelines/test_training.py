@@ -10,14 +10,9 @@ import pytest
 from loan_default.data.schema import Schema, dump_schema
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.models.features import features_to_dict
-from loan_default.pipelines.training import (
-    Stopwatch,
-    TrainingOptions,
-    make_folder,
-    prepare,
-    pretrain_encoder,
-    train_classifier,
-)
+from loan_default.pipelines.local import make_folder
+from loan_default.pipelines.preparing import Stopwatch, TrainingOptions, prepare
+from loan_default.pipelines.training import pretrain_encoder, train_classifier
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
@@ -134,16 +129,20 @@ def test_a_wrong_machine_is_noticed_before_the_file_is_read(lab):
         prepare(nowhere, watch=_watch(), environ={"OMP_NUM_THREADS": "abc"})
 
 
-def test_an_encoder_of_other_columns_is_refused(lab, tmp_path):
-    schema = Schema(
-        name="fewer",
-        columns=tuple(column for column in lab.outcome.prepared.schema.columns if column.name != "income"),
-    )
-    (tmp_path / "fewer.toml").write_text(dump_schema(schema))
+@pytest.mark.parametrize("protected", [True, False])
+def test_an_encoder_of_other_columns_is_refused(lab, tmp_path, protected):
+    columns = lab.outcome.prepared.schema.columns
+    if protected:
+        columns = tuple(replace(c, protected=True) if c.name == "income" else c for c in columns)
+    else:
+        columns = tuple(column for column in columns if column.name != "income")
+    (tmp_path / "other.toml").write_text(dump_schema(Schema(name="other", columns=columns)))
     options = lab.with_options(
-        schema=tmp_path / "fewer.toml", pretrain=False, encoder=lab.outcome.out / "encoder.pth"
+        schema=tmp_path / "other.toml", pretrain=False, encoder=lab.outcome.out / "encoder.pth"
     )
-    with pytest.raises(DataError, match=r"columns that the encoder was pretrained on.*absent=\['income'\]"):
+    with pytest.raises(
+        DataError, match=r"the encoder was pretrained on.*\['income'\] are absent or protected"
+    ):
         prepare(options, watch=_watch(), environ=ONE_THREAD)
 
 
@@ -163,19 +162,8 @@ def test_an_encoder_decides_the_size_and_the_features_of_the_network(lab):
     )
 
 
-class _Silent:
-    def stage(self, name, detail):
-        pass
-
-    def prepared(self, prepared, out):
-        pass
-
-    def progress(self, progress):
-        pass
-
-
 def _watch() -> Stopwatch:
-    return Stopwatch(_Silent())
+    return Stopwatch(lambda name, detail: None)
 
 
 def _weights(options: TrainingOptions, out: Path, report=lambda progress: None) -> str:

@@ -79,7 +79,7 @@ def _device(requested: DeviceName) -> tuple[torch.device, str]:
 def _threads(environ: Mapping[str, str], cores: int) -> tuple[int, str]:
     value = environ.get("OMP_NUM_THREADS", "")
     if value:
-        if not value.isdigit() or int(value) < 1:
+        if not (value.isascii() and value.isdigit()) or int(value) < 1:
             raise ConfigurationError(f"OMP_NUM_THREADS must be a positive integer, however: {value!r}")
         return int(value), f"set by OMP_NUM_THREADS={value}"
     if cores <= 2:

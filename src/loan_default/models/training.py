@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
+from loan_default.errors import DependencyError
 from loan_default.models.arrays import Device, predict, to_tensors
 from loan_default.models.classifier import Classifier, HeadConfig
 from loan_default.models.encoder import Encoder, EncoderConfig
@@ -109,6 +111,11 @@ def train_members(
             _forward(signs, report, seconds=0.2)
         _forward(signs, report, seconds=0.2)  # a last sign can arrive after its result
         return [_with_state(*future.result()) for future in futures]
+    except BrokenProcessPool as error:
+        raise DependencyError(
+            "every member's process must live to its end, however: one was killed, perhaps for lack of "
+            "memory. Go on with --resume, on a machine with more memory or with fewer --members."
+        ) from error
     except BaseException:
         for process in active_children():
             if process not in others:  # nobody waits for the epochs of a run that was stopped

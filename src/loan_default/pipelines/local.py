@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from loan_default.database.connect import Database
 from loan_default.database.documents import ModelMetadata
-from loan_default.errors import DependencyError
+from loan_default.errors import ConfigurationError, DependencyError
 from loan_default.evaluation.bootstrap import Interval
 from loan_default.files import write_atomically
+from loan_default.models.fitting import Progress
+from loan_default.pipelines.preparing import Prepared, Stopwatch, TrainingOptions, prepare
 from loan_default.pipelines.publishing import (
     build_report,
     importance_of,
@@ -16,18 +19,20 @@ from loan_default.pipelines.publishing import (
     store_model,
     test_intervals,
 )
-from loan_default.pipelines.training import (
-    Listener,
-    Prepared,
-    Stopwatch,
-    Trained,
-    TrainingOptions,
-    check_folder,
-    make_folder,
-    prepare,
-    pretrain_encoder,
-    train_classifier,
-)
+from loan_default.pipelines.training import Trained, pretrain_encoder, train_classifier
+
+
+class Listener(Protocol):
+    """Who is told how a run goes."""
+
+    def stage(self, name: str, detail: str) -> None:
+        """A stage begins; `detail` says what was decided for it."""
+
+    def prepared(self, prepared: Prepared, out: Path) -> None:
+        """Everything is decided, the inputs lie in the folder `out`, and nothing slow has begun."""
+
+    def progress(self, progress: Progress) -> None:
+        """A sign of life of a long stage."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,8 +65,8 @@ def run_training(
         DependencyError: the database does not answer; model file and report are there nevertheless.
     """
     started_at = datetime.now(UTC)
-    watch = Stopwatch(listener)
-    check_folder(out)
+    watch = Stopwatch(listener.stage)
+    _check_folder(out)
     prepared = prepare(options, watch=watch)
     watch.stop()
     make_folder(out, resume=options.resume)
@@ -102,3 +107,29 @@ def run_training(
         document=document,
         intervals=dict(intervals),
     )
+
+
+def _check_folder(out: Path) -> None:
+    """ConfigurationError where the folder of a run cannot be one."""
+    taken = next((path for path in (out, *out.parents) if path.exists()), None)
+    if taken is not None and not taken.is_dir():
+        raise ConfigurationError(f"--out must be a folder, however: {taken} is a file. Choose another.")
+
+
+def make_folder(out: Path, *, resume: bool) -> None:
+    """Make the folder of a run; without `resume`, the checkpoints of an earlier run there go.
+
+    So do the temporary files of runs that were killed while they wrote.
+    """
+    _check_folder(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"--out must be a folder that can be written, however: {out}: {error.strerror}. Choose another."
+        ) from error
+    left = [*out.glob(".*.tmp"), *(out / "checkpoints").glob(".*.tmp")]
+    if not resume:
+        left += (out / "checkpoints").glob("*.ckpt")
+    for path in left:
+        path.unlink()

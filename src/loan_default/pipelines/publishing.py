@@ -40,7 +40,8 @@ from loan_default.evaluation.report_inputs import (
 from loan_default.files import write_atomically
 from loan_default.models.artifact import digest_path
 from loan_default.pipelines.dataset import Dataset
-from loan_default.pipelines.training import LIBRARIES, Prepared, Trained
+from loan_default.pipelines.preparing import Prepared
+from loan_default.pipelines.training import LIBRARIES, Trained
 
 _NOT_FIGURES = frozenset({"rows", "bads"})
 

@@ -1,135 +1,42 @@
-"""Training as a use case: from a file to a calibrated, registered model with its evidence.
+"""The slow part of training: pretrain → train → calibrate → predict the held-out rows → a model file.
 
-    read → split → features → pretrain → train → calibrate → evaluate → a model file
-
-Nothing slow begins before everything that can be checked has been. What a run makes lies in one folder;
-`resume` goes on from the checkpoints there.
+Each step goes on from its checkpoints where the run resumes.
 """
 
 import hashlib
 import json
-import os
 import platform
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from loan_default.data.cleaning import duplicate_groups
-from loan_default.data.schema import Schema
-from loan_default.data.splits import Split, split_out_of_time, split_rows
 from loan_default.database.documents import model_version
-from loan_default.errors import ConfigurationError, DataError
 from loan_default.evaluation.metrics import measure
 from loan_default.models.baseline import fit_logistic
 from loan_default.models.calibration import fit_platt
-from loan_default.models.contrastive import Objective
-from loan_default.models.device import Compute, DeviceName, choose_compute, usable_cores
-from loan_default.models.features import Features, features_to_dict, fit_features
+from loan_default.models.features import features_to_dict
 from loan_default.models.fitting import Fitted, Progress, StateDict
 from loan_default.models.model import (
     LoanModel,
     PretrainedEncoder,
-    load_encoder,
     mean_probability,
     save_encoder,
     save_model,
 )
-from loan_default.models.presets import Preset, PresetName, preset_for
 from loan_default.models.pretraining import Pretrained, pretrain
 from loan_default.models.reference import reference_of
 from loan_default.models.training import Architecture, Labelled, MemberJob, train_members
-from loan_default.pipelines.dataset import Dataset, SchemaChoice, choose_schema, load_dataset
+from loan_default.pipelines.preparing import Prepared, Stopwatch
 
 LIBRARIES = ("torch", "numpy", "pandas", "scikit-learn", "pyarrow")
 """Their versions decide the result and are recorded."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrainingOptions:
-    """What a person can choose for a run; None = as the preset says."""
-
-    data: Path
-    schema: Path | None = None
-    target: str | None = None
-    pretrain: bool = True
-    train: bool = True
-    encoder: Path | None = None
-    """A pretrained encoder to start from, instead of pretraining."""
-    preset: PresetName = "default"
-    epochs: int | None = None
-    pretraining_epochs: int | None = None
-    members: int | None = None
-    objective: Objective | None = None
-    out_of_time: bool = False
-    """Test on the latest applications instead of random ones."""
-    seed: int = 0
-    device: DeviceName = "auto"
-    resume: bool = False
-
-    def __post_init__(self) -> None:
-        if not self.pretrain and not self.train:
-            raise ConfigurationError(
-                "a run must do something, however: neither --pretrain nor --train is given. For both, type "
-                "train.py --pretrain --train"
-            )
-        if self.encoder is not None and self.pretrain:
-            raise ConfigurationError(
-                "--encoder must come without --pretrain, however: both are given. Leave --pretrain out to "
-                f"start from {self.encoder.name}."
-            )
-        for name in ("epochs", "pretraining_epochs", "members"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigurationError(f"--{name.replace('_', '-')} must be at least 1, however: {value}")
-        if self.seed < 0:
-            raise ConfigurationError(f"--seed must not be negative, however: {self.seed}")
-
-
-class Listener(Protocol):
-    """Who is told how a run goes."""
-
-    def stage(self, name: str, detail: str) -> None:
-        """A stage begins; `detail` says what was decided for it."""
-
-    def prepared(self, prepared: "Prepared", out: Path) -> None:
-        """Everything is decided, the inputs lie in the folder `out`, and nothing slow has begun."""
-
-    def progress(self, progress: Progress) -> None:
-        """A sign of life of a long stage."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Prepared:
-    """All that is known before anything slow begins."""
-
-    options: TrainingOptions
-    choice: SchemaChoice
-    dataset: Dataset
-    split: Split
-    features: Features
-    preset: Preset
-    compute: Compute
-    encoder: PretrainedEncoder | None
-
-    @property
-    def schema(self) -> Schema:
-        """The schema of the data."""
-        return self.dataset.schema
-
-    def labelled(self, positions: NDArray[np.int64]) -> Labelled:
-        """Inputs and labels of some rows."""
-        rows = self.dataset.frame.iloc[positions]
-        assert self.schema.target is not None
-        labels = rows[self.schema.target.name].to_numpy(dtype=np.float32)
-        return Labelled(inputs=self.features.transform(rows), labels=labels)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -157,73 +64,6 @@ class Predictions:
     raw: NDArray[np.float64]
     baseline: NDArray[np.float64]
     """Of logistic regression."""
-
-
-class Stopwatch:
-    """Seconds by stage, announced as they begin."""
-
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
-        self._current: tuple[str, float] | None = None
-        self.seconds: dict[str, float] = {}
-
-    def start(self, name: str, detail: str) -> None:
-        """End the current stage and begin the next."""
-        self.stop()
-        self._current = (name, time.monotonic())
-        self._listener.stage(name, detail)
-
-    def stop(self) -> None:
-        """End the current stage."""
-        if self._current is not None:
-            name, since = self._current
-            self.seconds[name] = time.monotonic() - since
-            self._current = None
-
-
-def prepare(
-    options: TrainingOptions, *, watch: Stopwatch, environ: Mapping[str, str] = os.environ
-) -> Prepared:
-    """Read, check and split the data and fit the features: everything that can fail because of the input.
-
-    Raises:
-        DataError: the file, its schema, its labels or its columns cannot give a model.
-        ConfigurationError: options contradict each other or the machine.
-        ArtifactError: the encoder file was refused.
-    """
-    # The number of members does not depend on the rows, and a wrong device should not wait for them.
-    members = options.members or preset_for(options.preset, rows=0).members
-    compute = choose_compute(options.device, members=members, environ=environ, cores=usable_cores())
-    encoder = load_encoder(options.encoder) if options.encoder is not None else None
-    watch.start("read", options.data.name)
-    choice = choose_schema(options.data, schema=options.schema, target=options.target)
-    if choice.schema.target is None:
-        raise DataError(
-            f"a schema for training must have a target column, however: {choice.schema.name} has none."
-        )
-    dataset = load_dataset(options.data, choice.schema)
-    watch.start("split", "out of time" if options.out_of_time else "stratified")
-    split_by = split_out_of_time if options.out_of_time else split_rows
-    groups = duplicate_groups(dataset.frame, dataset.schema)
-    split = split_by(dataset.frame, dataset.schema, groups=groups, seed=options.seed)
-    watch.start("features", f"fitted on {len(split.train):,} training rows")
-    if encoder is None:
-        features = fit_features(dataset.frame.iloc[split.train], dataset.schema)
-    else:
-        features = encoder.features
-        _check_columns(features, dataset.schema)
-    preset = preset_for(options.preset, rows=len(split.train), unlabelled=len(split.unlabelled))
-    preset = _with_options(preset, options, encoder)
-    return Prepared(
-        options=options,
-        choice=choice,
-        dataset=dataset,
-        split=split,
-        features=features,
-        preset=preset,
-        compute=compute,
-        encoder=encoder,
-    )
 
 
 def pretrain_encoder(
@@ -356,32 +196,6 @@ def train_classifier(
     )
 
 
-def check_folder(out: Path) -> None:
-    """ConfigurationError where the folder of a run cannot be one."""
-    taken = next((path for path in (out, *out.parents) if path.exists()), None)
-    if taken is not None and not taken.is_dir():
-        raise ConfigurationError(f"--out must be a folder, however: {taken} is a file. Choose another.")
-
-
-def make_folder(out: Path, *, resume: bool) -> None:
-    """Make the folder of a run; without `resume`, the checkpoints of an earlier run there go.
-
-    So do the temporary files of runs that were killed while they wrote.
-    """
-    check_folder(out)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(
-            f"--out must be a folder that can be written, however: {out}: {error.strerror}. Choose another."
-        ) from error
-    left = [*out.glob(".*.tmp"), *(out / "checkpoints").glob(".*.tmp")]
-    if not resume:
-        left += (out / "checkpoints").glob("*.ckpt")
-    for path in left:
-        path.unlink()
-
-
 def provenance_of(prepared: Prepared) -> dict[str, Any]:
     """Where a model comes from: enough to make it again."""
     return {
@@ -394,30 +208,6 @@ def provenance_of(prepared: Prepared) -> dict[str, Any]:
         "python": platform.python_version(),
         **{library: version_of(library) for library in LIBRARIES},
     }
-
-
-def _check_columns(features: Features, schema: Schema) -> None:
-    absent = [name for name in features.names if name not in schema]
-    if absent:
-        raise DataError(
-            "the data must have the columns that the encoder was pretrained on, however: "
-            f"absent={absent[:5]}. Pretrain one on these data with --pretrain."
-        )
-
-
-def _with_options(preset: Preset, options: TrainingOptions, encoder: PretrainedEncoder | None) -> Preset:
-    """The preset with what the person asked for put over it."""
-    if options.epochs is not None:
-        preset = replace(preset, training=replace(preset.training, epochs=options.epochs))
-    if options.pretraining_epochs is not None:
-        preset = replace(preset, pretraining=replace(preset.pretraining, epochs=options.pretraining_epochs))
-    if options.members is not None:
-        preset = replace(preset, members=options.members)
-    if options.objective is not None:
-        preset = replace(preset, objective=replace(preset.objective, objective=options.objective))
-    if encoder is not None:
-        preset = replace(preset, encoder=encoder.config)
-    return preset
 
 
 def _architecture(prepared: Prepared) -> Architecture:
