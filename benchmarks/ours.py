@@ -14,7 +14,7 @@ from loan_default.models.fitting import Progress, StateDict
 from loan_default.models.model import mean_probability
 from loan_default.models.presets import Preset, preset_for
 from loan_default.models.pretraining import pretrain
-from loan_default.models.training import Architecture, Labelled, MemberJob, train_members
+from loan_default.models.training import Architecture, Labelled, MemberJob, train_members, trained_classifier
 
 CPU = torch.device("cpu")
 
@@ -69,10 +69,10 @@ def train_net(
     def rows(positions: NDArray[np.int64]) -> Labelled:
         return Labelled(inputs=features.transform(data.frame.iloc[positions]), labels=data.y[positions])
 
-    validation = rows(data.validation)
+    learned, validation = rows(train), rows(data.validation)
     (fitted,) = train_members(
         architecture,
-        rows(train),
+        learned,
         validation,
         jobs=[MemberJob(number=1, seed=seed, fingerprint="", checkpoint=None)],
         config=preset.training if encoder is None else preset.fine_tuning,
@@ -82,8 +82,7 @@ def train_net(
         resume=False,
         report=_silent,
     )
-    net = architecture.new_classifier()
-    net.load_state_dict(fitted.state)
+    net = trained_classifier(architecture, fitted.state, learned.inputs)
     return Raw(
         validation=mean_probability([net], validation.inputs),
         test=mean_probability([net], features.transform(data.frame.iloc[data.test])),

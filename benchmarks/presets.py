@@ -37,8 +37,9 @@ def main() -> None:
                 folder,
             ]
             since = time.monotonic()
-            environment = {**os.environ, "LOAN_DEFAULT_HOME": folder}
-            subprocess.run(command, cwd=PROJECT, env=environment, check=True, capture_output=True)
+            subprocess.run(
+                command, cwd=PROJECT, env=environment(Path(folder)), check=True, capture_output=True
+            )
             seconds = time.monotonic() - since
             path = Path(folder) / "model.pth"
             test = load_model(path).figures["test"]
@@ -47,6 +48,12 @@ def main() -> None:
                 f"{path.stat().st_size / 1e6:.1f} |",
                 flush=True,
             )
+
+
+def environment(home: Path) -> dict[str, str]:
+    """A process that keeps its models and its registry in a folder of its own, whatever is set up here."""
+    ours = {name: value for name, value in os.environ.items() if name != "MONGODB_URI"}
+    return ours | {"LOAN_DEFAULT_HOME": str(home)}
 
 
 if __name__ == "__main__":

@@ -4,12 +4,11 @@
 
 Both networks have the same width and depth and see the same rows of the bundled set on one thread. The peer
 is rtdl_revisiting_models.FTTransformer as its authors set it (8 heads, dropouts) and once more with our two
-heads. `ours, plain head` is the like-for-like comparison: encoder, [CLS], one output. `ours` is what the
-default preset trains, eight members in its head.
+heads. `ours, plain head` is the like-for-like comparison: encoder, [CLS], one layer, one output. `ours` is
+what the default preset trains, eight predictors in its head.
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -24,7 +23,8 @@ from rtdl_revisiting_models import FTTransformer
 from torch import Tensor, nn
 
 from benchmarks.credit_sets import load
-from loan_default.models.classifier import Classifier
+from benchmarks.presets import environment
+from loan_default.models.classifier import Classifier, HeadConfig
 from loan_default.models.encoder import Encoder, EncoderConfig
 from loan_default.models.features import Features, fit_features
 from loan_default.models.presets import preset_for
@@ -97,7 +97,9 @@ def _networks(features: Features, width: int) -> dict[str, nn.Module]:
     return {
         "FT-Transformer": peer(8),
         "FT-Transformer, 2 heads": peer(2),
-        "ours, plain head": _ClsOnly(encoder()),
+        "ours, plain head": Classifier(
+            encoder(), HeadConfig(reads="cls", predictors=1, hidden=width, n_layers=1)
+        ),
         "ours": Classifier(encoder(), preset_for("default", rows=20_000).head),
     }
 
@@ -109,18 +111,6 @@ class _Peer(nn.Module):
 
     def forward(self, numerical: Tensor, codes: Tensor) -> Tensor:
         return self.network(numerical, codes)
-
-
-class _ClsOnly(nn.Module):
-    """Our encoder with what FT-Transformer has on top: norm, ReLU and one linear output on [CLS]."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        super().__init__()
-        self.encoder, self.out = encoder, nn.Linear(encoder.config.width, 1)
-
-    def forward(self, numerical: Tensor, codes: Tensor) -> Tensor:
-        tokens = self.encoder.embed(numerical, codes)
-        return self.out(F.relu(self.encoder.contextualise(tokens, cls_only=True)[:, 0]))
 
 
 def _best(
@@ -180,20 +170,22 @@ def memory_table() -> str:
             repeats = -(-count // len(rows))
             pd.concat([rows] * repeats).iloc[:count].to_csv(file, index=False)
             since = time.perf_counter()
-            peak = _peak_of_scoring(home, file)
+            peak = _peak_of_scoring(home, file, rows=count)
             lines.append(f"| {count:,} | {peak:,.0f} | {count / (time.perf_counter() - since):,.0f} |")
     return "\n".join(lines)
 
 
-def _peak_of_scoring(home: Path, file: Path) -> float:
-    """MB that one scoring process took at most."""
+def _peak_of_scoring(home: Path, file: Path, *, rows: int) -> float:
+    """MB that one process took at most to score all rows of a file."""
     code = (
         "import resource, subprocess, sys;"
         "subprocess.run(sys.argv[1:], check=True, capture_output=True);"
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
-    score = [sys.executable, "-m", "loan_default.cli", "score", "--model", str(home / "model.pth")]
-    score += ["--data", str(file), "--out", str(file.with_suffix(".scores.csv"))]
+    scores = file.with_suffix(".scores.csv")
+    entry = "from loan_default.cli import main; main()"
+    score = [sys.executable, "-c", entry, "score", "--model", str(home / "model.pth")]
+    score += ["--data", str(file), "--out", str(scores)]
     done = subprocess.run(
         [sys.executable, "-c", code, *score],
         cwd=PROJECT,
@@ -201,11 +193,15 @@ def _peak_of_scoring(home: Path, file: Path) -> float:
         check=True,
         capture_output=True,
     )
+    with scores.open() as lines:
+        scored = sum(1 for _ in lines) - 1
+    if scored != rows:
+        raise RuntimeError(f"every row must be scored, however: {scored} of {rows}")
     return int(done.stdout) / 1024
 
 
 def _environment(home: Path) -> dict[str, str]:
-    return {**os.environ, "LOAN_DEFAULT_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    return environment(home) | {"OMP_NUM_THREADS": "1"}
 
 
 if __name__ == "__main__":

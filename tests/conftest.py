@@ -40,12 +40,14 @@ class Listener:
     stages: list[str] = field(default_factory=list)
     prepared_runs: list[Prepared] = field(default_factory=list)
     signs: int = 0
+    kept_schema: Path | None = None
 
     def stage(self, name: str, detail: str) -> None:
         self.stages.append(name)
 
-    def prepared(self, prepared: Prepared, out: Path) -> None:
+    def prepared(self, prepared: Prepared, out: Path, *, kept_schema: Path | None) -> None:
         self.prepared_runs.append(prepared)
+        self.kept_schema = kept_schema
 
     def progress(self, progress: object) -> None:
         self.signs += 1

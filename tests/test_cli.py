@@ -14,6 +14,7 @@ import pytest
 from loan_default import cli, options
 from loan_default.data.schema import load_schema
 from loan_default.database import connect as connecting
+from loan_default.errors import ConfigurationError
 from loan_default.models.contrastive import Objective
 from loan_default.models.device import DeviceName
 from loan_default.models.presets import PresetName
@@ -117,6 +118,11 @@ INPUT, DEPENDENCY, ARTIFACT = 2, 3, 4
             "'nonsense' is not one of 'fast', 'default', 'best'. See --help.",
         ),
         (f"{BOTH} --seed -1", INPUT, "--seed must not be negative, however: -1"),
+        ("train.py --train --objective both", INPUT, "--objective must come with --pretrain"),
+        ("train.py --train --pretraining-epochs 3", INPUT, "--pretraining-epochs must come with --pretrain"),
+        ("train.py --pretrain --epochs 3", INPUT, "--epochs must come with --train, however"),
+        ("train.py --pretrain --members 2", INPUT, "Add it, or leave --members out."),
+        ("train.py --members 2", INPUT, "neither --pretrain nor --train is given"),
         (f"{BOTH} --epochs 0", INPUT, "--epochs must be at least 1"),
         (f"{BOTH} --epochs many", INPUT, "Invalid value for '--epochs'"),
         (f"{BOTH} --epoch 3", INPUT, "No such option: --epoch"),
@@ -189,13 +195,34 @@ def test_a_full_disk_is_one_line_and_a_bug_is_not_hidden(shell, monkeypatch):
         cli.run(cli.app, ["models"])
 
 
-def test_the_keyboard_stops_a_command_in_one_line(shell, monkeypatch):
-    def stop():
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        (BOTH, "Stopped: from the keyboard. Go on with --resume.\n"),
+        ("loan-default train --train", "Stopped: from the keyboard. Go on with --resume.\n"),
+        ("loan-default score --data a.csv --out b.csv", "Stopped: from the keyboard.\n"),
+        ("loan-default models", "Stopped: from the keyboard.\n"),
+        ("loan-default schema train", "Stopped: from the keyboard.\n"),
+    ],
+)
+def test_the_keyboard_stops_a_command_in_one_line(shell, monkeypatch, command, line):
+    def stop(*arguments, **named):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "load_settings", stop)
-    code, _, errors = shell("loan-default models")
-    assert (code, errors) == (130, "Stopped: train goes on where it was with --resume.\n")
+    monkeypatch.setattr("loan_default.data.inference.infer_schema", stop)
+    code, _, errors = shell(command)
+    assert (code, errors) == (130, line)
+
+
+def test_the_folder_of_a_run_is_called_like_its_data(shell, tmp_path, monkeypatch):
+    def run_training(options, *, out, **others):
+        raise ConfigurationError(str(out))
+
+    monkeypatch.setattr("loan_default.pipelines.local.run_training", run_training)
+    for data, folder in [(f"--data {tmp_path}/loans.2024.csv.gz", "loans.2024"), ("", "credit_card")]:
+        _, _, errors = shell(f"{BOTH} {data}")
+        assert errors == f"The configuration is not usable: home/{folder}\n"
 
 
 # Training ----------------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def test_what_was_prepared_is_shown_with_the_reasons_for_each_choice(screen, lab
     order = [text.index(part) for part in ("2 rows that cannot", "[bold]x[/]: left out", "age: heavy tail")]
     assert order == sorted(order)
     assert prepared.split.reason in text
-    assert f"fast: {prepared.preset.cost}" in text
+    assert f"fast: costs {prepared.preset.cost}" in text
     for choice in prepared.compute.choices:
         assert f"{choice.value}: {choice.reason}" in text
 
@@ -207,7 +207,7 @@ def test_elsewhere_a_stage_and_an_epoch_are_a_line_of_the_log(screen, logged, la
     listener.stage("train", "2 x 3 epochs")
     listener.progress(_sign("member 1", None))
     listener.progress(_sign("member 1", 0.7))
-    listener.prepared(lab.outcome.prepared, lab.outcome.out)
+    listener.prepared(lab.outcome.prepared, lab.outcome.out, kept_schema=None)
     assert [line["event"] for line in logged] == ["stage_started", "epoch_finished"]
     assert logged[1]["score"] == 0.7
     assert json.dumps(logged)

@@ -4,7 +4,7 @@ Exit codes, for scripts:
     0  done
     1  a bug: please report it
     2  the data, the options or the configuration cannot be used; one line says why
-    3  a broker or store does not answer
+    3  the document store does not answer, or the machine ended a process
     4  a model file was refused
     5  done, but some rows are in the quarantine (`score` only)
     130  stopped from the keyboard
@@ -15,7 +15,7 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
@@ -105,10 +105,15 @@ def train(
     out: options.RunFolder = None,
 ) -> None:
     """Runs the training pipeline."""
+    from loan_default.data.sources import stem_of
     from loan_default.pipelines.dataset import BUNDLED_DATA
     from loan_default.pipelines.local import run_training
     from loan_default.pipelines.preparing import TrainingOptions
 
+    if train_ and not pretrain:
+        _refuse_without("--pretrain", {"--objective": objective, "--pretraining-epochs": pretraining_epochs})
+    if pretrain and not train_:
+        _refuse_without("--train", {"--epochs": epochs, "--members": members})
     console, settings = make_console(), _start()
     chosen = TrainingOptions(
         data=data or BUNDLED_DATA,
@@ -127,7 +132,7 @@ def train(
         device=device.value,
         resume=resume,
     )
-    folder = out or settings.home / chosen.data.name.split(".")[0]
+    folder = out or settings.home / stem_of(chosen.data)
     with _database(settings) as database, _listener(console) as listener:
         outcome = run_training(
             chosen,
@@ -239,8 +244,16 @@ def set_up_logging(settings: Settings) -> None:
     )
 
 
-def run(command: typer.Typer, arguments: Sequence[str]) -> None:
-    """Run a command line; errors of ours become one line and an exit code."""
+_STOPPED = "from the keyboard."
+_STOPPED_TRAINING = f"{_STOPPED} Go on with --resume."
+
+
+def run(command: typer.Typer, arguments: Sequence[str], *, stopped: str = _STOPPED) -> None:
+    """Run a command line; errors of ours become one line and an exit code.
+
+    Args:
+        stopped: what is said when the keyboard stops the command.
+    """
     try:
         code = command(arguments, standalone_mode=False)
     except typer.TyperException as error:  # a wrong option
@@ -257,20 +270,21 @@ def run(command: typer.Typer, arguments: Sequence[str]) -> None:
         _print_error("The system refused", f"{error.strerror}: {error.filename or 'no file named'}")
         code = ExitCode.INPUT
     if code == ExitCode.STOPPED:
-        _print_error("Stopped", "train goes on where it was with --resume.")
+        _print_error("Stopped", stopped)
     sys.exit(code or ExitCode.DONE)
 
 
 def main() -> None:
     """Entry point of `loan-default`."""
-    run(app, sys.argv[1:] or ["--help"])
+    arguments = sys.argv[1:] or ["--help"]
+    run(app, arguments, stopped=_STOPPED_TRAINING if arguments[0] == "train" else _STOPPED)
 
 
 def train_main() -> None:
     """Entry point of `train.py`: the command `train` by itself."""
     alone = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
     alone.command(help=TRAIN_HELP)(train)
-    run(alone, sys.argv[1:])
+    run(alone, sys.argv[1:], stopped=_STOPPED_TRAINING)
 
 
 _REFUSALS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO})
@@ -281,6 +295,15 @@ def _start() -> Settings:
     settings = load_settings()
     set_up_logging(settings)
     return settings
+
+
+def _refuse_without(stage: str, given: Mapping[str, object]) -> None:
+    """Refuse options (name -> value, None = not given) of a stage that will not run."""
+    for name, value in given.items():
+        if value is not None:
+            raise ConfigurationError(
+                f"{name} must come with {stage}, however: {stage} is not given. Add it, or leave {name} out."
+            )
 
 
 @contextmanager

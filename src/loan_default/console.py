@@ -72,9 +72,9 @@ class TerminalListener:
         self._tasks.clear()
         say(self._console, name, detail)
 
-    def prepared(self, prepared: "Prepared", out: Path) -> None:
+    def prepared(self, prepared: "Prepared", out: Path, *, kept_schema: Path | None) -> None:
         """What was found and decided."""
-        print_prepared(self._console, prepared, out)
+        print_prepared(self._console, prepared, out, kept_schema=kept_schema)
 
     def progress(self, progress: "Sign") -> None:
         """Moves the bar of a stage; the end of an epoch becomes a line."""
@@ -103,9 +103,9 @@ class LogListener:
         """Logs the stage."""
         log.info("stage_started", stage=name, detail=detail)
 
-    def prepared(self, prepared: "Prepared", out: Path) -> None:
+    def prepared(self, prepared: "Prepared", out: Path, *, kept_schema: Path | None) -> None:
         """What was found and decided, as lines: it speaks of values, which do not belong in a log."""
-        print_prepared(self._console, prepared, out)
+        print_prepared(self._console, prepared, out, kept_schema=kept_schema)
 
     def progress(self, progress: "Sign") -> None:
         """Logs an epoch that has ended; signs of life in between are for terminals."""
@@ -174,7 +174,9 @@ def epoch_line(progress: "Sign") -> str:
     )
 
 
-def print_prepared(console: Console, prepared: "Prepared", out: Path) -> None:
+def print_prepared(
+    console: Console, prepared: "Prepared", out: Path, *, kept_schema: Path | None = None
+) -> None:
     """What was found in the data and decided for the run, before the long work."""
     dataset, saved = prepared.dataset, out / "schema.toml"
     say(
@@ -187,12 +189,13 @@ def print_prepared(console: Console, prepared: "Prepared", out: Path) -> None:
     if dataset.ignored_columns:
         say(console, "ignored", ", ".join(dataset.ignored_columns))
     say(console, "schema", f"{prepared.choice.origin}, saved to {saved}")
+    if kept_schema is not None:
+        say(console, "", f"Another schema lay there and is now {kept_schema}", style="yellow")
     if prepared.choice.findings:
         print_findings(console, prepared.choice.findings)
         say(console, "", f"To change it, edit the file and add --schema {saved}")
     say(console, "split", prepared.split.reason)
-    say(console, "preset", f"{prepared.preset.name}: {prepared.preset.cost} on the bundled data")
-    for choice in prepared.compute.choices:
+    for choice in prepared.choices:
         say(console, choice.what, f"{choice.value}: {choice.reason}")
 
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loan_default.data import sources
-from loan_default.data.sources import iter_frames, read_columns, read_frame
+from loan_default.data.sources import iter_frames, read_columns, read_frame, stem_of
 from loan_default.errors import DataError
 
 BUNDLED = Path(__file__).parents[2] / "data/credit_card/credit_card.csv.gz"
@@ -26,6 +26,22 @@ def write(folder, content, name="file.csv"):
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("loans.csv", "loans"),
+        ("loans.2024.csv.gz", "loans.2024"),
+        ("loans.2024.PARQUET", "loans.2024"),
+        ("loans.csv.csv", "loans.csv"),
+        ("loans.2024", "loans.2024"),
+        ("loans", "loans"),
+        (".csv", ".csv"),
+    ],
+)
+def test_only_the_known_suffix_is_left_out_of_a_name(name, stem):
+    assert stem_of(Path("a.folder") / name) == stem
 
 
 def test_bundled_set_is_complete():

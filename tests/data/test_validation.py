@@ -32,6 +32,16 @@ SCHEMA = Schema(
         Column(name="bad", kind=Kind.TARGET, positive="yes", negative="no"),
     ),
 )
+FAIR_SCHEMA = Schema(
+    name="fair",
+    columns=(
+        Column(name="id", kind=Kind.IDENTIFIER),
+        Column(name="at", kind=Kind.TIMESTAMP),
+        Column(name="sex", kind=Kind.CATEGORICAL, categories=("f", "m"), protected=True),
+        Column(name="income", kind=Kind.NUMERICAL),
+        Column(name="bad", kind=Kind.TARGET),
+    ),
+)
 GOOD = {
     "id": "a1", "at": "2024-01-31", "age": "20", "income": "1000", "late": "0",
     "home": "RENT", "city": "Graz", "bad": "no",
@@ -177,11 +187,40 @@ def test_ragged_rows_are_rejected_rows(tmp_path):
 
 
 def test_scoring_ignores_target_and_unknown_columns_and_fills_absent_features():
-    frame = raw(bad="?", extra="x").frame.drop(columns=["id", "at", "city"])
+    frame = raw(bad="?", extra="x").frame.drop(columns=["id", "city"])
     result = validate(RawFrame(frame=frame), SCHEMA, labelled=False)
     assert list(result.accepted) == ["age", "income", "late", "home", "city"]
     assert result.accepted["city"].isna().all()
     assert result.unknown_columns == ("extra",)
+
+
+@pytest.mark.parametrize("ignored", [{}, {"at": "yesterday", "sex": "?"}, {"at": "", "sex": ""}])
+def test_scoring_needs_features_and_the_identifier_only(ignored):
+    row = {"id": "a1", "income": "5"} | ignored
+    result = validate(RawFrame(frame=pd.DataFrame([row], dtype="str")), FAIR_SCHEMA, labelled=False)
+    assert result.accepted.to_dict("list") == {"id": ["a1"], "income": [5.0]}
+    assert result.rejected.empty
+    assert not result.counts
+    assert result.unknown_columns == ()
+
+
+@pytest.mark.parametrize("column", ["id", "income"])
+def test_scoring_without_the_identifier_or_a_feature_stops(column):
+    frame = pd.DataFrame([{"id": "a1", "income": "5"}], dtype="str").drop(columns=column)
+    with pytest.raises(DataError, match=f"column '{column}' .* optional = true"):
+        validate(RawFrame(frame=frame), FAIR_SCHEMA, labelled=False)
+
+
+@pytest.mark.parametrize("column", ["id", "at", "sex", "income", "bad"])
+def test_training_needs_protected_columns_and_the_timestamp_too(column):
+    row = {"id": "a1", "at": "2024-01-31", "sex": "f", "income": "5", "bad": "1"}
+    frame = pd.DataFrame([row], dtype="str")
+    assert list(validate(RawFrame(frame=frame), FAIR_SCHEMA, labelled=True).accepted) == list(row)
+    way = r"Add it\.$" if column == "bad" else r"Add it, or take it out of the schema\.$"
+    with pytest.raises(DataError, match=f"'{column}' of the schema .* {way}"):
+        validate(RawFrame(frame=frame.drop(columns=column)), FAIR_SCHEMA, labelled=True)
+    wrong = validate(RawFrame(frame=frame.assign(**{column: "\0"})), FAIR_SCHEMA, labelled=True)
+    assert len(wrong.rejected) == 1
 
 
 @pytest.mark.parametrize("labelled", [True, False])

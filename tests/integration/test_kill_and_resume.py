@@ -29,6 +29,7 @@ ORPHANS_END_WITHIN_SECONDS = 60.0
 """A worker that is still importing torch when its run is killed may need that; an orphan lives for ever."""
 
 pytestmark = [
+    pytest.mark.integration,
     pytest.mark.slow,
     pytest.mark.timeout(1200),
     pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes in /proc"),

@@ -64,7 +64,7 @@ def architecture(features: Features) -> Architecture:
     return Architecture(
         features=features,
         encoder=EncoderConfig(n_layers=2, width=16, heads=1),
-        head=HeadConfig(members=2, hidden=16),
+        head=HeadConfig(predictors=2, hidden=16),
     )
 
 

@@ -22,39 +22,41 @@ def rows() -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("n_layers", [1, 3])
-def test_members_are_k_heads_that_share_all_but_scales_and_outputs(
+def test_predictors_are_k_heads_that_share_all_but_scales_and_outputs(
     n_layers: int, rows: tuple[Tensor, Tensor]
 ) -> None:
-    model = classifier_of(HeadConfig(members=3, hidden=8, n_layers=n_layers)).eval()
+    model = classifier_of(HeadConfig(predictors=3, hidden=8, n_layers=n_layers)).eval()
     logits = model(*rows)
     tokens = model.encoder.embed(*rows)
     full = model.encoder.contextualise(tokens, cls_only=False)
     features = model.norm(torch.cat([full[:, :1], tokens], 1).flatten(1))
-    for member in range(3):
-        x = features * model.scales[member]
+    for number in range(3):
+        x = features * model.scales[number]
         for layer in model.layers:
             x = torch.relu(F.linear(x, layer.weight, layer.bias))
-        alone = x @ model.weight[member] + model.bias[member]
-        difference = (logits[:, member] - alone).abs().max()
-        assert difference < 1e-5, f"member {member} must be a head of its own, however: max={difference:.2e}"
-    assert (logits[:, 0] - logits[:, 1]).abs().max() > 1e-3, "members must differ from the start"
+        alone = x @ model.weight[number] + model.bias[number]
+        difference = (logits[:, number] - alone).abs().max()
+        assert difference < 1e-5, (
+            f"predictor {number} must be a head of its own, however: max={difference:.2e}"
+        )
+    assert (logits[:, 0] - logits[:, 1]).abs().max() > 1e-3, "predictors must differ from the start"
 
 
-def test_one_member_is_a_plain_head(rows: tuple[Tensor, Tensor]) -> None:
-    model = classifier_of(HeadConfig(members=1, hidden=8)).eval()
+def test_one_predictor_is_a_plain_head(rows: tuple[Tensor, Tensor]) -> None:
+    model = classifier_of(HeadConfig(predictors=1, hidden=8)).eval()
     assert model(*rows).shape == (9, 1)
     assert torch.equal(model.scales, torch.ones_like(model.scales))
 
 
 def test_eval_is_repeatable_and_training_is_not(rows: tuple[Tensor, Tensor]) -> None:
-    model = classifier_of(HeadConfig(members=2, hidden=32, dropout=0.5))
+    model = classifier_of(HeadConfig(predictors=2, hidden=32, dropout=0.5))
     assert not torch.equal(model(*rows), model(*rows))
     model.eval()
     assert torch.equal(model(*rows), model(*rows))
 
 
 def test_every_parameter_but_the_mask_learns(rows: tuple[Tensor, Tensor]) -> None:
-    model = classifier_of(HeadConfig(members=2, hidden=8, dropout=0.0))
+    model = classifier_of(HeadConfig(predictors=2, hidden=8, dropout=0.0))
     model(*rows).square().sum().backward()
     idle = {name for name, parameter in model.named_parameters() if parameter.grad is None}
     assert idle == {"encoder.mask"}
@@ -63,7 +65,7 @@ def test_every_parameter_but_the_mask_learns(rows: tuple[Tensor, Tensor]) -> Non
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"members": 0}, "members=0"),
+        ({"predictors": 0}, "predictors=0"),
         ({"hidden": 0}, "hidden=0"),
         ({"n_layers": -2}, "n_layers=-2"),
         ({"dropout": 1.5}, r"dropout=1\.5"),

@@ -281,8 +281,8 @@ HUGE = 10**9
         ("head", {"n_layers": HUGE}),
         ("head", {"hidden": HUGE}),
         ("head", {"hidden": 10**400}),
-        ("head", {"members": HUGE}),
-        ("head", {"members": 10**19}),
+        ("head", {"predictors": HUGE}),
+        ("head", {"predictors": 10**19}),
     ],
     ids=str,
 )

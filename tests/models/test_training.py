@@ -1,4 +1,5 @@
 import math
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing import active_children
@@ -152,6 +153,20 @@ def test_an_error_in_a_process_reaches_the_caller(train: Train, tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_an_error_of_one_member_stops_the_others(train: Train, tmp_path: Path) -> None:
+    train(seeds=(1, 2), folder=tmp_path, fingerprint="old", config=replace(CONFIG, epochs=1))
+    (tmp_path / "member-1.ckpt").unlink()
+    epochs = replace(CONFIG, epochs=100_000)  # short ones: the other's signs come without a pause
+    started = time.monotonic()
+    with pytest.raises(ConfigurationError, match=r"member-2\.ckpt belongs to others"):
+        train(seeds=(1, 2), folder=tmp_path, config=epochs, processes=2, resume=True)
+    # Most of it is the start of two processes, which import torch.
+    assert time.monotonic() - started < 60
+    assert not active_children()
+
+
+@pytest.mark.slow
 def test_a_killed_process_is_one_clear_error(train: Train, tmp_path: Path) -> None:
     def kill_the_others(progress: Progress) -> None:
         for process in active_children():
@@ -204,7 +219,7 @@ def trained_on_generated(schema: Schema, *, shuffled: bool, rows: int, epochs: i
     architecture = Architecture(
         features=features,
         encoder=EncoderConfig(n_layers=1, width=16, heads=1),
-        head=HeadConfig(members=4, hidden=32),
+        head=HeadConfig(predictors=4, hidden=32),
     )
     fitted = train_members(
         architecture,

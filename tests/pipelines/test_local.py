@@ -103,6 +103,42 @@ def test_an_out_of_time_run_tests_on_the_latest_rows_and_says_so(lab, listener_o
     assert datasets == {DatasetName.VALIDATION, DatasetName.OUT_OF_TIME}
 
 
+def test_a_schema_that_a_person_edited_is_kept_beside_the_new_one(lab, listener_of, tmp_path):
+    edited = "# mine\n" + lab.schema.read_text()
+    (tmp_path / "schema.toml").write_text(edited)
+    listener = listener_of()
+    _run(lab, tmp_path, listener, train=False)
+    assert listener.kept_schema is not None
+    assert listener.kept_schema.read_text() == edited
+    assert (tmp_path / "schema.toml").read_text() == lab.schema.read_text()
+    listener = listener_of()
+    _run(lab, tmp_path, listener, train=False)
+    assert listener.kept_schema is None
+
+
+def test_a_finished_run_that_is_resumed_is_the_same_version(lab, listener_of, tmp_path):
+    first = _run(lab, tmp_path, listener_of(), epochs=1)
+    stored = {each.version for each in ModelRepository(lab.database).newest_first()}
+    again = _run(lab, tmp_path, listener_of(), epochs=1, resume=True)
+    assert again.document.version == first.document.version
+    assert again.document.sha256 == first.document.sha256
+    assert {each.version for each in ModelRepository(lab.database).newest_first()} == stored
+    anew = _run(lab, tmp_path, listener_of(), epochs=1)
+    assert anew.document.version != first.document.version
+
+
+def test_the_report_and_the_registry_say_how_the_members_were_trained(lab, listener_of, tmp_path):
+    outcome = _run(
+        lab, tmp_path, listener_of(), pretrain=False, encoder=lab.outcome.out / "encoder.pth", epochs=1
+    )
+    assert (outcome.document.pretrained, outcome.document.objective) == (True, "detection")
+    fitting = outcome.prepared.fitting
+    assert fitting == outcome.prepared.preset.fine_tuning
+    report = (tmp_path / "report.html").read_text()
+    assert "pretrained on the training rows of the same split" in report
+    assert "A tabular transformer with 3 layers" in report
+
+
 def test_a_schema_inside_the_folder_of_the_run_keeps_its_comments(lab, listener_of, tmp_path):
     schema = tmp_path / "schema.toml"
     schema.write_text("# mine\n" + lab.schema.read_text())

@@ -5,13 +5,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from loan_default.data.schema import Schema, dump_schema
+from loan_default.data.schema import Column, Kind, Schema, dump_schema
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.models.features import features_to_dict
 from loan_default.pipelines.local import make_folder
-from loan_default.pipelines.preparing import Stopwatch, TrainingOptions, prepare
+from loan_default.pipelines.preparing import Prepared, Stopwatch, TrainingOptions, prepare
 from loan_default.pipelines.training import pretrain_encoder, train_classifier
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
@@ -129,21 +130,71 @@ def test_a_wrong_machine_is_noticed_before_the_file_is_read(lab):
         prepare(nowhere, watch=_watch(), environ={"OMP_NUM_THREADS": "abc"})
 
 
-@pytest.mark.parametrize("protected", [True, False])
-def test_an_encoder_of_other_columns_is_refused(lab, tmp_path, protected):
-    columns = lab.outcome.prepared.schema.columns
-    if protected:
-        columns = tuple(replace(c, protected=True) if c.name == "income" else c for c in columns)
-    else:
-        columns = tuple(column for column in columns if column.name != "income")
-    (tmp_path / "other.toml").write_text(dump_schema(Schema(name="other", columns=columns)))
+@pytest.mark.parametrize("change", ["protected", "absent", "of another kind"])
+def test_an_encoder_of_other_columns_is_refused(lab, tmp_path, change):
+    columns = {column.name: column for column in lab.outcome.prepared.schema.columns}
+    income = columns.pop("income")
+    if change == "protected":
+        columns["income"] = replace(income, protected=True)
+    elif change == "of another kind":
+        columns["income"] = Column(name="income", kind=Kind.CATEGORICAL, open=True, nullable=True)
+    (tmp_path / "other.toml").write_text(dump_schema(Schema(name="other", columns=tuple(columns.values()))))
     options = lab.with_options(
         schema=tmp_path / "other.toml", pretrain=False, encoder=lab.outcome.out / "encoder.pth"
     )
-    with pytest.raises(
-        DataError, match=r"the encoder was pretrained on.*\['income'\] are absent or protected"
-    ):
+    with pytest.raises(DataError, match=r"the encoder was pretrained on.*\['income'\] are absent, protected"):
         prepare(options, watch=_watch(), environ=ONE_THREAD)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"), [({"seed": 1}, "'--seed': 1"), ({"out_of_time": True}, "'--out-of-time': True")]
+)
+def test_an_encoder_of_another_split_of_the_same_rows_is_refused(lab, changes, said):
+    options = lab.with_options(pretrain=False, encoder=lab.outcome.out / "encoder.pth", **changes)
+    with pytest.raises(DataError, match=f"has seen rows of the test, however: then .*, now .*{said}"):
+        prepare(options, watch=_watch(), environ=ONE_THREAD)
+
+
+def test_where_an_encoder_comes_from_is_said(lab, tmp_path):
+    options = lab.with_options(pretrain=False, encoder=lab.outcome.out / "encoder.pth")
+    prepared = prepare(options, watch=_watch(), environ=ONE_THREAD)
+    assert _reason(prepared, "encoder") == "pretrained on the training rows of the same split"
+    assert prepared.objective == lab.outcome.prepared.objective == "detection"
+    data = tmp_path / "others.csv"
+    lab.raw.iloc[:400].to_csv(data, index=False)
+    prepared = prepare(replace(options, data=data, seed=9), watch=_watch(), environ=ONE_THREAD)
+    assert "whether it saw rows of this test is not known" in _reason(prepared, "encoder")
+
+
+def test_pretraining_sees_no_copy_of_a_held_out_row(lab, tmp_path):
+    """The same application comes twice, once with its outcome and once, under another id, without."""
+    held_out = lab.outcome.prepared.dataset.frame.index[lab.outcome.prepared.split.test]
+    twins = lab.raw.loc[held_out].assign(bad="", id=[f"twin-{row}" for row in held_out])
+    data = tmp_path / "twins.csv"
+    pd.concat([lab.raw, twins]).to_csv(data, index=False)
+    prepared = prepare(lab.with_options(data=data), watch=_watch(), environ=ONE_THREAD)
+    frame, split = prepared.dataset.frame, prepared.split
+    features = [column.name for column in prepared.schema.features]
+
+    def texts(rows: np.ndarray) -> set[str]:
+        return {repr(row) for row in frame.iloc[rows][features].itertuples(index=False)}
+
+    assert len(split.unlabelled) == len(lab.outcome.prepared.split.unlabelled) + len(twins)
+    assert texts(split.unlabelled) & texts(split.test), "the test must hold a twin, or it shows nothing"
+    assert not texts(prepared.pretraining) & texts(np.concatenate([split.validation, split.test]))
+    assert len(prepared.pretraining) > len(split.train)
+
+
+def test_pretraining_for_an_out_of_time_test_sees_nothing_from_its_time(lab, tmp_path):
+    raw = lab.raw.copy()
+    raw.loc[raw.sort_values("made").index[-60::3], "bad"] = ""  # as where the youngest have no outcome yet
+    raw.to_csv(tmp_path / "loans.csv", index=False)
+    options = lab.with_options(data=tmp_path / "loans.csv", out_of_time=True)
+    prepared = prepare(options, watch=_watch(), environ=ONE_THREAD)
+    made, split = prepared.dataset.frame["made"], prepared.split
+    start = made.iloc[split.test].min()
+    assert (made.iloc[split.unlabelled] >= start).any(), "no unlabelled row is late: the test shows nothing"
+    assert (made.iloc[prepared.pretraining] < start).all()
 
 
 def test_what_a_person_asks_for_goes_over_the_preset(lab):
@@ -160,6 +211,10 @@ def test_an_encoder_decides_the_size_and_the_features_of_the_network(lab):
     np.testing.assert_equal(
         features_to_dict(prepared.features), features_to_dict(lab.outcome.prepared.features)
     )
+
+
+def _reason(prepared: Prepared, what: str) -> str:
+    return next(choice.reason for choice in prepared.choices if choice.what == what)
 
 
 def _watch() -> Stopwatch:

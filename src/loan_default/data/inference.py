@@ -21,7 +21,7 @@ from loan_default.data.column_inference import (
 )
 from loan_default.data.plausibility import names_identifier
 from loan_default.data.schema import Column, Kind, Schema
-from loan_default.data.sources import SUFFIXES, read_frame
+from loan_default.data.sources import read_frame, stem_of
 from loan_default.data.validation import parse_numbers
 from loan_default.data.values import MISSING_TEXTS, is_missing
 from loan_default.errors import DataError, did_you_mean
@@ -85,7 +85,7 @@ def infer_schema(path: Path, *, target: str | None) -> Inference:
         raise DataError(
             f"{path.name} must have a column to learn from, however: none of {names} can be a feature"
         )
-    schema = Schema(name=_stem(path), columns=tuple(columns), description=f"Inferred from {path.name}.")
+    schema = Schema(name=stem_of(path), columns=tuple(columns), description=f"Inferred from {path.name}.")
     _report_duplicates(comparable, schema, report)
     return Inference(schema=schema, findings=tuple(findings))
 
@@ -128,11 +128,3 @@ def _report_duplicates(comparable: Mapping[str, pd.Series], schema: Schema, repo
             Severity.NOTE,
             f"{rows_in_words(count)} like an earlier one{apart}: copies stay on one side of each split",
         )
-
-
-def _stem(path: Path) -> str:
-    name = path.name
-    for suffix in SUFFIXES[::-1]:
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return name

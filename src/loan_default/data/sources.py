@@ -85,6 +85,14 @@ def read_frame(path: Path) -> RawFrame:
     )
 
 
+def stem_of(path: Path) -> str:
+    """What a data file is called without its suffix: "loans.2024" of loans.2024.csv.gz."""
+    for suffix in SUFFIXES:
+        if path.name.lower().endswith(suffix):
+            return path.name[: -len(suffix)] or path.name
+    return path.name
+
+
 def _suffix(path: Path) -> str:
     if path.is_dir():
         raise DataError(f"the data must be a file, however: {path} is a directory. Name one file in it.")

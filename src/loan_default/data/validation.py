@@ -53,9 +53,9 @@ class Validation:
 def validate(raw: RawFrame, schema: Schema, *, labelled: bool) -> Validation:
     """Judge the rows of a raw frame.
 
-    `labelled` (training) needs the target column, in which an empty label is kept as unknown, and every
-    column of the schema. Otherwise (scoring) the target is ignored, and optional columns may be absent:
-    an absent feature counts as missing in every row.
+    `labelled` (training) needs every column of the schema; in the target an empty label is kept as unknown.
+    Otherwise (scoring) only features and the identifier are read, and optional ones may be absent: an absent
+    feature counts as missing in every row.
 
     Raises:
         DataError: a column that must be there is not.
@@ -112,21 +112,23 @@ def parse_numbers(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _columns_to_read(frame: pd.DataFrame, schema: Schema, *, labelled: bool) -> list[Column]:
-    columns = []
-    for column in schema.columns:
-        is_target = column.kind is Kind.TARGET
-        if is_target and not labelled:
-            continue
+    if labelled:
+        columns = list(schema.columns)
+        other_way = ", or take it out of the schema"
+    else:
+        columns = [column for column in schema.columns if column.is_feature or column is schema.identifier]
+        other_way = (
+            ", or train a model with optional = true for it in the schema if scoring can do without it"
+        )
+    for column in columns:
         if column.name not in frame and (labelled or not column.optional):
-            what = "target" if is_target else "column"
+            what, ways = ("target", "") if column.kind is Kind.TARGET else ("column", other_way)
             hint = did_you_mean(column.name, [str(name) for name in frame.columns if name not in schema])
             raise DataError(
-                f"the {what} {column.name!r} of the schema must be in the data, however: it is not.{hint}"
-                + ("" if hint else " Add it, or set optional = true if scoring can do without it.")
+                f"the {what} {column.name!r} of the schema must be in the data, however: it is not."
+                + (hint or f" Add it{ways}.")
             )
-        if column.name in frame or column.is_feature:
-            columns.append(column)
-    return columns
+    return [column for column in columns if column.name in frame or column.is_feature]
 
 
 def _read_numbers(values: pd.Series, column: Column) -> tuple[pd.Series, Problems]:

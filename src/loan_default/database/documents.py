@@ -109,7 +109,7 @@ class StoredDocument(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     passing: ClassVar[frozenset[str]] = frozenset()
-    """Fields that say when, not what: two documents that differ in these alone are the same."""
+    """Fields that say when or how long, not what: two documents that differ in these alone are the same."""
 
     @property
     def id(self) -> str:
@@ -140,7 +140,7 @@ class StoredDocument(BaseModel):
 class ModelMetadata(StoredDocument):
     """A trained model: where its file is, what it is, and what it was made from. `model_metadata`."""
 
-    passing = frozenset({"status", "created_at"})
+    passing = frozenset({"status", "created_at", "training_seconds"})
 
     version: Key
     """The id, see `model_version`."""

@@ -21,7 +21,6 @@ from loan_default.evaluation.bootstrap import Interval
 from loan_default.evaluation.metrics import Figures, measure
 from loan_default.evaluation.report_inputs import (
     REQUIRED_METRICS,
-    Choice,
     ColumnSummary,
     DataSummary,
     EpochPoint,
@@ -41,7 +40,6 @@ from loan_default.evaluation.tables import (
 
 __all__ = [
     "REQUIRED_METRICS",
-    "Choice",
     "ColumnSummary",
     "DataSummary",
     "EpochPoint",

@@ -7,6 +7,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from loan_default.choices import Choice
 from loan_default.data.schema import Column
 from loan_default.errors import DataError
 from loan_default.evaluation.bootstrap import Interval
@@ -105,15 +106,6 @@ class TestPredictions:
     """Before the calibrator; None = there is none."""
     baseline: NDArray[np.float64] | None = None
     """Of logistic regression on the same rows; None = not fitted."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Choice:
-    """Something that was chosen automatically."""
-
-    what: str
-    value: str
-    reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

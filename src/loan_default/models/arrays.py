@@ -19,7 +19,7 @@ def to_tensors(inputs: Inputs, device: Device) -> tuple[Tensor, Tensor]:
 
 
 def predict(module: nn.Module, tensors: tuple[Tensor, Tensor]) -> NDArray[np.float64]:
-    """Mean over the shared-weight members of the probability of default, `(rows,)`, before calibration."""
+    """Mean over the predictors of the probability of default, `(rows,)`, before calibration."""
     module.eval()
     parts = []
     with torch.inference_mode():

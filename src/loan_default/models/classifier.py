@@ -1,7 +1,7 @@
-"""The classifier: the encoder, fully connected layers on top, and k members that share their weights.
+"""The classifier: the encoder, fully connected layers on top, and k predictors that share their weights.
 
 By default the head reads the tokens before attention beside [CLS] after it, so what a boosted tree would see
-is never out of reach. With `members` k > 1 it is the parameter-sharing ensemble TabM-mini (Gorishniy et al.,
+is never out of reach. With k > 1 predictors it is the parameter-sharing ensemble TabM-mini (Gorishniy et al.,
 "TabM", 2025): k elementwise scalings of the head's input, one shared network, k outputs. Train the mean of
 the k losses, predict the mean of the k probabilities.
 """
@@ -24,8 +24,8 @@ class HeadConfig:
     reads: Literal["all", "cls"] = "all"
     """What the head sees: `all` is [CLS] after attention beside the tokens before it; `cls` is [CLS] alone,
     which has far fewer weights to fit and is better with few labels."""
-    members: int = 8
-    """Members k that share the head's weights; 1 = a plain head."""
+    predictors: int = 8
+    """Predictors k that share the head's weights; 1 = a plain head."""
     hidden: int = 256
     """Width of the fully connected layers."""
     n_layers: int = 2
@@ -36,7 +36,7 @@ class HeadConfig:
     def __post_init__(self) -> None:
         if self.reads not in ("all", "cls"):
             raise ValueError(f"reads must be 'all' or 'cls', however: reads={self.reads!r}")
-        for name in ("members", "hidden", "n_layers"):
+        for name in ("predictors", "hidden", "n_layers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be a positive integer, however: {name}={getattr(self, name)}")
         if not 0 <= self.dropout < 1:
@@ -57,14 +57,14 @@ class Classifier(nn.Module):
         self.encoder, self.config = encoder, config
         width = encoder.config.width * (encoder.n_tokens + 1 if config.reads == "all" else 1)
         self.norm = nn.LayerNorm(width)
-        self.scales = nn.Parameter(torch.ones(config.members, width))
-        if config.members > 1:
+        self.scales = nn.Parameter(torch.ones(config.predictors, width))
+        if config.predictors > 1:
             nn.init.normal_(self.scales)
         widths = [width] + [config.hidden] * config.n_layers
         self.layers = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))
         self.dropout = nn.Dropout(config.dropout)
-        self.weight = nn.Parameter(torch.empty(config.members, config.hidden))
-        self.bias = nn.Parameter(torch.empty(config.members))
+        self.weight = nn.Parameter(torch.empty(config.predictors, config.hidden))
+        self.bias = nn.Parameter(torch.empty(config.predictors))
         for parameter in (self.weight, self.bias):
             nn.init.uniform_(parameter, -(config.hidden**-0.5), config.hidden**-0.5)
 

@@ -7,18 +7,10 @@ from typing import Literal
 
 import torch
 
+from loan_default.choices import Choice
 from loan_default.errors import ConfigurationError
 
 DeviceName = Literal["auto", "cpu", "cuda"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Choice:
-    """Something decided automatically, and why."""
-
-    what: str
-    value: str
-    reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

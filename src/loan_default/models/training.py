@@ -8,6 +8,7 @@ import io
 import os
 import queue
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -96,7 +97,9 @@ def train_members(
         processes: members trained at once, each on one thread; 1 = in this process, one after the other.
 
     Raises:
-        ConfigurationError: a checkpoint is of another run, or a loss is not finite.
+        ConfigurationError: a checkpoint is of another run, or a loss is not finite. Raised at once; members
+            that are still trained are stopped and have their checkpoints.
+        DependencyError: a member's process was killed.
     """
     work = _Work(architecture, train, validation, config, _to_bytes(encoder_state), str(device), resume)
     if processes <= 1 or len(jobs) == 1:
@@ -109,7 +112,11 @@ def train_members(
         futures = [pool.submit(_run_in_worker, work, job) for job in jobs]
         while not all(future.done() for future in futures):
             _forward(signs, report, seconds=0.2)
-        _forward(signs, report, seconds=0.2)  # a last sign can arrive after its result
+            for future in futures:
+                if future.done():
+                    future.result()  # raises what stopped the member: the others need not go on
+        while _forward(signs, report, seconds=0.2):
+            pass  # the last signs can arrive after their result
         return [_with_state(*future.result()) for future in futures]
     except BrokenProcessPool as error:
         raise DependencyError(
@@ -125,8 +132,16 @@ def train_members(
         pool.shutdown(cancel_futures=True)
 
 
+def trained_classifier(architecture: Architecture, state: StateDict, train: Inputs) -> Classifier:
+    """A member on the CPU with trained weights, ready to predict values that no training row had."""
+    member = architecture.new_classifier()
+    member.load_state_dict({name: tensor.cpu() for name, tensor in state.items()})
+    member.encoder.fill_unseen(torch.from_numpy(train.numerical), torch.from_numpy(train.codes))
+    return member.eval()
+
+
 class _Member:
-    """The task of one member: mean over the shared-weight members of the cross entropy; validation AUC."""
+    """The task of one member: mean over its predictors of the cross entropy; validation AUC."""
 
     def __init__(
         self,
@@ -227,13 +242,17 @@ def _with_state(fitted: Fitted, state: bytes) -> Fitted:
     return Fitted(state=_from_bytes(state), best=fitted.best, history=fitted.history)
 
 
-def _forward(signs: "Queue[Progress]", report: Report, *, seconds: float) -> None:
-    """Report what comes until nothing has come for some seconds."""
-    try:
-        while True:
-            report(signs.get(timeout=seconds))
-    except queue.Empty:
-        return
+def _forward(signs: "Queue[Progress]", report: Report, *, seconds: float) -> int:
+    """Report what comes within some seconds; returns how many signs came."""
+    deadline, count = time.monotonic() + seconds, 0
+    while (left := deadline - time.monotonic()) > 0:
+        try:
+            sign = signs.get(timeout=left)
+        except queue.Empty:
+            break
+        report(sign)
+        count += 1
+    return count
 
 
 def _to_bytes(state: StateDict | None) -> bytes | None:

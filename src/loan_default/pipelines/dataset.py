@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from loan_default.data.cleaning import drop_duplicates
 from loan_default.data.inference import Finding, infer_schema
@@ -57,6 +59,12 @@ class Dataset:
     digest: str
     """SHA-256 of the accepted rows."""
 
+    @property
+    def labels(self) -> NDArray[np.float64]:
+        """(accepted rows,), 1 = default, 0 = none, NaN = not known."""
+        assert self.schema.target is not None
+        return self.frame[self.schema.target.name].to_numpy(dtype=np.float64)
+
 
 def choose_schema(data: Path, *, schema: Path | None, target: str | None) -> SchemaChoice:
     """The schema of a file: the given one, the bundled one for the bundled data, else an inferred one.
@@ -65,7 +73,7 @@ def choose_schema(data: Path, *, schema: Path | None, target: str | None) -> Sch
         ConfigurationError: neither a schema nor a target is named, or they contradict each other.
         DataError: the schema or the file is unusable.
     """
-    if schema is None and target is None and data.resolve() == BUNDLED_DATA.resolve():
+    if schema is None and data.resolve() == BUNDLED_DATA.resolve():
         schema = BUNDLED_SCHEMA
     if schema is not None:
         loaded = load_schema(schema)

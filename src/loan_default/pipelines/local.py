@@ -12,13 +12,8 @@ from loan_default.evaluation.bootstrap import Interval
 from loan_default.files import write_atomically
 from loan_default.models.fitting import Progress
 from loan_default.pipelines.preparing import Prepared, Stopwatch, TrainingOptions, prepare
-from loan_default.pipelines.publishing import (
-    build_report,
-    importance_of,
-    store_inputs,
-    store_model,
-    test_intervals,
-)
+from loan_default.pipelines.publishing import store_inputs, store_model
+from loan_default.pipelines.reporting import build_report, held_out_intervals, importance_of
 from loan_default.pipelines.training import Trained, pretrain_encoder, train_classifier
 
 
@@ -28,8 +23,11 @@ class Listener(Protocol):
     def stage(self, name: str, detail: str) -> None:
         """A stage begins; `detail` says what was decided for it."""
 
-    def prepared(self, prepared: Prepared, out: Path) -> None:
-        """Everything is decided, the inputs lie in the folder `out`, and nothing slow has begun."""
+    def prepared(self, prepared: Prepared, out: Path, *, kept_schema: Path | None) -> None:
+        """Everything is decided, the inputs lie in the folder `out`, and nothing slow has begun.
+
+        `kept_schema` is the name that another schema which lay there was given.
+        """
 
     def progress(self, progress: Progress) -> None:
         """A sign of life of a long stage."""
@@ -64,14 +62,13 @@ def run_training(
         DataError, ConfigurationError, ArtifactError: before anything slow has begun.
         DependencyError: the database does not answer; model file and report are there nevertheless.
     """
-    started_at = datetime.now(UTC)
     watch = Stopwatch(listener.stage)
     _check_folder(out)
     prepared = prepare(options, watch=watch)
     watch.stop()
     make_folder(out, resume=options.resume)
-    store_inputs(prepared, out)
-    listener.prepared(prepared, out)
+    started_at = _started_at(out)
+    listener.prepared(prepared, out, kept_schema=store_inputs(prepared, out))
     pretrained, encoder = None, None
     if options.pretrain:
         pretrained, encoder = pretrain_encoder(prepared, out=out, watch=watch, report=listener.progress)
@@ -82,7 +79,7 @@ def run_training(
         prepared, pretrained, out=out, watch=watch, report=listener.progress, started_at=started_at
     )
     watch.start("report", "bootstrap intervals, permutation importance, charts")
-    intervals = test_intervals(trained, seed=options.seed)
+    intervals = held_out_intervals(trained, seed=options.seed)
     report = build_report(
         prepared,
         trained,
@@ -130,6 +127,17 @@ def make_folder(out: Path, *, resume: bool) -> None:
         ) from error
     left = [*out.glob(".*.tmp"), *(out / "checkpoints").glob(".*.tmp")]
     if not resume:
-        left += (out / "checkpoints").glob("*.ckpt")
+        left += [*(out / "checkpoints").glob("*.ckpt"), out / _STARTED]
     for path in left:
-        path.unlink()
+        path.unlink(missing_ok=True)
+
+
+_STARTED = Path("checkpoints", "started")
+
+
+def _started_at(out: Path) -> datetime:
+    """When the run in this folder began; a run that is resumed keeps its time, and so its model's version."""
+    path = out / _STARTED
+    if not path.exists():
+        write_atomically(path, datetime.now(UTC).isoformat().encode())
+    return datetime.fromisoformat(path.read_text())

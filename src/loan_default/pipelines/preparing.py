@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from loan_default.choices import Choice
 from loan_default.data.cleaning import duplicate_groups
 from loan_default.data.schema import Schema
 from loan_default.data.splits import Split, split_out_of_time, split_rows
@@ -19,6 +20,7 @@ from loan_default.errors import ConfigurationError, DataError
 from loan_default.models.contrastive import Objective
 from loan_default.models.device import Compute, DeviceName, choose_compute, usable_cores
 from loan_default.models.features import Features, fit_features
+from loan_default.models.fitting import FitConfig
 from loan_default.models.model import PretrainedEncoder, load_encoder
 from loan_default.models.presets import Preset, PresetName, preset_for
 from loan_default.models.training import Labelled
@@ -74,22 +76,43 @@ class Prepared:
     choice: SchemaChoice
     dataset: Dataset
     split: Split
+    pretraining: NDArray[np.int64]
+    """Positions of the rows to pretrain on: the training rows, and unlabelled ones that the held-out rows
+    neither equal nor follow in time."""
     features: Features
     preset: Preset
     compute: Compute
     encoder: PretrainedEncoder | None
+    """The one that was given."""
+    choices: tuple[Choice, ...]
+    """What was decided automatically."""
 
     @property
     def schema(self) -> Schema:
         """The schema of the data."""
         return self.dataset.schema
 
+    @property
+    def starts_pretrained(self) -> bool:
+        """Whether training starts from a pretrained encoder, of this run or a given one."""
+        return self.options.pretrain or self.encoder is not None
+
+    @property
+    def objective(self) -> str:
+        """What the encoder is or was pretrained with; "none" = training starts from random weights."""
+        if self.encoder is not None:
+            return str(self.encoder.provenance.get("objective", "not known"))
+        return self.preset.objective.objective if self.options.pretrain else "none"
+
+    @property
+    def fitting(self) -> FitConfig:
+        """How the members are trained."""
+        return self.preset.fine_tuning if self.starts_pretrained else self.preset.training
+
     def labelled(self, positions: NDArray[np.int64]) -> Labelled:
         """Inputs and labels of some rows."""
-        rows = self.dataset.frame.iloc[positions]
-        assert self.schema.target is not None
-        labels = rows[self.schema.target.name].to_numpy(dtype=np.float32)
-        return Labelled(inputs=self.features.transform(rows), labels=labels)
+        inputs = self.features.transform(self.dataset.frame.iloc[positions])
+        return Labelled(inputs=inputs, labels=self.dataset.labels[positions].astype(np.float32))
 
 
 class Stopwatch:
@@ -139,34 +162,74 @@ def prepare(
     split_by = split_out_of_time if options.out_of_time else split_rows
     groups = duplicate_groups(dataset.frame, dataset.schema)
     split = split_by(dataset.frame, dataset.schema, groups=groups, seed=options.seed)
+    unlabelled = _unlabelled_apart(dataset, split, groups, in_time=options.out_of_time)
     watch.start("features", f"fitted on {len(split.train):,} training rows")
+    preset = preset_for(options.preset, rows=len(split.train), unlabelled=len(unlabelled))
+    preset = _with_options(preset, options, encoder)
+    choices = [
+        Choice(what="preset", value=preset.name, reason=f"costs {preset.cost} on the bundled data"),
+        *compute.choices,
+    ]
     if encoder is None:
         features = fit_features(dataset.frame.iloc[split.train], dataset.schema)
     else:
         features = encoder.features
-        _check_columns(features, dataset.schema)
-    preset = preset_for(options.preset, rows=len(split.train), unlabelled=len(split.unlabelled))
-    preset = _with_options(preset, options, encoder)
+        _check_columns(encoder, dataset.schema)
+        origin = _check_origin(encoder, dataset, options)
+        choices.append(Choice(what="encoder", value=str(options.encoder), reason=origin))
     return Prepared(
         options=options,
         choice=choice,
         dataset=dataset,
         split=split,
+        pretraining=np.concatenate([split.train, unlabelled]),
         features=features,
         preset=preset,
         compute=compute,
         encoder=encoder,
+        choices=tuple(choices),
     )
 
 
-def _check_columns(features: Features, schema: Schema) -> None:
-    allowed = {column.name for column in schema.features}
-    refused = [name for name in features.names if name not in allowed]
+def _unlabelled_apart(
+    dataset: Dataset, split: Split, groups: NDArray[np.int64], *, in_time: bool
+) -> NDArray[np.int64]:
+    """Unlabelled rows that pretraining may see: no copy of a held-out row, none later than all that train."""
+    held_out = np.concatenate([split.validation, split.test])
+    rows = split.unlabelled[~np.isin(groups[split.unlabelled], groups[held_out])]
+    column = dataset.schema.timestamp
+    if not in_time or column is None:
+        return rows
+    times = dataset.frame[column.name]
+    last = times.iloc[np.concatenate([split.train, split.validation])].max()
+    return rows[~(times.iloc[rows] > last).to_numpy(dtype=bool)]
+
+
+def _check_columns(encoder: PretrainedEncoder, schema: Schema) -> None:
+    allowed = {column.name: column.kind for column in schema.features}
+    names = encoder.features.names
+    refused = [name for name in names if allowed.get(name) is not encoder.schema[name].kind]
     if refused:
         raise DataError(
-            "the data must have the columns that the encoder was pretrained on, as features, however: "
-            f"{refused[:5]} are absent or protected. Pretrain one on these data with --pretrain."
+            "the data must have the columns that the encoder was pretrained on, as features of the same "
+            f"kind, however: {refused[:5]} are absent, protected or of another kind. Pretrain one on these "
+            "data with --pretrain."
         )
+
+
+def _check_origin(encoder: PretrainedEncoder, dataset: Dataset, options: TrainingOptions) -> str:
+    """Where an encoder comes from, in words; one that has seen this run's held-out rows is refused."""
+    origin = encoder.provenance
+    if origin.get("data_digest") != dataset.digest:
+        return "pretrained on other data; whether it saw rows of this test is not known"
+    then = {"--seed": origin.get("seed"), "--out-of-time": origin.get("out_of_time")}
+    now = {"--seed": options.seed, "--out-of-time": options.out_of_time}
+    if then != now:
+        raise DataError(
+            "an encoder must have been pretrained on the same split of the same data, or it has seen rows of "
+            f"the test, however: then {then}, now {now}. Use the same options, or pretrain anew."
+        )
+    return "pretrained on the training rows of the same split"
 
 
 def _with_options(preset: Preset, options: TrainingOptions, encoder: PretrainedEncoder | None) -> Preset:

@@ -32,7 +32,13 @@ from loan_default.models.model import (
 )
 from loan_default.models.pretraining import Pretrained, pretrain
 from loan_default.models.reference import reference_of
-from loan_default.models.training import Architecture, Labelled, MemberJob, train_members
+from loan_default.models.training import (
+    Architecture,
+    Labelled,
+    MemberJob,
+    train_members,
+    trained_classifier,
+)
 from loan_default.pipelines.preparing import Prepared, Stopwatch
 
 LIBRARIES = ("torch", "numpy", "pandas", "scikit-learn", "pyarrow")
@@ -69,13 +75,14 @@ class Predictions:
 def pretrain_encoder(
     prepared: Prepared, *, out: Path, watch: Stopwatch, report: Callable[[Progress], None]
 ) -> tuple[Pretrained, Path]:
-    """Pretrain on the training rows and the unlabelled ones; returns the weights and the encoder file.
+    """Pretrain on the training rows and unlabelled ones; returns the weights and the encoder file.
 
-    The test and validation rows are left out: the figures on them shall be those of new applications.
+    No weight is fitted on test or validation rows: the figures on them shall be those of new applications.
+    The validation rows say which epoch is the best.
     """
     split, preset = prepared.split, prepared.preset
     frame = prepared.dataset.frame
-    rows = prepared.features.transform(frame.iloc[np.concatenate([split.train, split.unlabelled])])
+    rows = prepared.features.transform(frame.iloc[prepared.pretraining])
     watch.start("pretrain", f"{preset.objective.objective}, {len(rows):,} rows, no labels")
     torch.set_num_threads(prepared.compute.threads)
     torch.manual_seed(prepared.options.seed)
@@ -101,7 +108,7 @@ def pretrain_encoder(
         features=prepared.features,
         config=preset.encoder,
         state=pretrained.state,
-        provenance=provenance_of(prepared),
+        provenance=provenance_of(prepared) | {"pretraining_epochs": preset.pretraining.epochs},
     )
     save_encoder(path, encoder)
     return pretrained, path
@@ -120,8 +127,7 @@ def train_classifier(
     split, preset, options = prepared.split, prepared.preset, prepared.options
     train, validation = prepared.labelled(split.train), prepared.labelled(split.validation)
     start = pretrained.state if pretrained else prepared.encoder.state if prepared.encoder else None
-    origin = "a pretrained encoder" if start is not None else "random weights"
-    config = preset.training if start is None else preset.fine_tuning
+    origin = "a pretrained encoder" if prepared.starts_pretrained else "random weights"
     watch.start("train", f"{preset.members} x {preset.training.epochs} epochs at most, from {origin}")
     torch.set_num_threads(prepared.compute.threads)
     architecture = _architecture(prepared)
@@ -130,7 +136,10 @@ def train_classifier(
             number=number,
             seed=options.seed * 1000 + number,
             fingerprint=_fingerprint(
-                prepared, f"member {number}", asdict(config), _state_digest([start] if start else [])
+                prepared,
+                f"member {number}",
+                asdict(prepared.fitting),
+                _state_digest([start] if start else []),
             ),
             checkpoint=out / "checkpoints" / f"member-{number}.ckpt",
         )
@@ -141,7 +150,7 @@ def train_classifier(
         train,
         validation,
         jobs=jobs,
-        config=config,
+        config=prepared.fitting,
         encoder_state=start,
         device=prepared.compute.device,
         processes=prepared.compute.processes,
@@ -149,7 +158,7 @@ def train_classifier(
         report=report,
     )
     watch.start("calibrate", f"on {len(validation.labels):,} validation rows")
-    members = tuple(_member(architecture, each.state, train) for each in fitted)
+    members = tuple(trained_classifier(architecture, each.state, train.inputs) for each in fitted)
     raw = mean_probability(members, validation.inputs)
     platt = fit_platt(raw, validation.labels)
     watch.start("evaluate", f"on {len(split.test):,} test rows")
@@ -179,7 +188,8 @@ def train_classifier(
         reference=reference_of(
             prepared.dataset.frame.iloc[split.train], prepared.features, on_validation.calibrated
         ),
-        provenance=provenance_of(prepared) | {"weights": weights},
+        provenance=provenance_of(prepared)
+        | {"epochs": prepared.fitting.epochs, "members": preset.members, "weights": weights},
     )
     path = out / "model.pth"
     watch.stop()
@@ -197,14 +207,18 @@ def train_classifier(
 
 
 def provenance_of(prepared: Prepared) -> dict[str, Any]:
-    """Where a model comes from: enough to make it again."""
+    """Where weights come from: data, schema, options, device and versions."""
     return {
         "data": prepared.dataset.source,
         "data_digest": prepared.dataset.digest,
         "schema_digest": prepared.schema.digest,
         "code_version": version_of("loan-default"),
         "seed": prepared.options.seed,
+        "out_of_time": prepared.options.out_of_time,
         "preset": prepared.preset.name,
+        "objective": prepared.objective,
+        "device": str(prepared.compute.device),
+        "threads": prepared.compute.threads,
         "python": platform.python_version(),
         **{library: version_of(library) for library in LIBRARIES},
     }
@@ -216,13 +230,6 @@ def _architecture(prepared: Prepared) -> Architecture:
     )
 
 
-def _member(architecture: Architecture, state: StateDict, train: Labelled) -> Any:
-    member = architecture.new_classifier()
-    member.load_state_dict({name: tensor.cpu() for name, tensor in state.items()})
-    member.encoder.fill_unseen(torch.from_numpy(train.inputs.numerical), torch.from_numpy(train.inputs.codes))
-    return member.eval()
-
-
 def _fingerprint(prepared: Prepared, *parts: object) -> str:
     """Digest of all that decides the weights of a stage."""
     features = {
@@ -231,7 +238,7 @@ def _fingerprint(prepared: Prepared, *parts: object) -> str:
     }
     content = {
         "data": prepared.dataset.digest,
-        "train": hashlib.sha256(prepared.split.train.tobytes()).hexdigest(),
+        **{name: hashlib.sha256(rows.tobytes()).hexdigest() for name, rows in _rows_used(prepared).items()},
         "features": features,
         "encoder": asdict(prepared.preset.encoder),
         "head": asdict(prepared.preset.head),
@@ -239,6 +246,15 @@ def _fingerprint(prepared: Prepared, *parts: object) -> str:
         "parts": parts,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _rows_used(prepared: Prepared) -> dict[str, NDArray[np.int64]]:
+    """Positions of the rows that decide weights: by fitting them, or by saying which epoch is the best."""
+    return {
+        "train": prepared.split.train,
+        "pretraining": prepared.pretraining,
+        "validation": prepared.split.validation,
+    }
 
 
 def _listed(value: Any) -> Any:
