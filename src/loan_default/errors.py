@@ -3,7 +3,7 @@
     LoanDefaultError
     ├── DataError          the rows, file or schema are wrong: quarantine or stop, never retry
     ├── ConfigurationError a setting or an option is wrong: stop before any work
-    ├── DependencyError    a broker or store does not answer: back off, retry, in the end fail
+    ├── DependencyError    a server does not answer: back off, retry, in the end fail
     └── ArtifactError      a model file was refused
 
 Every message states the rule and the value (``… must …, however: x=…``) and what to do.

@@ -1,4 +1,4 @@
-"""Single records, as they come as JSON from a topic or a request, against a schema.
+"""Single records, as they come as JSON from a stream or a request, against a schema.
 
 Records are typed: a number is a number ("5" and true are not), unknown fields are refused. Apart from
 that a record is judged exactly like a row of a file.

@@ -226,7 +226,7 @@ class TrainingData(StoredDocument):
     """SHA-256 of the content."""
     created_at: Time
     sources: tuple[Text, ...]
-    """Names of the files or topics, without folders."""
+    """Names of the files, without folders."""
     rows_read: Count
     rows_accepted: Count
     rows_rejected: Count

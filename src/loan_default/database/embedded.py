@@ -1,7 +1,7 @@
 """A MongoDB database without a server: pymongo's calls, results and errors over one local file.
 
-Only what the repositories and the ingestion use is here; any other call or operator raises instead of
-answering roughly. Arguments that pymongo calls `filter` are positional.
+Only what the repositories use is here; any other call or operator raises instead of answering roughly.
+Arguments that pymongo calls `filter` are positional.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Reference histograms: what the training rows and their PDs looked like, kept in the model for drift.
+"""Reference histograms, kept in the model for drift: the training rows, and the PDs of validation rows.
 
 Bins are frozen here. Later samples are counted into the same bins, so that figures stay comparable.
 """

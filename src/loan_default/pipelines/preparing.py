@@ -202,7 +202,8 @@ def _unlabelled_apart(
         return rows
     times = dataset.frame[column.name]
     last = times.iloc[np.concatenate([split.train, split.validation])].max()
-    return rows[~(times.iloc[rows] > last).to_numpy(dtype=bool)]
+    later: NDArray[np.bool_] = (times.iloc[rows] > last).to_numpy(dtype=bool)
+    return rows[~later]
 
 
 def _check_columns(encoder: PretrainedEncoder, schema: Schema) -> None:
