@@ -272,7 +272,7 @@ def test_dropout_acts_in_training_only() -> None:
         ({"width": -1}, "width=-1"),
         ({"heads": 0}, "heads=0"),
         ({"width": 32, "heads": 5}, "width=32, heads=5"),
-        ({"feed_forward": 0.01}, "0.01"),
+        ({"feed_forward": -0.5}, "-0.5"),
         ({"dropout": 1.0}, r"dropout=1\.0"),
         ({"dropout": float("nan")}, "dropout=nan"),
         ({"attention_dropout": -0.1}, r"attention_dropout=-0\.1"),

@@ -34,7 +34,8 @@ class EncoderConfig:
     heads: int = 2
     """Attention heads. Fewer are faster on a CPU."""
     feed_forward: float = 4 / 3
-    """Hidden width of the feed-forward as a multiple of d."""
+    """Hidden width of the feed-forward as a multiple of d; it is rounded to a multiple of 8, which computes
+    faster."""
     dropout: float = 0.1
     """Dropout in the feed-forward; 0 = off."""
     attention_dropout: float = 0.0
@@ -50,8 +51,8 @@ class EncoderConfig:
             raise ValueError(
                 f"width must be a multiple of heads, however: width={self.width}, heads={self.heads}"
             )
-        if self.feed_forward * self.width < 1:
-            raise ValueError(f"feed_forward must give a hidden unit, however: {self.feed_forward}")
+        if self.feed_forward <= 0:
+            raise ValueError(f"feed_forward must be positive, however: {self.feed_forward}")
         for name in ("dropout", "attention_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), however: {name}={getattr(self, name)}")
@@ -155,7 +156,7 @@ class Block(nn.Module):
     def __init__(self, config: EncoderConfig, *, is_first: bool) -> None:
         super().__init__()
         d = config.width
-        hidden = max(1, int(d * config.feed_forward))
+        hidden = 8 * max(1, round(d * config.feed_forward / 8))
         self.heads = config.heads
         self.attention_dropout = config.attention_dropout
         self.attention_norm = nn.Identity() if is_first else nn.LayerNorm(d)
