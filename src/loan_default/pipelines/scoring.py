@@ -31,7 +31,7 @@ from loan_default.files import write_atomically
 from loan_default.models.device import choose_compute, usable_cores
 from loan_default.models.model import LoanModel
 
-CHUNK_ROWS = 16_384
+CHUNK_ROWS = 8_192
 """Rows in memory at once. More are not faster."""
 ROW_COLUMN = "row"
 """Names the rows where the data have no identifier: their number in the file, from 0."""
