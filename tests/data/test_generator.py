@@ -73,7 +73,7 @@ def test_every_row_of_any_schema_passes_validation_as_it_is(schema: Schema, seed
     frame = generate(schema, rows=300, seed=seed, missing_rate=0.2).frame
     assert list(frame.columns) == [column.name for column in schema.columns]
     raw = RawFrame(frame=to_text(frame, schema).reset_index(drop=True))
-    validation = validate(raw, schema, labelled=schema.target is not None)
+    validation = validate(raw, schema, labelled=True)
     assert validation.rejected["reason"].tolist() == []
     pd.testing.assert_frame_equal(validation.accepted, frame, check_index_type=False)
     for column in schema.columns:
