@@ -44,7 +44,7 @@ def pretrained_state(
         features.transform(data.frame.iloc[data.train]),
         features.transform(data.frame.iloc[data.validation]),
         objective=config,
-        config=preset_for("default", rows=len(data.train)).pretraining,
+        config=preset.pretraining,
         seed=seed,
         device=CPU,
         fingerprint="",

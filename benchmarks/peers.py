@@ -1,5 +1,5 @@
 """What we are measured against: boosted trees at their defaults with a learning rate of 0.05, and logistic
-regression. Each stops early on the validation rows' log loss."""
+regression. The boosters stop early on the validation rows' log loss."""
 
 import warnings
 from collections.abc import Callable

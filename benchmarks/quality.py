@@ -5,9 +5,11 @@
     python -m benchmarks.quality --table                  # only print what has been measured
 
 Each (set, model, seed) is measured once and kept in build/quality; a repeated call goes on where it stopped.
+After a change of the model, remove that folder.
 """
 
 import argparse
+import io
 import json
 import os
 import time
@@ -18,9 +20,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import ours
+from benchmarks.credit_sets import FOLDER as FOLDER_OF_SETS
 from benchmarks.credit_sets import SETS, CreditSet, available, load
 from benchmarks.peers import PEERS
 from loan_default.evaluation.metrics import measure
+from loan_default.files import write_atomically
 from loan_default.pipelines.dataset import PROJECT
 
 FOLDER = PROJECT / "build" / "quality"
@@ -41,7 +45,7 @@ def main() -> None:
     options = parser.parse_args()
     absent = sorted(set(options.sets) - set(available()))
     if absent:
-        print(f"left out, the files are not there: {', '.join(absent)}")
+        print(f"left out, not in {FOLDER_OF_SETS} (LOAN_DEFAULT_SETS names another): {', '.join(absent)}")
     names = [name for name in options.sets if name not in absent]
     if not options.table:
         wanted = [(n, m, s) for s in range(options.seeds) for n in names for m in options.models]
@@ -68,9 +72,9 @@ def measure_one(name: str, model: str, seed: int) -> str:
         state = ours.pretrained_state(data, features, preset, seed=seed) if model == "pretrained" else None
         net = ours.train_net(data, data.train, features, preset, seed=seed, encoder=state)
         arrays, pd_ = {"validation": net.validation, "test": net.test}, ours.calibrated(data, [net])
-    path = _path(name, model, seed)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, seconds=time.monotonic() - since, **arrays)
+    content = io.BytesIO()
+    np.savez(content, seconds=time.monotonic() - since, **arrays)
+    write_atomically(_path(name, model, seed), content.getvalue())
     figures = measure(data.y[data.test], pd_)
     return json.dumps(
         {key: round(getattr(figures, key), 4) for key in FIGURES} | {"s": round(time.monotonic() - since)}

@@ -148,8 +148,8 @@ def _score_rate(network: nn.Module, numerical: Tensor, codes: Tensor) -> float:
 
 
 def memory_table() -> str:
-    """Markdown: peak memory and rows a second of `loan-default score` by rows of the file."""
-    lines = ["| rows scored | peak memory MB | rows/s |", "|---|---|---|"]
+    """Markdown: peak memory and speed of `loan-default score`, start-up included, by rows of the file."""
+    lines = ["| rows scored | peak memory MB | rows/s, start-up included |", "|---|---|---|"]
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         command = [

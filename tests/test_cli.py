@@ -117,7 +117,7 @@ INPUT, DEPENDENCY, ARTIFACT = 2, 3, 4
             INPUT,
             "'nonsense' is not one of 'fast', 'default', 'best'. See --help.",
         ),
-        (f"{BOTH} --seed -1", INPUT, "--seed must not be negative, however: -1"),
+        (f"{BOTH} --seed -1", INPUT, "--seed must be at least 0 and below 2^32, however: -1"),
         ("train.py --train --objective both", INPUT, "--objective must come with --pretrain"),
         ("train.py --train --pretraining-epochs 3", INPUT, "--pretraining-epochs must come with --pretrain"),
         ("train.py --pretrain --epochs 3", INPUT, "--epochs must come with --train, however"),
@@ -261,8 +261,8 @@ def test_pretraining_alone_says_how_to_go_on(in_lab, lab, tmp_path):
     assert code == 0
     lines = out.splitlines()
     assert lines[-1] == (
-        f"next        train.py --train --encoder {tmp_path}/run/encoder.pth --data {lab.data} "
-        f"--schema {tmp_path}/run/schema.toml"
+        f"next        python train.py --train --encoder {tmp_path}/run/encoder.pth --data {lab.data} "
+        f"--schema {tmp_path}/run/schema.toml --out {tmp_path}/run"
     )
     assert f"quarantine  3 rows in {tmp_path}/run/quarantine.csv" in lines
     assert "         1  debt: must be a number" in lines

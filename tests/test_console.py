@@ -89,7 +89,9 @@ def test_findings_come_with_warnings_first(screen):
 def test_what_was_prepared_is_shown_with_the_reasons_for_each_choice(screen, lab):
     prepared = lab.outcome.prepared
     print_prepared(
-        screen, replace(prepared, choice=replace(prepared.choice, findings=FINDINGS)), lab.outcome.out
+        screen,
+        replace(prepared, schema_choice=replace(prepared.schema_choice, findings=FINDINGS)),
+        lab.outcome.out,
     )
     text = _text(screen)
     assert "501 read: 497 accepted, 3 quarantined, 1 duplicates" in text

@@ -41,11 +41,6 @@ def test_empty_variables_count_as_unset(monkeypatch):
     assert load_settings() == Settings()
 
 
-def test_the_command_line_wins(monkeypatch):
-    monkeypatch.setenv("LOAN_DEFAULT_HOME", "from_environment")
-    assert load_settings(home=Path("from_option")).home == Path("from_option")
-
-
 def test_every_wrong_value_has_a_line_and_no_secret_is_shown(monkeypatch):
     monkeypatch.setenv("LOAN_DEFAULT_LOG_FORMAT", "xml")
     monkeypatch.setenv("LOAN_DEFAULT_MONGODB_DATABASE", "a/b")

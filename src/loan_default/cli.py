@@ -287,7 +287,9 @@ def train_main() -> None:
     run(alone, sys.argv[1:], stopped=_STOPPED_TRAINING)
 
 
-_REFUSALS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO})
+_REFUSALS = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENAMETOOLONG}
+)
 """Errors of the operating system that are no bug of ours."""
 
 
@@ -358,10 +360,15 @@ def _next_command(outcome: "Outcome") -> str:
     if outcome.trained is not None:
         version = outcome.trained.model.version
         return f"loan-default score --model {version} --data new.csv --out scores.csv"
-    data, parts = outcome.prepared.options.data, ["train.py", "--train", "--encoder", str(outcome.encoder)]
-    if data != BUNDLED_DATA:
-        parts += ["--data", str(data), "--schema", str(outcome.out / "schema.toml")]
-    return shlex.join(parts)
+    chosen, schema = outcome.prepared.options, outcome.out / "schema.toml"
+    parts = ["python", "train.py", "--train", "--encoder", str(outcome.encoder)]
+    if chosen.data != BUNDLED_DATA:
+        parts += ["--data", str(chosen.data)]
+    if chosen.data != BUNDLED_DATA or chosen.schema is not None:
+        parts += ["--schema", str(schema)]
+    parts += ["--seed", str(chosen.seed)] if chosen.seed else []
+    parts += ["--out-of-time"] if chosen.out_of_time else []
+    return shlex.join([*parts, "--out", str(outcome.out)])
 
 
 def _print_error(headline: str, message: str) -> None:

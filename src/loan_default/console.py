@@ -188,11 +188,11 @@ def print_prepared(
     print_reasons(console, dataset.reasons)
     if dataset.ignored_columns:
         say(console, "ignored", ", ".join(dataset.ignored_columns))
-    say(console, "schema", f"{prepared.choice.origin}, saved to {saved}")
+    say(console, "schema", f"{prepared.schema_choice.origin}, saved to {saved}")
     if kept_schema is not None:
         say(console, "", f"Another schema lay there and is now {kept_schema}", style="yellow")
-    if prepared.choice.findings:
-        print_findings(console, prepared.choice.findings)
+    if prepared.schema_choice.findings:
+        print_findings(console, prepared.schema_choice.findings)
         say(console, "", f"To change it, edit the file and add --schema {saved}")
     say(console, "split", prepared.split.reason)
     for choice in prepared.choices:

@@ -1,4 +1,4 @@
-"""Everything that an environment may change, read and checked once, at the start.
+"""Where things are and how they are logged: what an environment may change, read and checked at the start.
 
 | variable | default | meaning |
 |---|---|---|
@@ -44,13 +44,10 @@ class Settings(BaseSettings):
     """`auto` writes for people on a terminal and JSON elsewhere."""
 
 
-def load_settings(**overrides: Any) -> Settings:
-    """The settings of this environment; ConfigurationError with a line for each value that is wrong.
-
-    `overrides` come from the command line and win over the environment.
-    """
+def load_settings() -> Settings:
+    """The settings of this environment; ConfigurationError with a line for each value that is wrong."""
     try:
-        return Settings(**overrides)
+        return Settings()
     except ValidationError as error:
         lines = [
             _explained(dict(problem)) for problem in error.errors(include_url=False, include_context=False)

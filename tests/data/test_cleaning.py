@@ -5,7 +5,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loan_default.data.cleaning import drop_duplicates, duplicate_groups, repeated_rows
+from loan_default.data.cleaning import drop_duplicates, duplicate_groups
 from loan_default.data.schema import Column, Kind, Schema
 
 NUMBER = Column(name="x", kind=Kind.NUMERICAL, nullable=True)
@@ -25,7 +25,6 @@ def frame(rows, schema=NAMED):
 def test_rows_with_an_identifier_are_dropped_once_repeated():
     rows = [("a", 1.0, "a", 1.0), ("a", 1.0, "a", 1.0), ("b", 1.0, "a", 1.0), ("a", 2.0, "a", 1.0)]
     assert drop_duplicates(frame(rows), NAMED).index.tolist() == [0, 2, 3]
-    assert repeated_rows(frame(rows), NAMED) == 2
 
 
 def test_rows_with_a_blank_identifier_may_be_two_people():
@@ -33,10 +32,9 @@ def test_rows_with_a_blank_identifier_may_be_two_people():
     assert drop_duplicates(frame(rows), NAMED).index.tolist() == [0, 1, 2]
 
 
-def test_rows_without_identifier_stay_and_are_counted():
+def test_rows_without_identifier_stay():
     rows = [(1.0, "a", 1.0), (1.0, "a", 1.0), (1.0, "a", 0.0)]
     assert len(drop_duplicates(frame(rows, PLAIN), PLAIN)) == 3
-    assert repeated_rows(frame(rows, PLAIN), PLAIN) == 1
 
 
 def test_rows_with_an_equal_time_are_dropped():
@@ -73,4 +71,3 @@ def test_no_rows():
     empty = frame([]).astype({"x": "float64", "y": "float64", "id": "str", "c": "str"})
     assert duplicate_groups(empty, NAMED).shape == (0,)
     assert drop_duplicates(empty, NAMED).empty
-    assert repeated_rows(empty, NAMED) == 0

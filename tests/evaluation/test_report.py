@@ -14,7 +14,8 @@ from loan_default.data.schema import Column, Kind
 from loan_default.errors import DataError
 from loan_default.evaluation.bootstrap import Interval, bootstrap_figures, paired_bootstrap
 from loan_default.evaluation.importance import Importance
-from loan_default.evaluation.report import (
+from loan_default.evaluation.report import render_report
+from loan_default.evaluation.report_inputs import (
     REQUIRED_METRICS,
     ColumnSummary,
     DataSummary,
@@ -23,7 +24,6 @@ from loan_default.evaluation.report import (
     ReportInputs,
     SplitSummary,
     TestPredictions,
-    render_report,
 )
 
 EVIL = "<script>alert(1)</script>"

@@ -13,7 +13,7 @@ from loan_default.database.repositories import MetricsRepository, ModelRepositor
 from loan_default.errors import ArtifactError, ConfigurationError, DependencyError
 from loan_default.evaluation.metrics import measure
 from loan_default.models.model import load_model
-from loan_default.pipelines import local
+from loan_default.pipelines import local, training
 from loan_default.pipelines.local import run_training
 
 
@@ -125,6 +125,24 @@ def test_a_finished_run_that_is_resumed_is_the_same_version(lab, listener_of, tm
     assert {each.version for each in ModelRepository(lab.database).newest_first()} == stored
     anew = _run(lab, tmp_path, listener_of(), epochs=1)
     assert anew.document.version != first.document.version
+
+
+def test_a_run_resumed_elsewhere_never_touches_the_file_that_is_registered(
+    lab, listener_of, tmp_path, monkeypatch
+):
+    """Same weights, other provenance: another version, so that both files keep their digests."""
+    first = _run(lab, tmp_path, listener_of(), epochs=1)
+    real = training.provenance_of
+    monkeypatch.setattr(training, "provenance_of", lambda prepared: real(prepared) | {"threads": 7})
+    again = _run(lab, tmp_path, listener_of(), epochs=1, resume=True)
+    assert again.document.version != first.document.version
+    for document in (first.document, again.document):
+        load_model(lab.home / document.path, sha256=document.sha256)
+
+
+def test_the_folder_of_registered_models_is_no_folder_for_a_run(lab, listener_of):
+    with pytest.raises(ConfigurationError, match="--out must not be the folder of registered models"):
+        _run(lab, lab.home / "models", listener_of())
 
 
 def test_the_report_and_the_registry_say_how_the_members_were_trained(lab, listener_of, tmp_path):

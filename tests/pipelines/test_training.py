@@ -11,7 +11,7 @@ import pytest
 from loan_default.data.schema import Column, Kind, Schema, dump_schema
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.models.features import features_to_dict
-from loan_default.pipelines.local import make_folder
+from loan_default.pipelines.local import open_folder
 from loan_default.pipelines.preparing import Prepared, Stopwatch, TrainingOptions, prepare
 from loan_default.pipelines.training import pretrain_encoder, train_classifier
 
@@ -85,25 +85,46 @@ def test_a_checkpoint_of_other_options_is_refused(lab, tmp_path):
         _weights(lab.with_options(resume=True, seed=5), tmp_path)
 
 
-def test_a_new_run_starts_without_what_the_last_one_left(tmp_path):
-    kept = tmp_path / "model.pth"
-    left = [tmp_path / "checkpoints" / "member-1.ckpt", tmp_path / "checkpoints" / ".member-1.ckpt.12.tmp"]
-    left.append(tmp_path / ".model.pth.34.tmp")
+def test_a_new_run_starts_without_what_the_last_one_left(lab, tmp_path):
+    prepared = lab.outcome.prepared
+    resumed = replace(prepared, options=lab.with_options(resume=True))
+    left = ["model.pth", "report.html", "encoder.pth", "checkpoints/member-1.ckpt", "checkpoints/.a.12.tmp"]
     (tmp_path / "checkpoints").mkdir()
-    for path in (kept, *left):
-        path.write_bytes(b"")
-    make_folder(tmp_path, resume=True)
-    assert [path.exists() for path in left] == [True, False, False]
-    make_folder(tmp_path, resume=False)
-    assert not left[0].exists()
-    assert kept.exists()
+    for name in left:
+        (tmp_path / name).write_bytes(b"")
+    scoring = tmp_path / ".scores.csv.12.tmp"
+    scoring.mkdir()
+    open_folder(resumed, tmp_path)
+    assert [name for name in left if (tmp_path / name).exists()] == left[:-1]
+    open_folder(prepared, tmp_path)
+    assert not [name for name in left if (tmp_path / name).exists()]
+    assert scoring.exists()  # a scoring into this folder may be running
 
 
-def test_a_folder_that_cannot_be_made_is_one_line():
+def test_an_encoder_to_start_from_stays_in_the_folder_of_the_run(lab, tmp_path):
+    encoder = tmp_path / "encoder.pth"
+    encoder.write_bytes(b"")
+    options = lab.with_options(pretrain=False, encoder=encoder)
+    open_folder(replace(lab.outcome.prepared, options=options), tmp_path)
+    assert encoder.exists()
+
+
+def test_a_run_that_goes_on_keeps_its_time_and_is_refused_with_other_options(lab, tmp_path):
+    prepared = lab.outcome.prepared
+    began = open_folder(prepared, tmp_path)
+    resumed = replace(prepared, options=lab.with_options(resume=True))
+    assert open_folder(resumed, tmp_path) == began
+    fewer = replace(resumed, preset=replace(resumed.preset, members=7))
+    with pytest.raises(ConfigurationError, match="resumed with the data and options it began with"):
+        open_folder(fewer, tmp_path)
+    assert open_folder(prepared, tmp_path) > began
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(lab):
     with pytest.raises(
         ConfigurationError, match="--out must be a folder that can be written, however: /proc"
     ):
-        make_folder(Path("/proc/nowhere/run"), resume=False)
+        open_folder(lab.outcome.prepared, Path("/proc/nowhere/run"))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +135,8 @@ def test_a_folder_that_cannot_be_made_is_one_line():
         ({"epochs": 0}, "--epochs must be at least 1, however: 0"),
         ({"pretraining_epochs": -1}, "--pretraining-epochs must be at least 1"),
         ({"members": 0}, "--members must be at least 1"),
-        ({"seed": -1}, "--seed must not be negative, however: -1"),
+        ({"seed": -1}, r"--seed must be at least 0 and below 2\^32, however: -1"),
+        ({"seed": 2**32}, "however: 4294967296"),
     ],
 )
 def test_options_that_make_no_sense_are_refused_when_they_are_made(changes, message):
@@ -147,12 +169,28 @@ def test_an_encoder_of_other_columns_is_refused(lab, tmp_path, change):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"), [({"seed": 1}, "'--seed': 1"), ({"out_of_time": True}, "'--out-of-time': True")]
+    ("changes", "said"), [({"seed": 1}, "seed 0, now 1"), ({"out_of_time": True}, "time False, now True")]
 )
 def test_an_encoder_of_another_split_of_the_same_rows_is_refused(lab, changes, said):
     options = lab.with_options(pretrain=False, encoder=lab.outcome.out / "encoder.pth", **changes)
-    with pytest.raises(DataError, match=f"has seen rows of the test, however: then .*, now .*{said}"):
+    with pytest.raises(DataError, match=f"has seen rows of the test, however: then .*{said}"):
         prepare(options, watch=_watch(), environ=ONE_THREAD)
+
+
+def test_an_encoder_of_a_schema_that_splits_the_same_rows_otherwise_is_refused(lab, tmp_path):
+    """Which columns are features decides which rows are alike, and so the split."""
+    raw = lab.raw.assign(income=[str(row % 89) for row in range(len(lab.raw))], ratio="0.5")
+    raw = raw.assign(purpose="car", city="Rome", debt=[str(row) for row in range(len(raw))])
+    data, schema = tmp_path / "loans.csv", tmp_path / "without_debt.toml"
+    raw.to_csv(data, index=False)
+    columns = (replace(c, protected=c.name == "debt") for c in lab.outcome.prepared.schema.columns)
+    schema.write_text(dump_schema(Schema(name="loans", columns=tuple(columns))))
+    first = prepare(lab.with_options(data=data, schema=schema), watch=_watch(), environ=ONE_THREAD)
+    pretrain_encoder(first, out=tmp_path, watch=_watch(), report=lambda _: None)
+    other = lab.with_options(data=data, pretrain=False, encoder=tmp_path / "encoder.pth")
+    prepare(replace(other, schema=schema), watch=_watch(), environ=ONE_THREAD)
+    with pytest.raises(DataError, match=r"has seen rows of the test, however: .*schema_digest"):
+        prepare(other, watch=_watch(), environ=ONE_THREAD)
 
 
 def test_where_an_encoder_comes_from_is_said(lab, tmp_path):
@@ -224,7 +262,7 @@ def _watch() -> Stopwatch:
 def _weights(options: TrainingOptions, out: Path, report=lambda progress: None) -> str:
     """The digest of the weights that a run ends with."""
     prepared = prepare(options, watch=_watch(), environ=ONE_THREAD)
-    make_folder(out, resume=options.resume)
+    open_folder(prepared, out)
     pretrained, _ = pretrain_encoder(prepared, out=out, watch=_watch(), report=report)
     trained = train_classifier(
         prepared, pretrained, out=out, watch=_watch(), report=report, started_at=datetime.now(UTC)

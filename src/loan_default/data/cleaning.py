@@ -10,7 +10,7 @@ def drop_duplicates(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     """The frame without the later copies of rows that are equal in every column.
 
     Only rows that say which application they are, by an identifier or a timestamp, are dropped. Without
-    either, two equal rows may be two people: they stay, and `repeated_rows` counts them.
+    either, two equal rows may be two people: they stay.
     """
     known = np.zeros(len(frame), bool)
     for column in (schema.identifier, schema.timestamp):
@@ -20,13 +20,6 @@ def drop_duplicates(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
         return frame
     copies = frame.duplicated().to_numpy() & known
     return frame[~copies] if copies.any() else frame
-
-
-def repeated_rows(frame: pd.DataFrame, schema: Schema) -> int:
-    """How many rows equal an earlier one in everything but the identifier."""
-    identifier = schema.identifier
-    names = [name for name in frame.columns if identifier is None or name != identifier.name]
-    return int(frame[names].duplicated().sum())
 
 
 def duplicate_groups(frame: pd.DataFrame, schema: Schema) -> np.ndarray:

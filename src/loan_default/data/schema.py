@@ -14,7 +14,7 @@ Everything else derives from it: validation, cleaning, the generator, features, 
     maximum = 100
     nullable = false            # may be missing
     optional = false            # the whole column may be absent at scoring time
-    protected = true            # never a feature, only for fairness figures
+    protected = true            # kept in the data, never a feature
 
     [columns.education]
     kind = "categorical"        # or ordinal: the order of `categories` is the order of the levels
@@ -87,7 +87,7 @@ class Column:
     optional: bool = False
     """The whole column may be absent when scoring."""
     protected: bool = False
-    """Never a feature; kept for fairness figures only."""
+    """Kept in the data, never a feature."""
     integer: bool = False
     """Numerical: whole numbers only."""
     minimum: float | None = None
@@ -208,7 +208,7 @@ class Schema:
 
     @property
     def protected(self) -> tuple[Column, ...]:
-        """Columns kept for fairness figures only."""
+        """Columns that are kept in the data and never a feature."""
         return tuple(column for column in self.columns if column.protected)
 
     @property

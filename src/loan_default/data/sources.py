@@ -87,10 +87,13 @@ def read_frame(path: Path) -> RawFrame:
 
 def stem_of(path: Path) -> str:
     """What a data file is called without its suffix: "loans.2024" of loans.2024.csv.gz."""
-    for suffix in SUFFIXES:
-        if path.name.lower().endswith(suffix):
-            return path.name[: -len(suffix)] or path.name
-    return path.name
+    suffix = suffix_of(path)
+    return (path.name[: -len(suffix)] if suffix else "") or path.name
+
+
+def suffix_of(path: Path) -> str | None:
+    """Which of `SUFFIXES` a file has; None = another one."""
+    return next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None)
 
 
 def _suffix(path: Path) -> str:
@@ -98,13 +101,13 @@ def _suffix(path: Path) -> str:
         raise DataError(f"the data must be a file, however: {path} is a directory. Name one file in it.")
     if not path.exists():
         raise DataError(f"the data file must exist, however: {path} was not found. Check the path.")
-    name = path.name.lower()
-    for suffix in SUFFIXES:
-        if name.endswith(suffix):
-            return suffix
-    raise DataError(
-        f"the data file must end in {', '.join(SUFFIXES)}, however: {path.name}. Save it as CSV or Parquet."
-    )
+    suffix = suffix_of(path)
+    if suffix is None:
+        raise DataError(
+            f"the data file must end in {', '.join(SUFFIXES)}, however: {path.name}. "
+            "Save it as CSV or Parquet."
+        )
+    return suffix
 
 
 def _not_empty(frames: Iterator[RawFrame], path: Path) -> Iterator[RawFrame]:

@@ -6,6 +6,7 @@
 Rows of one group (identical or nearly identical applications) never lie on two sides.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,14 @@ class Split:
     """Rows whose label is not known (yet): they can be scored and pretrained on."""
     reason: str
     """How the rows were split, in words, for the report."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the positions of all parts."""
+        content = hashlib.sha256()
+        for part in (self.train, self.validation, self.test, self.unlabelled):
+            content.update(len(part).to_bytes(8, "big") + part.tobytes())
+        return content.hexdigest()
 
 
 def split_rows(

@@ -30,6 +30,8 @@ from loan_default.data.values import (
 )
 from loan_default.errors import DataError, did_you_mean
 
+RENAMED = {"row": "raw_row", "reason": "raw_reason"}
+"""Columns of a file whose names the quarantine needs for itself."""
 Problems = list[tuple[str, np.ndarray]]
 """Broken rules of one column, each with the boolean mask `(n,)` of its rows."""
 
@@ -222,8 +224,7 @@ def _all_missing(column: Column, index: pd.Index) -> pd.Series:
 
 def _rejected(raw: RawFrame, reasons: Mapping[int, list[str]]) -> pd.DataFrame:
     positions = sorted(reasons)
-    taken = {"row": "raw_row", "reason": "raw_reason"}
-    texts = raw.frame.iloc[positions].astype(object).map(_raw_text).astype("str").rename(columns=taken)
+    texts = raw.frame.iloc[positions].astype(object).map(_raw_text).astype("str").rename(columns=RENAMED)
     texts.insert(
         0, "reason", pd.Series(["; ".join(reasons[position]) for position in positions], texts.index, "str")
     )

@@ -19,16 +19,7 @@ from pandas import DataFrame
 from loan_default.evaluation import charts, formats, statements
 from loan_default.evaluation.bootstrap import Interval
 from loan_default.evaluation.metrics import Figures, measure
-from loan_default.evaluation.report_inputs import (
-    REQUIRED_METRICS,
-    ColumnSummary,
-    DataSummary,
-    EpochPoint,
-    MemberCurve,
-    ReportInputs,
-    SplitSummary,
-    TestPredictions,
-)
+from loan_default.evaluation.report_inputs import ReportInputs
 from loan_default.evaluation.statements import Statement
 from loan_default.evaluation.tables import (
     calibration_curve,
@@ -37,18 +28,6 @@ from loan_default.evaluation.tables import (
     roc_points,
     score_histogram,
 )
-
-__all__ = [
-    "REQUIRED_METRICS",
-    "ColumnSummary",
-    "DataSummary",
-    "EpochPoint",
-    "MemberCurve",
-    "ReportInputs",
-    "SplitSummary",
-    "TestPredictions",
-    "render_report",
-]
 
 MOST_FEATURES = 20
 """Bars in the importance chart; the rest is counted in its caption."""

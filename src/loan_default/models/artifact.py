@@ -56,8 +56,13 @@ def write_artifact(path: Path, payload: Mapping[str, Any], *, kind: str) -> str:
     check_values(payload, limit=buffer.tell())
     digest = hashlib.sha256(buffer.getbuffer()).hexdigest()
     write_atomically(path, buffer.getvalue())
-    write_atomically(digest_path(path), f"{digest}  {path.name}\n".encode())
+    write_digest(path, digest)
     return digest
+
+
+def write_digest(path: Path, sha256: str) -> None:
+    """Write the digest of a file beside it, as `sha256sum --check` reads it."""
+    write_atomically(digest_path(path), f"{sha256}  {path.name}\n".encode())
 
 
 def read_artifact(path: Path, *, kind: str, sha256: str | None = None) -> Payload:

@@ -41,7 +41,11 @@ def choose_compute(requested: DeviceName, *, members: int, environ: Mapping[str,
         processes, why_processes = 1, "members share one GPU, one after the other"
     else:
         processes = max(1, min(members, cores))
-        why_processes = f"one member a process and a thread, on {cores} core{'s' * (cores > 1)}"
+        why_processes = (
+            f"a member a process with one thread, on {cores} core{'s' * (cores > 1)}"
+            if processes > 1
+            else "one member, or one core"
+        )
     choices = (
         Choice(what="device", value=str(device), reason=why_device),
         Choice(what="threads", value=str(threads), reason=why_threads),

@@ -1,7 +1,7 @@
 """Training: members of a model, each an encoder with a head, learned from labelled rows.
 
-Members differ in their seed alone and are averaged in probability space. On a CPU each has a process and a
-thread of its own: the network is too small for more threads to pay.
+Members differ in their seed alone and are averaged in probability space. On a CPU several of them have a
+process and a thread each: the network is too small for more threads to pay.
 """
 
 import io

@@ -1,5 +1,6 @@
 """The whole of training on one machine: what `train.py` does."""
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +13,14 @@ from loan_default.evaluation.bootstrap import Interval
 from loan_default.files import write_atomically
 from loan_default.models.fitting import Progress
 from loan_default.pipelines.preparing import Prepared, Stopwatch, TrainingOptions, prepare
-from loan_default.pipelines.publishing import store_inputs, store_model
+from loan_default.pipelines.publishing import MODELS, store_inputs, store_model
 from loan_default.pipelines.reporting import build_report, held_out_intervals, importance_of
-from loan_default.pipelines.training import Trained, pretrain_encoder, train_classifier
+from loan_default.pipelines.training import (
+    Trained,
+    fingerprint_of_run,
+    pretrain_encoder,
+    train_classifier,
+)
 
 
 class Listener(Protocol):
@@ -59,15 +65,16 @@ def run_training(
         command: what the person typed, for the report.
 
     Raises:
-        DataError, ConfigurationError, ArtifactError: before anything slow has begun.
-        DependencyError: the database does not answer; model file and report are there nevertheless.
+        DataError, ConfigurationError, ArtifactError: before anything slow has begun; later only where a loss
+            is not finite or a checkpoint is damaged.
+        DependencyError: a member's process was killed, or the database does not answer: model file and
+            report are there then.
     """
     watch = Stopwatch(listener.stage)
-    _check_folder(out)
+    _check_folder(out, home)
     prepared = prepare(options, watch=watch)
     watch.stop()
-    make_folder(out, resume=options.resume)
-    started_at = _started_at(out)
+    started_at = open_folder(prepared, out)
     listener.prepared(prepared, out, kept_schema=store_inputs(prepared, out))
     pretrained, encoder = None, None
     if options.pretrain:
@@ -106,19 +113,27 @@ def run_training(
     )
 
 
-def _check_folder(out: Path) -> None:
+def _check_folder(out: Path, home: Path) -> None:
     """ConfigurationError where the folder of a run cannot be one."""
     taken = next((path for path in (out, *out.parents) if path.exists()), None)
     if taken is not None and not taken.is_dir():
         raise ConfigurationError(f"--out must be a folder, however: {taken} is a file. Choose another.")
+    if out.resolve() == (home / MODELS).resolve():
+        raise ConfigurationError(f"--out must not be the folder of registered models, however: {out}")
 
 
-def make_folder(out: Path, *, resume: bool) -> None:
-    """Make the folder of a run; without `resume`, the checkpoints of an earlier run there go.
+_RUN = Path("checkpoints", "run.json")
 
-    So do the temporary files of runs that were killed while they wrote.
+
+def open_folder(prepared: Prepared, out: Path) -> datetime:
+    """Make the folder of a run, or find the one to go on in; returns when the run began.
+
+    A new run starts without what an earlier one left: checkpoints, models, the report. A run that goes on
+    keeps its time, and so the version of its model. Temporary files of killed runs go in both cases.
+
+    Raises:
+        ConfigurationError: the folder cannot be written, or the run to go on with is another one.
     """
-    _check_folder(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -126,18 +141,29 @@ def make_folder(out: Path, *, resume: bool) -> None:
             f"--out must be a folder that can be written, however: {out}: {error.strerror}. Choose another."
         ) from error
     left = [*out.glob(".*.tmp"), *(out / "checkpoints").glob(".*.tmp")]
-    if not resume:
-        left += [*(out / "checkpoints").glob("*.ckpt"), out / _STARTED]
+    if not prepared.options.resume:
+        left += [*(out / "checkpoints").glob("*.ckpt"), out / _RUN, out / "report.html"]
+        left += [out / name for name in _model_files(prepared)]
     for path in left:
-        path.unlink(missing_ok=True)
+        if not path.is_dir():  # the folder of a scoring that is running
+            path.unlink(missing_ok=True)
+    return _started_at(out / _RUN, fingerprint_of_run(prepared))
 
 
-_STARTED = Path("checkpoints", "started")
+def _model_files(prepared: Prepared) -> list[str]:
+    """Names of what a run makes, but for the encoder that it starts from."""
+    kinds = ("model.pth", "encoder.pth") if prepared.options.encoder is None else ("model.pth",)
+    return [f"{kind}{suffix}" for kind in kinds for suffix in ("", ".sha256")]
 
 
-def _started_at(out: Path) -> datetime:
-    """When the run in this folder began; a run that is resumed keeps its time, and so its model's version."""
-    path = out / _STARTED
+def _started_at(path: Path, fingerprint: str) -> datetime:
     if not path.exists():
-        write_atomically(path, datetime.now(UTC).isoformat().encode())
-    return datetime.fromisoformat(path.read_text())
+        run = {"started_at": datetime.now(UTC).isoformat(), "fingerprint": fingerprint}
+        write_atomically(path, json.dumps(run).encode())
+    run = json.loads(path.read_text())
+    if run["fingerprint"] != fingerprint:
+        raise ConfigurationError(
+            f"a run must be resumed with the data and options it began with, however: {path.parent.parent} "
+            "belongs to others. Repeat them, or leave --resume out to start anew."
+        )
+    return datetime.fromisoformat(run["started_at"])

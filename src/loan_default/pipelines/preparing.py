@@ -64,8 +64,8 @@ class TrainingOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigurationError(f"--{name.replace('_', '-')} must be at least 1, however: {value}")
-        if self.seed < 0:
-            raise ConfigurationError(f"--seed must not be negative, however: {self.seed}")
+        if not 0 <= self.seed < 2**32:
+            raise ConfigurationError(f"--seed must be at least 0 and below 2^32, however: {self.seed}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +73,7 @@ class Prepared:
     """All that is known before anything slow begins."""
 
     options: TrainingOptions
-    choice: SchemaChoice
+    schema_choice: SchemaChoice
     dataset: Dataset
     split: Split
     pretraining: NDArray[np.int64]
@@ -175,11 +175,11 @@ def prepare(
     else:
         features = encoder.features
         _check_columns(encoder, dataset.schema)
-        origin = _check_origin(encoder, dataset, options)
+        origin = _check_origin(encoder, dataset, split, options)
         choices.append(Choice(what="encoder", value=str(options.encoder), reason=origin))
     return Prepared(
         options=options,
-        choice=choice,
+        schema_choice=choice,
         dataset=dataset,
         split=split,
         pretraining=np.concatenate([split.train, unlabelled]),
@@ -218,17 +218,25 @@ def _check_columns(encoder: PretrainedEncoder, schema: Schema) -> None:
         )
 
 
-def _check_origin(encoder: PretrainedEncoder, dataset: Dataset, options: TrainingOptions) -> str:
+def _check_origin(
+    encoder: PretrainedEncoder, dataset: Dataset, split: Split, options: TrainingOptions
+) -> str:
     """Where an encoder comes from, in words; one that has seen this run's held-out rows is refused."""
     origin = encoder.provenance
     if origin.get("data_digest") != dataset.digest:
         return "pretrained on other data; whether it saw rows of this test is not known"
-    then = {"--seed": origin.get("seed"), "--out-of-time": origin.get("out_of_time")}
-    now = {"--seed": options.seed, "--out-of-time": options.out_of_time}
-    if then != now:
+    if origin.get("split_digest") != split.digest:
+        decides = ("seed", "out_of_time", "schema_digest")
+        now = {
+            "seed": options.seed,
+            "out_of_time": options.out_of_time,
+            "schema_digest": dataset.schema.digest,
+        }
+        others = [f"{name} {str(origin.get(name))[:12]}, now {str(now[name])[:12]}" for name in decides]
         raise DataError(
             "an encoder must have been pretrained on the same split of the same data, or it has seen rows of "
-            f"the test, however: then {then}, now {now}. Use the same options, or pretrain anew."
+            f"the test, however: then {'; then '.join(others)}. Use the same options and schema, or pretrain "
+            "anew."
         )
     return "pretrained on the training rows of the same split"
 

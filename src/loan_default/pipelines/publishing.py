@@ -23,10 +23,12 @@ from loan_default.database.repositories import (
 )
 from loan_default.evaluation.bootstrap import Interval
 from loan_default.files import sha256_of, write_atomically
-from loan_default.models.artifact import digest_path
+from loan_default.models.artifact import write_digest
 from loan_default.pipelines.preparing import Prepared
 from loan_default.pipelines.training import LIBRARIES, Trained
 
+MODELS = "models"
+"""Folder of the registered models, under the home folder."""
 _NOT_FIGURES = frozenset({"rows", "bads"})
 
 
@@ -36,7 +38,7 @@ def store_inputs(prepared: Prepared, out: Path) -> Path | None:
     Returns the name that another schema which lay there was given: a person may have edited it.
     """
     saved, given = out / "schema.toml", prepared.options.schema
-    content = given.read_bytes() if given else prepared.choice.to_toml().encode()
+    content = given.read_bytes() if given else prepared.schema_choice.to_toml().encode()
     kept = None
     if saved.exists() and saved.read_bytes() != content:
         kept = saved.with_name(f"schema-{sha256_of(saved)[:8]}.toml")
@@ -59,9 +61,9 @@ def store_model(
         home: folder under which models are kept.
         intervals: figures on the test rows with their ranges.
     """
-    kept = home / "models" / f"{trained.model.version}.pth"
+    kept = home / MODELS / f"{trained.model.version}.pth"
     write_atomically(kept, trained.path.read_bytes())
-    write_atomically(digest_path(kept), f"{trained.sha256}  {kept.name}\n".encode())
+    write_digest(kept, trained.sha256)
     for repository in (TrainingDataRepository, MetricsRepository, ModelRepository):
         repository(database).ensure_indexes()
     now = datetime.now(UTC)
@@ -80,8 +82,12 @@ def _snapshot(prepared: Prepared, now: datetime) -> TrainingData:
     dataset = prepared.dataset
     labels = dataset.labels[~np.isnan(dataset.labels)]
     timestamp = dataset.schema.timestamp
-    times = dataset.frame[timestamp.name].dropna() if timestamp and timestamp.name in dataset.frame else None
-    has_times = times is not None and len(times) > 0
+    times = dataset.frame[timestamp.name].dropna() if timestamp else None
+    ends = (
+        (times.min().to_pydatetime(), times.max().to_pydatetime())
+        if times is not None and len(times)
+        else None
+    )
     return TrainingData(
         digest=dataset.digest,
         created_at=now,
@@ -92,8 +98,8 @@ def _snapshot(prepared: Prepared, now: datetime) -> TrainingData:
         rows_duplicate=dataset.duplicates,
         label_rate=float(labels.mean()) if len(labels) else None,
         columns=tuple(str(name) for name in dataset.frame.columns),
-        first_at=times.min().to_pydatetime() if has_times and times is not None else None,
-        last_at=times.max().to_pydatetime() if has_times and times is not None else None,
+        first_at=ends[0] if ends else None,
+        last_at=ends[1] if ends else None,
     )
 
 

@@ -97,7 +97,7 @@ def build_report(
         },
         choices=(
             *prepared.choices,
-            Choice(what="schema", value=prepared.schema.name, reason=prepared.choice.origin),
+            Choice(what="schema", value=prepared.schema.name, reason=prepared.schema_choice.origin),
         ),
         provenance={
             "model version": trained.model.version,
@@ -133,5 +133,5 @@ def _data_summary(prepared: Prepared) -> DataSummary:
             for column in dataset.schema.columns
             if column.kind is not Kind.TARGET
         ),
-        findings=tuple((finding.column, finding.message) for finding in prepared.choice.findings),
+        findings=tuple((finding.column, finding.message) for finding in prepared.schema_choice.findings),
     )

@@ -23,8 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from loan_default.data.sources import SUFFIXES, iter_frames, read_columns
-from loan_default.data.validation import Validation, validate
+from loan_default.data.sources import SUFFIXES, iter_frames, read_columns, suffix_of
+from loan_default.data.validation import RENAMED, Validation, validate
 from loan_default.errors import ConfigurationError
 from loan_default.evaluation.metrics import score_points
 from loan_default.files import write_atomically
@@ -70,7 +70,7 @@ class Scored:
 
 def quarantine_beside(out: Path) -> Path:
     """Where the quarantine of a file of scores lies unless another place is named."""
-    return out.with_name(f"{out.name[: -len(_suffix(out))]}.quarantine.csv")
+    return out.with_name(f"{out.name[: -len(_suffix_of_scores(out))]}.quarantine.csv")
 
 
 def check_paths(data: Path, *, out: Path, quarantine: Path) -> None:
@@ -81,7 +81,7 @@ def check_paths(data: Path, *, out: Path, quarantine: Path) -> None:
         ConfigurationError: a file cannot be written there, or would overwrite another one of the three.
     """
     read_columns(data)
-    _suffix(out)
+    _suffix_of_scores(out)
     if not quarantine.name.lower().endswith(".csv"):
         raise ConfigurationError(f"--quarantine must end in .csv, however: {quarantine.name}")
     if len({path.resolve() for path in (data, out, quarantine)}) < 3:
@@ -130,7 +130,10 @@ def score_file(
         out.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=out.parent, prefix=f".{out.name[:40]}.", suffix=".tmp") as folder:
             scores, rejected = Path(folder, "scores"), Path(folder, "rejected")
-            with _scores_writer(scores, _suffix(out), named_by) as write, _csv_writer(rejected) as reject:
+            with (
+                _scores_writer(scores, _suffix_of_scores(out), named_by) as write,
+                _csv_writer(rejected) as reject,
+            ):
                 for raw in iter_frames(data, rows=CHUNK_ROWS):
                     verdict = validate(raw, model.schema, labelled=False)
                     write(_scores(model, verdict.accepted, named_by, tally))
@@ -205,8 +208,7 @@ def _name_column(named_by: str | None) -> str:
 
 def _quarantine_columns(present: list[str]) -> list[str]:
     """The columns of the whole quarantine: those of its parts depend on what is wrong in them."""
-    taken = {"row": "raw_row", "reason": "raw_reason"}
-    return list(dict.fromkeys(["row", "reason", *(taken.get(name, name) for name in present), "raw_text"]))
+    return list(dict.fromkeys(["row", "reason", *(RENAMED.get(name, name) for name in present), "raw_text"]))
 
 
 @contextmanager
@@ -237,11 +239,11 @@ def _csv_writer(path: Path, *, compressed: bool = False) -> Iterator[Write]:
         yield lambda frame: frame.to_csv(file, index=False, header=next(header), float_format=_CSV_DIGITS)
 
 
-def _suffix(out: Path) -> str:
-    for suffix in SUFFIXES:
-        if out.name.lower().endswith(suffix):
-            return suffix
-    raise ConfigurationError(f"--out must end in {', '.join(SUFFIXES)}, however: {out.name}")
+def _suffix_of_scores(out: Path) -> str:
+    suffix = suffix_of(out)
+    if suffix is None:
+        raise ConfigurationError(f"--out must end in {', '.join(SUFFIXES)}, however: {out.name}")
+    return suffix
 
 
 def _move(source: Path, target: Path) -> None:

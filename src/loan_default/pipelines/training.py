@@ -164,8 +164,7 @@ def train_classifier(
     watch.start("evaluate", f"on {len(split.test):,} test rows")
     baseline = fit_logistic(prepared.features, train)
 
-    def predictions(rows: Labelled) -> Predictions:
-        probability = mean_probability(members, rows.inputs)
+    def predictions(rows: Labelled, probability: NDArray[np.float64]) -> Predictions:
         return Predictions(
             y=rows.labels.astype(np.float64),
             calibrated=platt.apply(probability),
@@ -173,10 +172,16 @@ def train_classifier(
             baseline=baseline(rows.inputs),
         )
 
-    on_validation, on_test = predictions(validation), predictions(prepared.labelled(split.test))
-    weights = _state_digest([member.state_dict() for member in members])
+    test = prepared.labelled(split.test)
+    on_validation = predictions(validation, raw)
+    on_test = predictions(test, mean_probability(members, test.inputs))
+    provenance = provenance_of(prepared) | {
+        "epochs": prepared.fitting.epochs,
+        "members": preset.members,
+        "weights": _state_digest([member.state_dict() for member in members]),
+    }
     model = LoanModel(
-        version=model_version(started_at, weights),
+        version=model_version(started_at, _digest(provenance)),
         schema=prepared.schema,
         architecture=architecture,
         members=members,
@@ -188,8 +193,7 @@ def train_classifier(
         reference=reference_of(
             prepared.dataset.frame.iloc[split.train], prepared.features, on_validation.calibrated
         ),
-        provenance=provenance_of(prepared)
-        | {"epochs": prepared.fitting.epochs, "members": preset.members, "weights": weights},
+        provenance=provenance,
     )
     path = out / "model.pth"
     watch.stop()
@@ -212,6 +216,7 @@ def provenance_of(prepared: Prepared) -> dict[str, Any]:
         "data": prepared.dataset.source,
         "data_digest": prepared.dataset.digest,
         "schema_digest": prepared.schema.digest,
+        "split_digest": prepared.split.digest,
         "code_version": version_of("loan-default"),
         "seed": prepared.options.seed,
         "out_of_time": prepared.options.out_of_time,
@@ -230,6 +235,13 @@ def _architecture(prepared: Prepared) -> Architecture:
     )
 
 
+def fingerprint_of_run(prepared: Prepared) -> str:
+    """Digest of all that decides the weights of a run before it begins: who goes on with it must agree."""
+    encoder = [_state_digest([prepared.encoder.state])] if prepared.encoder is not None else []
+    stages = {"pretrain": prepared.options.pretrain, "train": prepared.options.train}
+    return _fingerprint(prepared, stages, asdict(prepared.preset), encoder)
+
+
 def _fingerprint(prepared: Prepared, *parts: object) -> str:
     """Digest of all that decides the weights of a stage."""
     features = {
@@ -238,23 +250,19 @@ def _fingerprint(prepared: Prepared, *parts: object) -> str:
     }
     content = {
         "data": prepared.dataset.digest,
-        **{name: hashlib.sha256(rows.tobytes()).hexdigest() for name, rows in _rows_used(prepared).items()},
+        "split": prepared.split.digest,
+        "pretraining": hashlib.sha256(prepared.pretraining.tobytes()).hexdigest(),
         "features": features,
         "encoder": asdict(prepared.preset.encoder),
         "head": asdict(prepared.preset.head),
         "seed": prepared.options.seed,
         "parts": parts,
     }
+    return _digest(content)
+
+
+def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _rows_used(prepared: Prepared) -> dict[str, NDArray[np.int64]]:
-    """Positions of the rows that decide weights: by fitting them, or by saying which epoch is the best."""
-    return {
-        "train": prepared.split.train,
-        "pretraining": prepared.pretraining,
-        "validation": prepared.split.validation,
-    }
 
 
 def _listed(value: Any) -> Any:
