@@ -1,0 +1,144 @@
+"""The two ways to consume: `drain` what is there now, or `follow` until told to stop. Both commit by hand.
+
+A batch is handed to a function whose effects can be repeated; only when it returns are the offsets
+committed. Where what it needs is away (DependencyError), it is called again with the same records after a
+pause in which the consumer stays in its group, and in the end the error passes through: nothing of the batch
+is committed then.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event as Flag
+
+import structlog
+
+from loan_default.errors import DependencyError
+from loan_default.kafka.broker import Consumer
+from loan_default.kafka.messages import Offsets, Record, next_offsets
+
+Handle = Callable[[list[Record]], None]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """How records are taken, and how long an absent dependency is waited for."""
+
+    batch: int = 500
+    """Records handed over at once, at most."""
+    poll_seconds: float = 0.5
+    """How long to wait for records before looking at the clock."""
+    first_pause_seconds: float = 0.2
+    """Before the first repetition; doubles from one to the next."""
+    longest_pause_seconds: float = 5.0
+    patience_seconds: float = 60.0
+    """How long one batch is tried."""
+
+
+@dataclass(slots=True)
+class Consumed:
+    """How far a consumer has come."""
+
+    records: int = 0
+    batches: int = 0
+    stale_commits: int = 0
+    """Batches that another member of the group reads again."""
+
+
+def drain(
+    consumer: Consumer,
+    handle: Handle,
+    *,
+    ends: Offsets,
+    pace: Pace | None = None,
+    records: int | None = None,
+    seconds: float | None = None,
+    stop: Flag | None = None,
+) -> Consumed:
+    """Handle what was there at the start.
+
+    Args:
+        ends: where to stop: the end offsets at the start.
+        records, seconds: stop after so many as well.
+        stop: set it to stop after the batch that is being handled.
+
+    Raises:
+        DependencyError: what the batches need, or the broker, was away for longer than the patience.
+    """
+    pace, stop = pace or Pace(), stop or Flag()
+    deadline = None if seconds is None else time.monotonic() + seconds
+    consumed, dealt = Consumed(), _Membership(consumer, pace.patience_seconds)
+    while not stop.is_set() and (deadline is None or time.monotonic() < deadline):
+        wanted = pace.batch if records is None else min(pace.batch, records - consumed.records)
+        if wanted <= 0:
+            break
+        batch = consumer.poll(max_records=wanted, timeout_seconds=pace.poll_seconds)
+        if batch:
+            _work_off(consumer, handle, batch, pace=pace, consumed=consumed, stop=stop)
+        elif dealt.is_settled() and _reached(consumer.positions(), ends):
+            break
+    return consumed
+
+
+def follow(consumer: Consumer, handle: Handle, *, stop: Flag, pace: Pace | None = None) -> Consumed:
+    """Handle records as they come until `stop` is set; the batch that is being handled is finished.
+
+    Raises:
+        DependencyError: what the batches need, or the broker, was away for longer than the patience.
+    """
+    pace, consumed = pace or Pace(), Consumed()
+    while not stop.is_set():
+        batch = consumer.poll(max_records=pace.batch, timeout_seconds=pace.poll_seconds)
+        if batch:
+            _work_off(consumer, handle, batch, pace=pace, consumed=consumed, stop=stop)
+    return consumed
+
+
+def _work_off(
+    consumer: Consumer, handle: Handle, batch: list[Record], *, pace: Pace, consumed: Consumed, stop: Flag
+) -> None:
+    """Handle one batch, however often it takes, and commit it."""
+    given_up, pause = time.monotonic() + pace.patience_seconds, pace.first_pause_seconds
+    while True:
+        try:
+            handle(batch)
+            break
+        except DependencyError as error:
+            if stop.is_set() or time.monotonic() + pause > given_up:
+                raise
+            log.warning("batch_waits", records=len(batch), pause_seconds=pause, reason=str(error))
+        consumer.idle(pause)
+        pause = min(2 * pause, pace.longest_pause_seconds)
+        batch = _still_ours(consumer, batch)
+        if not batch:
+            consumed.stale_commits += 1
+            return
+    if not consumer.commit(next_offsets(batch)):
+        consumed.stale_commits += 1
+        log.warning("commit_was_stale", records=len(batch))
+    consumed.records += len(batch)
+    consumed.batches += 1
+
+
+def _still_ours(consumer: Consumer, batch: list[Record]) -> list[Record]:
+    """What nobody will read again: a group that was dealt anew goes back to what is committed."""
+    read, now = next_offsets(batch), consumer.positions()
+    return [record for record in batch if now.get(record.partition) == read[record.partition]]
+
+
+def _reached(positions: Offsets, ends: Offsets) -> bool:
+    return all(position >= ends.get(partition, 0) for partition, position in positions.items())
+
+
+class _Membership:
+    """Whether the group has dealt its partitions; it may have none for us."""
+
+    def __init__(self, consumer: Consumer, patience_seconds: float) -> None:
+        self._consumer = consumer
+        self._until = time.monotonic() + min(5.0, patience_seconds)
+
+    def is_settled(self) -> bool:
+        """Whether there are partitions, or none have come for some seconds: others have them all."""
+        return bool(self._consumer.assigned()) or time.monotonic() > self._until

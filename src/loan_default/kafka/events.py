@@ -1,0 +1,141 @@
+"""Events as CloudEvents 1.0, binary mode of their Kafka binding: attributes in headers, data as value.
+
+https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/kafka-protocol-binding.md
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+from loan_default.errors import DataError
+from loan_default.kafka.messages import Message, Record
+
+_SPEC_VERSION = b"1.0"
+_JSON = b"application/json"
+_LONGEST_ID = 200
+
+
+class EventType(StrEnum):
+    """What an event says."""
+
+    RECEIVED = "application.received"
+    """An application came in, as its source had it."""
+    PROCESSED = "application.processed"
+    """An application passed the schema."""
+    OUTCOME = "outcome.observed"
+    """What became of an application that came earlier."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """One event."""
+
+    id: str
+    """The same text whenever the same event is sent again."""
+    type: str
+    source: str
+    """Who says so: a file, a generator, a pipeline; no address."""
+    time: datetime
+    """UTC."""
+    subject: str
+    """Id of the application, and key of the message: what concerns one application keeps its order."""
+    schema: str
+    """Name and digest of the schema of the data."""
+    data: Mapping[str, Any]
+
+
+def to_message(event: Event, topic: str) -> Message:
+    """An event as a message."""
+    headers = {
+        "ce_specversion": _SPEC_VERSION,
+        "ce_id": event.id.encode(),
+        "ce_type": event.type.encode(),
+        "ce_source": event.source.encode(),
+        "ce_time": event.time.astimezone(UTC).isoformat().encode(),
+        "ce_subject": event.subject.encode(),
+        "ce_dataschema": event.schema.encode(),
+        "content-type": _JSON,
+    }
+    return Message(
+        topic=topic,
+        key=event.subject.encode(),
+        value=orjson.dumps(event.data),
+        headers=tuple(headers.items()),
+    )
+
+
+def event_id(record: Record) -> str:
+    """The id of the event in a record; where it has none that can be used, the place of the record."""
+    raw = record.header("ce_id")
+    try:
+        text = (raw or b"").decode()
+    except UnicodeDecodeError:
+        return record.place
+    return text if 0 < len(text) <= _LONGEST_ID and text.isprintable() else record.place
+
+
+def read_event(record: Record) -> Event:
+    """The event in a record.
+
+    Raises:
+        DataError: the rule that the record breaks, without any value of it.
+    """
+    texts = {name: _text(record, name) for name in ("ce_id", "ce_type", "ce_source", "ce_time", "ce_subject")}
+    if record.header("ce_specversion") != _SPEC_VERSION:
+        raise DataError("the header ce_specversion must be 1.0")
+    return Event(
+        id=texts["ce_id"],
+        type=texts["ce_type"],
+        source=texts["ce_source"],
+        time=_time(texts["ce_time"]),
+        subject=texts["ce_subject"],
+        schema=(record.header("ce_dataschema") or b"").decode(errors="replace"),
+        data=read_data(record.value),
+    )
+
+
+def read_data(value: bytes | None) -> dict[str, Any]:
+    """The data of an event: an object of named values.
+
+    Raises:
+        DataError: the rule that the bytes break, without any of them.
+    """
+    if value is None:
+        raise DataError("the value must be there, however: it is null")
+    if not value:
+        raise DataError("the value must be a JSON object, however: it is empty")
+    try:
+        # The standard library's parser takes NaN, Infinity and 1e999 for numbers, and deep nesting stops it.
+        data = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        raise DataError("the value must be JSON in UTF-8, however: it cannot be read as such") from None
+    if not isinstance(data, dict):
+        raise DataError("the value must be a JSON object, however: it is another kind of JSON")
+    return data
+
+
+def _text(record: Record, name: str) -> str:
+    raw = record.header(name)
+    if raw is None:
+        raise DataError(f"the header {name} must be there")
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        raise DataError(f"the header {name} must be text in UTF-8") from None
+    if not text or len(text) > _LONGEST_ID or not text.isprintable():
+        raise DataError(f"the header {name} must have 1 to {_LONGEST_ID} printable characters")
+    return text
+
+
+def _time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise DataError("the header ce_time must be a time like 2026-11-24T10:00:00Z") from None
+    if time.tzinfo is None:
+        raise DataError("the header ce_time must name its time zone")
+    return time.astimezone(UTC)

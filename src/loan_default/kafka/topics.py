@@ -1,0 +1,36 @@
+"""The topics: their names, their partitions, and how long they keep what they hold."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Topic:
+    """One topic."""
+
+    name: str
+    partitions: int = 3
+    retention: timedelta | None = timedelta(days=7)
+    """Records older than that may go; None = never."""
+
+
+RAW = "raw_data"
+"""Rows of a source, as they came."""
+PROCESSED = "processed_data"
+"""Rows that passed the schema, in canonical form."""
+COMMANDS = "commands"
+"""Requests to the pipelines and facts about what they did."""
+
+
+def dead_letter_topic(name: str) -> str:
+    """Where records of a topic go that cannot be used."""
+    return f"{name}.dlq"
+
+
+TOPICS = (
+    Topic(name=RAW),
+    Topic(name=PROCESSED),
+    Topic(name=COMMANDS),
+    # Someone has to look at dead letters: they wait longer than what they come from.
+    Topic(name=dead_letter_topic(RAW), retention=timedelta(days=90)),
+)

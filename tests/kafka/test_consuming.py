@@ -1,0 +1,152 @@
+"""Draining and following: every record is handled, and committed only then; what is absent is waited for."""
+
+import threading
+
+import pytest
+
+from loan_default.errors import DependencyError
+from loan_default.kafka.consuming import Pace, drain, follow
+from loan_default.kafka.memory import MemoryBroker
+from loan_default.kafka.messages import Message, Partition, Record
+from loan_default.kafka.topics import Topic
+
+QUICK = Pace(
+    batch=10, poll_seconds=0.05, first_pause_seconds=0.01, longest_pause_seconds=0.02, patience_seconds=0.3
+)
+
+
+@pytest.fixture
+def broker() -> MemoryBroker:
+    broker = MemoryBroker()
+    broker.create_topics([Topic(name="t")])
+    send(broker, range(100))
+    return broker
+
+
+def send(broker: MemoryBroker, numbers: range) -> None:
+    messages = (Message(topic="t", key=str(n).encode(), value=str(n).encode()) for n in numbers)
+    broker.producer().deliver(messages)
+
+
+class Sink:
+    """Keeps what it is given; can be away for a while."""
+
+    def __init__(self, *, away: int = 0) -> None:
+        self.away, self.calls = away, 0
+        self.records: list[Record] = []
+
+    def __call__(self, records: list[Record]) -> None:
+        self.calls += 1
+        if self.away:
+            self.away -= 1
+            raise DependencyError("the store is away")
+        self.records += records
+
+    @property
+    def numbers(self) -> list[int]:
+        return sorted(int(record.value or b"") for record in self.records)
+
+
+def test_a_drain_handles_what_was_there_at_the_start_and_commits_it(broker):
+    consumer, ends, sink = broker.consumer("g", ["t"]), broker.end_offsets("t"), Sink()
+    send(broker, range(100, 103))  # too late for this drain, or not: the batch decides
+    consumed = drain(consumer, sink, ends=ends, pace=QUICK)
+    assert set(range(100)) <= set(sink.numbers)
+    assert consumed.records == len(sink.records)
+    committed = broker.committed("g", "t")
+    assert all((committed[partition] or 0) >= end for partition, end in ends.items())
+
+
+def test_an_empty_topic_is_drained_at_once(broker):
+    broker.create_topics([Topic(name="empty")])
+    consumer = broker.consumer("g", ["empty"])
+    assert drain(consumer, Sink(), ends=broker.end_offsets("empty"), pace=QUICK).batches == 0
+
+
+def test_a_drain_stops_after_so_many_records(broker):
+    sink = Sink()
+    consumed = drain(broker.consumer("g", ["t"]), sink, ends=broker.end_offsets("t"), pace=QUICK, records=25)
+    assert consumed.records == len(sink.records) == 25
+    assert consumed.batches == 3
+    rest = Sink()
+    broker.groups["g"].members[0].close()
+    drain(broker.consumer("g", ["t"]), rest, ends=broker.end_offsets("t"), pace=QUICK)
+    assert sorted(sink.numbers + rest.numbers) == list(range(100))
+
+
+def test_a_drain_stops_after_so_many_seconds(broker):
+    consumed = drain(
+        broker.consumer("g", ["t"]), Sink(), ends={Partition("t", 0): 10**9}, pace=QUICK, seconds=0.3
+    )
+    assert consumed.records == 100
+
+
+def test_a_member_without_partitions_finishes(broker):
+    members = [broker.consumer("g", ["t"]) for _ in range(4)]
+    assert not members[3].assigned()
+    assert drain(members[3], Sink(), ends=broker.end_offsets("t"), pace=QUICK).records == 0
+
+
+def test_an_absent_dependency_is_waited_for_and_gets_each_record(broker):
+    sink = Sink(away=4)
+    consumed = drain(broker.consumer("g", ["t"]), sink, ends=broker.end_offsets("t"), pace=QUICK)
+    assert sink.numbers == list(range(100))
+    assert sink.calls == consumed.batches + 4
+
+
+def test_what_stays_away_ends_the_drain_and_nothing_of_its_batch_is_committed(broker):
+    sink = Sink()
+    consumer = broker.consumer("g", ["t"])
+    drain(consumer, sink, ends=broker.end_offsets("t"), pace=QUICK, records=20)
+    before = dict(broker.committed("g", "t"))
+    sink.away = 10**6
+    with pytest.raises(DependencyError, match="the store is away"):
+        drain(consumer, sink, ends=broker.end_offsets("t"), pace=QUICK)
+    assert broker.committed("g", "t") == before
+    consumer.close()
+    sink.away = 0
+    drain(broker.consumer("g", ["t"]), sink, ends=broker.end_offsets("t"), pace=QUICK)
+    assert sink.numbers == list(range(100))
+
+
+def test_a_bug_in_the_handling_stops_at_once_and_commits_nothing(broker):
+    def handle(records: list[Record]) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        drain(broker.consumer("g", ["t"]), handle, ends=broker.end_offsets("t"), pace=QUICK)
+    assert set(broker.committed("g", "t").values()) == {None}
+
+
+def test_partitions_that_went_to_another_during_a_wait_are_left_to_it(broker):
+    sink, others = Sink(away=1), []
+
+    def handle(records: list[Record]) -> None:
+        if not others:
+            others.append(broker.consumer("g", ["t"]))  # takes some partitions while we wait
+        sink(records)
+
+    consumed = drain(broker.consumer("g", ["t"]), handle, ends=broker.end_offsets("t"), pace=QUICK)
+    rest = Sink()
+    drain(others[0], rest, ends=broker.end_offsets("t"), pace=QUICK)
+    assert sorted(sink.numbers + rest.numbers) == list(range(100))
+    assert consumed.records == len(sink.records) < 100
+
+
+def test_following_goes_on_until_told_to_stop_and_finishes_its_batch(broker):
+    sink, stop = Sink(), threading.Event()
+
+    def handle(records: list[Record]) -> None:
+        sink(records)
+        if len(sink.records) >= 150:
+            stop.set()
+
+    worker = threading.Thread(
+        target=follow, args=(broker.consumer("g", ["t"]), handle), kwargs={"stop": stop, "pace": QUICK}
+    )
+    worker.start()
+    send(broker, range(100, 150))
+    worker.join(10)
+    assert not worker.is_alive()
+    assert sink.numbers == list(range(150))
+    assert sum(offset or 0 for offset in broker.committed("g", "t").values()) == 150
