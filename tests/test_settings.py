@@ -10,12 +10,20 @@ from loan_default.errors import ConfigurationError
 from loan_default.settings import Settings, load_settings
 
 NAMES = ("LOAN_DEFAULT_HOME", "MONGODB_URI", "LOAN_DEFAULT_MONGODB_DATABASE", "LOAN_DEFAULT_LOG_FORMAT")
+KAFKA = (
+    "KAFKA_BOOTSTRAP_SERVERS",
+    "KAFKA_SECURITY_PROTOCOL",
+    "KAFKA_SASL_MECHANISM",
+    "KAFKA_SASL_USERNAME",
+    "KAFKA_SASL_PASSWORD",
+    "KAFKA_SSL_CAFILE",
+)
 URI = "mongodb://loan:s3cret@db:27017/"
 
 
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch):
-    for name in NAMES:
+    for name in (*NAMES, *KAFKA):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -36,7 +44,7 @@ def test_the_environment_is_read(monkeypatch):
 
 
 def test_empty_variables_count_as_unset(monkeypatch):
-    for name in NAMES:
+    for name in (*NAMES, *KAFKA):
         monkeypatch.setenv(name, "")
     assert load_settings() == Settings()
 
@@ -55,6 +63,38 @@ def test_every_wrong_value_has_a_line_and_no_secret_is_shown(monkeypatch):
     assert caught.value.__context__ is None
 
 
+def test_a_broker_with_a_password_is_read(monkeypatch):
+    values = ("a.example:9092,b:9093", "SASL_SSL", "SCRAM-SHA-256", "loan", "s3cret", "/etc/ca.pem")
+    for name, value in zip(KAFKA, values, strict=True):
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert settings.kafka_bootstrap_servers == "a.example:9092,b:9093"
+    assert settings.kafka_sasl_password is not None
+    assert settings.kafka_sasl_password.get_secret_value() == "s3cret"
+    assert "s3cret" not in f"{settings!r} {settings.model_dump_json()}"
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        (
+            {"KAFKA_BOOTSTRAP_SERVERS": "kafka"},
+            "KAFKA_BOOTSTRAP_SERVERS must be host:port, or several by commas",
+        ),
+        ({"KAFKA_SASL_USERNAME": "loan"}, "it is PLAINTEXT, set: 1 of 2. Change one of them."),
+        ({"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_PASSWORD": "s3cret"}, "SASL_SSL, set: 1 of 2"),
+        ({"KAFKA_SECURITY_PROTOCOL": "TLS"}, "KAFKA_SECURITY_PROTOCOL must be 'PLAINTEXT'"),
+    ],
+)
+def test_what_does_not_belong_together_is_one_line(monkeypatch, values, line):
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    assert line in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
 def test_settings_show_no_secret_and_do_not_change(monkeypatch):
     monkeypatch.setenv("MONGODB_URI", URI)
     settings = load_settings()
@@ -65,5 +105,5 @@ def test_settings_show_no_secret_and_do_not_change(monkeypatch):
 
 def test_the_documentation_names_every_variable():
     assert module.__doc__ is not None
-    assert all(f"`{name}`" in module.__doc__ for name in NAMES)
-    assert len(Settings.model_fields) == len(NAMES)
+    assert all(f"`{name}`" in module.__doc__ for name in (*NAMES, *KAFKA))
+    assert len(Settings.model_fields) == len(NAMES) + len(KAFKA)

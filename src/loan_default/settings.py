@@ -5,13 +5,19 @@
 | `LOAN_DEFAULT_HOME` | `runs` | folder of models, reports and the embedded store |
 | `MONGODB_URI` | none | the MongoDB server; without it the embedded store is used |
 | `LOAN_DEFAULT_MONGODB_DATABASE` | `loan_default` | name of the database on that server |
+| `KAFKA_BOOTSTRAP_SERVERS` | none | `host:port` of brokers, by commas; without it one in memory is used |
+| `KAFKA_SECURITY_PROTOCOL` | `PLAINTEXT` | `SSL`, `SASL_PLAINTEXT` or `SASL_SSL` for TLS and passwords |
+| `KAFKA_SASL_MECHANISM` | `SCRAM-SHA-512` | or `SCRAM-SHA-256`, `PLAIN`; with SASL only |
+| `KAFKA_SASL_USERNAME`, `KAFKA_SASL_PASSWORD` | none | with SASL only |
+| `KAFKA_SSL_CAFILE` | the system's | certificates to trust, with TLS only |
 | `LOAN_DEFAULT_LOG_FORMAT` | `auto` | `json`, `console`, or `auto`: console on a terminal, else JSON |
 """
 
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from loan_default.errors import ConfigurationError
@@ -23,6 +29,12 @@ def _server_address(uri: SecretStr) -> SecretStr:
     if not uri.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
         raise ValueError("must start with mongodb:// or mongodb+srv://")
     return uri
+
+
+def _server_list(servers: str) -> str:
+    if not re.fullmatch(r"[\w.\-]+:[0-9]{1,5}(,[\w.\-]+:[0-9]{1,5})*", servers):
+        raise ValueError("must be host:port, or several by commas")
+    return servers
 
 
 class Settings(BaseSettings):
@@ -40,8 +52,32 @@ class Settings(BaseSettings):
     """Address with user name and password, `mongodb://…`; None = the embedded store under `home`."""
     mongodb_database: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,63}$")] = "loan_default"
     """Database on the server: letters, digits, `_` and `-`."""
+    kafka_bootstrap_servers: Annotated[str, AfterValidator(_server_list)] | None = Field(
+        default=None, validation_alias="KAFKA_BOOTSTRAP_SERVERS"
+    )
+    """`host:port,host:port`; None = a broker in memory."""
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", validation_alias="KAFKA_SECURITY_PROTOCOL"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", validation_alias="KAFKA_SASL_MECHANISM"
+    )
+    kafka_sasl_username: str | None = Field(default=None, validation_alias="KAFKA_SASL_USERNAME")
+    kafka_sasl_password: SecretStr | None = Field(default=None, validation_alias="KAFKA_SASL_PASSWORD")
+    kafka_ssl_cafile: Path | None = Field(default=None, validation_alias="KAFKA_SSL_CAFILE")
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto` writes for people on a terminal and JSON elsewhere."""
+
+    @model_validator(mode="after")
+    def _password_with_sasl(self) -> Self:
+        given = [self.kafka_sasl_username is not None, self.kafka_sasl_password is not None]
+        if given != [self.kafka_security_protocol.startswith("SASL")] * 2:
+            raise ValueError(
+                "KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD must be set with a KAFKA_SECURITY_PROTOCOL of "
+                f"SASL_PLAINTEXT or SASL_SSL, and with no other, however: it is "
+                f"{self.kafka_security_protocol}, set: {sum(given)} of 2"
+            )
+        return self
 
 
 def load_settings() -> Settings:
@@ -56,7 +92,9 @@ def load_settings() -> Settings:
 
 
 def _explained(problem: dict[str, Any]) -> str:
-    """One line for one wrong value; never the address of the server, which holds the password."""
+    """One line for one wrong value; never one that holds a password."""
+    if not problem["loc"]:  # a rule about several
+        return str(problem["msg"]).removeprefix("Value error, ") + ". Change one of them."
     field = str(problem["loc"][0])
     name = field if field.isupper() else _PREFIX + field.upper()
     rule = (
@@ -65,5 +103,6 @@ def _explained(problem: dict[str, Any]) -> str:
         .replace("Input should ", "must ")
         .replace("String should ", "must ")
     )
-    shown = "a value that is not shown" if "MONGODB_URI" in name else f"{name}={problem['input']!r}"
+    secret = name in ("MONGODB_URI", "KAFKA_SASL_PASSWORD")
+    shown = "a value that is not shown" if secret else f"{name}={problem['input']!r}"
     return f"{name} {rule}, however: {shown}. Change it or unset it."

@@ -26,6 +26,15 @@ from loan_default.data.values import MUST_BE_FINITE, Reader, reason, show, value
 from loan_default.errors import DataError, did_you_mean
 
 
+class RecordError(DataError):
+    """A record breaks its schema; the message quotes the values, `rules` does not."""
+
+    def __init__(self, message: str, rules: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.rules = rules
+        """`income: must be at least 0`, in the order of the schema."""
+
+
 def record_model(schema: Schema) -> type[BaseModel]:
     """A pydantic model of one record; its fields have the columns' names as aliases.
 
@@ -54,16 +63,17 @@ def validate_record(
     `record_model` of the schema when there are many records.
 
     Raises:
-        DataError: all reasons, joined by "; ", in the order of the schema.
+        RecordError: all reasons, joined by "; ", in the order of the schema.
     """
     if not isinstance(record, Mapping):
-        raise DataError(f"a record must be an object of named values, however: {show(record)}")
+        rule = "a record must be an object of named values"
+        raise RecordError(f"{rule}, however: {show(record)}", (rule,))
     model = model or record_model(schema)
     try:
         read = model.model_validate(dict(record))
     except ValidationError as error:
         # The original error holds the values; it must not follow this one into a log.
-        raise DataError("; ".join(_reasons(error, schema))) from None
+        raise RecordError("; ".join(_reasons(error, schema)), _rules(error)) from None
     return {column.name: getattr(read, f"column_{place}") for place, column in enumerate(schema.columns)}
 
 
@@ -96,7 +106,7 @@ def _read(value: object, *, read: Reader) -> Any:
     is_nan = isinstance(value, float) and math.isnan(value)
     canonical, rule = (None, MUST_BE_FINITE) if is_nan else read(value)
     if rule:
-        raise PydanticCustomError("rule", "{reason}", {"reason": reason(rule, value)})
+        raise PydanticCustomError("rule", "{reason}", {"reason": reason(rule, value), "rule": rule})
     return canonical
 
 
@@ -112,6 +122,20 @@ def _reasons(error: ValidationError, schema: Schema) -> list[str]:
             hint = did_you_mean(name, [column.name for column in schema.columns])
             reasons.append(f"fields must be columns of the schema, however: {show(name)}.{hint}")
     return reasons
+
+
+def _rules(error: ValidationError) -> tuple[str, ...]:
+    """The same without any value, and without names that the schema does not know."""
+    rules = []
+    for problem in error.errors(include_url=False, include_input=False):
+        name = str(problem["loc"][0])
+        if problem["type"] == "missing":
+            rules.append(f"{name}: must be given")
+        elif problem["type"] == "rule":
+            rules.append(f"{name}: {problem['ctx']['rule']}")
+        else:
+            rules.append("fields must be columns of the schema")
+    return tuple(dict.fromkeys(rules))
 
 
 def _json_schema(column: Column) -> dict[str, Any]:

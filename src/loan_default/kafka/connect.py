@@ -1,0 +1,33 @@
+"""The broker of these settings: a Kafka cluster, or one in memory where none is configured."""
+
+from loan_default.kafka.broker import Broker
+from loan_default.kafka.client import Connection, KafkaBroker
+from loan_default.kafka.memory import MemoryBroker
+from loan_default.kafka.topics import TOPICS
+from loan_default.settings import Settings
+
+
+def connect(settings: Settings) -> Broker:
+    """The broker; a cluster is asked nothing yet. In memory all topics are there from the start."""
+    if settings.kafka_bootstrap_servers is None:
+        broker = MemoryBroker()
+        broker.create_topics(TOPICS)
+        return broker
+    return KafkaBroker(
+        Connection(servers=tuple(settings.kafka_bootstrap_servers.split(",")), security=_security(settings))
+    )
+
+
+def _security(settings: Settings) -> dict[str, str | None]:
+    """kafka-python's settings for TLS and passwords."""
+    protocol, password = settings.kafka_security_protocol, settings.kafka_sasl_password
+    security: dict[str, str | None] = {"security_protocol": protocol}
+    if protocol.startswith("SASL"):
+        security |= {
+            "sasl_mechanism": settings.kafka_sasl_mechanism,
+            "sasl_plain_username": settings.kafka_sasl_username,
+            "sasl_plain_password": password.get_secret_value() if password else None,
+        }
+    if protocol.endswith("SSL") and settings.kafka_ssl_cafile is not None:
+        security["ssl_cafile"] = str(settings.kafka_ssl_cafile)
+    return security

@@ -1,0 +1,134 @@
+"""Dead letters: records that cannot be used, as they came, with the rules they break and where they stood."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from loan_default.errors import DataError
+from loan_default.kafka.events import event_id
+from loan_default.kafka.messages import Headers, Message, Partition, Record
+from loan_default.kafka.topics import dead_letter_topic
+
+_PREFIX = "dead_"
+"""Of our headers; those of the record stand beside them."""
+_NOWHERE = -1
+"""Partition and offset of what never was on its topic."""
+_REPLAY = "~"
+"""Between the id of an event and the number of its replay."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeadLetter:
+    """A record that could not be used."""
+
+    event: str
+    """Id of the event."""
+    reason: str
+    """The broken rules, never a value."""
+    partition: Partition
+    """Where the record stood; its number is -1 where the topic did not take it."""
+    offset: int
+    died_at: datetime
+    original: Message
+    """The record as it was sent."""
+    complete: bool
+    """Whether its content is there; it is left out where it was too large."""
+
+
+def dead_letter(record: Record, *, reason: str, now: datetime) -> Message:
+    """The message for the dead letters of the record's topic; the same record has always the same key."""
+    original = Message(
+        topic=record.partition.topic, key=record.key, value=record.value, headers=record.headers
+    )
+    return _letter(
+        original,
+        event=event_id(record),
+        partition=record.partition,
+        offset=record.offset,
+        reason=reason,
+        now=now,
+    )
+
+
+def unsent_letter(message: Message, *, reason: str, now: datetime) -> Message:
+    """The dead letter of an event that its topic did not take; without its content, which is too large."""
+    event = next((value for name, value in message.headers if name == "ce_id"), b"").decode()
+    nowhere = Partition(message.topic, _NOWHERE)
+    letter = _letter(message, event=event, partition=nowhere, offset=_NOWHERE, reason=reason, now=now)
+    return without_content(letter)
+
+
+def without_content(letter: Message) -> Message:
+    """A dead letter that says that there was more than its topic takes."""
+    return replace(letter, value=b"", headers=(*letter.headers, (f"{_PREFIX}content", b"left out")))
+
+
+def _letter(
+    original: Message, *, event: str, partition: Partition, offset: int, reason: str, now: datetime
+) -> Message:
+    marks = {
+        "event": event,
+        "reason": reason,
+        "topic": partition.topic,
+        "partition": str(partition.number),
+        "offset": str(offset),
+        "at": now.astimezone(UTC).isoformat(),
+        "key": "" if original.key is None else original.key.hex(),
+    }
+    headers: Headers = tuple((f"{_PREFIX}{name}", text.encode()) for name, text in marks.items())
+    return Message(
+        topic=dead_letter_topic(partition.topic),
+        key=event.encode(),
+        value=original.value,
+        headers=(*original.headers, *headers),
+    )
+
+
+def read_dead_letter(record: Record) -> DeadLetter:
+    """The dead letter in a record of a dead-letter topic.
+
+    Raises:
+        DataError: the record is none.
+    """
+    try:
+        marks = {
+            name: (record.header(f"{_PREFIX}{name}") or b"").decode()
+            for name in ("event", "reason", "topic", "partition", "offset", "at", "key")
+        }
+        topic = marks["topic"]
+        return DeadLetter(
+            event=marks["event"],
+            reason=marks["reason"],
+            partition=Partition(topic, int(marks["partition"])),
+            offset=int(marks["offset"]),
+            died_at=datetime.fromisoformat(marks["at"]),
+            original=Message(
+                topic=topic,
+                key=bytes.fromhex(marks["key"]) or None,
+                value=record.value,
+                headers=tuple(pair for pair in record.headers if not pair[0].startswith(_PREFIX)),
+            ),
+            complete=record.header(f"{_PREFIX}content") is None,
+        )
+    except ValueError as error:
+        raise DataError(
+            f"a dead letter must say where it comes from, however: {record.place} does not"
+        ) from error
+
+
+def replay_of(letter: DeadLetter) -> Message:
+    """The event once more, under an id of its own: the log keeps what became of the first one.
+
+    Raises:
+        DataError: its content was left out.
+    """
+    if not letter.complete:
+        raise DataError(
+            f"a dead letter must be complete to be replayed, however: {letter.event} was too large to keep. "
+            "Send it anew from its source."
+        )
+    name, _, number = letter.event.rpartition(_REPLAY)
+    following = (
+        f"{name}{_REPLAY}{int(number) + 1}" if name and number.isdigit() else f"{letter.event}{_REPLAY}1"
+    )
+    headers = tuple(pair for pair in letter.original.headers if pair[0] != "ce_id")
+    return replace(letter.original, headers=(*headers, ("ce_id", following.encode())))

@@ -1,0 +1,87 @@
+"""Messages on disk between the step that decided to send them and the step that sends them.
+
+A part is one file, written whole before the offsets of its records are committed and deleted once the broker
+has all of it. Whoever dies in between leaves the part; it is sent again, and readers drop what comes twice.
+"""
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from itertools import count
+from pathlib import Path
+
+import orjson
+
+from loan_default.errors import DataError
+from loan_default.files import write_atomically
+from loan_default.kafka.broker import Producer
+from loan_default.kafka.messages import Message
+
+_SUFFIX = ".jsonl"
+
+
+class Outbox:
+    """A folder of parts; several processes may write and send at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._number = count()
+
+    def put(self, messages: Iterable[Message]) -> None:
+        """Keep messages of text until they are sent; none = no part."""
+        lines = [_line(message) for message in messages]
+        if lines:
+            # Names sort by time: what concerns one application is sent in the order in which it came.
+            name = f"{time.time_ns():020d}-{os.getpid()}-{next(self._number):06d}{_SUFFIX}"
+            write_atomically(self._folder / name, b"\n".join(lines))
+
+    def send(self, producer: Producer) -> int:
+        """Send what is there, part by part; returns how many messages the broker took.
+
+        Raises:
+            DependencyError: the broker did not take all in time; the rest stays.
+            DataError: a part is damaged, or the broker refuses a message for ever; the part stays.
+        """
+        sent = 0
+        for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
+            try:
+                content = path.read_bytes()
+            except FileNotFoundError:
+                continue  # another process has sent it
+            delivery = producer.deliver(_messages(content, path))
+            if delivery.refused:
+                raise DataError(
+                    f"what was accepted must fit into the topic, however: {len(delivery.refused)} messages "
+                    f"of {path.name} do not: {delivery.refused[0].reason}. Raise the broker's limit."
+                )
+            path.unlink(missing_ok=True)
+            sent += delivery.delivered
+        return sent
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self._folder.glob(f"*{_SUFFIX}"))
+
+
+def _line(message: Message) -> bytes:
+    return orjson.dumps(
+        [
+            message.topic,
+            None if message.key is None else message.key.decode(),
+            None if message.value is None else message.value.decode(),
+            [[name, value.decode()] for name, value in message.headers],
+        ]
+    )
+
+
+def _messages(content: bytes, path: Path) -> Iterator[Message]:
+    for line in content.split(b"\n"):
+        try:
+            topic, key, value, headers = orjson.loads(line)
+        except ValueError as error:
+            raise DataError(f"a part of the outbox must be whole, however: {path} is not") from error
+        yield Message(
+            topic=topic,
+            key=None if key is None else key.encode(),
+            value=None if value is None else value.encode(),
+            headers=tuple((name, text.encode()) for name, text in headers),
+        )
