@@ -2,12 +2,20 @@
 
 import os
 import socket
+import socketserver
+import struct
+import threading
+import time
 import traceback
+from datetime import UTC, datetime
 
+import bson
 import pytest
 
 from loan_default.database import connect as module
-from loan_default.database.connect import STORE_FILE, connect
+from loan_default.database.connect import STORE_FILE, connect, store_errors
+from loan_default.database.ingestion_documents import EventOutcome, RawDataLog
+from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.errors import ConfigurationError, DependencyError
 from loan_default.settings import Settings
 
@@ -69,6 +77,102 @@ def test_an_unreadable_address_is_never_quoted(tmp_path, uri):
         connect(Settings(home=tmp_path, mongodb_uri=uri))
     assert "cret" not in _said(caught.value).replace("get_secret_value", "")
     assert "%XX" in str(caught.value)
+
+
+class MutableServer(socketserver.ThreadingTCPServer):
+    """Speaks as much of MongoDB's protocol as a driver needs to connect; it can fall silent for good.
+
+    That is what a stopped process looks like: its connections stay, and new ones are still taken.
+    """
+
+    daemon_threads = True
+    block_on_close = False
+    HELLO = {"helloOk": True, "isWritablePrimary": True, "minWireVersion": 0, "maxWireVersion": 21}  # noqa: RUF012
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Connection)
+        self.silent = False
+        self.commands = []
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+
+    @property
+    def uri(self):
+        return f"mongodb://127.0.0.1:{self.server_address[1]}/"
+
+    def answer(self, command):
+        name = next(iter(command))
+        self.commands.append((name, command.get("maxTimeMS")))
+        if name == "find":
+            return {"ok": 1.0, "cursor": {"id": 0, "ns": "d.c", "firstBatch": []}}
+        return {"ok": 1.0, "n": 1, **self.HELLO}
+
+
+class Connection(socketserver.StreamRequestHandler):
+    def handle(self):
+        while len(header := self.rfile.read(16)) == 16:
+            length, request, _, code = struct.unpack("<iiii", header)
+            body = self.rfile.read(length - 16)
+            if code == 2004:  # OP_QUERY, in which a driver says hello
+                start = body.index(b"\0", 4) + 9
+                reply, kind = struct.pack("<iqii", 8, 0, 0, 1), 1
+            else:  # OP_MSG
+                start = 5
+                reply, kind = struct.pack("<iB", 0, 0), 2013
+            size = struct.unpack_from("<i", body, start)[0]
+            reply += bson.encode(self.server.answer(bson.decode(body[start : start + size])))
+            if self.server.silent:
+                return threading.Event().wait(30)
+            self.wfile.write(struct.pack("<iiii", 16 + len(reply), 0, request, kind) + reply)
+        return None
+
+
+@pytest.fixture
+def server():
+    with MutableServer() as server:
+        yield server
+        server.shutdown()
+
+
+def test_calls_to_a_server_that_hangs_fail_within_their_deadline(tmp_path, server):
+    database = connect(Settings(home=tmp_path, mongodb_uri=f"{server.uri}?timeoutMS=60000"), call_seconds=0.4)
+    logs = RawDataLogRepository(database)
+    log = RawDataLog(
+        event="e", topic="t", partition=0, offset=0, batch="b", outcome=EventOutcome.ACCEPTED,
+        logged_at=datetime.now(UTC),
+    )  # fmt: skip
+    assert list(logs.event_ids(EventOutcome.ACCEPTED)) == []
+    logs.add_new([log])
+    server.silent = True
+    for call in (lambda: logs.add_new([log]), lambda: list(logs.event_ids(EventOutcome.ACCEPTED))):
+        start = time.monotonic()
+        with pytest.raises(DependencyError, match=r"(writing|reading) raw_data_logs failed: "):
+            call()
+        assert 0.3 < time.monotonic() - start < 2
+    server.silent = False
+    logs.add_new([log])
+    database.client.close()
+
+
+def test_a_server_that_hangs_from_the_start_is_one_clear_line(tmp_path, server, monkeypatch):
+    monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.3)
+    server.silent = True
+    start = time.monotonic()
+    with pytest.raises(DependencyError, match="connecting to MONGODB_URI failed") as caught:
+        connect(Settings(home=tmp_path, mongodb_uri=server.uri))
+    assert time.monotonic() - start < 2
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_long_call_has_a_deadline_of_its_own(tmp_path, server):
+    database = connect(Settings(home=tmp_path, mongodb_uri=server.uri), call_seconds=5)
+    server.commands.clear()
+    database["things"].find_one({"_id": "a"})
+    with store_errors("counting", seconds=60):
+        database["things"].find_one({"_id": "a"})
+    short, long = [limit for name, limit in server.commands if name == "find"]
+    assert short <= 5000
+    assert 50_000 < long <= 60_000
+    database.client.close()
 
 
 @pytest.mark.integration

@@ -274,6 +274,48 @@ def test_insert_many_with_duplicates_keeps_the_stored_ones(database, ordered, st
     assert things.find_one({"_id": "a"})["v"] == "first"
 
 
+def test_insert_many_with_two_unique_indexes(database):
+    log = database["log"]
+    log.create_index([("topic", 1), ("offset", 1)], unique=True, name="place")
+    log.insert_one({"_id": "a", "topic": "t", "offset": 0})
+    batch = [
+        {"_id": name, "topic": "t", "offset": offset} for name, offset in zip("bacdbe", range(6), strict=True)
+    ]
+    batch.append({"_id": "f", "topic": "t", "offset": 0})
+    batch.append({"_id": "g", "topic": "t", "offset": 3})
+    with pytest.raises(BulkWriteError) as caught:
+        log.insert_many(batch, ordered=False)
+    errors = caught.value.details["writeErrors"]
+    assert [(error["index"], error["code"]) for error in errors] == [
+        (0, 11000), (1, 11000), (6, 11000), (7, 11000),
+    ]  # fmt: skip
+    assert caught.value.details["nInserted"] == 4
+    assert {each["_id"]: each["offset"] for each in log.find({})} == {"a": 0, "b": 4, "c": 2, "d": 3, "e": 5}
+    log.delete_one({"_id": "d"})
+    log.insert_many([{"_id": "g", "topic": "t", "offset": 3}])
+
+
+def test_many_ids_at_once(database):
+    things = database["things"]
+    things.insert_many([{"_id": str(number), "even": number % 2 == 0} for number in range(1200)])
+    wanted = [str(number) for number in range(0, 2000, 3)]
+    expected = {str(number) for number in range(0, 1200, 3)}
+    assert set(ids(things.find({"_id": {"$in": wanted}}))) == expected
+    assert set(ids(things.find({"_id": {"$in": wanted}, "even": True}))) == {
+        name for name in expected if int(name) % 2 == 0
+    }
+    assert ids(things.find({"_id": {"$in": ["1", "2", "3"], "$ne": "2"}}).sort("_id", 1)) == ["1", "3"]
+    assert ids(things.find({"_id": {"$in": []}})) == []
+
+
+def test_documents_may_be_written_while_they_are_read(database):
+    things = database["things"]
+    things.insert_many([{"_id": str(number), "seen": 0} for number in range(300)])
+    for document in things.find({"seen": {"$gte": 0}}):
+        things.update_one({"_id": document["_id"]}, {"$inc": {"seen": 1}})
+    assert things.distinct("seen") == [1]
+
+
 def test_bulk_write(database):
     things = database["things"]
     things.insert_many([{"_id": str(n), "v": n} for n in range(5)])
@@ -328,6 +370,12 @@ def test_enums_and_tuples_are_stored_as_text_and_lists(database):
 
 def test_ping(database):
     assert database.command("ping")["ok"] == 1.0
+    assert database.command({"ping": 1})["ok"] == 1.0
+
+
+def test_unknown_commands_are_refused(database):
+    with pytest.raises((OperationFailure, NotImplementedError)):
+        database.command({"unheardOf": "things"})
 
 
 def test_unknown_operators_are_refused(database):

@@ -4,7 +4,7 @@ The protocols name what the repositories may use; pymongo, the embedded store an
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol, Self
 
 import pymongo
@@ -24,7 +24,12 @@ from loan_default.settings import Settings
 STORE_FILE = "store.sqlite3"
 """The embedded store, under `Settings.home`."""
 TIMEOUT_SECONDS = 5.0
-"""How long a server may take to be found; an unreachable one fails after that."""
+"""How long a server may take to be found and to answer at first; an unreachable one fails after that."""
+CALL_SECONDS = 10.0
+"""How long a call may take with all its retries; one that hangs fails after that. Of a longer result each
+part has that long."""
+LONG_CALL_SECONDS = 600.0
+"""The same for what goes through a whole collection: indexing and counting."""
 
 Document = dict[str, Any]
 Filter = Mapping[str, Any]
@@ -81,25 +86,35 @@ class Database(Protocol):
     @property
     def client(self) -> Client: ...
     def __getitem__(self, name: str) -> Collection: ...
-    def command(self, command: str, /) -> Document: ...
+    def command(self, command: str | Document, /) -> Document: ...
 
 
-def connect(settings: Settings) -> Database:
+def connect(settings: Settings, *, call_seconds: float = CALL_SECONDS) -> Database:
     """The database, after it has answered; close it with `database.client.close()`.
+
+    A call to a server that takes longer than `call_seconds` fails with DependencyError. Whether it was done
+    is not known then; the same write again is safe, as the ids are ours. Options of the address that say
+    otherwise are overruled.
 
     ConfigurationError where the address or the folder is wrong, DependencyError where the server does not
     answer or refuses. No message holds the address, which contains the password.
     """
     if settings.mongodb_uri is None:
         return _open_file(settings)
-    return _open_server(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
+    return _open_server(
+        settings.mongodb_uri.get_secret_value(), settings.mongodb_database, call_seconds=call_seconds
+    )
 
 
 @contextmanager
-def store_errors(doing: str) -> Iterator[None]:
-    """Turn the driver's errors into DependencyError; taken keys stay what they are. `doing` was tried."""
+def store_errors(doing: str, *, seconds: float | None = None) -> Iterator[None]:
+    """Turn the driver's errors into DependencyError; taken keys stay what they are. `doing` was tried.
+
+    `seconds` is a deadline for all calls within; None = each has the one that the connection was made with.
+    """
     try:
-        yield
+        with pymongo.timeout(seconds) if seconds else nullcontext():
+            yield
     except (DuplicateKeyError, BulkWriteError):
         raise
     except PyMongoError as error:
@@ -121,8 +136,8 @@ def _open_file(settings: Settings) -> Database:
         return EmbeddedDatabase(path)
 
 
-def _open_server(uri: str, name: str) -> Database:
-    client = _client(uri)
+def _open_server(uri: str, name: str, *, call_seconds: float) -> Database:
+    client = _client(uri, call_seconds=call_seconds)
     if client is None:  # raised here, where no driver's error that quotes the address can be its cause
         raise ConfigurationError(
             "MONGODB_URI must be a MongoDB address, however: the driver does not accept it. Write "
@@ -130,7 +145,7 @@ def _open_server(uri: str, name: str) -> Database:
             "options only, and for mongodb+srv:// a name that the DNS knows."
         )
     try:
-        with store_errors("connecting to MONGODB_URI"):
+        with store_errors("connecting to MONGODB_URI", seconds=TIMEOUT_SECONDS):
             client.admin.command("ping")
             client[name]["model_metadata"].find_one({}, {"_id": 1})  # a server answers pings of anyone
     except BaseException:
@@ -139,7 +154,7 @@ def _open_server(uri: str, name: str) -> Database:
     return client[name]
 
 
-def _client(uri: str) -> pymongo.MongoClient[Document] | None:
+def _client(uri: str, *, call_seconds: float) -> pymongo.MongoClient[Document] | None:
     """A client that has not connected yet, None where the address cannot be read."""
     milliseconds = int(TIMEOUT_SECONDS * 1000)
     try:
@@ -151,6 +166,7 @@ def _client(uri: str) -> pymongo.MongoClient[Document] | None:
             journal=True,
             serverSelectionTimeoutMS=milliseconds,
             connectTimeoutMS=milliseconds,
+            timeoutMS=max(1, int(call_seconds * 1000)),
         )
     except (PyMongoError, ValueError, TypeError):
         return None

@@ -53,7 +53,7 @@ class DatasetName(StrEnum):
     TEST = "test"
     """Not seen by the training."""
     OUT_OF_TIME = "out_of_time"
-    """Not seen, and later than all training rows."""
+    """Not seen, and the latest rows; groups of alike rows stay whole."""
 
 
 def model_version(created_at: datetime, sha256: str) -> str:
@@ -110,6 +110,8 @@ class StoredDocument(BaseModel):
 
     passing: ClassVar[frozenset[str]] = frozenset()
     """Fields that say when or how long, not what: two documents that differ in these alone are the same."""
+    id_field: ClassVar[str | None] = None
+    """Field that is stored as `_id` alone; None = the id stands for itself."""
 
     @property
     def id(self) -> str:
@@ -118,13 +120,17 @@ class StoredDocument(BaseModel):
 
     def to_store(self) -> dict[str, Any]:
         """The document as a plain dict with `_id`."""
-        return {"_id": self.id, **{name: _plain(value) for name, value in self.model_dump().items()}}
+        fields = self.model_dump(exclude=None if self.id_field is None else {self.id_field})
+        return {"_id": self.id, **{name: _plain(value) for name, value in fields.items()}}
 
     @classmethod
     def from_store(cls, document: Mapping[str, Any]) -> Self:
         """The document of a stored dict; DataError where it is broken."""
         try:
-            return cls(**{name: value for name, value in document.items() if name != "_id"})
+            fields = {name: value for name, value in document.items() if name != "_id"}
+            if cls.id_field is not None:
+                fields[cls.id_field] = document.get("_id")
+            return cls(**fields)
         except ValidationError as error:
             problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
             raise DataError(

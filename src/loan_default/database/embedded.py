@@ -4,6 +4,7 @@ Only what the repositories use is here; any other call or operator raises instea
 Arguments that pymongo calls `filter` are positional.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -55,10 +56,11 @@ class EmbeddedDatabase:
         """Close the file for all threads of this process; later calls raise InvalidOperation."""
         self._file.close()
 
-    def command(self, command: str, /) -> Document:
-        """Answer `ping`."""
-        if command != "ping":
-            raise OperationFailure(f"command must be 'ping', however: command={command!r}", COMMAND_NOT_FOUND)
+    def command(self, command: str | Mapping[str, Any], /) -> Document:
+        """Answer `ping`; OperationFailure for all else: validators, expiry and users are a server's."""
+        name = command if isinstance(command, str) else next(iter(command), "")
+        if name != "ping":
+            raise OperationFailure(f"command must be 'ping', however: command={name!r}", COMMAND_NOT_FOUND)
         with self._file.reading() as connection:
             connection.execute("SELECT 1")
         return {"ok": 1.0}
@@ -80,7 +82,7 @@ class EmbeddedCollection:
         return self
 
     def find(self, condition: Filter | None = None, projection: Projection = None, /) -> "EmbeddedCursor":
-        """The documents that match, as they are when the iteration starts."""
+        """The documents that match; see `Documents.matching` for which those are while others write."""
         return EmbeddedCursor(self._reading, as_stored(condition or {}), projection)
 
     def find_one(
@@ -92,7 +94,9 @@ class EmbeddedCollection:
     def count_documents(self, condition: Filter, /) -> int:
         """How many documents match."""
         with self._reading() as documents:
-            return len(documents.matching(as_stored(condition))) if condition else documents.count()
+            return (
+                sum(1 for _ in documents.matching(as_stored(condition))) if condition else documents.count()
+            )
 
     def distinct(self, field: str, condition: Filter | None = None, /) -> list[Any]:
         """The different values of a field in order: of lists each element, of missing values none."""
@@ -108,7 +112,7 @@ class EmbeddedCollection:
         """Store a document; DuplicateKeyError where its `_id` or a unique index is taken."""
         _give_id(document)
         with self._writing() as documents:
-            documents.insert(as_stored(document))
+            documents.insert(document)
         return InsertOneResult(document["_id"], acknowledged=True)
 
     def insert_many(self, batch: Iterable[Document], /, *, ordered: bool = True) -> InsertManyResult:
@@ -116,7 +120,15 @@ class EmbeddedCollection:
         listed = list(batch)
         if not listed:
             raise TypeError("documents must be a non-empty list")
-        self.bulk_write([InsertOne(document) for document in listed], ordered=ordered)
+        for document in listed:
+            _give_id(document)
+        with self._writing() as documents:
+            errors = documents.insert_many(listed, ordered=ordered)
+        if errors:
+            result = _no_result()
+            result["nInserted"] = len(listed) - len(errors) if not ordered else errors[0][0]
+            result["writeErrors"] = [_write_error(error, index) for index, error in errors]
+            raise BulkWriteError(result)
         return InsertManyResult([document["_id"] for document in listed], acknowledged=True)
 
     def update_one(self, condition: Filter, update: Filter, /, *, upsert: bool = False) -> UpdateResult:
@@ -171,7 +183,7 @@ class EmbeddedCollection:
                 try:
                     _perform(documents, request, result=result, index=index)
                 except DuplicateKeyError as error:
-                    result["writeErrors"].append({**(error.details or {}), "index": index})
+                    result["writeErrors"].append(_write_error(error, index))
                     if ordered:
                         break
         if result["writeErrors"]:
@@ -246,19 +258,22 @@ class EmbeddedCursor:
 
     def __iter__(self) -> Iterator[Document]:
         with self._reading() as documents:
-            found = _sorted(documents.matching(self._condition), self._sort)
-        last = self._first + self._count if self._count else None
-        return (project(document, self._projection) for _, document in found[self._first : last])
+            found: Iterable[tuple[int, Document]] = documents.matching(self._condition)
+            if self._sort:
+                found = _sorted(found, self._sort)
+            last = self._first + self._count if self._count else None
+            for _, document in itertools.islice(found, self._first, last):
+                yield project(document, self._projection)
 
 
 def _perform(documents: Documents, request: Request, *, result: Document, index: int) -> None:
     """Do one write and count it in a result of pymongo's layout; requests only keep private fields."""
     if isinstance(request, InsertOne):
         _give_id(request._doc)
-        documents.insert(as_stored(request._doc))
+        documents.insert(request._doc)
         result["nInserted"] += 1
         return
-    found = documents.matching(as_stored(request._filter))
+    found = list(documents.matching(as_stored(request._filter)))
     if not isinstance(request, UpdateMany | DeleteMany):
         found = found[:1]
     if isinstance(request, DeleteOne | DeleteMany):
@@ -296,14 +311,19 @@ def _upsert(documents: Documents, request: Update) -> Document:
 
 def _give_id(document: Document) -> None:
     """As in pymongo, a document without `_id` gets one, the caller's own object too."""
-    document.setdefault("_id", ObjectId())
+    if "_id" not in document:
+        document["_id"] = ObjectId()
 
 
-def _sorted(found: list[tuple[int, Document]], sort: Sort) -> list[tuple[int, Document]]:
+def _write_error(error: DuplicateKeyError, index: int) -> Document:
+    return {**(error.details or {}), "index": index}
+
+
+def _sorted(found: Iterable[tuple[int, Document]], sort: Sort) -> list[tuple[int, Document]]:
     pairs = [(sort, 1)] if isinstance(sort, str) else sort
     for field, direction in reversed(pairs):  # equals keep their order, so the field that decides comes last
         found = sorted(found, key=lambda item: order_key(value_at(item[1], field)), reverse=direction < 0)
-    return found
+    return list(found)
 
 
 def _no_result() -> Document:

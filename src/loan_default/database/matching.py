@@ -97,6 +97,8 @@ def fixed_values(wanted: Any) -> list[Any] | None:
 
 def values_at(document: Mapping[str, Any], path: str) -> list[Any]:
     """All values at a dotted path: none where it is missing, several through lists."""
+    if "." not in path:
+        return [document[path]] if path in document else []
     return _values(document, path.split("."))
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from pymongo.errors import DuplicateKeyError
 
-from loan_default.database.connect import Database, store_errors
+from loan_default.database.connect import LONG_CALL_SECONDS, Database, store_errors
 from loan_default.database.documents import (
     CHAMPION_ID,
     ID_DIGITS,
@@ -53,7 +53,7 @@ def register_model(
     ModelRepository(database).add(model)
 
 
-class _Repository(Generic[D]):
+class Repository(Generic[D]):
     """One collection of documents of one class."""
 
     collection: ClassVar[str]
@@ -66,7 +66,7 @@ class _Repository(Generic[D]):
 
     def ensure_indexes(self) -> None:
         """Make the indexes; once they are there, no change."""
-        with store_errors(f"indexing {self.collection}"):
+        with store_errors(f"indexing {self.collection}", seconds=LONG_CALL_SECONDS):
             self._documents.create_index([(self.time_field, -1)], name=f"by_{self.time_field}")
 
     def add(self, document: D) -> None:
@@ -115,7 +115,7 @@ class _Repository(Generic[D]):
         return DataError(f"{self.collection} must hold what is asked for, however: _id={identifier!r}.{hint}")
 
 
-class TrainingDataRepository(_Repository[TrainingData]):
+class TrainingDataRepository(Repository[TrainingData]):
     """Snapshots of training data."""
 
     collection = "training_data"
@@ -123,7 +123,7 @@ class TrainingDataRepository(_Repository[TrainingData]):
     kind = TrainingData
 
 
-class MetricsRepository(_Repository[PerformanceMetrics]):
+class MetricsRepository(Repository[PerformanceMetrics]):
     """Figures of models."""
 
     collection = "performance_metrics"
@@ -133,7 +133,7 @@ class MetricsRepository(_Repository[PerformanceMetrics]):
     def ensure_indexes(self) -> None:
         """Make the indexes; once they are there, no change."""
         super().ensure_indexes()
-        with store_errors(f"indexing {self.collection}"):
+        with store_errors(f"indexing {self.collection}", seconds=LONG_CALL_SECONDS):
             self._documents.create_index("version", name="by_version")
 
     def of_model(self, version: str) -> list[PerformanceMetrics]:
@@ -141,7 +141,7 @@ class MetricsRepository(_Repository[PerformanceMetrics]):
         return self._newest({"version": version})
 
 
-class ModelRepository(_Repository[ModelMetadata]):
+class ModelRepository(Repository[ModelMetadata]):
     """Models, and the pointer to the champion."""
 
     collection = "model_metadata"

@@ -1,0 +1,244 @@
+"""Writing and reading of what is stored of the flow of applications, see `repositories`.
+
+Events and predictions are written many at once, and only what is not there yet: a retry of a write whose
+answer was lost changes nothing.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pymongo.errors import BulkWriteError, OperationFailure
+
+from loan_default.database.connect import (
+    LONG_CALL_SECONDS,
+    Collection,
+    Database,
+    Document,
+    store_errors,
+)
+from loan_default.database.ingestion_documents import (
+    EventOutcome,
+    IngestionBatch,
+    Place,
+    Prediction,
+    RawDataLog,
+)
+from loan_default.database.repositories import Repository
+from loan_default.database.storage import DUPLICATE_KEY
+from loan_default.errors import DataError, DependencyError
+
+ATTEMPTS = 3
+"""How often a batch is written while documents of it vanish between the write and the look at them."""
+
+IDS_AT_ONCE = 5000
+"""How many ids a question may hold: servers limit its bytes."""
+
+
+class Arrival(StrEnum):
+    """How an event came."""
+
+    NEW = "new"
+    """For the first time; now it is logged."""
+    REDELIVERED = "redelivered"
+    """Its record was logged before, by a batch that may have ended there: do what follows again."""
+    DUPLICATE = "duplicate"
+    """The event was sent again: it is logged at another offset. Count it; another record has its effects."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogResult:
+    """What the store says of events, in the order in which they were given."""
+
+    arrivals: tuple[Arrival, ...]
+    outcomes: tuple[EventOutcome, ...]
+    """As logged. Of an event that is not new the first outcome stands, even if the schema has changed since:
+    otherwise one event could be both accepted and a dead letter."""
+
+    def count(self, arrival: Arrival) -> int:
+        """How many came so."""
+        return self.arrivals.count(arrival)
+
+
+class RawDataLogRepository:
+    """Events of the raw topics."""
+
+    collection = "raw_data_logs"
+    kind = RawDataLog
+
+    def __init__(self, database: Database) -> None:
+        self._documents = database[self.collection]
+
+    def ensure_indexes(self) -> None:
+        """Make the indexes; once they are there, no change."""
+        place = [("topic", 1), ("partition", 1), ("offset", 1)]
+        with store_errors(f"indexing {self.collection}", seconds=LONG_CALL_SECONDS):
+            self._documents.create_index(place, unique=True, name="place")
+            self._documents.create_index("batch", name="by_batch")
+
+    def add_new(self, logs: Sequence[RawDataLog]) -> LogResult:
+        """Log the events that are not logged yet, in one write, and say of each how it came.
+
+        Of an event that comes twice within `logs` the first is kept. Only if some event is not new, the
+        stored ones are looked up. Needs the indexes.
+
+        Raises:
+            DataError: an offset is stored as another event: the topic was made anew. What is new among the
+                logs may be stored by then; committing nothing, as after any error, loses nothing.
+            DependencyError: the database does not answer or refuses. The same call again is safe.
+        """
+        _check_places(logs)
+        known: dict[str, tuple[Place, EventOutcome]] = {}
+        waiting: dict[str, RawDataLog] = {}
+        for log in logs:
+            waiting.setdefault(log.event, log)
+        new: set[str] = set()
+        with store_errors(f"writing {self.collection}"):
+            for _ in range(ATTEMPTS):
+                taken = _insert_new(self._documents, [log.to_store() for log in waiting.values()])
+                stored = {log.event for position, log in enumerate(waiting.values()) if position not in taken}
+                new |= stored
+                known |= {event: (waiting[event].place, waiting[event].outcome) for event in stored}
+                known |= self._look_up([event for event in waiting if event not in stored])
+                waiting = {event: log for event, log in waiting.items() if event not in known}
+                if not waiting:
+                    return _result(logs, new, known)
+                self._check_topics(waiting.values())
+        raise DependencyError(
+            f"{self.collection} must keep its documents for a while, however: {len(waiting)} were there when "
+            "they were written and not when they were read. Let them expire later."
+        )
+
+    def of_batch(self, batch: str) -> list[RawDataLog]:
+        """The events that were first seen in this batch, by place."""
+        with store_errors(f"reading {self.collection}", seconds=LONG_CALL_SECONDS):
+            found = [RawDataLog.from_store(document) for document in self._documents.find({"batch": batch})]
+        return sorted(found, key=lambda log: log.place)
+
+    def count_by_outcome(self) -> dict[EventOutcome, int]:
+        """Number of events of each outcome, also where it is 0."""
+        with store_errors(f"counting {self.collection}", seconds=LONG_CALL_SECONDS):
+            return {
+                outcome: self._documents.count_documents({"outcome": outcome.value})
+                for outcome in EventOutcome
+            }
+
+    def event_ids(self, outcome: EventOutcome) -> Iterator[str]:
+        """Ids of all events of this outcome, in no order; they are read while they are taken."""
+        with store_errors(f"reading {self.collection}"):
+            for document in self._documents.find({"outcome": outcome.value}, {"_id": 1}):
+                yield document["_id"]
+
+    def known(self, events: Iterable[str]) -> set[str]:
+        """Which of these events are logged."""
+        wanted = list(events)
+        found: set[str] = set()
+        with store_errors(f"reading {self.collection}"):
+            for first in range(0, len(wanted), IDS_AT_ONCE):
+                among = {"_id": {"$in": wanted[first : first + IDS_AT_ONCE]}}
+                found.update(document["_id"] for document in self._documents.find(among, {"_id": 1}))
+        return found
+
+    def _look_up(self, events: list[str]) -> dict[str, tuple[Place, EventOutcome]]:
+        if not events:
+            return {}
+        fields = {"topic": 1, "partition": 1, "offset": 1, "outcome": 1}
+        return {
+            stored["_id"]: (
+                (stored["topic"], stored["partition"], stored["offset"]),
+                EventOutcome(stored["outcome"]),
+            )
+            for stored in self._documents.find({"_id": {"$in": events}}, fields)
+        }
+
+    def _check_topics(self, logs: Iterable[RawDataLog]) -> None:
+        """Raise where another event has the place of one of the logs, whose own ids are not stored."""
+        for log in logs:
+            place = {"topic": log.topic, "partition": log.partition, "offset": log.offset}
+            if self._documents.find_one(place, {"_id": 1}) is not None:
+                raise DataError(
+                    "a topic, partition and offset must stay one event, however: "
+                    f"{_shown(log.place)} is logged as another one. The topic was deleted and made anew, or "
+                    f"its broker has lost records, so offsets count again. Give the topic another name, or "
+                    f"rename the collection {self.collection} once its events are accounted for."
+                )
+
+
+class IngestionBatchRepository(Repository[IngestionBatch]):
+    """Batches of the ingestion."""
+
+    collection = "ingestion_batches"
+    time_field = "started_at"
+    kind = IngestionBatch
+
+
+class PredictionRepository:
+    """Predictions; an event has one."""
+
+    collection = "predictions"
+    kind = Prediction
+
+    def __init__(self, database: Database) -> None:
+        self._documents = database[self.collection]
+
+    def ensure_indexes(self) -> None:
+        """Make the indexes; once they are there, no change."""
+        with store_errors(f"indexing {self.collection}", seconds=LONG_CALL_SECONDS):
+            self._documents.create_index([("scored_at", -1)], name="by_scored_at")
+
+    def add_new(self, predictions: Sequence[Prediction]) -> int:
+        """Store the predictions of events that have none yet, in one write; how many those were."""
+        with store_errors(f"writing {self.collection}"):
+            batch = [prediction.to_store() for prediction in predictions]
+            return len(batch) - len(_insert_new(self._documents, batch))
+
+    def find(self, event: str) -> Prediction | None:
+        """The prediction of this event, or None."""
+        with store_errors(f"reading {self.collection}"):
+            stored = self._documents.find_one({"_id": event})
+        return None if stored is None else Prediction.from_store(stored)
+
+
+def _insert_new(documents: Collection, batch: Sequence[Document]) -> set[int]:
+    """Insert the documents whose keys are free; positions of the others. OperationFailure for all else."""
+    if not batch:
+        return set()
+    try:
+        documents.insert_many(batch, ordered=False)
+    except BulkWriteError as error:
+        errors = error.details["writeErrors"]
+        others = [each for each in errors if each["code"] != DUPLICATE_KEY]
+        if others := others + (error.details.get("writeConcernErrors") or []):
+            # Not from the error, which quotes the documents.
+            raise OperationFailure("a write must be accepted", others[0].get("code")) from None
+        return {each["index"] for each in errors}
+    return set()
+
+
+def _check_places(logs: Sequence[RawDataLog]) -> None:
+    events: dict[Place, str] = {}
+    for log in logs:
+        if events.setdefault(log.place, log.event) != log.event:
+            raise DataError(
+                f"a topic, partition and offset must be one event, however: {_shown(log.place)} comes as "
+                "two. Log each record of the topic once."
+            )
+
+
+def _result(
+    logs: Sequence[RawDataLog], new: set[str], known: dict[str, tuple[Place, EventOutcome]]
+) -> LogResult:
+    arrivals = []
+    unseen = set(new)
+    for log in logs:
+        if log.event in unseen:
+            arrivals.append(Arrival.NEW)
+            unseen.remove(log.event)
+        else:
+            again = known[log.event][0] == log.place
+            arrivals.append(Arrival.REDELIVERED if again else Arrival.DUPLICATE)
+    return LogResult(arrivals=tuple(arrivals), outcomes=tuple(known[log.event][1] for log in logs))
+
+
+def _shown(place: Place) -> str:
+    return "/".join(map(str, place))

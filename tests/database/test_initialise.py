@@ -1,0 +1,256 @@
+"""Making a database ready: everywhere what works everywhere, and the rest only where the server takes it."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from bson import Int64
+from pydantic import SecretStr
+from pymongo.errors import OperationFailure
+
+from loan_default.database.connect import connect
+from loan_default.database.documents import Champion
+from loan_default.database.ingestion_documents import EventOutcome, RawDataLog
+from loan_default.database.ingestion_repositories import IngestionBatchRepository, RawDataLogRepository
+from loan_default.database.initialise import REPOSITORIES, ApplicationUser, initialise, validator
+from loan_default.database.repositories import ModelRepository, register_model
+from loan_default.errors import ConfigurationError, DependencyError
+from loan_default.settings import Settings
+
+NOON = datetime(2026, 11, 23, 12, 0, 0, 123000, tzinfo=UTC)
+USER = ApplicationUser(name="app", password=SecretStr("s3cret"))
+INDEXES = [
+    f"{name}: indexes"
+    for name in (
+        "training_data",
+        "performance_metrics",
+        "model_metadata",
+        "raw_data_logs",
+        "ingestion_batches",
+        "predictions",
+    )
+]
+
+
+def log_of(event, **values):
+    places = {"topic": "raw_data", "partition": 0, "offset": 0, "batch": "b", "logged_at": NOON}
+    return RawDataLog(event=event, outcome=EventOutcome.ACCEPTED, **{**places, **values})
+
+
+def test_every_store_is_made_ready_twice(database, model, metrics, snapshot):
+    for days in (None, 30, 60, None):
+        lines = initialise(database, log_days=days, user=USER)
+        assert lines[:6] == INDEXES
+        assert [line.split(":")[0] for line in lines[6:]] == ["validators", "raw_data_logs", "user app"]
+        assert "s3cret" not in "".join(lines)
+    database["raw_data_logs"].insert_one(log_of("a").to_store())
+    with pytest.raises(OperationFailure):
+        database["raw_data_logs"].insert_one(log_of("b").to_store())
+    register_model(database, model, metrics=[metrics], snapshot=snapshot)
+    assert ModelRepository(database).move_champion(model.version, model.sha256, seen_rev=0)
+    assert RawDataLogRepository(database).of_batch("b") == [log_of("a")]
+
+
+def test_a_store_that_cannot_says_so(embedded_database):
+    cannot = "the server does not know it (code 59)"
+    assert initialise(embedded_database, log_days=30, user=USER)[6:] == [
+        f"validators: none, {cannot}; documents are checked before they are written all the same",
+        f"raw_data_logs: no expiry, {cannot}; delete what is older than 30 days by a job",
+        f"user app: not made, {cannot}",
+    ]
+    assert len(initialise(embedded_database)) == 8, "without a user there is no line about one"
+
+
+class Scripted:
+    """A database that answers commands as the manual of MongoDB 8.0 says, and remembers what it was told."""
+
+    def __init__(self, database, *, refuse=None, code=13):
+        self.database, self.refuse, self.code = database, refuse, code
+        self.validators, self.expiry, self.users = {}, {}, {}
+
+    def __getitem__(self, name):
+        return ScriptedCollection(self.database[name])
+
+    def command(self, command):
+        name, target = next(iter(command.items()))
+        if name == self.refuse:
+            raise OperationFailure("no", self.code)
+        return getattr(self, name)(target, command) or {"ok": 1.0}
+
+    def create(self, collection, command):
+        if collection in self.validators:
+            raise OperationFailure("a collection is there already", 48)
+
+    def collMod(self, collection, command):
+        if "validator" in command:
+            self.validators[collection] = command["validator"]["$jsonSchema"]
+        else:
+            self.expiry[collection] = command["index"]["expireAfterSeconds"]
+
+    def createIndexes(self, collection, command):
+        (index,) = command["indexes"]
+        assert index["key"] == {"logged_at": 1}
+        if self.expiry.setdefault(collection, index["expireAfterSeconds"]) != index["expireAfterSeconds"]:
+            raise OperationFailure("an equivalent index has other options", 85)
+
+    def dropIndexes(self, collection, command):
+        if self.expiry.pop(collection, None) is None:
+            raise OperationFailure("index not found", 27)
+
+    def createUser(self, user, command):
+        if user in self.users:
+            raise OperationFailure("user is there already", 51003)
+        self.updateUser(user, command)
+
+    def updateUser(self, user, command):
+        roles = [{"role": role, "db": "loans"} for role in command["roles"]]
+        self.users[user] = {"user": user, "db": "loans", "roles": roles, "pwd": command["pwd"]}
+
+    def usersInfo(self, user, command):
+        return {"users": [{**self.users[user], "pwd": None}], "ok": 1.0}
+
+
+class ScriptedCollection:
+    def __init__(self, collection):
+        self.collection = collection
+
+    def find_one(self, condition):
+        assert condition == {"$jsonSchema": {"bsonType": "object"}}
+
+    def __getattr__(self, name):
+        return getattr(self.collection, name)
+
+
+@pytest.fixture
+def server(embedded_database):
+    return Scripted(embedded_database)
+
+
+def test_a_server_gets_validators_expiry_and_a_user(server):
+    assert initialise(server, log_days=30, user=USER) == [
+        *INDEXES,
+        "validators: of 7 collections",
+        "raw_data_logs: expire after 30 days",
+        "user app: may read and write this database, nothing else",
+    ]
+    assert set(server.validators) == {line.split(":")[0] for line in INDEXES} | {"pointers"}
+    assert server.expiry == {"raw_data_logs": 30 * 86_400}
+    assert server.users["app"]["roles"] == [{"role": "readWrite", "db": "loans"}]
+    assert server.users["app"]["pwd"] == "s3cret"
+
+
+def test_a_second_time_changes_what_is_asked_for(server):
+    initialise(server, log_days=30, user=USER)
+    other = ApplicationUser(name="app", password=SecretStr("n3w"))
+    for _ in range(2):
+        lines = initialise(server, log_days=7, user=other)
+        assert lines[7:] == [
+            "raw_data_logs: expire after 7 days",
+            "user app: may read and write this database, nothing else",
+        ]
+        assert server.expiry == {"raw_data_logs": 7 * 86_400}
+        assert server.users["app"]["pwd"] == "n3w"
+    for _ in range(2):
+        assert initialise(server)[7:] == ["raw_data_logs: no expiry"]
+        assert server.expiry == {}
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("collMod", "validators: none, the user who is connected may not do it"),
+        ("createIndexes", "raw_data_logs: no expiry, the user who is connected may not do it"),
+        ("createUser", "user app: not made, the user who is connected may not do it"),
+    ],
+)
+def test_what_the_user_may_not_do_is_said_and_the_rest_done(embedded_database, command, said):
+    server = Scripted(embedded_database, refuse=command)
+    lines = initialise(server, log_days=30, user=USER)
+    assert sum(line.startswith(said) for line in lines) == 1
+    assert sum("may not do it" in line for line in lines) == 1
+
+
+@pytest.mark.parametrize("command", ["create", "collMod", "createIndexes", "createUser"])
+def test_another_refusal_is_a_dependency_error(embedded_database, command):
+    with pytest.raises(DependencyError, match="refused with code 11600"):
+        initialise(Scripted(embedded_database, refuse=command, code=11600), log_days=30, user=USER)
+
+
+@pytest.mark.parametrize(
+    "roles",
+    [
+        [],
+        [{"role": "dbOwner", "db": "loans"}],
+        [{"role": "readWrite", "db": "other"}],
+        [{"role": "readWrite", "db": "loans"}, {"role": "userAdmin", "db": "loans"}],
+    ],
+)
+def test_a_user_with_other_rights_is_left_alone(server, roles):
+    before = server.users["app"] = {"user": "app", "db": "loans", "roles": roles, "pwd": "old"}
+    with pytest.raises(ConfigurationError, match="'app' is there with roles="):
+        initialise(server, user=USER)
+    assert server.users["app"] is before
+
+
+@pytest.mark.parametrize(("name", "password"), [("", "x"), ("app", "")])
+def test_a_user_has_a_name_and_a_password(name, password):
+    with pytest.raises(ConfigurationError, match="must have a name and a password"):
+        ApplicationUser(name=name, password=SecretStr(password))
+    assert "s3cret" not in repr(USER)
+
+
+@pytest.mark.parametrize("days", [0, -1, 24_856])
+def test_an_expiry_out_of_range_is_refused_before_anything_is_done(server, days):
+    with pytest.raises(ConfigurationError, match="log_days must be from 1 to 24855"):
+        initialise(server, log_days=days)
+    assert server.validators == {}
+
+
+def test_a_database_that_went_away_is_a_dependency_error(tmp_path):
+    database = connect(Settings(home=tmp_path, mongodb_uri=None))
+    database.client.close()
+    with pytest.raises(DependencyError, match="the database must answer"):
+        initialise(database)
+
+
+def _types(value):
+    """The names that a server has for the type of a value."""
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int):
+        return "long" if isinstance(value, Int64) or abs(value) >= 2**31 else "int"
+    names = {str: "string", float: "double", list: "array", dict: "object", datetime: "date"}
+    return "null" if value is None else names[type(value)]
+
+
+def _accepts(schema, document):
+    """A judge of the part of `$jsonSchema` that the validators use."""
+    assert set(schema) == {"bsonType", "required", "properties"}
+    allowed = {name: rule["bsonType"] for name, rule in schema["properties"].items()}
+    return all(name in document for name in schema["required"]) and all(
+        _types(value) in (allowed[name] if isinstance(allowed[name], list) else [allowed[name]])
+        for name, value in document.items()
+    )
+
+
+def test_validators_take_what_the_repositories_write_and_nothing_half(
+    embedded_database, model, metrics, snapshot
+):
+    documents = [model, metrics, snapshot, Champion(version="v", digest="ab" * 32, rev=2**40), log_of("a")]
+    for document in documents:
+        schema = validator(type(document))
+        stored = document.to_store()
+        assert _accepts(schema, stored)
+        assert json.loads(json.dumps(schema)) == schema, "plain values alone"
+        for name in schema["required"]:
+            assert not _accepts(schema, {key: value for key, value in stored.items() if key != name})
+            assert not _accepts(schema, {**stored, name: True if stored[name] is not True else "true"})
+
+
+def test_every_repository_has_a_validator():
+    for repository in REPOSITORIES:
+        schema = validator(repository.kind)
+        assert schema["required"][0] == "_id"
+        assert set(schema["required"]) <= set(schema["properties"])
+        assert repository.kind.id_field not in schema["properties"]
+    assert validator(IngestionBatchRepository.kind)["properties"]["ranges"] == {"bsonType": ["array"]}
