@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SETTINGS := requirements.txt pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint bench pins clean
+.PHONY: help train test lint servers bench pins clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +15,7 @@ train: $(VENV)/core  ## install the core, pretrain and train on the bundled data
 	$(BIN)/python train.py --pretrain --train
 
 test: $(VENV)/dev lint  ## install everything for development, static checks, all tests
+	-PYTHONPATH=tests $(BIN)/python -m servers --install  # tests of what cannot be had are skipped
 	$(BIN)/pytest -n auto
 
 lint: $(VENV)/dev  ## ruff, mypy and the layers
@@ -22,6 +23,9 @@ lint: $(VENV)/dev  ## ruff, mypy and the layers
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+servers: $(VENV)/dev  ## install and start Kafka with ZooKeeper and a MongoDB-wire server, until Ctrl-C
+	PYTHONPATH=tests $(BIN)/python -m servers
 
 bench: $(VENV)/benchmarks  ## the figures of the README (hours); `python -m benchmarks.NAME --help` for one
 	$(BIN)/python -m benchmarks.presets

@@ -1,11 +1,19 @@
 """One small trained model for all tests of the pipelines and the commands."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+import structlog
+from servers.errors import NotInstallable
+from servers.ferretdb import start_ferretdb
+from servers.kafka import start_kafka
+from servers.process import temporary_folder
 
 from loan_default.data.generator import generate, to_text
 from loan_default.data.schema import Column, Kind, Schema, dump_schema
@@ -81,6 +89,13 @@ def applications(rows: int = ROWS, *, seed: int = 3) -> pd.DataFrame:
     return to_text(generate(SCHEMA, rows=rows, seed=seed).frame, SCHEMA)
 
 
+@pytest.fixture(autouse=True)
+def usual_logging() -> Iterator[None]:
+    """What a command has set up for its output goes with the test."""
+    yield
+    structlog.reset_defaults()
+
+
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("lab")
@@ -111,6 +126,40 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         database=database,
     )
     database.close()
+
+
+@pytest.fixture(scope="session")
+def kafka_servers() -> Iterator[str]:
+    """Addresses of a genuine broker: the one that the environment names, else one that is started here."""
+    if named := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        yield named
+        return
+    with _started(start_kafka) as server:
+        yield server.environment["KAFKA_BOOTSTRAP_SERVERS"]
+
+
+@pytest.fixture(scope="session")
+def mongodb_uri() -> Iterator[str]:
+    """Address of a server that speaks MongoDB's protocol: the environment's, else of one started here."""
+    if named := os.environ.get("MONGODB_URI"):
+        yield named
+        return
+    with _started(start_ferretdb) as server:
+        yield server.environment["MONGODB_URI"]
+
+
+@contextmanager
+def _started(start: Callable[[Path], Any]) -> Iterator[Any]:
+    """A server while the tests run; they are skipped, with the reason, where it cannot be had."""
+    with temporary_folder() as folder:
+        try:
+            server = start(folder / "server")
+        except NotInstallable as reason:
+            pytest.skip(str(reason))
+        try:
+            yield server
+        finally:
+            server.stop()
 
 
 @pytest.fixture

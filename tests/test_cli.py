@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from loan_default import cli, options
+from loan_default import cli, options, session
 from loan_default.data.schema import load_schema
 from loan_default.database import connect as connecting
 from loan_default.errors import ConfigurationError
@@ -187,10 +187,10 @@ def test_a_full_disk_is_one_line_and_a_bug_is_not_hidden(shell, monkeypatch):
 
         return load_settings
 
-    monkeypatch.setattr(cli, "load_settings", raising(OSError(28, "No space left on device", "runs/x")))
+    monkeypatch.setattr(session, "load_settings", raising(OSError(28, "No space left on device", "runs/x")))
     code, _, errors = shell("loan-default models")
     assert (code, errors) == (INPUT, "The system refused: No space left on device: runs/x\n")
-    monkeypatch.setattr(cli, "load_settings", raising(FileNotFoundError(2, "No such file", "x")))
+    monkeypatch.setattr(session, "load_settings", raising(FileNotFoundError(2, "No such file", "x")))
     with pytest.raises(FileNotFoundError):
         cli.run(cli.app, ["models"])
 
@@ -209,7 +209,7 @@ def test_the_keyboard_stops_a_command_in_one_line(shell, monkeypatch, command, l
     def stop(*arguments, **named):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "load_settings", stop)
+    monkeypatch.setattr(session, "load_settings", stop)
     monkeypatch.setattr("loan_default.data.inference.infer_schema", stop)
     code, _, errors = shell(command)
     assert (code, errors) == (130, line)

@@ -4,7 +4,7 @@ Exit codes, for scripts:
     0  done
     1  a bug: please report it
     2  the data, the options or the configuration cannot be used; one line says why
-    3  the document store does not answer, or the machine ended a process
+    3  the broker or the document store does not answer, or the machine ended a process
     4  a model file was refused
     5  done, but some rows are in the quarantine (`score` only)
     130  stopped from the keyboard
@@ -26,7 +26,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from loan_default import options
+from loan_default import flow_commands, options
 from loan_default.console import (
     LogListener,
     LogRows,
@@ -41,10 +41,10 @@ from loan_default.console import (
     say,
 )
 from loan_default.errors import ArtifactError, ConfigurationError, DependencyError, LoanDefaultError
-from loan_default.settings import Settings, load_settings
+from loan_default.session import open_database, start
+from loan_default.settings import Settings
 
 if TYPE_CHECKING:
-    from loan_default.database.connect import Database
     from loan_default.pipelines.local import Outcome
     from loan_default.pipelines.registry import ModelFile
 
@@ -114,7 +114,7 @@ def train(
         _refuse_without("--pretrain", {"--objective": objective, "--pretraining-epochs": pretraining_epochs})
     if pretrain and not train_:
         _refuse_without("--train", {"--epochs": epochs, "--members": members})
-    console, settings = make_console(), _start()
+    console, settings = make_console(), start()
     chosen = TrainingOptions(
         data=data or BUNDLED_DATA,
         schema=schema,
@@ -133,7 +133,7 @@ def train(
         resume=resume,
     )
     folder = out or settings.home / stem_of(chosen.data)
-    with _database(settings) as database, _listener(console) as listener:
+    with open_database(settings) as database, _listener(console) as listener:
         outcome = run_training(
             chosen,
             out=folder,
@@ -160,7 +160,7 @@ def score(
     from loan_default.models.model import load_model
     from loan_default.pipelines.scoring import check_paths, quarantine_beside, score_file, use_threads
 
-    console, settings = make_console(), _start()
+    console, settings = make_console(), start()
     rejected = quarantine or quarantine_beside(out)
     check_paths(data, out=out, quarantine=rejected)
     use_threads()
@@ -188,8 +188,8 @@ def models(version: options.Version = None, as_json: options.AsJson = False) -> 
     """List the registered models, the newest first, or show one in full."""
     from loan_default.pipelines.registry import find_model, list_models
 
-    console, settings = make_console(), _start()
-    with _database(settings) as database:
+    console, settings = make_console(), start()
+    with open_database(settings) as database:
         listed = list_models(database) if version is None else [find_model(database, version)]
     if as_json:
         content = [each.to_dict() for each in listed]
@@ -229,20 +229,9 @@ def schema(
         say(console, "schema", f"{out}: {len(inference.schema.columns)} columns")
 
 
-def set_up_logging(settings: Settings) -> None:
-    """Structured log lines on standard error: for people on a terminal, JSON elsewhere."""
-    form = settings.log_format
-    for_people = form == "console" or (form == "auto" and sys.stderr.isatty())
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer() if for_people else structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-
+app.command()(flow_commands.init)
+app.command()(flow_commands.ingest)
+app.add_typer(flow_commands.dead_letters, name="dead-letters")
 
 _STOPPED = "from the keyboard."
 _STOPPED_TRAINING = f"{_STOPPED} Go on with --resume."
@@ -293,12 +282,6 @@ _REFUSALS = frozenset(
 """Errors of the operating system that are no bug of ours."""
 
 
-def _start() -> Settings:
-    settings = load_settings()
-    set_up_logging(settings)
-    return settings
-
-
 def _refuse_without(stage: str, given: Mapping[str, object]) -> None:
     """Refuse options (name -> value, None = not given) of a stage that will not run."""
     for name, value in given.items():
@@ -306,17 +289,6 @@ def _refuse_without(stage: str, given: Mapping[str, object]) -> None:
             raise ConfigurationError(
                 f"{name} must come with {stage}, however: {stage} is not given. Add it, or leave {name} out."
             )
-
-
-@contextmanager
-def _database(settings: Settings) -> Iterator["Database"]:
-    from loan_default.database.connect import connect
-
-    database = connect(settings)
-    try:
-        yield database
-    finally:
-        database.client.close()
 
 
 @contextmanager
@@ -343,7 +315,7 @@ def _model_file(model: str | None, settings: Settings, *, sha256: str | None) ->
 
     if model is not None and (model.endswith(".pth") or Path(model).is_file()):
         return ModelFile(path=Path(model), sha256=sha256, why=f"from {model}")
-    with _database(settings) as database:
+    with open_database(settings) as database:
         return file_to_score_with(database, model, home=settings.home, sha256=sha256)
 
 

@@ -1,6 +1,5 @@
 """The worlds of the contract: mongomock, the embedded store, a server where one is configured."""
 
-import os
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -36,11 +35,8 @@ def embedded_database(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
-def server_database() -> Iterator[Database]:
-    uri = os.environ.get("MONGODB_URI")
-    if not uri:
-        pytest.skip("no real server: MONGODB_URI is not set")
-    with pymongo.MongoClient(uri, tz_aware=True, w="majority", serverSelectionTimeoutMS=5000) as client:
+def server_database(mongodb_uri: str) -> Iterator[Database]:
+    with pymongo.MongoClient(mongodb_uri, tz_aware=True, w="majority") as client:
         name = f"test_{uuid.uuid4().hex}"
         yield client[name]
         client.drop_database(name)

@@ -1,6 +1,5 @@
 """The factory: which database comes out, and what is said when none does."""
 
-import os
 import socket
 import socketserver
 import struct
@@ -176,10 +175,8 @@ def test_a_long_call_has_a_deadline_of_its_own(tmp_path, server):
 
 
 @pytest.mark.integration
-def test_a_server_answers_and_a_wrong_password_does_not_show(tmp_path):
-    uri = os.environ.get("MONGODB_URI")
-    if not uri:
-        pytest.skip("no real server: MONGODB_URI is not set")
+def test_a_server_answers_and_a_wrong_password_does_not_show(tmp_path, mongodb_uri):
+    uri = mongodb_uri
     database = connect(Settings(home=tmp_path, mongodb_uri=uri))
     assert database.command("ping")["ok"] == 1.0
     database.client.close()

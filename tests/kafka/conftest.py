@@ -1,6 +1,5 @@
 """The same tests over the broker in memory and over a genuine one."""
 
-import os
 import uuid
 from collections.abc import Callable
 
@@ -18,9 +17,7 @@ NewTopic = Callable[..., str]
 def broker(request: pytest.FixtureRequest) -> Broker:
     if request.param == "memory":
         return MemoryBroker()
-    servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
-    if not servers:
-        pytest.skip("no real broker: KAFKA_BOOTSTRAP_SERVERS is not set")
+    servers: str = request.getfixturevalue("kafka_servers")
     return KafkaBroker(Connection(servers=tuple(servers.split(",")), security={}))
 
 

@@ -1,5 +1,7 @@
 """The broker of these settings: a Kafka cluster, or one in memory where none is configured."""
 
+import time
+
 from loan_default.kafka.broker import Broker
 from loan_default.kafka.client import Connection, KafkaBroker
 from loan_default.kafka.memory import MemoryBroker
@@ -10,7 +12,7 @@ from loan_default.settings import Settings
 def connect(settings: Settings) -> Broker:
     """The broker; a cluster is asked nothing yet. In memory all topics are there from the start."""
     if settings.kafka_bootstrap_servers is None:
-        broker = MemoryBroker()
+        broker = MemoryBroker(first_offset=time.time_ns() // 1000)
         broker.create_topics(TOPICS)
         return broker
     return KafkaBroker(

@@ -1,4 +1,4 @@
-"""The two ways to consume: `drain` what is there now, or `follow` until told to stop. Both commit by hand.
+"""Consuming: `drain` what is there now, `follow` until told to stop, or `look` without a commit.
 
 A batch is handed to a function whose effects can be repeated; only when it returns are the offsets
 committed. Where what it needs is away (DependencyError), it is called again with the same records after a
@@ -7,7 +7,7 @@ is committed then.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Event as Flag
 
@@ -94,6 +94,28 @@ def follow(consumer: Consumer, handle: Handle, *, stop: Flag, pace: Pace | None 
         if batch:
             _work_off(consumer, handle, batch, pace=pace, consumed=consumed, stop=stop)
     return consumed
+
+
+def look(consumer: Consumer, *, ends: Offsets, pace: Pace | None = None) -> Iterator[Record]:
+    """The records up to these ends, for a group that is alone; nothing is committed.
+
+    Raises:
+        DependencyError: the broker is away, or deals the partitions to others.
+    """
+    pace, left = pace or Pace(), {partition: end for partition, end in ends.items() if end}
+    given_up = time.monotonic() + pace.patience_seconds
+    while left:
+        records = consumer.poll(max_records=pace.batch, timeout_seconds=pace.poll_seconds)
+        yield from records
+        now = consumer.positions()
+        left = {partition: end for partition, end in left.items() if now.get(partition, 0) < end}
+        if records:
+            given_up = time.monotonic() + pace.patience_seconds
+        elif left and time.monotonic() > given_up:
+            raise DependencyError(
+                f"the records of a topic must come, however: none came in {pace.patience_seconds} s, before "
+                f"the ends of {len(left)} partitions were reached"
+            )
 
 
 def _work_off(

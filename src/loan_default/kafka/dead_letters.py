@@ -126,9 +126,11 @@ def replay_of(letter: DeadLetter) -> Message:
             f"a dead letter must be complete to be replayed, however: {letter.event} was too large to keep. "
             "Send it anew from its source."
         )
-    name, _, number = letter.event.rpartition(_REPLAY)
-    following = (
-        f"{name}{_REPLAY}{int(number) + 1}" if name and number.isdigit() else f"{letter.event}{_REPLAY}1"
-    )
     headers = tuple(pair for pair in letter.original.headers if pair[0] != "ce_id")
-    return replace(letter.original, headers=(*headers, ("ce_id", following.encode())))
+    return replace(letter.original, headers=(*headers, ("ce_id", replayed_id(letter.event).encode())))
+
+
+def replayed_id(event: str) -> str:
+    """The id that the replay of an event has: `loans-7~1` of `loans-7`, `loans-7~2` of that."""
+    name, _, number = event.rpartition(_REPLAY)
+    return f"{name}{_REPLAY}{int(number) + 1}" if name and number.isdecimal() else f"{event}{_REPLAY}1"

@@ -17,7 +17,9 @@ MAX_BYTES = 1_048_576
 class MemoryBroker:
     """Keeps everything that is sent to it; safe to use from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, first_offset: int = 0) -> None:
+        self.first_offset = first_offset
+        """Of each partition. A store that outlives this broker takes equal offsets for equal records."""
         self.logs: dict[Partition, list[Record]] = {}
         self.groups: dict[str, _Group] = {}
         self.changed = Condition()
@@ -52,7 +54,7 @@ class MemoryBroker:
         """For each partition of a topic, the offset that its next message will get."""
         self.check_topics([topic])
         with self.changed:
-            return {partition: len(self.logs[partition]) for partition in self.partitions_of(topic)}
+            return {partition: self.end_of(partition) for partition in self.partitions_of(topic)}
 
     def committed(self, group: str, topic: str) -> Mapping[Partition, int | None]:
         """For each partition of a topic, what a group has committed; None = nothing yet."""
@@ -60,6 +62,10 @@ class MemoryBroker:
         with self.changed:
             done = self.groups[group].done if group in self.groups else {}
             return {partition: done.get(partition) for partition in self.partitions_of(topic)}
+
+    def end_of(self, partition: Partition) -> int:
+        """The offset that the next message of a partition will get."""
+        return self.first_offset + len(self.logs[partition])
 
     def partitions_of(self, topic: str) -> list[Partition]:
         """The partitions of a topic, none where there is no such topic."""
@@ -99,7 +105,7 @@ class MemoryProducer:
         broker.logs[partition].append(
             Record(
                 partition=partition,
-                offset=len(broker.logs[partition]),
+                offset=broker.end_of(partition),
                 key=message.key,
                 value=message.value,
                 headers=message.headers,
@@ -163,7 +169,8 @@ class MemoryConsumer:
     def _take(self, max_records: int) -> list[Record]:
         records: list[Record] = []
         for partition, start in self.read.items():
-            new = self._broker.logs[partition][start : start + max_records - len(records)]
+            skipped = start - self._broker.first_offset
+            new = self._broker.logs[partition][skipped : skipped + max_records - len(records)]
             self.read[partition] = start + len(new)
             records += new
         return records
@@ -183,7 +190,9 @@ class _Group:
         for topic in topics:
             takers = [place for place, member in enumerate(self.members) if topic in member.topics]
             for partition in broker.partitions_of(topic):
-                shares[takers[partition.number % len(takers)]][partition] = self.done.get(partition, 0)
+                shares[takers[partition.number % len(takers)]][partition] = self.done.get(
+                    partition, broker.first_offset
+                )
         for member, share in zip(self.members, shares, strict=True):
             member.read = share
 

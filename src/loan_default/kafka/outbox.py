@@ -13,6 +13,7 @@ from pathlib import Path
 import orjson
 
 from loan_default.errors import DataError
+from loan_default.failpoints import failpoint
 from loan_default.files import write_atomically
 from loan_default.kafka.broker import Producer
 from loan_default.kafka.messages import Message
@@ -54,6 +55,7 @@ class Outbox:
                     f"what was accepted must fit into the topic, however: {len(delivery.refused)} messages "
                     f"of {path.name} do not: {delivery.refused[0].reason}. Raise the broker's limit."
                 )
+            failpoint("part_sent")
             path.unlink(missing_ok=True)
             sent += delivery.delivered
         return sent

@@ -1,0 +1,234 @@
+"""A folder that CSV and Parquet files drop into: each is taken once, whoever looks and whoever dies.
+
+    loans.csv                               a file that has just come
+    .taken/<token>-loans.csv                being sent; its holder has locked it (flock)
+    .taken/<token>-loans.csv.json           its watermark
+    .done/loans-<8 digits of SHA-256>.csv   sent
+    .refused/loans-<8 digits>.csv           not a file of these applications, with a `.reason.txt` beside it
+
+The lock is on the file itself and taken before it is moved, so that no moment lies between the two; with
+its holder it ends, and then the next to look goes on from the watermark. For POSIX systems and local disks.
+
+Writers should write under a name that begins with a dot or ends in `.tmp` or `.part`, then rename.
+"""
+
+import fcntl
+import os
+import secrets
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from loan_default.data.feeds import (
+    SLICE_ROWS,
+    Slice,
+    Watermark,
+    check_columns,
+    file_rows,
+    plain_text,
+    slices_of,
+)
+from loan_default.data.schema import Schema
+from loan_default.data.sources import iter_frames, stem_of, suffix_of
+from loan_default.errors import ConfigurationError, DataError
+from loan_default.files import sha256_of, write_atomically
+
+_WATERMARK = ".json"
+_DROP_AGAIN = "Drop it again to send all of its rows."
+_LONGEST_STEM = 180
+"""Bytes of a file's name that are kept, so that what is put around it fits into 255."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RefusedFile:
+    """A file that cannot be used."""
+
+    name: str
+    """As it was dropped."""
+    reason: str
+
+
+class FolderFeed:
+    """Files of a folder, the oldest first; any number of processes may look at once.
+
+    A file is used whole or not at all: it is read to its end before its first row is sent. Left alone are
+    empty files, those changed in the last `settle_seconds`, those that change while they are looked at, and
+    whatever is not a plain file. Ids: `file-<16 digits of the file's SHA-256>-<row>`: the same content
+    under another name gives the same ids.
+    """
+
+    def __init__(
+        self, folder: Path, schema: Schema, *, settle_seconds: float = 2.0, slice_rows: int = SLICE_ROWS
+    ) -> None:
+        if settle_seconds < 0 or slice_rows < 1:
+            raise ConfigurationError(
+                "settle_seconds must be at least 0 and slice_rows at least 1, however: "
+                f"settle_seconds={settle_seconds}, slice_rows={slice_rows}"
+            )
+        self.refused: list[RefusedFile] = []
+        """Files that this feed has refused since `slices` was last called."""
+        self.unknown: list[str] = []
+        """Files that were seen then and are neither CSV nor Parquet by their names; they stay."""
+        self._folder, self._schema = folder, schema
+        self._settle_seconds, self._slice_rows = settle_seconds, slice_rows
+        self._taken, self._done, self._refused = (folder / name for name in (".taken", ".done", ".refused"))
+
+    def slices(self) -> Iterator[Slice]:
+        """The rows of all files that are there now and nobody else holds.
+
+        Raises:
+            DataError: there is no such folder.
+        """
+        self.refused, self.unknown = [], []
+        if not self._folder.is_dir():
+            raise DataError(f"the folder of applications must exist, however: {self._folder}. Make it.")
+        try:
+            for folder in (self._taken, self._done, self._refused):
+                folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise DataError(
+                f"the folder of applications must be writable, however: {self._folder}: {error.strerror}"
+            ) from error
+        for path in [*self._left_behind(), *self._dropped()]:
+            try:
+                lock = _lock(path)
+            except PermissionError as error:
+                reason = f"a file must be readable, however: {error.strerror}"
+                self._refuse(path, reason, tag=secrets.token_hex(4))
+                continue
+            if lock is None:
+                continue
+            try:
+                yield from self._slices_of(path, lock)
+            finally:
+                os.close(lock)
+
+    def _left_behind(self) -> list[Path]:
+        """Files that were taken and are not finished, whether their holders live or not."""
+        for watermark in self._taken.glob(f"*{_WATERMARK}"):
+            if not watermark.with_name(watermark.name.removesuffix(_WATERMARK)).exists():
+                watermark.unlink(missing_ok=True)  # its file was finished when the holder died
+        return sorted(path for path in self._taken.iterdir() if suffix_of(path) and path.name[0] != ".")
+
+    def _dropped(self) -> list[Path]:
+        found = []
+        for path in self._folder.iterdir():
+            if path.name.startswith(".") or path.name.endswith((".tmp", ".part")):
+                continue
+            try:
+                look = path.lstat()
+            except FileNotFoundError:
+                continue  # another process has taken it
+            if not stat.S_ISREG(look.st_mode):
+                continue
+            if suffix_of(path) is None:
+                self.unknown.append(path.name)
+                continue
+            found.append((look.st_mtime_ns, path.name, path))
+        return [path for _, _, path in sorted(found)]
+
+    def _slices_of(self, path: Path, lock: int) -> Iterator[Slice]:
+        look = os.fstat(lock)
+        begun = path.parent == self._taken and _watermark_of(path).exists()
+        if not begun and not self._has_settled(look):
+            return
+        if path.parent == self._folder:
+            try:
+                path = path.rename(self._taken / f"{secrets.token_hex(8)}-{_filed_name(path.name)}")
+            except FileNotFoundError:
+                return  # its owner has taken it back
+            if not _is_at(lock, path):
+                return  # in this moment another file came under the name; the next look takes it
+        name, digest = _dropped_name(path), sha256_of(path)
+        try:
+            ignored = check_columns(path, self._schema)
+            if not begun:
+                _read_to_the_end(path)
+            if _has_changed(look, lock):
+                return  # it is still being written
+            watermark = Watermark(_watermark_of(path), digest=digest, what=name, advice=_DROP_AGAIN)
+            end = watermark.next_row
+            rows = file_rows(path, self._schema, prefix=f"file-{digest[:16]}", start=end)
+            for piece in slices_of(
+                rows,
+                watermark=watermark,
+                source=plain_text(name),
+                slice_rows=self._slice_rows,
+                ignored=ignored,
+            ):
+                end += len(piece.rows)
+                yield piece
+        except DataError as error:
+            # What still changes is judged when it has settled.
+            if not _has_changed(look, lock):
+                self._refuse(path, str(error), tag=digest[:8])
+            return
+        if watermark.next_row >= end and not _has_changed(look, lock):
+            path.rename(self._done / _filed_name(name, tag=digest[:8]))
+            _watermark_of(path).unlink(missing_ok=True)
+
+    def _has_settled(self, look: os.stat_result) -> bool:
+        # A file from a machine whose clock is ahead would be young for long; the change time is ours.
+        age = time.time() - min(look.st_mtime, look.st_ctime)
+        return look.st_size > 0 and age >= self._settle_seconds
+
+    def _refuse(self, path: Path, reason: str, *, tag: str) -> None:
+        name = _dropped_name(path) if path.parent == self._taken else path.name
+        place = self._refused / _filed_name(name, tag=tag)
+        write_atomically(place.with_name(f"{place.name}.reason.txt"), f"{reason}\n".encode(errors="replace"))
+        try:
+            path.rename(place)
+        except FileNotFoundError:
+            return  # another process was faster, and has reported it
+        _watermark_of(path).unlink(missing_ok=True)
+        self.refused.append(RefusedFile(name=name, reason=reason))
+
+
+def _lock(path: Path) -> int | None:
+    """Descriptor that holds the lock of a file; None where another process does, or has moved the file."""
+    try:
+        lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _is_at(lock, path):
+            return lock
+    except BlockingIOError:
+        pass  # its holder lives
+    os.close(lock)
+    return None
+
+
+def _is_at(lock: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(lock), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def _has_changed(look: os.stat_result, lock: int) -> bool:
+    now = os.fstat(lock)
+    return (look.st_size, look.st_mtime_ns) != (now.st_size, now.st_mtime_ns)
+
+
+def _read_to_the_end(path: Path) -> None:
+    for _ in iter_frames(path):
+        pass
+
+
+def _watermark_of(path: Path) -> Path:
+    return path.with_name(path.name + _WATERMARK)
+
+
+def _dropped_name(taken: Path) -> str:
+    return taken.name.partition("-")[2] or taken.name
+
+
+def _filed_name(name: str, *, tag: str = "") -> str:
+    """A name with a tag before its suffix, cut to what a file system takes."""
+    stem = stem_of(Path(name))
+    short = os.fsdecode(os.fsencode(stem)[:_LONGEST_STEM])
+    return f"{short}-{tag}{name[len(stem) :]}" if tag else f"{short}{name[len(stem) :]}"

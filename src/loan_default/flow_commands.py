@@ -1,0 +1,251 @@
+"""`loan-default init`, `ingest` and `dead-letters`: the flow of applications by hand."""
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event as Flag
+from threading import Thread
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from loan_default.console import make_console, say
+from loan_default.errors import ConfigurationError
+from loan_default.session import open_database, start
+from loan_default.settings import Settings
+
+if TYPE_CHECKING:
+    from loan_default.data.feeds import Feed
+    from loan_default.data.schema import Schema
+    from loan_default.pipelines.ingestion import Flow, Processed
+
+dead_letters = typer.Typer(help="Records that could not be used: look at them, and send them again.")
+
+_SCHEMA_HELP = "Schema file. Default: that of the bundled accounts."
+SchemaFile = Annotated[Path | None, typer.Option("--schema", help=_SCHEMA_HELP)]
+Folder = Annotated[Path | None, typer.Option(help="Folder that CSV and Parquet files drop into.")]
+File = Annotated[Path | None, typer.Option(help="File whose next rows are sent, see --rows.")]
+Generate = Annotated[int | None, typer.Option(help="Send so many generated applications.")]
+Rows = Annotated[int | None, typer.Option(help="Rows of --file in one go. Default: all that are left.")]
+Seed = Annotated[int, typer.Option(help="Seed of --generate.")]
+Follow = Annotated[bool, typer.Option("--follow", help="Go on until Ctrl-C or SIGTERM.")]
+Events = Annotated[list[str] | None, typer.Argument(help="Ids of events. Default: all that wait.")]
+
+
+def init(
+    log_days: Annotated[
+        int | None, typer.Option(help="Days after which MongoDB drops raw_data_logs. Default: never.")
+    ] = None,
+) -> None:
+    """Create topics, collections and indexes; again is no change."""
+    from loan_default.database.initialise import initialise
+    from loan_default.kafka.connect import connect
+    from loan_default.kafka.topics import TOPICS
+
+    console, settings = make_console(), start()
+    made = connect(settings).create_topics(TOPICS)
+    for topic in TOPICS:
+        say(console, "topic", f"{topic.name}: {'created' if topic.name in made else 'was there'}")
+    if settings.kafka_bootstrap_servers is None:
+        say(console, "", "in memory, as KAFKA_BOOTSTRAP_SERVERS is not set: gone when this command ends")
+    with open_database(settings) as database:
+        for line in initialise(database, log_days=log_days):
+            say(console, "database", line)
+
+
+def ingest(
+    folder: Folder = None,
+    file: File = None,
+    generate: Generate = None,
+    schema: SchemaFile = None,
+    rows: Rows = None,
+    seed: Seed = 0,
+    follow: Follow = False,
+) -> None:
+    """Take applications from a source to `processed_data`: one run, or on and on with --follow.
+
+    Without a source, what is on `raw_data` already is processed.
+    """
+    from loan_default.pipelines.ingestion import (
+        Processed,
+        ingest_raw_data,
+        process_raw_data,
+        send_processed_data,
+    )
+
+    console, settings = make_console(), start()
+    if sum(source is not None for source in (folder, file, generate)) > 1:
+        raise ConfigurationError("the source must be one of --folder, --file and --generate. Name one.")
+    with _flow(settings, schema) as flow, _stopping() as stop:
+        feed = _feed(flow.schema, settings, folder=folder, file=file, generate=generate, rows=rows, seed=seed)
+        if follow:
+            processed = _follow(flow, feed, stop)
+        else:
+            if feed is not None:
+                sent = ingest_raw_data(flow, feed, stop=stop)
+                say(console, "raw_data", f"{sent.sent:,} events sent, {sent.refused:,} too large")
+            processed = Processed() if stop.is_set() else process_raw_data(flow, stop=stop)
+            say(console, "sent", f"{send_processed_data(flow):,} events to processed_data")
+    say(
+        console,
+        "processed",
+        f"{processed.consumed:,} records: {processed.accepted:,} accepted, {processed.rejected:,} rejected, "
+        f"{processed.duplicates:,} duplicates, {processed.redelivered:,} redelivered",
+    )
+
+
+@dead_letters.command("list")
+def list_letters(schema: SchemaFile = None, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Dead letters that wait, the oldest first."""
+    from loan_default.pipelines.dead_letters import waiting_letters
+
+    console, settings = make_console(), start()
+    with _flow(settings, schema) as flow:
+        letters = waiting_letters(flow)
+    if as_json:
+        typer.echo(
+            json.dumps(
+                [
+                    {
+                        "event": letter.event,
+                        "reason": letter.reason,
+                        "topic": letter.partition.topic,
+                        "partition": letter.partition.number,
+                        "offset": letter.offset,
+                        "died_at": letter.died_at.isoformat(),
+                    }
+                    for letter in letters
+                ],
+                indent=2,
+            )
+        )
+        return
+    for letter in letters:
+        say(console, "", f"{letter.event}  {letter.died_at:%Y-%m-%d %H:%M}  {letter.reason}")
+    say(console, "waiting", f"{len(letters):,} dead letters")
+
+
+@dead_letters.command("show")
+def show_letter(
+    event: Annotated[str, typer.Argument(help="Id of an event.")], schema: SchemaFile = None
+) -> None:
+    """One dead letter in full, with the record as it came: mind who sees it."""
+    from loan_default.pipelines.dead_letters import find_letter
+
+    console, settings = make_console(), start()
+    with _flow(settings, schema) as flow:
+        letter = find_letter(flow, event)
+    place = f"{letter.partition.topic}, partition {letter.partition.number}, offset {letter.offset}"
+    for label, text in (
+        ("event", letter.event),
+        ("reason", letter.reason),
+        ("stood in", place),
+        ("died at", letter.died_at.isoformat()),
+        *((name, value.decode(errors="replace")) for name, value in letter.original.headers),
+        (
+            "value",
+            "null" if letter.original.value is None else letter.original.value.decode(errors="replace"),
+        ),
+    ):
+        say(console, label, text)
+
+
+@dead_letters.command("replay")
+def replay_letters(events: Events = None, schema: SchemaFile = None) -> None:
+    """Send dead letters to `raw_data` again, after what broke them is mended."""
+    from loan_default.pipelines.dead_letters import replay
+
+    console, settings = make_console(), start()
+    with _flow(settings, schema) as flow:
+        replayed = replay(flow, events or None)
+    say(console, "replayed", f"{replayed.sent:,} events; `loan-default ingest` processes them")
+    if replayed.too_large:
+        say(console, "not kept", f"{', '.join(replayed.too_large)}: send them anew from their source")
+
+
+@contextmanager
+def _flow(settings: Settings, schema: Path | None) -> Iterator["Flow"]:
+    from loan_default.data.schema import load_schema
+    from loan_default.kafka.connect import connect
+    from loan_default.kafka.outbox import Outbox
+    from loan_default.pipelines.dataset import BUNDLED_SCHEMA
+    from loan_default.pipelines.ingestion import Flow
+
+    loaded = load_schema(schema or BUNDLED_SCHEMA)
+    with open_database(settings) as database:
+        yield Flow(
+            broker=connect(settings),
+            database=database,
+            schema=loaded,
+            outbox=Outbox(settings.home / "outbox"),
+        )
+
+
+def _feed(
+    schema: "Schema",
+    settings: Settings,
+    *,
+    folder: Path | None,
+    file: Path | None,
+    generate: int | None,
+    rows: int | None,
+    seed: int,
+) -> "Feed | None":
+    from loan_default.data.feeds import GeneratedFeed, ReplayFeed
+    from loan_default.data.folder_feed import FolderFeed
+
+    state = settings.home / "feeds"
+    if folder is not None:
+        return FolderFeed(folder, schema)
+    if file is not None:
+        return ReplayFeed(file, schema, state=state / f"{file.name}.json", rows=rows)
+    if generate is not None:
+        return GeneratedFeed(schema, rows=generate, seed=seed, state=state / f"generated-{seed}.json")
+    return None
+
+
+_FEED_SECONDS = 2.0
+"""Between two looks at a source that is followed."""
+
+
+def _follow(flow: "Flow", feed: "Feed | None", stop: Flag) -> "Processed":
+    """Feed in one thread, process in this one; the error of either ends both."""
+    from loan_default.pipelines.ingestion import follow_raw_data, ingest_raw_data
+
+    failed: list[BaseException] = []
+
+    def feeding() -> None:
+        try:
+            while feed is not None and not stop.is_set():
+                ingest_raw_data(flow, feed, stop=stop)
+                stop.wait(_FEED_SECONDS)
+        except BaseException as error:  # raised again by the main thread
+            failed.append(error)
+            stop.set()
+
+    thread = Thread(target=feeding)
+    thread.start()
+    try:
+        processed = follow_raw_data(flow, stop=stop)
+    finally:
+        stop.set()
+        thread.join()
+    if failed:
+        raise failed[0]
+    return processed
+
+
+@contextmanager
+def _stopping() -> Iterator[Flag]:
+    """A flag that Ctrl-C and SIGTERM set: the batch in hand is finished first."""
+    stop = Flag()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

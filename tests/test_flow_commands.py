@@ -1,0 +1,103 @@
+"""`init`, `ingest` and `dead-letters` as a person types them, without a server."""
+
+import json
+
+import pytest
+
+from loan_default import cli
+from loan_default.data.generator import generate, to_text
+from loan_default.data.schema import load_schema
+from loan_default.kafka.memory import MemoryBroker
+from loan_default.kafka.topics import TOPICS
+from loan_default.pipelines.dataset import BUNDLED_SCHEMA
+
+
+@pytest.fixture
+def shell(capsys, tmp_path, monkeypatch):
+    """Types a command into a folder without servers; returns exit code, output and errors."""
+    for name in ("MONGODB_URI", "KAFKA_BOOTSTRAP_SERVERS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LOAN_DEFAULT_HOME", str(tmp_path / "home"))
+
+    def type_(*words: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            cli.run(cli.app, words)
+        out, errors = capsys.readouterr()
+        return ended.value.code, out, errors
+
+    return type_
+
+
+@pytest.fixture
+def one_broker(monkeypatch):
+    """All commands of a test speak to the same broker in memory."""
+    broker = MemoryBroker()
+    broker.create_topics(TOPICS)
+    monkeypatch.setattr("loan_default.kafka.connect.connect", lambda settings: broker)
+    return broker
+
+
+def test_init_says_what_it_made_and_that_memory_ends_with_the_command(shell):
+    code, out, _ = shell("init")
+    assert code == 0
+    assert "raw_data: was there" in out
+    assert "gone when this command ends" in out
+    assert "raw_data_logs: indexes" in out
+
+
+def test_a_file_is_taken_in_slices_and_once(shell, tmp_path):
+    schema = load_schema(BUNDLED_SCHEMA)
+    data = tmp_path / "loans.csv"
+    to_text(generate(schema, rows=300, seed=1).frame, schema).to_csv(data, index=False)
+    code, out, _ = shell("ingest", "--file", str(data), "--rows", "200")
+    assert code == 0
+    assert "raw_data    200 events sent, 0 too large" in out
+    assert "200 records: 200 accepted, 0 rejected, 0 duplicates, 0 redelivered" in out
+    assert "100 records: 100 accepted" in shell("ingest", "--file", str(data))[1]
+    assert "0 records" in shell("ingest", "--file", str(data))[1]
+
+
+def test_bad_rows_become_dead_letters_that_can_be_looked_at_and_sent_again(shell, tmp_path, one_broker):
+    schema = load_schema(BUNDLED_SCHEMA)
+    rows = to_text(generate(schema, rows=50, seed=1).frame, schema)
+    rows.loc[rows.index[7], "LIMIT_BAL"] = "-1"
+    data = tmp_path / "loans.csv"
+    rows.to_csv(data, index=False)
+    assert "49 accepted, 1 rejected" in shell("ingest", "--file", str(data))[1]
+    (letter,) = json.loads(shell("dead-letters", "list", "--json")[1])
+    assert letter["reason"] == "LIMIT_BAL: must be at least 0"
+    assert (letter["topic"], letter["partition"] >= 0) == ("raw_data", True)
+    assert "waiting     1 dead letters" in shell("dead-letters", "list")[1]
+    code, out, _ = shell("dead-letters", "show", letter["event"])
+    assert code == 0
+    assert '"LIMIT_BAL":-1' in out
+    assert "replayed    1 events" in shell("dead-letters", "replay", letter["event"])[1]
+    assert "1 records: 0 accepted, 1 rejected" in shell("ingest")[1]
+    (again,) = json.loads(shell("dead-letters", "list", "--json")[1])
+    assert again["event"] == letter["event"] + "~1"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "line"),
+    [
+        (("ingest", "--generate", "5", "--file", "x.csv"), 2, "the source must be one of"),
+        (("ingest", "--file", "nowhere.csv"), 2, "nowhere.csv was not found"),
+        (("ingest", "--folder", "nowhere"), 2, "the folder of applications must exist"),
+        (("ingest", "--schema", "nowhere.toml"), 2, "nowhere.toml"),
+        (("dead-letters", "show", "x"), 2, "none does for 'x'"),
+    ],
+)
+def test_what_cannot_be_is_one_line(shell, words, code, line):
+    ended, _, errors = shell(*words)
+    assert ended == code
+    assert line in errors
+    assert errors.count("\n") == 1
+
+
+def test_a_broker_and_a_store_that_are_away_are_named(shell, monkeypatch):
+    monkeypatch.setenv("MONGODB_URI", "mongodb://user:s3cret@127.0.0.1:1/")
+    monkeypatch.setattr("loan_default.database.connect.TIMEOUT_SECONDS", 0.2)
+    code, _, errors = shell("ingest")
+    assert code == 3
+    assert "connecting to MONGODB_URI failed" in errors
+    assert "s3cret" not in errors
