@@ -1,8 +1,8 @@
 """Few labels: 2 % and 10 % of the training labels of the bundled set, with and without pretraining.
 
-    python -m benchmarks.labels        # five draws of the labels, about a quarter of an hour on two cores
+    python -m benchmarks.labels        # five draws of the labels, about half an hour on two cores
 
-Pretraining sees all training rows and no label; each objective is pretrained once and serves all draws. The
+Pretraining sees all training rows and no label, and is done anew for each draw, as its seed matters too. The
 validation rows keep the share of their labels that the training rows keep, since they choose the epoch and
 the calibration.
 """
@@ -11,10 +11,8 @@ import argparse
 import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
@@ -25,6 +23,7 @@ from loan_default.evaluation.metrics import auc
 from loan_default.models.contrastive import OBJECTIVES, Objective
 from loan_default.models.features import Features
 from loan_default.models.fitting import StateDict
+from loan_default.models.presets import preset_for
 
 SET = "uci_credit_card"
 
@@ -39,12 +38,11 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="draws at once, each on one thread")
     parser.add_argument("--objectives", nargs="+", choices=OBJECTIVES, default=list(OBJECTIVES))
     options = parser.parse_args()
-    models = ["LightGBM", "scratch", *(f"pretrained, {objective}" for objective in options.objectives)]
+    models = ["LightGBM", "scratch", *(_named(objective) for objective in options.objectives)]
     os.environ["OMP_NUM_THREADS"] = "1"  # inherited by the workers
     with ProcessPoolExecutor(options.jobs, max_tasks_per_child=1) as pool:
-        encoders = dict(zip(options.objectives, pool.map(_pretrain, options.objectives), strict=True))
         count = options.draws
-        draws = list(pool.map(_draw, range(count), [options.shares] * count, [encoders] * count))
+        draws = list(pool.map(_draw, range(count), [options.shares] * count, [options.objectives] * count))
     print(f"Test AUC, mean of {options.draws} draws ± their standard deviation\n")
     print("| labels | " + " | ".join(models) + " |\n|---|" + "---|" * len(models))
     for share in options.shares:
@@ -55,35 +53,31 @@ def main() -> None:
         print(f"| {share:.0%} | " + " | ".join(cells) + " |")
 
 
-def _pretrain(objective: Objective) -> dict[str, NDArray[Any]]:
+def _draw(seed: int, shares: list[float], objectives: list[Objective]) -> dict[tuple[float, str], float]:
+    """Test AUC by share of labels and model; the seed decides labels, pretraining and training."""
     data = load(SET)
     features, preset = ours.setup(data, rows=len(data.train))
-    state = ours.pretrained_state(data, features, preset, seed=0, objective=objective)
-    print(f"pretrained by {objective}", flush=True)
-    return {name: tensor.numpy() for name, tensor in state.items()}
-
-
-def _draw(
-    seed: int, shares: list[float], pretrained: dict[Objective, dict[str, NDArray[Any]]]
-) -> dict[tuple[float, str], float]:
-    data = load(SET)
-    features, _ = ours.setup(data, rows=len(data.train))
-    encoders: dict[str | None, StateDict | None] = {None: None}
-    for objective, arrays in pretrained.items():
-        encoders[objective] = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    encoders: dict[str, StateDict | None] = {"scratch": None}
+    for objective in objectives:
+        encoders[_named(objective)] = ours.pretrained_state(
+            data, features, preset, seed=seed, objective=objective
+        )
     found = {}
     for share in shares:
         few = _with_few_labels(data, share, seed)
         found[share, "LightGBM"] = auc(data.y[data.test], lightgbm(few, few.train, seed=seed))
-        for objective, encoder in encoders.items():
-            name = "scratch" if objective is None else f"pretrained, {objective}"
+        for name, encoder in encoders.items():
             found[share, name] = _auc_of(few, features, seed=seed, encoder=encoder)
-    print(f"draw {seed} done", flush=True)
+    print(f"draw {seed}:", {f"{share:.0%} {name}": round(value, 4) for (share, name), value in found.items()})
     return found
 
 
+def _named(objective: Objective) -> str:
+    return f"pretrained, {objective}"
+
+
 def _auc_of(few: CreditSet, features: Features, *, seed: int, encoder: StateDict | None) -> float:
-    _, preset = ours.setup(few, rows=len(few.train))
+    preset = preset_for("default", rows=len(few.train))
     net = ours.train_net(few, few.train, features, preset, seed=seed, encoder=encoder)
     return auc(few.y[few.test], ours.calibrated(few, [net]))
 

@@ -180,7 +180,7 @@ def test_a_file_that_grows_after_it_was_begun_is_refused_and_not_filed_as_done(t
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", b"id,loan,bad\n1,2,0\n", "the column 'income' of the schema must be in .*a.csv"),
+        ("a.csv", b"id,loan,bad\n1,2,0\n", "the column 'income' of the schema must be in a.csv, however"),
         ("a.csv", b"\x00\x01\x02PNG", "looks binary"),
         ("a.csv", b"id,income,bad\n", "header only"),
         ("a.csv", b'id,income,bad\n1,"2,0\n3,4,0\n', "a quoted value must end"),
@@ -252,7 +252,7 @@ def test_any_name_is_taken(tmp_path: Path, stem: str) -> None:
     assert first.source.isprintable()
     assert 0 < len(first.source) <= 200
     (done,) = names(tmp_path / ".done")
-    assert done.startswith(stem[:50])
+    assert done.startswith(stem[:50].replace("\udcff", "\ufffd"))
     assert done.endswith(".csv")
 
 

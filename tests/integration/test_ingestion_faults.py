@@ -36,6 +36,7 @@ class World:
     home: Path
     kafka: Kafka
     ferretdb: Ferretdb
+    commands: "list[subprocess.Popen[bytes]]"
 
     def start(self, *words: str, failpoints: str = "") -> "subprocess.Popen[bytes]":
         environment = {
@@ -48,7 +49,8 @@ class World:
         }
         command = [sys.executable, "-c", "from loan_default.cli import main; main()", *words]
         with (self.home / "commands.log").open("ab") as log:
-            return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+            self.commands.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
+        return self.commands[-1]
 
     def run(self, *words: str, failpoints: str = "") -> int:
         return self.start(*words, failpoints=failpoints).wait(240)
@@ -80,9 +82,13 @@ def world(tmp_path: Path) -> Iterator[World]:
         except NotInstallable as reason:
             pytest.skip(str(reason))
         try:
-            world = World(home=tmp_path, kafka=running[0], ferretdb=running[1])
+            world = World(home=tmp_path, kafka=running[0], ferretdb=running[1], commands=[])
             assert world.run("init") == 0
             yield world
+            for command in world.commands:
+                command.kill()
+                command.wait()
+            sys.stdout.write((tmp_path / "commands.log").read_text())  # shown with a failure
         finally:
             for server in running:
                 server.stop()

@@ -124,7 +124,7 @@ class FolderFeed:
             if not stat.S_ISREG(look.st_mode):
                 continue
             if suffix_of(path) is None:
-                self.unknown.append(path.name)
+                self.unknown.append(_filed_name(path.name))
                 continue
             found.append((look.st_mtime_ns, path.name, path))
         return [path for _, _, path in sorted(found)]
@@ -163,7 +163,7 @@ class FolderFeed:
         except DataError as error:
             # What still changes is judged when it has settled.
             if not _has_changed(look, lock):
-                self._refuse(path, str(error), tag=digest[:8])
+                self._refuse(path, str(error).replace(path.name, name), tag=digest[:8])
             return
         if watermark.next_row >= end and not _has_changed(look, lock):
             path.rename(self._done / _filed_name(name, tag=digest[:8]))
@@ -175,7 +175,7 @@ class FolderFeed:
         return look.st_size > 0 and age >= self._settle_seconds
 
     def _refuse(self, path: Path, reason: str, *, tag: str) -> None:
-        name = _dropped_name(path) if path.parent == self._taken else path.name
+        name = _dropped_name(path) if path.parent == self._taken else _filed_name(path.name)
         place = self._refused / _filed_name(name, tag=tag)
         write_atomically(place.with_name(f"{place.name}.reason.txt"), f"{reason}\n".encode(errors="replace"))
         try:
@@ -228,7 +228,7 @@ def _dropped_name(taken: Path) -> str:
 
 
 def _filed_name(name: str, *, tag: str = "") -> str:
-    """A name with a tag before its suffix, cut to what a file system takes."""
+    """A name with a tag before its suffix, in UTF-8 (or Arrow could not open it) and of bearable length."""
     stem = stem_of(Path(name))
-    short = os.fsdecode(os.fsencode(stem)[:_LONGEST_STEM])
+    short = os.fsencode(stem)[:_LONGEST_STEM].decode(errors="replace")
     return f"{short}-{tag}{name[len(stem) :]}" if tag else f"{short}{name[len(stem) :]}"
