@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,10 +10,11 @@ from threading import Event as Flag
 from threading import Thread
 from typing import TYPE_CHECKING, Annotated
 
+import structlog
 import typer
 
 from loan_default.console import make_console, say
-from loan_default.errors import ConfigurationError
+from loan_default.errors import ConfigurationError, DependencyError
 from loan_default.session import open_database, start
 from loan_default.settings import Settings
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from loan_default.data.feeds import Feed
     from loan_default.data.schema import Schema
     from loan_default.pipelines.ingestion import Flow, Processed
+
+log = structlog.get_logger()
 
 dead_letters = typer.Typer(help="Records that could not be used: look at them, and send them again.")
 
@@ -217,9 +221,16 @@ def _follow(flow: "Flow", feed: "Feed | None", stop: Flag) -> "Processed":
     failed: list[BaseException] = []
 
     def feeding() -> None:
+        answered = time.monotonic()
         try:
             while feed is not None and not stop.is_set():
-                ingest_raw_data(flow, feed, stop=stop)
+                try:
+                    ingest_raw_data(flow, feed, stop=stop)
+                    answered = time.monotonic()
+                except DependencyError as error:
+                    if time.monotonic() - answered > flow.pace.patience_seconds:
+                        raise
+                    log.warning("feed_waits", reason=str(error))
                 stop.wait(_FEED_SECONDS)
         except BaseException as error:  # raised again by the main thread
             failed.append(error)

@@ -343,3 +343,17 @@ def test_a_large_frame_is_validated_fast():
     assert 0 < len(result.rejected) < 5_000
     # A tenth of a second on an idle core; the limit only catches a loop over rows.
     assert seconds < 3.0, f"50,000 rows of 20 columns must take less than 3 s, however: {seconds:.2f} s"
+
+
+def test_in_a_column_of_numbers_for_times_a_missing_one_is_missing():
+    schema = Schema(
+        name="s",
+        columns=(
+            Column(name="at", kind=Kind.TIMESTAMP, nullable=True),
+            Column(name="x", kind=Kind.NUMERICAL),
+        ),
+    )
+    raw = RawFrame(frame=pd.DataFrame({"at": [np.nan, 20240131.0], "x": [1.0, 2.0]}))
+    validation = validate(raw, schema, labelled=True)
+    assert validation.accepted.index.tolist() == [0]
+    assert validation.rejected["reason"].tolist()[0].startswith("at: must be a date or time")

@@ -94,6 +94,22 @@ def test_an_absent_dependency_is_waited_for_and_gets_each_record(broker):
     assert sink.calls == consumed.batches + 4
 
 
+def test_a_commit_whose_broker_is_away_is_repeated_and_the_batch_is_not(broker, monkeypatch):
+    consumer, sink, calls = broker.consumer("g", ["t"]), Sink(), []
+    real = type(consumer).commit
+
+    def away_at_first(self, offsets) -> bool:
+        calls.append(offsets)
+        if len(calls) <= 3:
+            raise DependencyError("the broker is away")
+        return real(self, offsets)
+
+    monkeypatch.setattr(type(consumer), "commit", away_at_first)
+    consumed = drain(consumer, sink, ends=broker.end_offsets("t"), pace=QUICK)
+    assert sink.numbers == list(range(100))
+    assert len(calls) == consumed.batches + 3
+
+
 def test_what_stays_away_ends_the_drain_and_nothing_of_its_batch_is_committed(broker):
     sink = Sink()
     consumer = broker.consumer("g", ["t"])

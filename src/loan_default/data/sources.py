@@ -17,6 +17,7 @@ from typing import IO, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
@@ -219,7 +220,7 @@ def _iter_records(path: Path, names: list[str]) -> Iterator[tuple[pa.Table, np.n
         fields = f"{row.actual_columns} field{'s' * (row.actual_columns != 1)}"
         reason = f"a row must have {row.expected_columns} fields, however: {fields}"
         # The reader counts records from 1, with the header.
-        ragged.append((row.number - 1 + _HEADER, reason, row.text))
+        ragged.append((row.number - 1 + _HEADER, reason, _bytes_of(row.text).decode(errors="replace")))
         return "skip"
 
     unread, last = _HEADER, (_HEADER, "")
@@ -257,7 +258,10 @@ def _open_csv(path: Path, names: list[str], skip: Any) -> Iterator[pa.RecordBatc
     own = [str(place) for place in range(len(names))]
     reader = pa_csv.open_csv(
         pa.input_stream(str(path), compression=compression),
-        read_options=pa_csv.ReadOptions(block_size=_BLOCK_BYTES, column_names=own, use_threads=False),
+        # Latin-1 is any bytes: the reader stops at a row that it cannot show to `skip` as text.
+        read_options=pa_csv.ReadOptions(
+            block_size=_BLOCK_BYTES, column_names=own, use_threads=False, encoding="latin-1"
+        ),
         parse_options=pa_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
         convert_options=pa_csv.ConvertOptions(
             column_types=dict.fromkeys(own, pa.binary()), strings_can_be_null=False
@@ -272,25 +276,47 @@ def _no_text(names: list[str]) -> pa.Table:
 
 
 def _decode(batch: pa.RecordBatch, numbers: np.ndarray) -> tuple[pa.Table, np.ndarray, list[Reject]]:
-    """Text columns; rows with bytes that are not UTF-8 apart."""
+    """Text columns of bytes read as Latin-1; rows with bytes that are not UTF-8 apart."""
     table = pa.Table.from_batches([batch])
     text = _no_text(table.column_names).schema
-    try:
+    columns = {}
+    for place, column in enumerate(table.columns):
+        as_read = column.cast(pa.string())
+        if pc.all(pc.string_is_ascii(as_read), min_count=0).as_py():
+            columns[place] = as_read
+    if len(columns) == table.num_columns:
         return table.cast(text), numbers, []
-    except pa.ArrowInvalid:
-        pass  # the slow way below finds the rows
     good = np.ones(table.num_rows, bool)
-    for column in table.columns:
-        good &= np.array([_is_utf8(value) for value in column.to_pylist()], bool)
+    raw = {
+        place: [_bytes_of(value) for value in column.cast(pa.string()).to_pylist()]
+        for place, column in enumerate(table.columns)
+        if place not in columns
+    }
+    for values in raw.values():
+        good &= np.array([_is_utf8(value) for value in values], bool)
     broken = [
         (
             int(numbers[position]),
             "text must be in UTF-8, however: other bytes. Save the file as UTF-8",
-            b",".join(column[int(position)].as_py() for column in table.columns).decode(errors="replace"),
+            b",".join(
+                raw[place][position] if place in raw else column[int(position)].as_py()
+                for place, column in enumerate(table.columns)
+            ).decode(errors="replace"),
         )
         for position in np.flatnonzero(~good)
     ]
-    return table.filter(pa.array(good)).cast(text), numbers[good], broken
+    decoded = [
+        columns[place]
+        if place in columns
+        else pa.chunked_array([[value.decode(errors="replace") for value in raw[place]]], pa.string())
+        for place in range(table.num_columns)
+    ]
+    return pa.table(decoded, schema=text).filter(pa.array(good)), numbers[good], broken
+
+
+def _bytes_of(text: str) -> bytes:
+    """The bytes of the file that were read as Latin-1."""
+    return text.encode("latin-1")
 
 
 def _is_utf8(value: bytes) -> bool:

@@ -198,14 +198,14 @@ def _read_codes(values: pd.Series, column: Column) -> tuple[pd.Series, Problems]
 
 
 def _read_times(values: pd.Series, column: Column) -> tuple[pd.Series, Problems]:
+    missing = values.isna().to_numpy()
+    problems = [] if column.nullable or not missing.any() else [(MUST_NOT_BE_MISSING, missing)]
     if isinstance(values.dtype, np.dtype | pd.DatetimeTZDtype) and values.dtype.kind == "M":
         utc = values.dt.tz_localize("UTC") if values.dt.tz is None else values.dt.tz_convert("UTC")
-        missing = values.isna().to_numpy()
-        problems = [] if column.nullable or not missing.any() else [(MUST_NOT_BE_MISSING, missing)]
         return utc.astype("datetime64[us, UTC]"), problems
     if pd.api.types.is_numeric_dtype(values.dtype):
         # A bare number may count seconds, days or be a year.
-        return _all_missing(column, values.index), [(MUST_BE_TIME, np.ones(len(values), bool))]
+        return _all_missing(column, values.index), [*problems, (MUST_BE_TIME, ~missing)]
     read = value_reader(column)
     readings = [read(value) for value in values.astype(object)]
     times = pd.Series([value for value, _ in readings], index=values.index, dtype="datetime64[us, UTC]")

@@ -121,27 +121,41 @@ def look(consumer: Consumer, *, ends: Offsets, pace: Pace | None = None) -> Iter
 def _work_off(
     consumer: Consumer, handle: Handle, batch: list[Record], *, pace: Pace, consumed: Consumed, stop: Flag
 ) -> None:
-    """Handle one batch, however often it takes, and commit it."""
-    given_up, pause = time.monotonic() + pace.patience_seconds, pace.first_pause_seconds
+    """Handle one batch and commit it, however often it takes."""
+    given_up, pause, handled = time.monotonic() + pace.patience_seconds, pace.first_pause_seconds, False
     while True:
         try:
-            handle(batch)
+            if not handled:
+                handle(batch)
+                handled = True
+            current = consumer.commit(next_offsets(batch))
             break
         except DependencyError as error:
             if stop.is_set() or time.monotonic() + pause > given_up:
                 raise
             log.warning("batch_waits", records=len(batch), pause_seconds=pause, reason=str(error))
-        consumer.idle(pause)
-        pause = min(2 * pause, pace.longest_pause_seconds)
-        batch = _still_ours(consumer, batch)
+        batch = _after_a_pause(consumer, batch, pause)
         if not batch:
             consumed.stale_commits += 1
             return
-    if not consumer.commit(next_offsets(batch)):
+        pause = min(2 * pause, pace.longest_pause_seconds)
+    if not current:
         consumed.stale_commits += 1
         log.warning("commit_was_stale", records=len(batch))
     consumed.records += len(batch)
     consumed.batches += 1
+
+
+def _after_a_pause(consumer: Consumer, batch: list[Record], seconds: float) -> list[Record]:
+    """What of the batch is still to be done then."""
+    try:
+        consumer.idle(seconds)
+        return _still_ours(consumer, batch)
+    except (
+        DependencyError
+    ):  # the broker itself is away: nobody knows, and a commit leaves out what is not ours
+        time.sleep(seconds)
+        return batch
 
 
 def _still_ours(consumer: Consumer, batch: list[Record]) -> list[Record]:
