@@ -211,7 +211,7 @@ def _peak_bytes(path, *, rows):
 
 def test_a_row_with_too_many_fields_and_other_bytes_is_one_reject_and_stops_nothing(tmp_path):
     path = tmp_path / "loans.csv"
-    path.write_bytes("a,b\n1,2\n".encode() + b"3,\xff,4\n" + "5,Zürich\n".encode())
+    path.write_bytes(b"a,b\n1,2\n" + b"3,\xff,4\n" + "5,Zürich\n".encode())
     raw = read_frame(path)
     assert raw.frame["b"].tolist() == ["2", "Zürich"]
     assert raw.rejects["row"].tolist() == [1]
