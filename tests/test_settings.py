@@ -10,6 +10,7 @@ from loan_default.errors import ConfigurationError
 from loan_default.settings import Settings, load_settings
 
 NAMES = ("LOAN_DEFAULT_HOME", "MONGODB_URI", "LOAN_DEFAULT_MONGODB_DATABASE", "LOAN_DEFAULT_LOG_FORMAT")
+OTHERS = ("LOAN_DEFAULT_MATURITY_DAYS",)
 KAFKA = (
     "KAFKA_BOOTSTRAP_SERVERS",
     "KAFKA_SECURITY_PROTOCOL",
@@ -23,7 +24,7 @@ URI = "mongodb://loan:s3cret@db:27017/"
 
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch):
-    for name in (*NAMES, *KAFKA):
+    for name in (*NAMES, *OTHERS, *KAFKA):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -44,7 +45,7 @@ def test_the_environment_is_read(monkeypatch):
 
 
 def test_empty_variables_count_as_unset(monkeypatch):
-    for name in (*NAMES, *KAFKA):
+    for name in (*NAMES, *OTHERS, *KAFKA):
         monkeypatch.setenv(name, "")
     assert load_settings() == Settings()
 
@@ -105,5 +106,5 @@ def test_settings_show_no_secret_and_do_not_change(monkeypatch):
 
 def test_the_documentation_names_every_variable():
     assert module.__doc__ is not None
-    assert all(f"`{name}`" in module.__doc__ for name in (*NAMES, *KAFKA))
-    assert len(Settings.model_fields) == len(NAMES) + len(KAFKA)
+    assert all(f"`{name}`" in module.__doc__ for name in (*NAMES, *OTHERS, *KAFKA))
+    assert len(Settings.model_fields) == len(NAMES) + len(OTHERS) + len(KAFKA)

@@ -58,6 +58,10 @@ app = typer.Typer(
 )
 
 
+STORE_NAME = "store:"
+"""By this `--data` names the training store."""
+
+
 class ExitCode(IntEnum):
     """What a script learns from a command."""
 
@@ -109,14 +113,18 @@ def train(
     from loan_default.pipelines.dataset import BUNDLED_DATA
     from loan_default.pipelines.local import run_training
     from loan_default.pipelines.preparing import TrainingOptions
+    from loan_default.pipelines.training_data import STORE
 
     if train_ and not pretrain:
         _refuse_without("--pretrain", {"--objective": objective, "--pretraining-epochs": pretraining_epochs})
     if pretrain and not train_:
         _refuse_without("--train", {"--epochs": epochs, "--members": members})
     console, settings = make_console(), start()
+    if data is not None and str(data) == STORE_NAME:
+        data = settings.home / STORE
     chosen = TrainingOptions(
         data=data or BUNDLED_DATA,
+        maturity_days=settings.maturity_days,
         schema=schema,
         target=target,
         pretrain=pretrain,

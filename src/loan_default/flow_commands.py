@@ -68,7 +68,7 @@ def ingest(
     seed: Seed = 0,
     follow: Follow = False,
 ) -> None:
-    """Take applications from a source to `processed_data`: one run, or on and on with --follow.
+    """Take applications from a source to `processed_data` and the training store, or with --follow on and on.
 
     Without a source, what is on `raw_data` already is processed.
     """
@@ -78,6 +78,7 @@ def ingest(
         process_raw_data,
         send_processed_data,
     )
+    from loan_default.pipelines.training_data import STORE, store_processed_data
 
     console, settings = make_console(), start()
     if sum(source is not None for source in (folder, file, generate)) > 1:
@@ -92,6 +93,8 @@ def ingest(
                 say(console, "raw_data", f"{sent.sent:,} events sent, {sent.refused:,} too large")
             processed = Processed() if stop.is_set() else process_raw_data(flow, stop=stop)
             say(console, "sent", f"{send_processed_data(flow):,} events to processed_data")
+            stored = store_processed_data(flow, settings.home / STORE)
+            say(console, "stored", f"{stored.records:,} events in {settings.home / STORE}")
     say(
         console,
         "processed",

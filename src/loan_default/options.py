@@ -41,7 +41,10 @@ _DATA_FILE = "CSV (.csv, .csv.gz) or Parquet file."
 # train
 Pretrain = Annotated[bool, _option("What to do", "Pretrain an encoder without labels.", "--pretrain")]
 Train = Annotated[bool, _option("What to do", "Train and calibrate a classifier.", "--train")]
-TrainingData = Annotated[Path | None, _option("Data", f"{_DATA_FILE} Default: the bundled accounts.")]
+TrainingData = Annotated[
+    Path | None,
+    _option("Data", f"{_DATA_FILE} store: = what was ingested. Default: the bundled accounts."),
+]
 Target = Annotated[str | None, _option("Data", "Column that says who defaulted. Needed without a schema.")]
 SchemaFile = Annotated[Path | None, _option("Data", "Schema file. Default: inferred, printed and saved.")]
 OutOfTime = Annotated[

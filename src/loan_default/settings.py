@@ -10,6 +10,7 @@
 | `KAFKA_SASL_MECHANISM` | `SCRAM-SHA-512` | or `SCRAM-SHA-256`, `PLAIN`; with SASL only |
 | `KAFKA_SASL_USERNAME`, `KAFKA_SASL_PASSWORD` | none | with SASL only |
 | `KAFKA_SSL_CAFILE` | the system's | certificates to trust, with TLS only |
+| `LOAN_DEFAULT_MATURITY_DAYS` | 0 | age from which on a label in the training store counts |
 | `LOAN_DEFAULT_LOG_FORMAT` | `auto` | `json`, `console`, or `auto`: console on a terminal, else JSON |
 """
 
@@ -65,6 +66,8 @@ class Settings(BaseSettings):
     kafka_sasl_username: str | None = Field(default=None, validation_alias="KAFKA_SASL_USERNAME")
     kafka_sasl_password: SecretStr | None = Field(default=None, validation_alias="KAFKA_SASL_PASSWORD")
     kafka_ssl_cafile: Path | None = Field(default=None, validation_alias="KAFKA_SSL_CAFILE")
+    maturity_days: Annotated[int, Field(ge=0, le=3660)] = 0
+    """Days; 0 = every label counts at once."""
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto` writes for people on a terminal and JSON elsewhere."""
 

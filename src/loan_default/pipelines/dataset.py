@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from loan_default.data.cleaning import drop_duplicates
 from loan_default.data.inference import Finding, infer_schema
 from loan_default.data.schema import Schema, dump_schema, load_schema
 from loan_default.data.sources import iter_frames, read_columns
+from loan_default.data.store import read_store
 from loan_default.data.validation import validate
 from loan_default.errors import ConfigurationError, DataError
 
@@ -84,6 +86,10 @@ def choose_schema(data: Path, *, schema: Path | None, target: str | None) -> Sch
                 f"{named!r}. Leave one of them out."
             )
         return SchemaChoice(schema=loaded, notes={}, origin=f"read from {schema.name}")
+    if data.is_dir():
+        raise ConfigurationError(
+            f"the training store must come with --schema FILE, however: {data} has none."
+        )
     if target is None:
         columns = read_columns(data)
         some = ", ".join(columns[:30]) + (f", … ({len(columns)} in all)" if len(columns) > 30 else "")
@@ -97,6 +103,35 @@ def choose_schema(data: Path, *, schema: Path | None, target: str | None) -> Sch
         findings=inference.findings,
         notes=inference.notes,
         origin=f"inferred from {data.name}",
+    )
+
+
+def load_store(folder: Path, schema: Schema, *, maturity_days: int, now: datetime) -> Dataset:
+    """The applications of the training store, which have passed the schema on their way.
+
+    Args:
+        maturity_days: age from which on an application's label counts.
+
+    Raises:
+        DataError: the store is empty or damaged.
+    """
+    contents = read_store(folder, schema, maturity_days=maturity_days, now=now)
+    if contents.frame.empty:
+        raise DataError(
+            f"the training store must hold applications, however: {folder} has none. `loan-default ingest` "
+            "brings them."
+        )
+    copies = contents.duplicates + contents.superseded
+    return Dataset(
+        schema=schema,
+        source="the training store",
+        frame=contents.frame,
+        quarantined=pd.DataFrame(),
+        reasons={},
+        rows_read=contents.applications + copies,
+        duplicates=copies,
+        ignored_columns=(),
+        digest=contents.digest,
     )
 
 

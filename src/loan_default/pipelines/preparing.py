@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from loan_default.models.fitting import FitConfig
 from loan_default.models.model import PretrainedEncoder, load_encoder
 from loan_default.models.presets import Preset, PresetName, preset_for
 from loan_default.models.training import Labelled
-from loan_default.pipelines.dataset import Dataset, SchemaChoice, choose_schema, load_dataset
+from loan_default.pipelines.dataset import Dataset, SchemaChoice, choose_schema, load_dataset, load_store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +33,9 @@ class TrainingOptions:
     """What a person can choose for a run; None = as the preset says."""
 
     data: Path
+    """A file, or the folder of the training store."""
+    maturity_days: int = 0
+    """Age from which on a label in the training store counts."""
     schema: Path | None = None
     target: str | None = None
     pretrain: bool = True
@@ -157,7 +161,12 @@ def prepare(
         raise DataError(
             f"a schema for training must have a target column, however: {choice.schema.name} has none."
         )
-    dataset = load_dataset(options.data, choice.schema)
+    if options.data.is_dir():
+        dataset = load_store(
+            options.data, choice.schema, maturity_days=options.maturity_days, now=datetime.now(UTC)
+        )
+    else:
+        dataset = load_dataset(options.data, choice.schema)
     watch.start("split", "out of time" if options.out_of_time else "stratified")
     split_by = split_out_of_time if options.out_of_time else split_rows
     groups = duplicate_groups(dataset.frame, dataset.schema)

@@ -1,0 +1,63 @@
+"""Processed events become training data: `processed_data` is drained into the training store."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from loan_default.data.schema import Kind
+from loan_default.data.store import StoredEvent, write_part
+from loan_default.kafka.consuming import Consumed, drain
+from loan_default.kafka.events import read_event
+from loan_default.kafka.messages import Partition, Record
+from loan_default.kafka.topics import PROCESSED
+from loan_default.pipelines.ingestion import Flow
+
+GROUP = "training-store"
+STORE = "store"
+"""Folder of the training store, under the home folder."""
+
+log = structlog.get_logger()
+
+
+def store_processed_data(flow: Flow, folder: Path) -> Consumed:
+    """Write what is on `processed_data` now into the training store; again is no change.
+
+    Raises:
+        DependencyError: the broker is away; what was not committed is written again, into the same files.
+        DataError: a record of the topic is no event of ours.
+    """
+    times = [column.name for column in flow.schema.columns if column.kind is Kind.TIMESTAMP]
+
+    def write(records: list[Record]) -> None:
+        parts: dict[Partition, list[Record]] = {}
+        for record in records:
+            parts.setdefault(record.partition, []).append(record)
+        for partition, some in parts.items():
+            write_part(
+                folder,
+                topic=partition.topic,
+                partition=partition.number,
+                first=some[0].offset,
+                next=some[-1].offset + 1,
+                rows=[_stored(record, times) for record in some],
+            )
+
+    ends = flow.broker.end_offsets(PROCESSED)
+    consumer = flow.broker.consumer(GROUP, [PROCESSED])
+    try:
+        consumed = drain(consumer, write, ends=ends, pace=flow.pace)
+    finally:
+        consumer.close()
+    log.info("processed_data_stored", run=flow.run, records=consumed.records, batches=consumed.batches)
+    return consumed
+
+
+def _stored(record: Record, times: list[str]) -> StoredEvent:
+    event = read_event(record)
+    data: dict[str, Any] = dict(event.data)
+    for name in times:  # JSON has no times
+        if data.get(name) is not None:
+            data[name] = datetime.fromisoformat(data[name])
+    return StoredEvent(event.id, event.type, event.subject, event.time, data)

@@ -1,0 +1,122 @@
+"""From `processed_data` to the training store, and from there to a prepared run."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from loan_default.data.feeds import GeneratedFeed
+from loan_default.data.generator import generate
+from loan_default.data.schema import Column, Kind, Schema, dump_schema
+from loan_default.database.embedded import EmbeddedDatabase
+from loan_default.errors import ConfigurationError, DataError
+from loan_default.kafka.consuming import Pace
+from loan_default.kafka.events import Event, EventType, to_message
+from loan_default.kafka.memory import MemoryBroker
+from loan_default.kafka.outbox import Outbox
+from loan_default.kafka.topics import RAW, TOPICS
+from loan_default.pipelines.dataset import load_store
+from loan_default.pipelines.ingestion import Flow, ingest_raw_data, process_raw_data, send_processed_data
+from loan_default.pipelines.preparing import Stopwatch, TrainingOptions, prepare
+from loan_default.pipelines.training_data import GROUP, store_processed_data
+
+SCHEMA = Schema(
+    name="loans",
+    columns=(
+        Column(name="id", kind=Kind.IDENTIFIER),
+        Column(name="made", kind=Kind.TIMESTAMP),
+        Column(name="income", kind=Kind.NUMERICAL, minimum=0, nullable=True),
+        Column(name="purpose", kind=Kind.CATEGORICAL, categories=("car", "house")),
+        Column(name="bad", kind=Kind.TARGET),
+    ),
+)
+ROWS = 400
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+@pytest.fixture
+def flow(tmp_path: Path) -> Iterator[Flow]:
+    broker = MemoryBroker()
+    broker.create_topics(TOPICS)
+    database = EmbeddedDatabase(tmp_path / "store.sqlite3")
+    pace = Pace(batch=70, poll_seconds=0.05)
+    flow = Flow(broker=broker, database=database, schema=SCHEMA, outbox=Outbox(tmp_path / "out"), pace=pace)
+    feed = GeneratedFeed(SCHEMA, rows=None, seed=5, state=tmp_path / "feed.json", population=ROWS)
+    ingest_raw_data(flow, feed)
+    process_raw_data(flow)
+    send_processed_data(flow)
+    yield flow
+    database.close()
+
+
+def test_the_store_holds_what_the_generator_made(flow, tmp_path):
+    assert store_processed_data(flow, tmp_path / "store").records == ROWS
+    dataset = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW)
+    made = generate(SCHEMA, rows=ROWS, seed=5).frame
+    found = dataset.frame.sort_values("id").reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, made.sort_values("id").reset_index(drop=True), check_dtype=False)
+    assert (dataset.rows_read, dataset.duplicates) == (ROWS, 0)
+
+
+def test_reading_the_topic_again_changes_nothing(flow, tmp_path):
+    store_processed_data(flow, tmp_path / "store")
+    once = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW)
+    assert store_processed_data(flow, tmp_path / "store").records == 0
+    flow.broker.groups[GROUP].done.clear()
+    again = replace(flow, pace=Pace(batch=33, poll_seconds=0.05))  # other ranges, so parts that overlap
+    assert store_processed_data(again, tmp_path / "store").records == ROWS
+    twice = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW)
+    assert twice.digest == once.digest
+    assert twice.rows_read == len(twice.frame) + twice.duplicates == 2 * ROWS
+
+
+def test_an_outcome_that_comes_later_labels_its_application(flow, tmp_path):
+    store_processed_data(flow, tmp_path / "store")
+    before = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW).frame.set_index("id")["bad"]
+    name, label = before.index[7], before.iloc[7]
+    outcome = Event(
+        id="late",
+        type=EventType.OUTCOME,
+        source="collections",
+        time=NOW,
+        subject=str(name),
+        schema="",
+        data={"bad": "0" if label else "1"},
+    )
+    flow.broker.producer().deliver([to_message(outcome, RAW)])
+    process_raw_data(flow)
+    send_processed_data(flow)
+    store_processed_data(flow, tmp_path / "store")
+    after = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW).frame.set_index("id")["bad"]
+    assert after[name] == 1 - label
+    assert after.drop(name).equals(before.drop(name))
+
+
+def test_a_young_label_does_not_count_and_its_row_stays(flow, tmp_path):
+    store_processed_data(flow, tmp_path / "store")
+    made = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW).frame["made"]
+    now = made.max().to_pydatetime() + timedelta(days=10)
+    frame = load_store(tmp_path / "store", SCHEMA, maturity_days=100, now=now).frame
+    old = frame["made"] <= now - timedelta(days=100)
+    assert len(frame) == ROWS
+    assert frame["bad"].notna().equals(old)
+    assert 0 < old.sum() < ROWS
+
+
+def test_a_run_can_be_prepared_from_the_store(flow, tmp_path):
+    store_processed_data(flow, tmp_path / "store")
+    schema = tmp_path / "loans.toml"
+    schema.write_text(dump_schema(SCHEMA))
+    options = TrainingOptions(data=tmp_path / "store", schema=schema, preset="fast")
+    watch = Stopwatch(lambda name, detail: None)
+    prepared = prepare(options, watch=watch, environ={"OMP_NUM_THREADS": "1"})
+    assert len(prepared.dataset.frame) == ROWS
+    assert prepared.dataset.source == "the training store"
+    with pytest.raises(ConfigurationError, match="the training store must come with --schema"):
+        prepare(replace(options, schema=None), watch=watch, environ={})
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="the training store must hold applications"):
+        prepare(replace(options, data=tmp_path / "empty"), watch=watch, environ={})
