@@ -178,7 +178,7 @@ def _flow(settings: Settings, schema: Path | None) -> Iterator["Flow"]:
     from loan_default.kafka.connect import connect
     from loan_default.kafka.outbox import Outbox
     from loan_default.pipelines.dataset import BUNDLED_SCHEMA
-    from loan_default.pipelines.ingestion import Flow
+    from loan_default.pipelines.ingestion import OUTBOX, Flow
 
     loaded = load_schema(schema or BUNDLED_SCHEMA)
     with open_database(settings) as database:
@@ -186,7 +186,7 @@ def _flow(settings: Settings, schema: Path | None) -> Iterator["Flow"]:
             broker=connect(settings),
             database=database,
             schema=loaded,
-            outbox=Outbox(settings.home / "outbox"),
+            outbox=Outbox(settings.home / OUTBOX),
         )
 
 

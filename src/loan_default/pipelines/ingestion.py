@@ -16,7 +16,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from threading import Event as Flag
 from uuid import uuid4
 
@@ -45,6 +44,8 @@ from loan_default.pipelines.judging import Judge, Judged
 
 GROUP = "processing"
 """Consumer group of `process_raw_data`."""
+OUTBOX = "outbox"
+"""Folder of what waits to be sent, under the home folder."""
 
 log = structlog.get_logger()
 
@@ -340,8 +341,3 @@ def _batch_of(
 def _counts(processed: Processed) -> dict[str, int]:
     names = ("consumed", "accepted", "rejected", "duplicates", "redelivered")
     return {name: getattr(processed, name) for name in names}
-
-
-def outbox_of(home: Path) -> Outbox:
-    """The outbox of a home folder."""
-    return Outbox(home / "outbox")
