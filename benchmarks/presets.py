@@ -1,7 +1,7 @@
 """What each preset costs on the bundled data, as a newcomer runs it.
 
 python -m benchmarks.presets                     # fast and default
-python -m benchmarks.presets --presets best      # about half an hour on two cores
+python -m benchmarks.presets --presets best      # about a quarter of an hour on two cores
 """
 
 import argparse

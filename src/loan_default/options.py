@@ -53,7 +53,7 @@ OutOfTime = Annotated[
 PresetName = Annotated[
     Preset,
     _option(
-        "Model", "fast: about 1 minute; default: about 4; best: about 30, on the bundled data and two cores."
+        "Model", "fast: about 1 minute; default: about 4; best: about 15, on the bundled data and two cores."
     ),
 ]
 Members = Annotated[int | None, _option("Model", "Networks to average. Default: the preset's.")]

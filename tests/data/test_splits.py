@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -225,12 +223,3 @@ def test_groups_targets_and_labels_are_checked() -> None:
     data.iloc[3, 2] = 2.0
     with pytest.raises(DataError, match="labels must be 1, 0 or missing"):
         split_rows(data, SCHEMA, groups=alone(data), seed=1)
-
-
-def test_a_million_rows_are_split_in_seconds() -> None:
-    data = frame(1_000_000, unlabelled=0.1)
-    groups = np.random.default_rng(0).integers(0, 700_000, len(data))
-    begin = time.monotonic()
-    split_rows(data, SCHEMA, groups=groups, seed=1)
-    split_out_of_time(data, SCHEMA, groups=alone(data), seed=1)
-    assert time.monotonic() - begin < 8

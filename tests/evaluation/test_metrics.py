@@ -1,6 +1,5 @@
 import dataclasses
 import math
-import time
 
 import numpy as np
 import pytest
@@ -272,10 +271,3 @@ def test_figures_are_frozen_and_all_documented_numbers() -> None:
         type(getattr(figures, field.name)).__name__ == field.type.__name__
         for field in dataclasses.fields(Figures)
     )
-
-
-def test_a_hundred_thousand_rows_take_well_under_a_second() -> None:
-    y, pd = simulated(100_000, seed=4)
-    begin = time.monotonic()
-    measure(y, pd)
-    assert time.monotonic() - begin < 1

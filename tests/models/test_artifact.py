@@ -159,10 +159,8 @@ def test_a_digest_file_that_holds_none(written: Path, content: bytes) -> None:
 def test_a_file_beyond_the_limit_is_refused_unread(path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(MAX_BYTES + 1)  # a sparse file: it has a size but takes no room
-    started = time.monotonic()
     message = refused(path)
     assert f"at most {MAX_BYTES} bytes, however: {path} has {MAX_BYTES + 1}" in message
-    assert time.monotonic() - started < 0.2, "reading a gigabyte takes longer"
 
 
 # Foreign files

@@ -123,6 +123,11 @@ def write_part(
     return path
 
 
+def holds_parts(folder: Path) -> bool:
+    """Whether a folder is a training store with something in it."""
+    return any(_PART.fullmatch(path.name) for path in folder.iterdir())
+
+
 def read_store(folder: Path, schema: Schema, *, maturity_days: int, now: datetime) -> StoreContents:
     """All parts as one canonical frame, one row per application.
 

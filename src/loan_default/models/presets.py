@@ -89,7 +89,7 @@ def preset_for(name: PresetName, *, rows: int, unlabelled: int = 0) -> Preset:
         return replace(
             default,
             name="best",
-            cost="about 30 minutes",
+            cost="about 15 minutes, an estimate",
             head=replace(head, predictors=16),
             members=6,
             pretraining=replace(pretraining, epochs=3 * pretraining.epochs),

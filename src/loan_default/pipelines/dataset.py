@@ -15,7 +15,7 @@ from loan_default.data.cleaning import drop_duplicates
 from loan_default.data.inference import Finding, infer_schema
 from loan_default.data.schema import Schema, dump_schema, load_schema
 from loan_default.data.sources import iter_frames, read_columns
-from loan_default.data.store import read_store
+from loan_default.data.store import holds_parts, read_store
 from loan_default.data.validation import validate
 from loan_default.errors import ConfigurationError, DataError
 
@@ -86,7 +86,7 @@ def choose_schema(data: Path, *, schema: Path | None, target: str | None) -> Sch
                 f"{named!r}. Leave one of them out."
             )
         return SchemaChoice(schema=loaded, notes={}, origin=f"read from {schema.name}")
-    if data.is_dir():
+    if data.is_dir() and holds_parts(data):
         raise ConfigurationError(
             f"the training store must come with --schema FILE, however: {data} has none."
         )
