@@ -110,10 +110,9 @@ def train(
 ) -> None:
     """Runs the training pipeline."""
     from loan_default.data.sources import stem_of
-    from loan_default.pipelines.dataset import BUNDLED_DATA
+    from loan_default.pipelines.dataset import BUNDLED_DATA, STORE
     from loan_default.pipelines.local import run_training
     from loan_default.pipelines.preparing import TrainingOptions
-    from loan_default.pipelines.training_data import STORE
 
     if train_ and not pretrain:
         _refuse_without("--pretrain", {"--objective": objective, "--pretraining-epochs": pretraining_epochs})

@@ -72,13 +72,14 @@ def ingest(
 
     Without a source, what is on `raw_data` already is processed.
     """
+    from loan_default.pipelines.dataset import STORE
     from loan_default.pipelines.ingestion import (
         Processed,
         ingest_raw_data,
         process_raw_data,
         send_processed_data,
     )
-    from loan_default.pipelines.training_data import STORE, store_processed_data
+    from loan_default.pipelines.training_data import store_processed_data
 
     console, settings = make_console(), start()
     if sum(source is not None for source in (folder, file, generate)) > 1:

@@ -1,22 +1,17 @@
 """Dead letters that wait, their replay, and that each application is in the list once."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from loan_default.data.schema import Column, Kind, Schema
-from loan_default.database.embedded import EmbeddedDatabase
 from loan_default.errors import DataError
 from loan_default.kafka.consuming import Pace
 from loan_default.kafka.dead_letters import unsent_letter
 from loan_default.kafka.events import Event, EventType, to_message
-from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.messages import Message
-from loan_default.kafka.outbox import Outbox
-from loan_default.kafka.topics import RAW, TOPICS
+from loan_default.kafka.topics import RAW
 from loan_default.pipelines.dead_letters import TOPIC, find_letter, replay, waiting_letters
 from loan_default.pipelines.ingestion import Flow, process_raw_data, send_processed_data
 
@@ -25,16 +20,11 @@ MENDED = Schema(name="s", columns=(Column(name="income", kind=Kind.NUMERICAL, mi
 
 
 @pytest.fixture
-def flow(tmp_path: Path) -> Iterator[Flow]:
-    broker = MemoryBroker()
-    broker.create_topics(TOPICS)
-    database = EmbeddedDatabase(tmp_path / "store.sqlite3")
-    pace = Pace(poll_seconds=0.05, patience_seconds=1)
-    flow = Flow(broker=broker, database=database, schema=SCHEMA, outbox=Outbox(tmp_path / "out"), pace=pace)
+def flow(new_flow) -> Flow:
+    flow = new_flow(SCHEMA, Pace(poll_seconds=0.05, patience_seconds=1))
     flow.broker.producer().deliver([event("fine", 5), event("low", -5), event("lower", -50)])
     process_raw_data(flow)
-    yield flow
-    database.close()
+    return flow
 
 
 def event(name: str, income: float) -> Message:

@@ -1,7 +1,7 @@
 """From rows to `processed_data`: every row accounted for, whatever is in it and whoever dies in between."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +10,6 @@ import pytest
 
 from loan_default.data.feeds import GeneratedFeed
 from loan_default.data.schema import Column, Kind, Schema
-from loan_default.database.embedded import EmbeddedDatabase
 from loan_default.database.ingestion_documents import EventOutcome
 from loan_default.database.ingestion_repositories import IngestionBatchRepository, RawDataLogRepository
 from loan_default.errors import DataError, DependencyError
@@ -21,7 +20,7 @@ from loan_default.kafka.events import Event, EventType, event_id, read_event, to
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.messages import Delivery, Message, Partition, Record
 from loan_default.kafka.outbox import Outbox
-from loan_default.kafka.topics import PROCESSED, RAW, TOPICS, dead_letter_topic
+from loan_default.kafka.topics import PROCESSED, RAW, dead_letter_topic
 from loan_default.pipelines import ingestion
 from loan_default.pipelines.ingestion import (
     GROUP,
@@ -66,12 +65,8 @@ POISON = {
 
 
 @pytest.fixture
-def flow(tmp_path: Path) -> Iterator[Flow]:
-    broker = MemoryBroker()
-    broker.create_topics(TOPICS)
-    database = EmbeddedDatabase(tmp_path / "store.sqlite3")
-    yield Flow(broker=broker, database=database, schema=SCHEMA, outbox=Outbox(tmp_path / "outbox"), pace=PACE)
-    database.close()
+def flow(new_flow) -> Flow:
+    return new_flow(SCHEMA, PACE)
 
 
 @pytest.fixture

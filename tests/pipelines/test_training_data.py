@@ -1,6 +1,5 @@
 """From `processed_data` to the training store, and from there to a prepared run."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,13 +10,10 @@ import pytest
 from loan_default.data.feeds import GeneratedFeed
 from loan_default.data.generator import generate
 from loan_default.data.schema import Column, Kind, Schema, dump_schema
-from loan_default.database.embedded import EmbeddedDatabase
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.kafka.consuming import Pace
 from loan_default.kafka.events import Event, EventType, to_message
-from loan_default.kafka.memory import MemoryBroker
-from loan_default.kafka.outbox import Outbox
-from loan_default.kafka.topics import RAW, TOPICS
+from loan_default.kafka.topics import RAW
 from loan_default.pipelines.dataset import load_store
 from loan_default.pipelines.ingestion import Flow, ingest_raw_data, process_raw_data, send_processed_data
 from loan_default.pipelines.preparing import Stopwatch, TrainingOptions, prepare
@@ -38,18 +34,13 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 @pytest.fixture
-def flow(tmp_path: Path) -> Iterator[Flow]:
-    broker = MemoryBroker()
-    broker.create_topics(TOPICS)
-    database = EmbeddedDatabase(tmp_path / "store.sqlite3")
-    pace = Pace(batch=70, poll_seconds=0.05)
-    flow = Flow(broker=broker, database=database, schema=SCHEMA, outbox=Outbox(tmp_path / "out"), pace=pace)
+def flow(new_flow, tmp_path: Path) -> Flow:
+    flow = new_flow(SCHEMA, Pace(batch=70, poll_seconds=0.05))
     feed = GeneratedFeed(SCHEMA, rows=None, seed=5, state=tmp_path / "feed.json", population=ROWS)
     ingest_raw_data(flow, feed)
     process_raw_data(flow)
     send_processed_data(flow)
-    yield flow
-    database.close()
+    return flow
 
 
 def test_the_store_holds_what_the_generator_made(flow, tmp_path):

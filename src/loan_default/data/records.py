@@ -5,7 +5,7 @@ that a record is judged exactly like a row of a file.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Annotated, Any
 
@@ -73,7 +73,8 @@ def validate_record(
         read = model.model_validate(dict(record))
     except ValidationError as error:
         # The original error holds the values; it must not follow this one into a log.
-        raise RecordError("; ".join(_reasons(error, schema)), _rules(error)) from None
+        reasons, rules = zip(*_problems(error, schema), strict=True)
+        raise RecordError("; ".join(reasons), tuple(dict.fromkeys(rules))) from None
     return {column.name: getattr(read, f"column_{place}") for place, column in enumerate(schema.columns)}
 
 
@@ -110,32 +111,19 @@ def _read(value: object, *, read: Reader) -> Any:
     return canonical
 
 
-def _reasons(error: ValidationError, schema: Schema) -> list[str]:
-    reasons = []
+def _problems(error: ValidationError, schema: Schema) -> Iterator[tuple[str, str]]:
+    """What is wrong, in the order of the schema: in full, and as a rule without any value or foreign name."""
     for problem in error.errors(include_url=False, include_input=False):
         name = str(problem["loc"][0])
         if problem["type"] == "missing":
-            reasons.append(f"{name}: must be given")
+            rule = f"{name}: must be given"
+            yield rule, rule
         elif problem["type"] == "rule":
-            reasons.append(f"{name}: {problem['msg']}")
+            yield f"{name}: {problem['msg']}", f"{name}: {problem['ctx']['rule']}"
         else:
+            rule = "fields must be columns of the schema"
             hint = did_you_mean(name, [column.name for column in schema.columns])
-            reasons.append(f"fields must be columns of the schema, however: {show(name)}.{hint}")
-    return reasons
-
-
-def _rules(error: ValidationError) -> tuple[str, ...]:
-    """The same without any value, and without names that the schema does not know."""
-    rules = []
-    for problem in error.errors(include_url=False, include_input=False):
-        name = str(problem["loc"][0])
-        if problem["type"] == "missing":
-            rules.append(f"{name}: must be given")
-        elif problem["type"] == "rule":
-            rules.append(f"{name}: {problem['ctx']['rule']}")
-        else:
-            rules.append("fields must be columns of the schema")
-    return tuple(dict.fromkeys(rules))
+            yield f"{rule}, however: {show(name)}.{hint}", rule
 
 
 def _json_schema(column: Column) -> dict[str, Any]:

@@ -278,40 +278,33 @@ def _no_text(names: list[str]) -> pa.Table:
 def _decode(batch: pa.RecordBatch, numbers: np.ndarray) -> tuple[pa.Table, np.ndarray, list[Reject]]:
     """Text columns of bytes read as Latin-1; rows with bytes that are not UTF-8 apart."""
     table = pa.Table.from_batches([batch])
-    text = _no_text(table.column_names).schema
-    columns = {}
-    for place, column in enumerate(table.columns):
-        as_read = column.cast(pa.string())
-        if pc.all(pc.string_is_ascii(as_read), min_count=0).as_py():
-            columns[place] = as_read
-    if len(columns) == table.num_columns:
-        return table.cast(text), numbers, []
-    good = np.ones(table.num_rows, bool)
+    layout = _no_text(table.column_names).schema
+    texts = [column.cast(pa.string()) for column in table.columns]
     raw = {
-        place: [_bytes_of(value) for value in column.cast(pa.string()).to_pylist()]
-        for place, column in enumerate(table.columns)
-        if place not in columns
+        place: [_bytes_of(value) for value in text.to_pylist()]
+        for place, text in enumerate(texts)
+        if not pc.all(pc.string_is_ascii(text), min_count=0).as_py()
     }
-    for values in raw.values():
+    good = np.ones(table.num_rows, bool)
+    for place, values in raw.items():
         good &= np.array([_is_utf8(value) for value in values], bool)
+        decoded = [value.decode(errors="replace") for value in values]
+        texts[place] = pa.chunked_array([decoded], pa.string())
+    whole = pa.table(texts, schema=layout)
+    if good.all():
+        return whole, numbers, []
     broken = [
         (
             int(numbers[position]),
             "text must be in UTF-8, however: other bytes. Save the file as UTF-8",
             b",".join(
-                raw[place][position] if place in raw else column[int(position)].as_py()
-                for place, column in enumerate(table.columns)
+                raw[place][position] if place in raw else text[int(position)].as_py().encode()
+                for place, text in enumerate(texts)
             ).decode(errors="replace"),
         )
         for position in np.flatnonzero(~good)
     ]
-    decoded = [
-        columns[place]
-        if place in columns
-        else pa.chunked_array([[value.decode(errors="replace") for value in raw[place]]], pa.string())
-        for place in range(table.num_columns)
-    ]
-    return pa.table(decoded, schema=text).filter(pa.array(good)), numbers[good], broken
+    return whole.filter(pa.array(good)), numbers[good], broken
 
 
 def _bytes_of(text: str) -> bytes:

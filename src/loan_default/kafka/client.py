@@ -22,9 +22,8 @@ from kafka.errors import (
 )
 
 from loan_default.errors import DependencyError
-from loan_default.kafka.memory import missing_topics
 from loan_default.kafka.messages import Delivery, Message, Offsets, Partition, Record, Refused
-from loan_default.kafka.topics import Topic
+from loan_default.kafka.topics import Topic, missing_topics
 
 _STALE = (CommitFailedError, RebalanceInProgressError, IllegalGenerationError, UnknownMemberIdError)
 """What a commit raises when the group has changed: the new owner reads the records again."""

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from itertools import count
 from threading import Condition
 
-from loan_default.errors import DependencyError
 from loan_default.kafka.messages import Delivery, Message, Offsets, Partition, Record, Refused
-from loan_default.kafka.topics import Topic
+from loan_default.kafka.topics import Topic, missing_topics
 
 MAX_BYTES = 1_048_576
 """Of key and value together; the limit of a Kafka broker with its own settings, roughly."""
@@ -195,11 +194,3 @@ class _Group:
                 )
         for member, share in zip(self.members, shares, strict=True):
             member.read = share
-
-
-def missing_topics(names: list[str]) -> DependencyError:
-    """The error that says which topics are not there."""
-    return DependencyError(
-        f"the topics must be there, however: {', '.join(sorted(names))} {'is' if len(names) == 1 else 'are'} "
-        "not. Create them with `loan-default init`."
-    )

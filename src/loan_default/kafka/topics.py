@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from loan_default.errors import DependencyError
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Topic:
@@ -34,3 +36,11 @@ TOPICS = (
     # Someone has to look at dead letters: they wait longer than what they come from.
     Topic(name=dead_letter_topic(RAW), retention=timedelta(days=90)),
 )
+
+
+def missing_topics(names: list[str]) -> DependencyError:
+    """The error that says which topics are not there."""
+    return DependencyError(
+        f"the topics must be there, however: {', '.join(sorted(names))} {'is' if len(names) == 1 else 'are'} "
+        "not. Create them with `loan-default init`."
+    )

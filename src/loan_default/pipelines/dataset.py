@@ -22,6 +22,8 @@ from loan_default.errors import ConfigurationError, DataError
 PROJECT = Path(__file__).resolve().parents[3]
 """The checkout, in which the bundled data lie."""
 BUNDLED_DATA = PROJECT / "data" / "credit_card" / "credit_card.csv.gz"
+STORE = "store"
+"""Folder of the training store, under the home folder."""
 BUNDLED_SCHEMA = PROJECT / "config" / "schemas" / "credit_card.toml"
 
 

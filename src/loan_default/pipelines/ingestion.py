@@ -37,7 +37,7 @@ from loan_default.kafka.broker import Broker, Producer
 from loan_default.kafka.consuming import Pace, drain, follow
 from loan_default.kafka.dead_letters import dead_letter, unsent_letter, without_content
 from loan_default.kafka.events import Event, EventType, to_message
-from loan_default.kafka.messages import Message, Record
+from loan_default.kafka.messages import Message, Partition, Record, next_offsets
 from loan_default.kafka.outbox import Outbox
 from loan_default.kafka.topics import PROCESSED, RAW, dead_letter_topic
 from loan_default.pipelines.judging import Judge, Judged
@@ -46,6 +46,8 @@ GROUP = "processing"
 """Consumer group of `process_raw_data`."""
 OUTBOX = "outbox"
 """Folder of what waits to be sent, under the home folder."""
+
+_COUNTS = ("consumed", "accepted", "rejected", "duplicates", "redelivered")
 
 log = structlog.get_logger()
 
@@ -61,6 +63,11 @@ class Flow:
     pace: Pace = field(default_factory=Pace)
     run: str = field(default_factory=lambda: uuid4().hex)
     """Id of the run, in the documents of its batches."""
+
+    @property
+    def schema_name(self) -> str:
+        """Name and digest of the schema, in the events."""
+        return f"{self.schema.name}/{self.schema.digest[:12]}"
 
 
 @dataclass(slots=True)
@@ -94,8 +101,7 @@ def ingest_raw_data(flow: Flow, feed: Feed, *, stop: Flag | None = None) -> Inge
         DataError: the feed's file cannot be used.
     """
     flow.broker.check_topics([RAW, dead_letter_topic(RAW)])
-    producer, ingested = flow.broker.producer(), Ingested()
-    schema = f"{flow.schema.name}/{flow.schema.digest[:12]}"
+    producer, ingested, schema = flow.broker.producer(), Ingested(), flow.schema_name
     try:
         for piece in feed.slices():
             delivery = producer.deliver(_events(piece, schema))
@@ -174,7 +180,7 @@ class _Worker:
         self._logs = RawDataLogRepository(flow.database)
         self._batches = IngestionBatchRepository(flow.database)
         self._name = f"{socket.gethostname()}-{os.getpid()}"
-        self._schema = f"{flow.schema.name}/{flow.schema.digest[:12]}"
+        self._schema = flow.schema_name
         self.processed = Processed()
         for repository in (self._logs, self._batches):
             repository.ensure_indexes()
@@ -207,10 +213,22 @@ class _Worker:
         self._flow.outbox.put(self._processed_event(each) for each in todo if not each.reason)
         clock.lap("outbox")
         failpoint("outbox_written")
-        document = _batch_of(
-            records, judged, result, batch=batch, run=self._flow.run, worker=self._name, at=started_at
+        new = [each for each, arrival in zip(judged, result.arrivals, strict=True) if arrival is Arrival.NEW]
+        rejected = sum(1 for each in new if each.reason)
+        document = IngestionBatch(
+            batch=batch,
+            run=self._flow.run,
+            worker=self._name,
+            ranges=_ranges(records),
+            consumed=len(records),
+            accepted=len(new) - rejected,
+            rejected=rejected,
+            duplicates=result.count(Arrival.DUPLICATE),
+            redelivered=result.count(Arrival.REDELIVERED),
+            started_at=started_at,
+            seconds=dict(clock.seconds),
         )
-        self._batches.add(document.model_copy(update={"seconds": dict(clock.seconds)}))
+        self._batches.add(document)
         clock.lap("batch")
         failpoint("batch_stored")
         self._count(document, clock)
@@ -230,11 +248,8 @@ class _Worker:
 
     def _count(self, document: IngestionBatch, clock: "_Clock") -> None:
         total = self.processed
-        total.consumed += document.consumed
-        total.accepted += document.accepted
-        total.rejected += document.rejected
-        total.duplicates += document.duplicates
-        total.redelivered += document.redelivered
+        for name in _COUNTS:
+            setattr(total, name, getattr(total, name) + getattr(document, name))
         for stage, seconds in clock.seconds.items():
             total.seconds[stage] = total.seconds.get(stage, 0.0) + seconds
 
@@ -305,39 +320,16 @@ def _to_do(judged: Sequence[Judged], result: LogResult) -> list[Judged]:
     return todo
 
 
-def _batch_of(
-    records: list[Record],
-    judged: Sequence[Judged],
-    result: LogResult,
-    *,
-    batch: str,
-    run: str,
-    worker: str,
-    at: datetime,
-) -> IngestionBatch:
-    offsets: dict[tuple[str, int], list[int]] = {}
+def _ranges(records: list[Record]) -> tuple[OffsetRange, ...]:
+    """Which offsets of each partition the records have."""
+    first: dict[Partition, int] = {}
     for record in records:
-        offsets.setdefault(record.partition, []).append(record.offset)
-    new = [each for each, arrival in zip(judged, result.arrivals, strict=True) if arrival is Arrival.NEW]
-    rejected = sum(1 for each in new if each.reason)
-    return IngestionBatch(
-        batch=batch,
-        run=run,
-        worker=worker,
-        ranges=tuple(
-            OffsetRange(topic=topic, partition=number, first=min(some), next=max(some) + 1)
-            for (topic, number), some in offsets.items()
-        ),
-        consumed=len(records),
-        accepted=len(new) - rejected,
-        rejected=rejected,
-        duplicates=result.count(Arrival.DUPLICATE),
-        redelivered=result.count(Arrival.REDELIVERED),
-        started_at=at,
-        seconds={},
+        first.setdefault(record.partition, record.offset)
+    return tuple(
+        OffsetRange(topic=place.topic, partition=place.number, first=first[place], next=end)
+        for place, end in next_offsets(records).items()
     )
 
 
 def _counts(processed: Processed) -> dict[str, int]:
-    names = ("consumed", "accepted", "rejected", "duplicates", "redelivered")
-    return {name: getattr(processed, name) for name in names}
+    return {name: getattr(processed, name) for name in _COUNTS}

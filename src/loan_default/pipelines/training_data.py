@@ -15,8 +15,6 @@ from loan_default.kafka.topics import PROCESSED
 from loan_default.pipelines.ingestion import Flow
 
 GROUP = "training-store"
-STORE = "store"
-"""Folder of the training store, under the home folder."""
 
 log = structlog.get_logger()
 
