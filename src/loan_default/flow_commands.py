@@ -21,7 +21,8 @@ from loan_default.settings import Settings
 if TYPE_CHECKING:
     from loan_default.data.feeds import Feed
     from loan_default.data.schema import Schema
-    from loan_default.pipelines.ingestion import Flow, Processed
+    from loan_default.pipelines.flow import Flow
+    from loan_default.pipelines.processing import Processed
 
 log = structlog.get_logger()
 
@@ -73,12 +74,8 @@ def ingest(
     Without a source, what is on `raw_data` already is processed.
     """
     from loan_default.pipelines.dataset import STORE
-    from loan_default.pipelines.ingestion import (
-        Processed,
-        ingest_raw_data,
-        process_raw_data,
-        send_processed_data,
-    )
+    from loan_default.pipelines.ingestion import ingest_raw_data, process_raw_data, send_processed_data
+    from loan_default.pipelines.processing import Processed
     from loan_default.pipelines.training_data import store_processed_data
 
     console, settings = make_console(), start()
@@ -179,7 +176,7 @@ def _flow(settings: Settings, schema: Path | None) -> Iterator["Flow"]:
     from loan_default.kafka.connect import connect
     from loan_default.kafka.outbox import Outbox
     from loan_default.pipelines.dataset import BUNDLED_SCHEMA
-    from loan_default.pipelines.ingestion import OUTBOX, Flow
+    from loan_default.pipelines.flow import OUTBOX, Flow
 
     loaded = load_schema(schema or BUNDLED_SCHEMA)
     with open_database(settings) as database:

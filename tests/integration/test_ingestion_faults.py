@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600
 
 SOUND, BROKEN = 3_000, 30
 
-POINTS = ("logged", "dead_letters_sent", "outbox_written", "batch_stored", "part_sent", "slice_delivered")
+POINTS = ("logged", "sent", "outbox_written", "batch_stored", "part_sent", "slice_delivered")
 
 
 def test_a_worker_killed_between_each_pair_of_steps_loses_nothing(world):

@@ -11,7 +11,7 @@ from loan_default.kafka.consuming import Pace
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.outbox import Outbox
 from loan_default.kafka.topics import TOPICS
-from loan_default.pipelines.ingestion import Flow
+from loan_default.pipelines.flow import Flow
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from loan_default.kafka.events import Event, EventType, to_message
 from loan_default.kafka.messages import Message
 from loan_default.kafka.topics import RAW
 from loan_default.pipelines.dead_letters import TOPIC, find_letter, replay, waiting_letters
-from loan_default.pipelines.ingestion import Flow, process_raw_data, send_processed_data
+from loan_default.pipelines.flow import Flow
+from loan_default.pipelines.ingestion import process_raw_data, send_processed_data
 
 SCHEMA = Schema(name="s", columns=(Column(name="income", kind=Kind.NUMERICAL, minimum=0),))
 MENDED = Schema(name="s", columns=(Column(name="income", kind=Kind.NUMERICAL, minimum=-10),))

@@ -15,7 +15,8 @@ from loan_default.kafka.consuming import Pace
 from loan_default.kafka.events import Event, EventType, to_message
 from loan_default.kafka.topics import RAW
 from loan_default.pipelines.dataset import load_store
-from loan_default.pipelines.ingestion import Flow, ingest_raw_data, process_raw_data, send_processed_data
+from loan_default.pipelines.flow import Flow
+from loan_default.pipelines.ingestion import ingest_raw_data, process_raw_data, send_processed_data
 from loan_default.pipelines.preparing import Stopwatch, TrainingOptions, prepare
 from loan_default.pipelines.training_data import GROUP, store_processed_data
 

@@ -96,10 +96,8 @@ def _field_type(column: Column) -> Any:
 
 
 def _field_default(column: Column) -> Any:
-    may_be_left_out = column.nullable or column.optional or column.kind is Kind.TARGET
-    return Field(
-        default=None if may_be_left_out else ..., alias=column.name, description=column.description or None
-    )
+    default = None if column.may_be_left_out else ...
+    return Field(default=default, alias=column.name, description=column.description or None)
 
 
 def _read(value: object, *, read: Reader) -> Any:

@@ -152,6 +152,11 @@ class Column:
         """Whether the values are categories."""
         return self.kind in CODED_KINDS
 
+    @property
+    def may_be_left_out(self) -> bool:
+        """Whether a record may do without this column's name."""
+        return self.nullable or self.optional or self.kind is Kind.TARGET
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Schema:

@@ -75,7 +75,8 @@ def finite_figures(figures: Mapping[str, float | None]) -> tuple[dict[str, float
 
 
 def _stored_time(time: datetime) -> datetime:
-    return time.astimezone(UTC).replace(microsecond=time.microsecond // 1000 * 1000)
+    utc = time if time.tzinfo is UTC else time.astimezone(UTC)
+    return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
 
 
 def _inside(path: str) -> str:
@@ -85,13 +86,8 @@ def _inside(path: str) -> str:
     return path
 
 
-def _one_line(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("text must not contain NUL")
-    return text
-
-
-Text = Annotated[str, StringConstraints(min_length=1), AfterValidator(_one_line)]
+Text = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00]*$")]
+"""No NUL: some stores end a text there."""
 Key = Annotated[str, StringConstraints(pattern=r"^[^.$\x00]+$")]
 """A field name that every store takes: no dot, dollar sign or NUL."""
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -282,8 +278,13 @@ class Champion(StoredDocument):
         return CHAMPION_ID
 
 
+_SCALARS = frozenset({str, int, float, bool, datetime, type(None)})
+
+
 def _plain(value: Any) -> Any:
     """Enums as text and tuples as lists: what every driver stores alike."""
+    if type(value) in _SCALARS:
+        return value
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, tuple):

@@ -129,15 +129,16 @@ class KafkaMessageProducer:
         Raises:
             DependencyError: not all were taken in time; those may be there or not.
         """
-        delivered, refused = 0, []
+        delivered, refused = 0, list[Refused]()
         try:
             with broker_errors("delivering messages"):
                 client, left = self._connected(), iter(messages)
-                while some := list(islice(left, _IN_FLIGHT)):
-                    not_taken = _deliver_some(client, some, self._connection.delivery_seconds)
-                    refused += not_taken
-                    delivered += len(some) - len(not_taken)
-        except DependencyError:
+                while some := _deliver_some(
+                    client, islice(left, _IN_FLIGHT), self._connection.delivery_seconds
+                ):
+                    delivered += some.delivered
+                    refused += some.refused
+        except BaseException:
             # What it still holds must not be sent after the caller has delivered the messages again.
             self._abandon()
             raise
@@ -249,7 +250,8 @@ def _reason(error: KafkaError) -> str:
     )
 
 
-def _deliver_some(client: KafkaProducer, messages: list[Message], seconds: float) -> list[Refused]:
+def _deliver_some(client: KafkaProducer, messages: Iterable[Message], seconds: float) -> Delivery | None:
+    """Send each message as it comes, then wait for all; None = there were none."""
     refused, futures = [], []
     for message in messages:
         try:
@@ -261,12 +263,14 @@ def _deliver_some(client: KafkaProducer, messages: list[Message], seconds: float
             continue
         futures.append((message, future))
     client.flush(timeout=seconds)
+    sent = len(futures)
     for message, future in futures:
         try:
             future.get(timeout=0)
         except _TOO_LARGE as error:  # the broker's limit is below ours
             refused.append(Refused(message=message, reason=_too_large(error)))
-    return refused
+            sent -= 1
+    return Delivery(delivered=sent, refused=tuple(refused)) if sent or refused else None
 
 
 def _too_large(error: KafkaError) -> str:

@@ -26,7 +26,7 @@ log = structlog.get_logger()
 class Pace:
     """How records are taken, and how long an absent dependency is waited for."""
 
-    batch: int = 500
+    batch: int = 5_000
     """Records handed over at once, at most."""
     poll_seconds: float = 0.5
     """How long to wait for records before looking at the clock."""

@@ -17,6 +17,7 @@ from loan_default.kafka.messages import Message, Record
 _SPEC_VERSION = b"1.0"
 _JSON = b"application/json"
 _LONGEST_ID = 200
+_TEXTS = ("ce_id", "ce_type", "ce_source", "ce_time", "ce_subject")
 
 
 class EventType(StrEnum):
@@ -50,21 +51,21 @@ class Event:
 
 def to_message(event: Event, topic: str) -> Message:
     """An event as a message."""
-    headers = {
-        "ce_specversion": _SPEC_VERSION,
-        "ce_id": event.id.encode(),
-        "ce_type": event.type.encode(),
-        "ce_source": event.source.encode(),
-        "ce_time": event.time.astimezone(UTC).isoformat().encode(),
-        "ce_subject": event.subject.encode(),
-        "ce_dataschema": event.schema.encode(),
-        "content-type": _JSON,
-    }
+    subject = event.subject.encode()
     return Message(
         topic=topic,
-        key=event.subject.encode(),
+        key=subject,
         value=orjson.dumps(event.data),
-        headers=tuple(headers.items()),
+        headers=(
+            ("ce_specversion", _SPEC_VERSION),
+            ("ce_id", event.id.encode()),
+            ("ce_type", event.type.encode()),
+            ("ce_source", event.source.encode()),
+            ("ce_time", event.time.astimezone(UTC).isoformat().encode()),
+            ("ce_subject", subject),
+            ("ce_dataschema", event.schema.encode()),
+            ("content-type", _JSON),
+        ),
     )
 
 
@@ -84,16 +85,17 @@ def read_event(record: Record) -> Event:
     Raises:
         DataError: the rule that the record breaks, without any value of it.
     """
-    texts = {name: _text(record, name) for name in ("ce_id", "ce_type", "ce_source", "ce_time", "ce_subject")}
-    if record.header("ce_specversion") != _SPEC_VERSION:
+    headers = dict(record.headers)  # the last one where one comes twice
+    ce_id, ce_type, source, time, subject = (_text(headers, name) for name in _TEXTS)
+    if headers.get("ce_specversion") != _SPEC_VERSION:
         raise DataError("the header ce_specversion must be 1.0")
     return Event(
-        id=texts["ce_id"],
-        type=texts["ce_type"],
-        source=texts["ce_source"],
-        time=_time(texts["ce_time"]),
-        subject=texts["ce_subject"],
-        schema=(record.header("ce_dataschema") or b"").decode(errors="replace"),
+        id=ce_id,
+        type=ce_type,
+        source=source,
+        time=_time(time),
+        subject=subject,
+        schema=headers.get("ce_dataschema", b"").decode(errors="replace"),
         data=read_data(record.value),
     )
 
@@ -118,8 +120,8 @@ def read_data(value: bytes | None) -> dict[str, Any]:
     return data
 
 
-def _text(record: Record, name: str) -> str:
-    raw = record.header(name)
+def _text(headers: Mapping[str, bytes], name: str) -> str:
+    raw = headers.get(name)
     if raw is None:
         raise DataError(f"the header {name} must be there")
     try:

@@ -15,7 +15,7 @@ from loan_default.errors import DataError, did_you_mean
 from loan_default.kafka.consuming import look
 from loan_default.kafka.dead_letters import DeadLetter, read_dead_letter, replay_of, replayed_id
 from loan_default.kafka.topics import RAW, dead_letter_topic
-from loan_default.pipelines.ingestion import Flow
+from loan_default.pipelines.flow import Flow
 
 log = structlog.get_logger()
 

@@ -1,14 +1,18 @@
 """What becomes of one record of `raw_data`: a canonical record, or the rules that it breaks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from loan_default.data.records import RecordError, record_model, validate_record
+from loan_default.data.record_batches import RecordBatchReader
+from loan_default.data.records import RecordError
 from loan_default.data.schema import Schema
 from loan_default.data.values import value_reader
 from loan_default.errors import DataError
 from loan_default.kafka.events import Event, EventType, event_id, read_event
 from loan_default.kafka.messages import Record
+
+_RECEIVED = EventType.RECEIVED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,34 +34,53 @@ class Judge:
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
-        self._model = record_model(schema)
+        self._read = RecordBatchReader(schema)
 
-    def __call__(self, record: Record) -> Judged:
-        """The judgement of one record; nothing in a record makes it raise."""
-        event = None
-        try:
-            event = read_event(record)
-            canonical, reason = self._canonical(event), ""
-        except RecordError as error:
-            canonical, reason = None, "; ".join(error.rules)
-        except DataError as error:
-            canonical, reason = None, str(error)
-        return Judged(
-            record=record, event_id=event_id(record), event=event, canonical=canonical, reason=reason
-        )
+    def __call__(self, records: Sequence[Record]) -> list[Judged]:
+        """The judgement of each record; nothing in a record makes it raise."""
+        events = [_event_or_rule(record) for record in records]
+        received = [event.data for event in events if isinstance(event, Event) and event.type == _RECEIVED]
+        readings = iter(self._read(received))
+        judged = []
+        for record, event in zip(records, events, strict=True):
+            if isinstance(event, str):
+                judged.append(_judged(record, None, None, event))
+                continue
+            canonical = next(readings) if event.type == _RECEIVED else self._other(event)
+            if isinstance(canonical, DataError):
+                judged.append(_judged(record, event, None, _rules(canonical)))
+            else:
+                judged.append(_judged(record, event, canonical, ""))
+        return judged
 
-    def _canonical(self, event: Event) -> dict[str, Any]:
-        if event.type == EventType.RECEIVED:
-            return validate_record(event.data, self._schema, model=self._model)
-        if event.type == EventType.OUTCOME:
-            return self._outcome(event)
-        raise DataError(f"the header ce_type must be {EventType.RECEIVED} or {EventType.OUTCOME}")
-
-    def _outcome(self, event: Event) -> dict[str, Any]:
+    def _other(self, event: Event) -> dict[str, Any] | DataError:
+        if event.type != EventType.OUTCOME:
+            return DataError(f"the header ce_type must be {EventType.RECEIVED} or {EventType.OUTCOME}")
         target = self._schema.target
         if target is None or set(event.data) != {target.name}:
-            raise DataError("an outcome must name the target of the schema and nothing else")
+            return DataError("an outcome must name the target of the schema and nothing else")
         label, rule = value_reader(target)(event.data[target.name])
         if rule or label is None:
-            raise DataError(f"an outcome {rule or 'must say what became of the application'}")
+            return DataError(f"an outcome {rule or 'must say what became of the application'}")
         return {"label": label}
+
+
+def _event_or_rule(record: Record) -> Event | str:
+    try:
+        return read_event(record)
+    except DataError as error:
+        return str(error)
+
+
+def _rules(error: DataError) -> str:
+    return "; ".join(error.rules) if isinstance(error, RecordError) else str(error)
+
+
+def _judged(record: Record, event: Event | None, canonical: dict[str, Any] | None, reason: str) -> Judged:
+    return Judged(
+        record=record,
+        event_id=event.id if event else event_id(record),
+        event=event,
+        canonical=canonical,
+        reason=reason,
+    )

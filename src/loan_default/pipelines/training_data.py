@@ -12,7 +12,7 @@ from loan_default.kafka.consuming import Consumed, drain
 from loan_default.kafka.events import read_event
 from loan_default.kafka.messages import Partition, Record
 from loan_default.kafka.topics import PROCESSED
-from loan_default.pipelines.ingestion import Flow
+from loan_default.pipelines.flow import Flow
 
 GROUP = "training-store"
 

@@ -1,0 +1,33 @@
+"""What the steps of the ingestion work on, and how they find each other."""
+
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from loan_default.data.schema import Schema
+from loan_default.database.connect import Database
+from loan_default.kafka.broker import Broker
+from loan_default.kafka.consuming import Pace
+from loan_default.kafka.outbox import Outbox
+
+GROUP = "processing"
+"""Consumer group of those who judge `raw_data`."""
+OUTBOX = "outbox"
+"""Folder of what waits to be sent, under the home folder."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Flow:
+    """Broker, database and rules of one flow of applications."""
+
+    broker: Broker
+    database: Database
+    schema: Schema
+    outbox: Outbox
+    pace: Pace = field(default_factory=Pace)
+    run: str = field(default_factory=lambda: uuid4().hex)
+    """Id of the run, in the documents of its batches."""
+
+    @property
+    def schema_name(self) -> str:
+        """Name and digest of the schema, in the events."""
+        return f"{self.schema.name}/{self.schema.digest[:12]}"
