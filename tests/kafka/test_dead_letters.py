@@ -54,7 +54,7 @@ def test_a_letter_names_its_event_or_where_it_stood():
     message = dead_letter(RECORD, reason="r", now=NOW)
     assert (message.topic, message.key) == ("raw_data.dlq", b"loans-1")
     assert read_dead_letter(stored(message)).event == "loans-1"
-    nameless = replace(RECORD, headers=())
+    nameless = RECORD._replace(headers=())
     assert read_dead_letter(stored(dead_letter(nameless, reason="r", now=NOW))).event == "raw_data-2-17"
 
 
@@ -73,7 +73,7 @@ def test_what_a_topic_did_not_take_leaves_a_letter_without_content():
 def test_a_replay_is_the_same_event_under_the_next_id():
     letter = read_dead_letter(stored(dead_letter(RECORD, reason="r", now=NOW)))
     first = replay_of(letter)
-    assert replace(first, headers=()) == Message(topic="raw_data", key=b"A-1", value=b"{")
+    assert first._replace(headers=()) == Message(topic="raw_data", key=b"A-1", value=b"{")
     assert first.headers == (("ce_id", b"loans-1~1"),)
     again = read_dead_letter(stored(dead_letter(stored(first), reason="r", now=NOW)))
     assert dict(replay_of(replace(again, event="loans-1~1")).headers)["ce_id"] == b"loans-1~2"
@@ -85,4 +85,4 @@ def test_what_does_not_say_where_it_comes_from_is_no_dead_letter(name):
     message = dead_letter(RECORD, reason="r", now=NOW)
     headers = tuple((key, b"?" if key == name else value) for key, value in message.headers)
     with pytest.raises(DataError, match=r"must say where it comes from, however: raw_data\.dlq-0-0 does not"):
-        read_dead_letter(stored(replace(message, headers=headers)))
+        read_dead_letter(stored(message._replace(headers=headers)))

@@ -312,7 +312,7 @@ def test_absent_topics_are_named_before_anything_is_done(flow, feed):
 def raw(flow: Flow, values: dict[str, bytes | None]) -> None:
     """Sends values as events of these ids, whatever is in them."""
     messages = (
-        replace(to_message(shell(id=name, subject=name), RAW), value=value) for name, value in values.items()
+        to_message(shell(id=name, subject=name), RAW)._replace(value=value) for name, value in values.items()
     )
     flow.broker.producer().deliver(messages)
 
@@ -322,7 +322,7 @@ def shell(**fields: object) -> Event:
     event = Event(
         id="?", type=EventType.RECEIVED, source="t", time=datetime.now(UTC), subject="?", schema="", data={}
     )
-    return replace(event, **fields)
+    return event._replace(**fields)
 
 
 def records_of(broker: Broker, topic: str) -> list[Record]:

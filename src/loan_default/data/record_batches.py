@@ -6,6 +6,7 @@ and known categories is seen by looking at a column as one, in a fraction of the
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,10 @@ class RecordBatchReader:
         self._names = tuple(column.name for column in schema.columns)
         self._known = frozenset(self._names)
         self._defaults = [(each.name, None if each.may_be_left_out else _ABSENT) for each in schema.columns]
+        self._nothing = (None,) * len(self._names)
+        self._pick = (
+            itemgetter(*self._names) if len(self._names) > 1 else lambda record: (record[self._names[0]],)
+        )
         self._columns = [_column_reader(column) for column in schema.columns]
 
     def __call__(self, records: Sequence[Mapping[str, Any]]) -> list[Canonical | RecordError]:
@@ -52,11 +57,13 @@ class RecordBatchReader:
             read_records[position] = self._alone(records[position])
         return read_records
 
-    def _row(self, record: Mapping[str, Any], position: int, doubtful: set[int]) -> list[Any]:
+    def _row(self, record: Mapping[str, Any], position: int, doubtful: set[int]) -> tuple[Any, ...]:
         if type(record) is not dict or not record.keys() <= self._known:
             doubtful.add(position)
-            return [None] * len(self._names)
-        return [record.get(name, default) for name, default in self._defaults]
+            return self._nothing
+        if len(record) == len(self._names):
+            return self._pick(record)
+        return tuple([record.get(name, default) for name, default in self._defaults])
 
     def _alone(self, record: Mapping[str, Any]) -> Canonical | RecordError:
         try:

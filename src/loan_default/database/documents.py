@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Annotated, Any, ClassVar, Self
 
@@ -28,6 +29,7 @@ from loan_default.errors import DataError
 
 CHAMPION_ID = "champion"
 """`_id` of the one pointer."""
+_SCALARS = frozenset({str, int, float, bool, datetime, type(None)})
 ID_DIGITS = 12
 """Hexadecimal digits of a digest that stand in an id: 48 bits."""
 
@@ -74,6 +76,7 @@ def finite_figures(figures: Mapping[str, float | None]) -> tuple[dict[str, float
     return stored, reasons
 
 
+@lru_cache(maxsize=256)  # the events of a batch have the same
 def _stored_time(time: datetime) -> datetime:
     utc = time if time.tzinfo is UTC else time.astimezone(UTC)
     return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
@@ -116,8 +119,12 @@ class StoredDocument(BaseModel):
 
     def to_store(self) -> dict[str, Any]:
         """The document as a plain dict with `_id`."""
-        fields = self.model_dump(exclude=None if self.id_field is None else {self.id_field})
-        return {"_id": self.id, **{name: _plain(value) for name, value in fields.items()}}
+        plain = {
+            name: value if type(value) in _SCALARS else _plain(value)
+            for name, value in self.__dict__.items()
+            if name != self.id_field
+        }
+        return {"_id": self.id, **plain}
 
     @classmethod
     def from_store(cls, document: Mapping[str, Any]) -> Self:
@@ -278,13 +285,10 @@ class Champion(StoredDocument):
         return CHAMPION_ID
 
 
-_SCALARS = frozenset({str, int, float, bool, datetime, type(None)})
-
-
 def _plain(value: Any) -> Any:
     """Enums as text and tuples as lists: what every driver stores alike."""
-    if type(value) in _SCALARS:
-        return value
+    if isinstance(value, BaseModel):
+        value = value.model_dump()
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, tuple):

@@ -96,6 +96,10 @@ class RawDataLogRepository:
         with store_errors(f"writing {self.collection}"):
             for _ in range(ATTEMPTS):
                 taken = _insert_new(self._documents, [log.to_store() for log in waiting.values()])
+                if not taken and len(waiting) == len(logs):  # all are new, as nearly always
+                    return LogResult(
+                        arrivals=(Arrival.NEW,) * len(logs), outcomes=tuple(log.outcome for log in logs)
+                    )
                 stored = {log.event for position, log in enumerate(waiting.values()) if position not in taken}
                 new |= stored
                 known |= {event: (waiting[event].place, waiting[event].outcome) for event in stored}

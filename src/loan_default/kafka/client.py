@@ -188,7 +188,7 @@ class KafkaRecordConsumer:
         """The next records, in order within a partition; none when none came in time."""
         with broker_errors("reading records"):
             polled = self._client.poll(timeout_ms=int(timeout_seconds * 1000), max_records=max_records)
-        return [_record(raw) for part in polled.values() for raw in part]
+        return [record for place, part in polled.items() for record in _records(Partition(*place), part)]
 
     def commit(self, offsets: Offsets) -> bool:
         """Say that all before these offsets is done; False where a partition is no longer ours."""
@@ -277,14 +277,9 @@ def _too_large(error: KafkaError) -> str:
     return f"over the size limit: {' '.join(str(error).split())[:120]}"
 
 
-def _record(raw: Any) -> Record:
-    return Record(
-        partition=Partition(raw.topic, raw.partition),
-        offset=raw.offset,
-        key=raw.key,
-        value=raw.value,
-        headers=tuple(raw.headers or ()),
-    )
+def _records(partition: Partition, part: list[Any]) -> Iterator[Record]:
+    for raw in part:
+        yield Record(partition, raw.offset, raw.key, raw.value, tuple(raw.headers or ()))
 
 
 def _partitions(reader: KafkaConsumer, topic: str) -> list[TopicPartition]:

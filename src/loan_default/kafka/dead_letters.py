@@ -1,6 +1,6 @@
 """Dead letters: records that cannot be used, as they came, with the rules they break and where they stood."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from loan_default.errors import DataError
@@ -59,7 +59,7 @@ def unsent_letter(message: Message, *, reason: str, now: datetime) -> Message:
 
 def without_content(letter: Message) -> Message:
     """A dead letter that says that there was more than its topic takes."""
-    return replace(letter, value=b"", headers=(*letter.headers, (f"{_PREFIX}content", b"left out")))
+    return letter._replace(value=b"", headers=(*letter.headers, (f"{_PREFIX}content", b"left out")))
 
 
 def _letter(
@@ -127,7 +127,7 @@ def replay_of(letter: DeadLetter) -> Message:
             "Send it anew from its source."
         )
     headers = tuple(pair for pair in letter.original.headers if pair[0] != "ce_id")
-    return replace(letter.original, headers=(*headers, ("ce_id", replayed_id(letter.event).encode())))
+    return letter.original._replace(headers=(*headers, ("ce_id", replayed_id(letter.event).encode())))
 
 
 def replayed_id(event: str) -> str:

@@ -4,10 +4,10 @@ https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/kafka-protoco
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -17,7 +17,7 @@ from loan_default.kafka.messages import Message, Record
 _SPEC_VERSION = b"1.0"
 _JSON = b"application/json"
 _LONGEST_ID = 200
-_TEXTS = ("ce_id", "ce_type", "ce_source", "ce_time", "ce_subject")
+_REMEMBERED = 256
 
 
 class EventType(StrEnum):
@@ -31,8 +31,7 @@ class EventType(StrEnum):
     """What became of an application that came earlier."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One event."""
 
     id: str
@@ -59,11 +58,11 @@ def to_message(event: Event, topic: str) -> Message:
         headers=(
             ("ce_specversion", _SPEC_VERSION),
             ("ce_id", event.id.encode()),
-            ("ce_type", event.type.encode()),
-            ("ce_source", event.source.encode()),
-            ("ce_time", event.time.astimezone(UTC).isoformat().encode()),
+            ("ce_type", _shared_bytes(event.type)),
+            ("ce_source", _shared_bytes(event.source)),
+            ("ce_time", _time_bytes(event.time)),
             ("ce_subject", subject),
-            ("ce_dataschema", event.schema.encode()),
+            ("ce_dataschema", _shared_bytes(event.schema)),
             ("content-type", _JSON),
         ),
     )
@@ -86,16 +85,16 @@ def read_event(record: Record) -> Event:
         DataError: the rule that the record breaks, without any value of it.
     """
     headers = dict(record.headers)  # the last one where one comes twice
-    ce_id, ce_type, source, time, subject = (_text(headers, name) for name in _TEXTS)
+    identifier = _text(headers.get("ce_id"), "ce_id")
     if headers.get("ce_specversion") != _SPEC_VERSION:
         raise DataError("the header ce_specversion must be 1.0")
     return Event(
-        id=ce_id,
-        type=ce_type,
-        source=source,
-        time=_time(time),
-        subject=subject,
-        schema=headers.get("ce_dataschema", b"").decode(errors="replace"),
+        id=identifier,
+        type=_shared_text(headers.get("ce_type"), "ce_type"),
+        source=_shared_text(headers.get("ce_source"), "ce_source"),
+        time=_time(headers.get("ce_time")),
+        subject=_text(headers.get("ce_subject"), "ce_subject"),
+        schema=_any_text(headers.get("ce_dataschema")),
         data=read_data(record.value),
     )
 
@@ -120,8 +119,7 @@ def read_data(value: bytes | None) -> dict[str, Any]:
     return data
 
 
-def _text(headers: Mapping[str, bytes], name: str) -> str:
-    raw = headers.get(name)
+def _text(raw: bytes | None, name: str) -> str:
     if raw is None:
         raise DataError(f"the header {name} must be there")
     try:
@@ -133,7 +131,18 @@ def _text(headers: Mapping[str, bytes], name: str) -> str:
     return text
 
 
-def _time(text: str) -> datetime:
+# Thousands of events in a row have these in common: each text is read and written once.
+_shared_text = lru_cache(maxsize=_REMEMBERED)(_text)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _any_text(raw: bytes | None) -> str:
+    return (raw or b"").decode(errors="replace")
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _time(raw: bytes | None) -> datetime:
+    text = _text(raw, "ce_time")
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
@@ -141,3 +150,13 @@ def _time(text: str) -> datetime:
     if time.tzinfo is None:
         raise DataError("the header ce_time must name its time zone")
     return time.astimezone(UTC)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _shared_bytes(text: str) -> bytes:
+    return text.encode()
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _time_bytes(time: datetime) -> bytes:
+    return time.astimezone(UTC).isoformat().encode()

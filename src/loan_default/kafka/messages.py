@@ -1,4 +1,7 @@
-"""What goes over a broker: messages on their way in, records on their way out, and how a delivery went."""
+"""What goes over a broker: messages on their way in, records on their way out, and how a delivery went.
+
+What there is one of for each application is a named tuple: a frozen dataclass takes twice as long to make.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,8 +21,7 @@ Offsets = Mapping[Partition, int]
 """Partition -> offset of the next record to read."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """To be sent."""
 
     topic: str
@@ -29,8 +31,7 @@ class Message:
     headers: Headers = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """Received."""
 
     partition: Partition

@@ -1,8 +1,7 @@
 """What becomes of one record of `raw_data`: a canonical record, or the rules that it breaks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from loan_default.data.record_batches import RecordBatchReader
 from loan_default.data.records import RecordError
@@ -15,8 +14,7 @@ from loan_default.kafka.messages import Record
 _RECEIVED = EventType.RECEIVED
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """A record and its judgement."""
 
     record: Record
