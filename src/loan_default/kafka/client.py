@@ -256,7 +256,11 @@ def _deliver_some(client: KafkaProducer, messages: Iterable[Message], seconds: f
     for message in messages:
         try:
             future = client.send(
-                message.topic, value=message.value, key=message.key, headers=list(message.headers)
+                message.topic,
+                value=message.value,
+                key=message.key,
+                headers=list(message.headers),
+                partition=message.partition,
             )
         except _TOO_LARGE as error:  # found out here, before anything is sent
             refused.append(Refused(message=message, reason=_too_large(error)))

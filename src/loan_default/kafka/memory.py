@@ -99,7 +99,9 @@ class MemoryProducer:
         partitions = broker.partitions_of(message.topic)
         if not partitions:
             raise missing_topics([message.topic])
-        place = next(broker.turn) if message.key is None else zlib.crc32(message.key)
+        place = message.partition
+        if place is None:
+            place = next(broker.turn) if message.key is None else zlib.crc32(message.key)
         partition = partitions[place % len(partitions)]
         broker.logs[partition].append(
             Record(

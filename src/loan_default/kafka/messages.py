@@ -29,6 +29,8 @@ class Message(NamedTuple):
     """Decides the partition: messages of one key keep their order. None = any partition."""
     value: bytes | None
     headers: Headers = ()
+    partition: int | None = None
+    """Where it goes, whatever its key."""
 
 
 class Record(NamedTuple):
