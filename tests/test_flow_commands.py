@@ -1,6 +1,7 @@
 """`init`, `ingest` and `dead-letters` as a person types them, without a server."""
 
 import json
+import os
 
 import pytest
 
@@ -75,6 +76,27 @@ def test_bad_rows_become_dead_letters_that_can_be_looked_at_and_sent_again(shell
     assert "1 records: 0 accepted, 1 rejected" in shell("ingest")[1]
     (again,) = json.loads(shell("dead-letters", "list", "--json")[1])
     assert again["event"] == letter["event"] + "~1"
+
+
+def test_a_folder_says_which_files_it_left_out(shell, tmp_path):
+    incoming = tmp_path / "incoming"
+    incoming.mkdir()
+    (incoming / "other.csv").write_text("name,town\nx,y\n")
+    (incoming / "notes.txt").write_text("hello")
+    for path in incoming.iterdir():
+        os.utime(path, (1, 1))
+    code, out, _ = shell("ingest", "--folder", str(incoming))
+    assert code == 0
+    assert "left out    other.csv: " in out
+    assert "left out    notes.txt: its name must end like one of CSV or Parquet; it stays" in out
+
+
+def test_prepare_says_what_the_store_holds(shell):
+    assert shell("ingest", "--generate", "80")[0] == 0
+    code, out, _ = shell("prepare")
+    assert code == 0
+    assert "80 applications, default rate" in out
+    assert out.split()[1] in shell("prepare")[1]
 
 
 @pytest.mark.parametrize(

@@ -238,6 +238,7 @@ def schema(
 
 app.command()(flow_commands.init)
 app.command()(flow_commands.ingest)
+app.command()(flow_commands.prepare)
 app.add_typer(flow_commands.dead_letters, name="dead-letters")
 
 _STOPPED = "from the keyboard."

@@ -89,6 +89,8 @@ def ingest(
             if feed is not None:
                 sent = ingest_raw_data(flow, feed, stop=stop)
                 say(console, "raw_data", f"{sent.sent:,} events sent, {sent.refused:,} too large")
+                for name, reason in _left_out(feed):
+                    say(console, "left out", f"{name}: {reason}", style="yellow")
             processed = Processed() if stop.is_set() else process_raw_data(flow, stop=stop)
             say(console, "sent", f"{send_processed_data(flow):,} events to processed_data")
             stored = store_processed_data(flow, settings.home / STORE)
@@ -98,6 +100,24 @@ def ingest(
         "processed",
         f"{processed.consumed:,} records: {processed.accepted:,} accepted, {processed.rejected:,} rejected, "
         f"{processed.duplicates:,} duplicates, {processed.redelivered:,} redelivered",
+    )
+
+
+def prepare(schema: SchemaFile = None) -> None:
+    """Bring the training store up to date with `processed_data` and register what it holds."""
+    from loan_default.pipelines.dataset import BUNDLED_SCHEMA, STORE
+    from loan_default.pipelines.training_data import prepare_training_data
+
+    console, settings = make_console(), start()
+    with _flow(settings, schema) as flow:
+        snapshot = prepare_training_data(flow, settings.home / STORE, maturity_days=settings.maturity_days)
+    rate = "no label counts yet" if snapshot.label_rate is None else f"default rate {snapshot.label_rate:.2%}"
+    period = f", {snapshot.first_at:%Y-%m-%d} to {snapshot.last_at:%Y-%m-%d}" if snapshot.first_at else ""
+    say(console, "snapshot", f"{snapshot.id}: {snapshot.rows_accepted:,} applications, {rate}{period}")
+    say(
+        console,
+        "train",
+        f"python train.py --pretrain --train --data store: --schema {schema or BUNDLED_SCHEMA}",
     )
 
 
@@ -220,6 +240,7 @@ def _follow(flow: "Flow", feed: "Feed | None", stop: Flag) -> "Processed":
     from loan_default.pipelines.ingestion import follow_raw_data, ingest_raw_data
 
     failed: list[BaseException] = []
+    said: set[tuple[str, str]] = set()
 
     def feeding() -> None:
         answered = time.monotonic()
@@ -228,6 +249,9 @@ def _follow(flow: "Flow", feed: "Feed | None", stop: Flag) -> "Processed":
                 try:
                     ingest_raw_data(flow, feed, stop=stop)
                     answered = time.monotonic()
+                    for name, reason in set(_left_out(feed)) - said:
+                        log.warning("file_left_out", name=name, reason=reason)
+                        said.add((name, reason))
                 except DependencyError as error:
                     if time.monotonic() - answered > flow.pace.patience_seconds:
                         raise
@@ -247,6 +271,15 @@ def _follow(flow: "Flow", feed: "Feed | None", stop: Flag) -> "Processed":
     if failed:
         raise failed[0]
     return processed
+
+
+def _left_out(feed: "Feed | None") -> Iterator[tuple[str, str]]:
+    """Files of a folder that cannot be used, and why."""
+    from loan_default.data.folder_feed import FolderFeed
+
+    if isinstance(feed, FolderFeed):
+        yield from ((file.name, file.reason) for file in feed.refused)
+        yield from ((name, "its name must end like one of CSV or Parquet; it stays") for name in feed.unknown)
 
 
 @contextmanager

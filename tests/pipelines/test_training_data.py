@@ -10,6 +10,7 @@ import pytest
 from loan_default.data.feeds import GeneratedFeed
 from loan_default.data.generator import generate
 from loan_default.data.schema import Column, Kind, Schema, dump_schema
+from loan_default.database.repositories import TrainingDataRepository
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.kafka.consuming import Pace
 from loan_default.kafka.events import Event, EventType, to_message
@@ -18,7 +19,7 @@ from loan_default.pipelines.dataset import load_store
 from loan_default.pipelines.flow import Flow
 from loan_default.pipelines.ingestion import ingest_raw_data, process_raw_data, send_processed_data
 from loan_default.pipelines.preparing import Stopwatch, TrainingOptions, prepare
-from loan_default.pipelines.training_data import GROUP, store_processed_data
+from loan_default.pipelines.training_data import GROUP, prepare_training_data, store_processed_data
 
 SCHEMA = Schema(
     name="loans",
@@ -63,6 +64,22 @@ def test_reading_the_topic_again_changes_nothing(flow, tmp_path):
     twice = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW)
     assert twice.digest == once.digest
     assert twice.rows_read == len(twice.frame) + twice.duplicates == 2 * ROWS
+
+
+def test_a_snapshot_says_what_the_store_holds_and_again_is_the_same(flow, tmp_path):
+    snapshot = prepare_training_data(flow, tmp_path / "store", maturity_days=0)
+    made = generate(SCHEMA, rows=ROWS, seed=5).frame
+    assert snapshot.rows_accepted == ROWS
+    assert snapshot.label_rate == pytest.approx(made["bad"].mean())
+    ends = [made["made"].min().floor("ms"), made["made"].max().floor("ms")]
+    assert [snapshot.first_at, snapshot.last_at] == ends
+    again = prepare_training_data(flow, tmp_path / "store", maturity_days=0)
+    assert again.id == snapshot.id
+    (stored,) = TrainingDataRepository(flow.database).newest_first()
+    assert stored == snapshot
+    older = prepare_training_data(flow, tmp_path / "store", maturity_days=3660)
+    assert (older.label_rate, older.rows_accepted) == (None, ROWS)
+    assert older.id != snapshot.id
 
 
 def test_an_outcome_that_comes_later_labels_its_application(flow, tmp_path):

@@ -17,6 +17,7 @@ from loan_default.data.schema import Schema, dump_schema, load_schema
 from loan_default.data.sources import iter_frames, read_columns
 from loan_default.data.store import holds_parts, read_store
 from loan_default.data.validation import validate
+from loan_default.database.documents import TrainingData
 from loan_default.errors import ConfigurationError, DataError
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -62,6 +63,8 @@ class Dataset:
     ignored_columns: tuple[str, ...]
     digest: str
     """SHA-256 of the accepted rows."""
+    period: tuple[datetime, datetime] | None
+    """Times of the first and the last application; None where nothing tells them."""
 
     @property
     def labels(self) -> NDArray[np.float64]:
@@ -124,6 +127,7 @@ def load_store(folder: Path, schema: Schema, *, maturity_days: int, now: datetim
             "brings them."
         )
     copies = contents.duplicates + contents.superseded
+    first, last = contents.first_event_time, contents.last_event_time
     return Dataset(
         schema=schema,
         source="the training store",
@@ -134,6 +138,7 @@ def load_store(folder: Path, schema: Schema, *, maturity_days: int, now: datetim
         duplicates=copies,
         ignored_columns=(),
         digest=contents.digest,
+        period=_period(contents.frame, schema) or ((first, last) if first and last else None),
     )
 
 
@@ -172,6 +177,26 @@ def load_dataset(data: Path, schema: Schema) -> Dataset:
         duplicates=len(everything) - len(frame),
         ignored_columns=ignored,
         digest=digest_of(frame),
+        period=_period(frame, schema),
+    )
+
+
+def snapshot_of(dataset: Dataset, now: datetime) -> TrainingData:
+    """The document that says what these data are; the same data have the same id."""
+    labels = dataset.labels[~np.isnan(dataset.labels)]
+    first_at, last_at = dataset.period or (None, None)
+    return TrainingData(
+        digest=dataset.digest,
+        created_at=now,
+        sources=(dataset.source,),
+        rows_read=dataset.rows_read,
+        rows_accepted=len(dataset.frame),
+        rows_rejected=len(dataset.quarantined),
+        rows_duplicate=dataset.duplicates,
+        label_rate=float(labels.mean()) if len(labels) else None,
+        columns=tuple(str(name) for name in dataset.frame.columns),
+        first_at=first_at,
+        last_at=last_at,
     )
 
 
@@ -180,3 +205,10 @@ def digest_of(frame: pd.DataFrame) -> str:
     content = hashlib.sha256("\0".join(map(str, frame.columns)).encode())
     content.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
     return content.hexdigest()
+
+
+def _period(frame: pd.DataFrame, schema: Schema) -> tuple[datetime, datetime] | None:
+    if schema.timestamp is None:
+        return None
+    times = frame[schema.timestamp.name].dropna()
+    return (times.min().to_pydatetime(), times.max().to_pydatetime()) if len(times) else None

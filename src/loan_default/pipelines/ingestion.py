@@ -46,10 +46,11 @@ def ingest_raw_data(flow: Flow, feed: Feed, *, stop: Flag | None = None) -> Inge
         DependencyError: the broker is away; what was not confirmed is sent again by the next call.
         DataError: the feed's file cannot be used.
     """
-    flow.broker.check_topics([RAW, dead_letter_topic(RAW)])
     producer, ingested, schema = flow.broker.producer(), Ingested(), flow.schema_name
     try:
-        for piece in feed.slices():
+        for number, piece in enumerate(feed.slices()):
+            if not number:
+                flow.broker.check_topics([RAW, dead_letter_topic(RAW)])
             delivery = producer.deliver(_events(piece, schema))
             now, refused = datetime.now(UTC), delivery.refused
             producer.deliver(unsent_letter(each.message, reason=each.reason, now=now) for each in refused)

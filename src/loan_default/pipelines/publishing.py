@@ -5,8 +5,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from loan_default.database.connect import Database
 from loan_default.database.documents import (
     DatasetName,
@@ -24,6 +22,7 @@ from loan_default.database.repositories import (
 from loan_default.evaluation.bootstrap import Interval
 from loan_default.files import sha256_of, write_atomically
 from loan_default.models.artifact import write_digest
+from loan_default.pipelines.dataset import snapshot_of
 from loan_default.pipelines.preparing import Prepared
 from loan_default.pipelines.training import LIBRARIES, Trained
 
@@ -67,7 +66,7 @@ def store_model(
     for repository in (TrainingDataRepository, MetricsRepository, ModelRepository):
         repository(database).ensure_indexes()
     now = datetime.now(UTC)
-    snapshot = _snapshot(prepared, now)
+    snapshot = snapshot_of(prepared.dataset, now)
     document = _model_document(prepared, trained, path=kept.relative_to(home), snapshot=snapshot)
     held_out = DatasetName.OUT_OF_TIME if prepared.options.out_of_time else DatasetName.TEST
     metrics = [
@@ -76,31 +75,6 @@ def store_model(
     ]
     register_model(database, document, metrics=metrics, snapshot=snapshot)
     return document
-
-
-def _snapshot(prepared: Prepared, now: datetime) -> TrainingData:
-    dataset = prepared.dataset
-    labels = dataset.labels[~np.isnan(dataset.labels)]
-    timestamp = dataset.schema.timestamp
-    times = dataset.frame[timestamp.name].dropna() if timestamp else None
-    ends = (
-        (times.min().to_pydatetime(), times.max().to_pydatetime())
-        if times is not None and len(times)
-        else None
-    )
-    return TrainingData(
-        digest=dataset.digest,
-        created_at=now,
-        sources=(dataset.source,),
-        rows_read=dataset.rows_read,
-        rows_accepted=len(dataset.frame),
-        rows_rejected=len(dataset.quarantined),
-        rows_duplicate=dataset.duplicates,
-        label_rate=float(labels.mean()) if len(labels) else None,
-        columns=tuple(str(name) for name in dataset.frame.columns),
-        first_at=ends[0] if ends else None,
-        last_at=ends[1] if ends else None,
-    )
 
 
 def _model_document(

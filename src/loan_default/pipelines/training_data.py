@@ -1,6 +1,6 @@
 """Processed events become training data: `processed_data` is drained into the training store."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +8,13 @@ import structlog
 
 from loan_default.data.schema import Kind
 from loan_default.data.store import StoredEvent, write_part
+from loan_default.database.documents import TrainingData
+from loan_default.database.repositories import TrainingDataRepository
 from loan_default.kafka.consuming import Consumed, drain
 from loan_default.kafka.events import read_event
 from loan_default.kafka.messages import Partition, Record
 from loan_default.kafka.topics import PROCESSED
+from loan_default.pipelines.dataset import load_store, snapshot_of
 from loan_default.pipelines.flow import Flow
 
 GROUP = "training-store"
@@ -50,6 +53,25 @@ def store_processed_data(flow: Flow, folder: Path) -> Consumed:
         consumer.close()
     log.info("processed_data_stored", run=flow.run, records=consumed.records, batches=consumed.batches)
     return consumed
+
+
+def prepare_training_data(flow: Flow, folder: Path, *, maturity_days: int) -> TrainingData:
+    """Bring the training store up to date and say in `training_data` what it holds now.
+
+    Args:
+        maturity_days: age from which on an application's label counts.
+
+    Raises:
+        DependencyError, DataError: as `store_processed_data` and `load_store`.
+    """
+    store_processed_data(flow, folder)
+    now = datetime.now(UTC)
+    snapshot = snapshot_of(load_store(folder, flow.schema, maturity_days=maturity_days, now=now), now)
+    repository = TrainingDataRepository(flow.database)
+    repository.ensure_indexes()
+    repository.add(snapshot)
+    log.info("training_data_prepared", run=flow.run, snapshot=snapshot.id, rows=snapshot.rows_accepted)
+    return snapshot
 
 
 def _stored(record: Record, times: list[str]) -> StoredEvent:
