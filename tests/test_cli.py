@@ -13,7 +13,6 @@ import pytest
 
 from loan_default import cli, options, session
 from loan_default.data.schema import load_schema
-from loan_default.database import connect as connecting
 from loan_default.errors import ConfigurationError
 from loan_default.models.contrastive import Objective
 from loan_default.models.device import DeviceName
@@ -158,7 +157,7 @@ def test_bad_input_is_one_line_that_says_what_to_do(shell, tmp_path, command, co
 
 
 def test_a_wrong_machine_or_environment_is_one_line_too(shell, monkeypatch):
-    monkeypatch.setattr(connecting, "TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setenv("LOAN_DEFAULT_ANSWER_SECONDS", "0.3")
     for name, value, code, words in [
         ("OMP_NUM_THREADS", "abc", INPUT, "OMP_NUM_THREADS must be a positive integer, however: 'abc'"),
         ("LOAN_DEFAULT_LOG_FORMAT", "xml", INPUT, "LOAN_DEFAULT_LOG_FORMAT must be"),

@@ -118,7 +118,7 @@ def test_what_cannot_be_is_one_line(shell, words, code, line):
 
 def test_a_broker_and_a_store_that_are_away_are_named(shell, monkeypatch):
     monkeypatch.setenv("MONGODB_URI", "mongodb://user:s3cret@127.0.0.1:1/")
-    monkeypatch.setattr("loan_default.database.connect.TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setenv("LOAN_DEFAULT_ANSWER_SECONDS", "0.3")
     code, _, errors = shell("ingest")
     assert code == 3
     assert "connecting to MONGODB_URI failed" in errors

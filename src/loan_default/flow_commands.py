@@ -194,6 +194,7 @@ def replay_letters(events: Events = None, schema: SchemaFile = None) -> None:
 def _flow(settings: Settings, schema: Path | None) -> Iterator["Flow"]:
     from loan_default.data.schema import load_schema
     from loan_default.kafka.connect import connect
+    from loan_default.kafka.consuming import Pace
     from loan_default.kafka.outbox import Outbox
     from loan_default.pipelines.dataset import BUNDLED_SCHEMA
     from loan_default.pipelines.flow import OUTBOX, Flow
@@ -205,6 +206,7 @@ def _flow(settings: Settings, schema: Path | None) -> Iterator["Flow"]:
             database=database,
             schema=loaded,
             outbox=Outbox(settings.home / OUTBOX),
+            pace=Pace(patience_seconds=settings.patience_seconds),
         )
 
 

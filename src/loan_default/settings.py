@@ -66,6 +66,10 @@ class Settings(BaseSettings):
     kafka_sasl_username: str | None = Field(default=None, validation_alias="KAFKA_SASL_USERNAME")
     kafka_sasl_password: SecretStr | None = Field(default=None, validation_alias="KAFKA_SASL_PASSWORD")
     kafka_ssl_cafile: Path | None = Field(default=None, validation_alias="KAFKA_SSL_CAFILE")
+    answer_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
+    """How long a broker or the database may take to answer."""
+    patience_seconds: Annotated[float, Field(gt=0, le=86_400)] = 60.0
+    """How long work waits for one that is away before it fails."""
     maturity_days: Annotated[int, Field(ge=0, le=3660)] = 0
     """Days; 0 = every label counts at once."""
     log_format: Literal["auto", "json", "console"] = "auto"

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 import bson
 import pytest
 
-from loan_default.database import connect as module
 from loan_default.database.connect import STORE_FILE, connect, store_errors
 from loan_default.database.ingestion_documents import EventOutcome, RawDataLog
 from loan_default.database.ingestion_repositories import RawDataLogRepository
@@ -47,7 +46,7 @@ def _said(error: BaseException) -> str:
 
 
 def test_an_unreachable_server_is_one_clear_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setenv("LOAN_DEFAULT_ANSWER_SECONDS", "0.2")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -133,7 +132,9 @@ def server():
 
 
 def test_calls_to_a_server_that_hangs_fail_within_their_deadline(tmp_path, server):
-    database = connect(Settings(home=tmp_path, mongodb_uri=f"{server.uri}?timeoutMS=60000"), call_seconds=0.4)
+    database = connect(
+        Settings(home=tmp_path, mongodb_uri=f"{server.uri}?timeoutMS=60000", answer_seconds=0.4)
+    )
     logs = RawDataLogRepository(database)
     log = RawDataLog(
         event="e", topic="t", partition=0, offset=0, batch="b", outcome=EventOutcome.ACCEPTED,
@@ -153,7 +154,7 @@ def test_calls_to_a_server_that_hangs_fail_within_their_deadline(tmp_path, serve
 
 
 def test_a_server_that_hangs_from_the_start_is_one_clear_line(tmp_path, server, monkeypatch):
-    monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setenv("LOAN_DEFAULT_ANSWER_SECONDS", "0.3")
     server.silent = True
     start = time.monotonic()
     with pytest.raises(DependencyError, match="connecting to MONGODB_URI failed") as caught:
@@ -163,7 +164,7 @@ def test_a_server_that_hangs_from_the_start_is_one_clear_line(tmp_path, server, 
 
 
 def test_a_long_call_has_a_deadline_of_its_own(tmp_path, server):
-    database = connect(Settings(home=tmp_path, mongodb_uri=server.uri), call_seconds=5)
+    database = connect(Settings(home=tmp_path, mongodb_uri=server.uri, answer_seconds=5))
     server.commands.clear()
     database["things"].find_one({"_id": "a"})
     with store_errors("counting", seconds=60):

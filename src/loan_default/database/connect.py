@@ -23,13 +23,8 @@ from loan_default.settings import Settings
 
 STORE_FILE = "store.sqlite3"
 """The embedded store, under `Settings.home`."""
-TIMEOUT_SECONDS = 5.0
-"""How long a server may take to be found and to answer at first; an unreachable one fails after that."""
-CALL_SECONDS = 10.0
-"""How long a call may take with all its retries; one that hangs fails after that. Of a longer result each
-part has that long."""
 LONG_CALL_SECONDS = 600.0
-"""The same for what goes through a whole collection: indexing and counting."""
+"""Deadline of what goes through a whole collection: indexing and counting."""
 
 Document = dict[str, Any]
 Filter = Mapping[str, Any]
@@ -89,10 +84,11 @@ class Database(Protocol):
     def command(self, command: str | Document, /) -> Document: ...
 
 
-def connect(settings: Settings, *, call_seconds: float = CALL_SECONDS) -> Database:
+def connect(settings: Settings) -> Database:
     """The database, after it has answered; close it with `database.client.close()`.
 
-    A call to a server that takes longer than `call_seconds` fails with DependencyError. Whether it was done
+    A call to a server that takes longer than `answer_seconds`, with all its retries, fails with
+    DependencyError; of a longer result each part has that long. Whether it was done
     is not known then; the same write again is safe, as the ids are ours. Options of the address that say
     otherwise are overruled.
 
@@ -102,7 +98,9 @@ def connect(settings: Settings, *, call_seconds: float = CALL_SECONDS) -> Databa
     if settings.mongodb_uri is None:
         return _open_file(settings)
     return _open_server(
-        settings.mongodb_uri.get_secret_value(), settings.mongodb_database, call_seconds=call_seconds
+        settings.mongodb_uri.get_secret_value(),
+        settings.mongodb_database,
+        answer_seconds=settings.answer_seconds,
     )
 
 
@@ -136,8 +134,8 @@ def _open_file(settings: Settings) -> Database:
         return EmbeddedDatabase(path)
 
 
-def _open_server(uri: str, name: str, *, call_seconds: float) -> Database:
-    client = _client(uri, call_seconds=call_seconds)
+def _open_server(uri: str, name: str, *, answer_seconds: float) -> Database:
+    client = _client(uri, answer_seconds=answer_seconds)
     if client is None:  # raised here, where no driver's error that quotes the address can be its cause
         raise ConfigurationError(
             "MONGODB_URI must be a MongoDB address, however: the driver does not accept it. Write "
@@ -145,7 +143,7 @@ def _open_server(uri: str, name: str, *, call_seconds: float) -> Database:
             "options only, and for mongodb+srv:// a name that the DNS knows."
         )
     try:
-        with store_errors("connecting to MONGODB_URI", seconds=TIMEOUT_SECONDS):
+        with store_errors("connecting to MONGODB_URI", seconds=answer_seconds):
             client.admin.command("ping")
             client[name]["model_metadata"].find_one({}, {"_id": 1})  # a server answers pings of anyone
     except BaseException:
@@ -154,9 +152,9 @@ def _open_server(uri: str, name: str, *, call_seconds: float) -> Database:
     return client[name]
 
 
-def _client(uri: str, *, call_seconds: float) -> pymongo.MongoClient[Document] | None:
+def _client(uri: str, *, answer_seconds: float) -> pymongo.MongoClient[Document] | None:
     """A client that has not connected yet, None where the address cannot be read."""
-    milliseconds = int(TIMEOUT_SECONDS * 1000)
+    milliseconds = max(1, int(answer_seconds * 1000))
     try:
         return pymongo.MongoClient(
             uri,
@@ -166,7 +164,7 @@ def _client(uri: str, *, call_seconds: float) -> pymongo.MongoClient[Document] |
             journal=True,
             serverSelectionTimeoutMS=milliseconds,
             connectTimeoutMS=milliseconds,
-            timeoutMS=max(1, int(call_seconds * 1000)),
+            timeoutMS=milliseconds,
         )
     except (PyMongoError, ValueError, TypeError):
         return None

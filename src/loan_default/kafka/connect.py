@@ -16,7 +16,12 @@ def connect(settings: Settings) -> Broker:
         broker.create_topics(TOPICS)
         return broker
     return KafkaBroker(
-        Connection(servers=tuple(settings.kafka_bootstrap_servers.split(",")), security=_security(settings))
+        Connection(
+            servers=tuple(settings.kafka_bootstrap_servers.split(",")),
+            security=_security(settings),
+            timeout_seconds=settings.answer_seconds,
+            delivery_seconds=3 * settings.answer_seconds,  # an answer, and time for another try
+        )
     )
 
 
