@@ -10,6 +10,8 @@
 | `KAFKA_SASL_MECHANISM` | `SCRAM-SHA-512` | or `SCRAM-SHA-256`, `PLAIN`; with SASL only |
 | `KAFKA_SASL_USERNAME`, `KAFKA_SASL_PASSWORD` | none | with SASL only |
 | `KAFKA_SSL_CAFILE` | the system's | certificates to trust, with TLS only |
+| `LOAN_DEFAULT_ANSWER_SECONDS` | 10 | how long a broker or the database may take to answer |
+| `LOAN_DEFAULT_PATIENCE_SECONDS` | 60 | how long work waits for one that is away before it fails |
 | `LOAN_DEFAULT_MATURITY_DAYS` | 0 | age from which on a label in the training store counts |
 | `LOAN_DEFAULT_LOG_FORMAT` | `auto` | `json`, `console`, or `auto`: console on a terminal, else JSON |
 """
