@@ -32,6 +32,7 @@ bench: $(VENV)/benchmarks  ## the figures of the README (hours); `python -m benc
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.labels
 	$(BIN)/python -m benchmarks.quality
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.ingestion
 
 pins: $(VENV)/dev  ## compile requirements.txt anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --all-extras --no-header \

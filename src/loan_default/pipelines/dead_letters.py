@@ -4,7 +4,7 @@ A letter waits until its replay has been judged. A replay that is rejected again
 and the one it came from waits no longer: each application is in the list once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -61,11 +61,7 @@ def find_letter(flow: Flow, event: str) -> DeadLetter:
     Raises:
         DataError: none waits for it.
     """
-    waiting = {letter.event: letter for letter in waiting_letters(flow)}
-    if event not in waiting:
-        hint = did_you_mean(event, list(waiting)) or " `loan-default dead-letters list` names them."
-        raise DataError(f"a dead letter must wait, however: none does for {event!r}.{hint}")
-    return waiting[event]
+    return _find(waiting_letters(flow), [event])[0]
 
 
 def replay(flow: Flow, events: Iterable[str] | None) -> Replayed:
@@ -77,16 +73,21 @@ def replay(flow: Flow, events: Iterable[str] | None) -> Replayed:
         DataError: no letter waits for one of the events.
         DependencyError: the broker is away; nobody knows how many were sent.
     """
-    waiting = {letter.event: letter for letter in waiting_letters(flow)}
-    chosen = list(waiting) if events is None else list(dict.fromkeys(events))
-    for event in chosen:
-        if event not in waiting:
-            raise DataError(f"a dead letter must wait to be replayed, however: none does for {event!r}")
-    complete = [waiting[event] for event in chosen if waiting[event].complete]
+    waiting = waiting_letters(flow)
+    chosen = waiting if events is None else _find(waiting, dict.fromkeys(events))
     producer = flow.broker.producer()
     try:
-        delivery = producer.deliver(replay_of(letter) for letter in complete)
+        delivery = producer.deliver(replay_of(letter) for letter in chosen if letter.complete)
     finally:
         producer.close()
-    too_large = (event for event in chosen if not waiting[event].complete)
+    too_large = (letter.event for letter in chosen if not letter.complete)
     return Replayed(sent=delivery.delivered, too_large=tuple(too_large))
+
+
+def _find(waiting: Iterable[DeadLetter], events: Collection[str]) -> list[DeadLetter]:
+    letters = {letter.event: letter for letter in waiting}
+    for event in events:
+        if event not in letters:
+            hint = did_you_mean(event, list(letters)) or " `loan-default dead-letters list` names them."
+            raise DataError(f"a dead letter must wait, however: none does for {event!r}.{hint}")
+    return [letters[event] for event in events]
