@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 import pymongo
 import pytest
-from integration.world import World
+from integration.world import World, wait_until
 
 from loan_default.data.schema import load_schema
 from loan_default.data.store import read_store
@@ -56,10 +56,12 @@ def test_every_record_is_accounted_for(world):
     broken, again = RECORDS // 100, RECORDS // 1000
     sound = RECORDS - broken - 1
     since = time.monotonic()
-    poisoned = send_poison(world, broken)
+    feeding = world.start("ingest", "--generate", str(sound))
+    wait_until(lambda: sum(world.broker.end_offsets(RAW).values()) > 0)
+    poisoned = send_poison(world, broken, among=feeding)
+    finish(world, feeding)
     drop_a_row_that_is_too_large(world)
     run(world, "ingest", "--folder", str(world.home / "incoming"))
-    run(world, "ingest", "--generate", str(sound))
     (world.home / "feeds" / "generated-0.json").unlink()  # a source that forgets how far it was
     run(world, "ingest", "--generate", str(again))
     took = time.monotonic() - since
@@ -103,8 +105,8 @@ def test_every_record_is_accounted_for(world):
     )
 
 
-def send_poison(world: World, count: int) -> set[str]:
-    """Events of these ids whose values no schema takes, in turn."""
+def send_poison(world: World, count: int, *, among: "subprocess.Popen[bytes]") -> set[str]:
+    """Events whose values no schema takes, a few at a time while another process sends; returns their ids."""
     names = [f"poison-{number}" for number in range(count)]
     attributes = {
         "ce_specversion": b"1.0",
@@ -113,17 +115,22 @@ def send_poison(world: World, count: int) -> set[str]:
         "ce_time": b"2026-01-01T00:00:00Z",
     }
     producer = world.broker.producer()
-    delivery = producer.deliver(
-        Message(
-            topic=RAW,
-            key=name.encode(),
-            value=POISON[number % len(POISON)],
-            headers=(*attributes.items(), ("ce_id", name.encode()), ("ce_subject", name.encode())),
-        )
-        for number, name in enumerate(names)
-    )
+    delivered = 0
+    for first in range(0, count, 50):
+        messages = [
+            Message(
+                topic=RAW,
+                key=name.encode(),
+                value=POISON[number % len(POISON)],
+                headers=(*attributes.items(), ("ce_id", name.encode()), ("ce_subject", name.encode())),
+            )
+            for number, name in enumerate(names[first : first + 50], first)
+        ]
+        delivered += producer.deliver(messages).delivered
+        if among.poll() is None:
+            time.sleep(0.3)
     producer.close()
-    assert delivery.delivered == count
+    assert delivered == count
     return set(names)
 
 
@@ -140,7 +147,10 @@ def drop_a_row_that_is_too_large(world: World) -> None:
 
 
 def run(world: World, *words: str) -> None:
-    process: subprocess.Popen[bytes] = world.start(*words)
+    finish(world, world.start(*words))
+
+
+def finish(world: World, process: "subprocess.Popen[bytes]") -> None:
     assert process.wait(120 + RECORDS // 300) == 0, (world.home / "commands.log").read_text()[-3000:]
 
 
