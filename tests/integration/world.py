@@ -90,15 +90,15 @@ def running_world(home: Path) -> Iterator[World]:
                 server.stop()
 
 
-def send_broken(world: World, count: int) -> None:
-    """Records that no schema takes, among them some without any header."""
+def send_broken(world: World, count: int, *, first: int = 0) -> None:
+    """Records `broken-<number>` that no schema takes."""
     values = [b"{", b"", None, b"[1]", b'{"LIMIT_BAL": NaN}', b"\xff\xfe"]
     producer = world.broker.producer()
     producer.deliver(
         Message(
             topic=RAW, key=b"%d" % n, value=values[n % len(values)], headers=(("ce_id", b"broken-%d" % n),)
         )
-        for n in range(count)
+        for n in range(first, first + count)
     )
     producer.close()
 

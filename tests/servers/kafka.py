@@ -1,7 +1,11 @@
-"""Genuine Kafka with ZooKeeper: one broker, an open listener and one that asks for a password."""
+"""Genuine Kafka with ZooKeeper: one broker or several, an open listener and one that asks for a password.
+
+With a certificate there are two more listeners, with TLS.
+"""
 
 import secrets
 import socket
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +20,8 @@ from servers.process import LOCALHOST, ServerProcess, listens, on_free_ports
 
 VERSION = "3.9.1"
 """The last line that still works with ZooKeeper; it brings ZooKeeper 3.8.4."""
-_BROKER_ID = 1
-_SASL = "listener.name.sasl_plaintext"
+_LISTENERS = ("PLAINTEXT", "SASL_PLAINTEXT")
+_TLS_LISTENERS = ("SSL", "SASL_SSL")
 _SCRAM = "SCRAM-SHA-512"
 _HINT = "on Debian: apt-get install openjdk-17-jre-headless maven"
 _POM = f"""\
@@ -46,16 +50,29 @@ _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencie
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kafka:
-    """A broker that runs, with its ZooKeeper."""
+    """Brokers that run, with their ZooKeeper."""
 
-    bootstrap: str
-    """host:port of the open listener."""
-    sasl_bootstrap: str
-    """host:port of the listener with SASL_PLAINTEXT; the mechanisms are PLAIN and SCRAM-SHA-512."""
+    addresses: dict[str, str]
+    """Security protocol -> host:port of each broker, by commas. The mechanisms of those with SASL are PLAIN
+    and SCRAM-SHA-512; those with SSL are there with a certificate only."""
     username: str
     password: str
     zookeeper: ServerProcess
-    broker: ServerProcess
+    brokers: dict[int, ServerProcess]
+    """By the id that the cluster knows them by; the first is 1."""
+
+    @property
+    def bootstrap(self) -> str:
+        return self.addresses["PLAINTEXT"]
+
+    @property
+    def sasl_bootstrap(self) -> str:
+        return self.addresses["SASL_PLAINTEXT"]
+
+    @property
+    def broker(self) -> ServerProcess:
+        """The first one."""
+        return self.brokers[1]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -63,8 +80,9 @@ class Kafka:
         return {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap}
 
     def stop(self) -> None:
-        """Stop the broker, then ZooKeeper."""
-        self.broker.stop()
+        """Stop the brokers, then ZooKeeper."""
+        for broker in self.brokers.values():
+            broker.stop()
         self.zookeeper.stop()
 
 
@@ -74,11 +92,14 @@ def install_kafka() -> Path:
     return installed("Kafka", VERSION, _download)
 
 
-def start_kafka(folder: Path) -> Kafka:
-    """Start ZooKeeper and a broker with their data in `folder`, which must be new or empty.
+def start_kafka(folder: Path, *, brokers: int = 1, certificate: Path | None = None) -> Kafka:
+    """Start ZooKeeper and brokers with their data in `folder`, which must be new or empty.
 
-    Topics are made by those who need them. A broker that was killed stays known to ZooKeeper for some
-    seconds, and until then another of its number is refused: its next start waits for that.
+    Topics are made by those who need them; each partition is on every broker, up to three, and of three
+    two must have a record. A broker that was killed stays known to ZooKeeper for some seconds, and until then
+    another of its number is refused: its next start waits for that.
+
+    `certificate` is a PEM file with the private key and the certificate of 127.0.0.1; None = no TLS.
 
     Raises:
         NotInstallable: no Java, no Maven or no network.
@@ -89,11 +110,49 @@ def start_kafka(folder: Path) -> Kafka:
     with ExitStack() as started:
         zookeeper, zookeeper_port = on_free_ports(1, lambda ports: _start_zookeeper(jars, folder, *ports))
         started.callback(zookeeper.kill)
-        kafka = on_free_ports(2, lambda ports: _start_broker(jars, folder, zookeeper, zookeeper_port, ports))
-        started.callback(kafka.broker.kill)
+        cluster = _Cluster(
+            jars=jars,
+            folder=folder,
+            zookeeper_port=zookeeper_port,
+            brokers=brokers,
+            certificate=certificate,
+            username="loan-default",
+            password=secrets.token_hex(16),
+        )
+        running: dict[int, ServerProcess] = {}
+        addresses: dict[str, list[str]] = {name: [] for name in cluster.listeners}
+        for number in range(1, brokers + 1):
+            running[number], ports = on_free_ports(len(addresses), _starter(cluster, number))
+            started.callback(running[number].kill)
+            for name, port in zip(addresses, ports, strict=True):
+                addresses[name].append(f"{LOCALHOST}:{port}")
+        kafka = Kafka(
+            addresses={name: ",".join(each) for name, each in addresses.items()},
+            username=cluster.username,
+            password=cluster.password,
+            zookeeper=zookeeper,
+            brokers=running,
+        )
         _add_scram_user(kafka)
         started.pop_all()
     return kafka
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Cluster:
+    """What its brokers have in common."""
+
+    jars: Path
+    folder: Path
+    zookeeper_port: int
+    brokers: int
+    certificate: Path | None
+    username: str
+    password: str
+
+    @property
+    def listeners(self) -> tuple[str, ...]:
+        return _LISTENERS if self.certificate is None else _LISTENERS + _TLS_LISTENERS
 
 
 def _download(target: Path) -> None:
@@ -123,52 +182,68 @@ def _start_zookeeper(jars: Path, folder: Path, port: int) -> tuple[ServerProcess
     return zookeeper, port
 
 
-def _start_broker(
-    jars: Path, folder: Path, zookeeper: ServerProcess, zookeeper_port: int, ports: list[int]
-) -> Kafka:
-    config = folder / "broker.properties"
-    bootstrap, sasl_bootstrap = (f"{LOCALHOST}:{port}" for port in ports)
-    username, password = "loan-default", secrets.token_hex(16)
-    login = "org.apache.kafka.common.security"
+def _starter(cluster: _Cluster, number: int) -> Callable[[list[int]], tuple[ServerProcess, list[int]]]:
+    return lambda ports: _start_broker(cluster, number, ports)
+
+
+def _start_broker(cluster: _Cluster, number: int, ports: list[int]) -> tuple[ServerProcess, list[int]]:
+    folder, config = cluster.folder, cluster.folder / f"broker-{number}.properties"
+    copies = min(cluster.brokers, 3)
+    in_sync = min(copies, 2)
     settings = {
-        "broker.id": _BROKER_ID,
-        "listeners": f"PLAINTEXT://{bootstrap},SASL_PLAINTEXT://{sasl_bootstrap}",
-        "sasl.enabled.mechanisms": f"PLAIN,{_SCRAM}",
-        f"{_SASL}.plain.sasl.jaas.config": (
-            f'{login}.plain.PlainLoginModule required user_{username}="{password}";'
+        "broker.id": number,
+        "listeners": ",".join(
+            f"{name}://{LOCALHOST}:{port}" for name, port in zip(cluster.listeners, ports, strict=True)
         ),
-        f"{_SASL}.{_SCRAM.lower()}.sasl.jaas.config": f"{login}.scram.ScramLoginModule required;",
-        "zookeeper.connect": f"{LOCALHOST}:{zookeeper_port}",
+        "zookeeper.connect": f"{LOCALHOST}:{cluster.zookeeper_port}",
         "zookeeper.session.timeout.ms": 4_000,  # how long a killed broker blocks its successor
-        "controlled.shutdown.enable": "false",  # there is no other broker to hand partitions to
-        "log.dirs": folder / "broker",
+        "controlled.shutdown.enable": str(copies > 1).lower(),  # hand partitions over, where there is anyone
+        "controlled.shutdown.retry.backoff.ms": 500,  # the last one finds nobody
+        "log.dirs": folder / f"broker-{number}",
         "num.partitions": 3,
         "auto.create.topics.enable": "false",
-        "offsets.topic.replication.factor": 1,
+        "default.replication.factor": copies,
+        "min.insync.replicas": in_sync,
+        "offsets.topic.replication.factor": copies,
         "offsets.topic.num.partitions": 4,  # 50 by default: slow to make and to recover after a kill
-        "transaction.state.log.replication.factor": 1,
-        "transaction.state.log.min.isr": 1,
+        "transaction.state.log.replication.factor": copies,
+        "transaction.state.log.min.isr": in_sync,
         "transaction.state.log.num.partitions": 4,
         "group.initial.rebalance.delay.ms": 0,
         "group.min.session.timeout.ms": 1_000,  # so that tests of killed consumers need not wait for 6 s
     }
-    _write(config, **settings)
+    _write(config, **settings, **_login_settings(cluster), **_tls_settings(cluster))
+    open_address = f"{LOCALHOST}:{ports[0]}"
     broker = ServerProcess(
-        name=f"Kafka {VERSION}",
-        command=_java(jars, "kafka.Kafka", config, heap="512m"),
-        log=folder / "broker.log",
-        may_start=lambda: _knows_no_broker(zookeeper_port),
-        is_ready=lambda: all(map(listens, ports)) and _has_controller(bootstrap),
+        name=f"Kafka {VERSION}, broker {number}",
+        command=_java(cluster.jars, "kafka.Kafka", config, heap="512m" if copies == 1 else "256m"),
+        log=folder / f"broker-{number}.log",
+        may_start=lambda: _does_not_know(cluster.zookeeper_port, number),
+        is_ready=lambda: all(map(listens, ports)) and _has_controller(open_address, cluster.brokers),
     )
     broker.start()
-    return Kafka(
-        bootstrap=bootstrap,
-        sasl_bootstrap=sasl_bootstrap,
-        username=username,
-        password=password,
-        zookeeper=zookeeper,
-        broker=broker,
-    )
+    return broker, ports
+
+
+def _login_settings(cluster: _Cluster) -> dict[str, object]:
+    """Who may use the listeners with SASL."""
+    login, settings = "org.apache.kafka.common.security", dict[str, object]()
+    settings["sasl.enabled.mechanisms"] = f"PLAIN,{_SCRAM}"
+    for name in filter(lambda name: name.startswith("SASL"), cluster.listeners):
+        listener = f"listener.name.{name.lower()}"
+        settings[f"{listener}.plain.sasl.jaas.config"] = (
+            f'{login}.plain.PlainLoginModule required user_{cluster.username}="{cluster.password}";'
+        )
+        settings[f"{listener}.{_SCRAM.lower()}.sasl.jaas.config"] = (
+            f"{login}.scram.ScramLoginModule required;"
+        )
+    return settings
+
+
+def _tls_settings(cluster: _Cluster) -> dict[str, object]:
+    if cluster.certificate is None:
+        return {}
+    return {"ssl.keystore.type": "PEM", "ssl.keystore.location": cluster.certificate}
 
 
 def _add_scram_user(kafka: Kafka) -> None:
@@ -195,10 +270,10 @@ def _write(config: Path, **settings: object) -> None:
     config.write_text("".join(f"{name}={value}\n" for name, value in settings.items()), encoding="utf-8")
 
 
-def _knows_no_broker(zookeeper_port: int) -> bool:
-    """Whether ZooKeeper serves, and the session of a broker that was killed is over."""
+def _does_not_know(zookeeper_port: int, number: int) -> bool:
+    """Whether ZooKeeper serves, and the session of a broker of this number that was killed is over."""
     nodes = _ask_zookeeper(zookeeper_port, "dump")
-    return "ephemeral nodes dump" in nodes and f"/brokers/ids/{_BROKER_ID}\n" not in nodes
+    return "ephemeral nodes dump" in nodes and f"/brokers/ids/{number}\n" not in nodes
 
 
 def _ask_zookeeper(port: int, word: str) -> str:
@@ -212,14 +287,14 @@ def _ask_zookeeper(port: int, word: str) -> str:
         return ""
 
 
-def _has_controller(bootstrap: str) -> bool:
+def _has_controller(address: str, brokers: int) -> bool:
     """Whether the broker answers and topics can be made."""
     try:
-        admin = KafkaAdminClient(bootstrap_servers=bootstrap, bootstrap_timeout_ms=2_000)
+        admin = KafkaAdminClient(bootstrap_servers=address, bootstrap_timeout_ms=2_000)
     except KafkaError:
         return False
     try:
-        return bool(admin.describe_cluster()["controller_id"] == _BROKER_ID)
+        return bool(1 <= admin.describe_cluster()["controller_id"] <= brokers)
     except KafkaError:
         return False
     finally:

@@ -176,6 +176,11 @@ def listens(port: int) -> bool:
     return True
 
 
+def open_sockets(pid: int) -> int:
+    """How many sockets a process has."""
+    return sum(map(_is_socket, Path(f"/proc/{pid}/fd").iterdir()))
+
+
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
     """A folder for the data of servers, which is removed at the end.
@@ -185,6 +190,13 @@ def temporary_folder() -> Iterator[Path]:
     with TemporaryDirectory(prefix="loan-default-servers-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)
         yield Path(folder)
+
+
+def _is_socket(file: Path) -> bool:
+    try:
+        return str(file.readlink()).startswith("socket:")
+    except FileNotFoundError:
+        return False  # it was closed in between
 
 
 def _free_ports(count: int) -> list[int]:

@@ -1,8 +1,8 @@
 """A Kafka cluster through kafka-python, with the settings on which nothing is lost."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -20,6 +20,7 @@ from kafka.errors import (
     TopicAlreadyExistsError,
     UnknownMemberIdError,
 )
+from kafka.net.compat import KafkaNetClient
 
 from loan_default.errors import DependencyError
 from loan_default.kafka.messages import Delivery, Message, Offsets, Partition, Record, Refused
@@ -30,6 +31,8 @@ _STALE = (CommitFailedError, RebalanceInProgressError, IllegalGenerationError, U
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 _IN_FLIGHT = 10_000
 """Messages whose answers are waited for together: bounds the memory of a delivery."""
+_ABANDONED_WITHIN_SECONDS = 1.0
+"""The thread of a producer ends at the next turn of its loop."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,7 +101,7 @@ class KafkaBroker:
     @contextmanager
     def _admin(self, doing: str) -> Iterator[KafkaAdminClient]:
         with broker_errors(doing):
-            admin = KafkaAdminClient(**_shared_settings(self._connection))
+            admin = _opened(KafkaAdminClient, **_shared_settings(self._connection))
             try:
                 yield admin
             finally:
@@ -107,8 +110,11 @@ class KafkaBroker:
     @contextmanager
     def _reader(self, group: str | None, doing: str) -> Iterator[KafkaConsumer]:
         with broker_errors(doing):
-            reader = KafkaConsumer(
-                **_shared_settings(self._connection), group_id=group, enable_auto_commit=False
+            reader = _opened(
+                KafkaConsumer,
+                **_shared_settings(self._connection),
+                group_id=group,
+                enable_auto_commit=False,
             )
             try:
                 yield reader
@@ -151,14 +157,20 @@ class KafkaMessageProducer:
             self._client = None
 
     def _abandon(self) -> None:
-        if self._client is not None:
-            self._client.close(timeout=0)
-            self._client = None
+        client, self._client = self._client, None
+        if client is not None:
+            # `close` of kafka-python 3.0.12 waits for what is held, raises where that does not come, and then
+            # leaves the thread that goes on sending it. Without that thread nothing is held.
+            client._sender.force_close()
+            client._sender.join(_ABANDONED_WITHIN_SECONDS)
+            with suppress(KafkaError):
+                client.close(timeout=0)
 
     def _connected(self) -> KafkaProducer:
         if self._client is None:
             milliseconds = int(self._connection.delivery_seconds * 1000)
-            self._client = KafkaProducer(
+            self._client = _opened(
+                KafkaProducer,
                 **_shared_settings(self._connection),
                 acks="all",
                 enable_idempotence=True,
@@ -175,7 +187,8 @@ class KafkaRecordConsumer:
 
     def __init__(self, connection: Connection, group: str, topics: list[str]) -> None:
         with broker_errors(f"joining the group {group}"):
-            self._client = KafkaConsumer(
+            self._client = _opened(
+                KafkaConsumer,
                 *topics,
                 **_shared_settings(connection),
                 group_id=group,
@@ -239,6 +252,25 @@ def broker_errors(doing: str) -> Iterator[None]:
         yield
     except KafkaError as error:
         raise DependencyError(f"the broker must answer, however: {doing} failed: {_reason(error)}") from error
+
+
+def _opened(kind: Callable[..., Any], *topics: str, **settings: Any) -> Any:
+    """A client of kafka-python that has found a broker; one that has not gives back its thread and sockets.
+
+    Those of 3.0.12 do not by themselves.
+    """
+    made: list[KafkaNetClient] = []
+
+    def network(**details: Any) -> KafkaNetClient:
+        made.append(KafkaNetClient(**details))
+        return made[-1]
+
+    try:
+        return kind(*topics, kafka_client=network, **settings)
+    except BaseException:
+        for each in made:
+            each.close()
+        raise
 
 
 def _reason(error: KafkaError) -> str:

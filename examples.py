@@ -1,0 +1,560 @@
+"""A tour of the package: each part by itself, on real rows, in seconds.
+
+python examples.py                     # lists the sections and runs all of them
+python examples.py producer            # one section, or several
+python examples.py --help
+
+Nothing has to be set up: a broker in memory and a store in a temporary folder are enough. Where
+KAFKA_BOOTSTRAP_SERVERS or MONGODB_URI is set, `producer`, `consumer` and `repositories` speak to that server,
+on a topic and in collections of their own: no pipeline takes up what they write.
+"""
+
+import hashlib
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
+from uuid import uuid4
+
+import typer
+from rich.console import Console
+
+from loan_default.cli import run
+from loan_default.console import epoch_line, make_console, models_table, print_scored, say
+from loan_default.errors import ArtifactError, ConfigurationError, DataError, did_you_mean
+from loan_default.session import open_database, start
+from loan_default.settings import Settings
+
+if TYPE_CHECKING:  # a section imports what it shows: none waits for what another one needs
+    from loan_default.database.connect import Client, Collection, Database, Document
+    from loan_default.database.documents import ModelMetadata, PerformanceMetrics, TrainingData
+    from loan_default.kafka.broker import Broker
+    from loan_default.kafka.messages import Message, Record
+    from loan_default.models.encoder import Encoder
+    from loan_default.models.fitting import Progress
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tour:
+    """What a section works with."""
+
+    console: Console
+    settings: Settings
+    """Those of the environment, but `home` is a temporary folder."""
+    id: str
+    """Marks what goes to a server: `example-` and 8 digits."""
+
+    def say(self, label: str, text: str) -> None:
+        """Print a line."""
+        say(self.console, label, text)
+
+
+# Data --------------------------------------------------------------------------------------------------
+
+
+def schema(tour: Tour) -> None:
+    """What a row may hold: real rows against a schema, then broken ones."""
+    from loan_default.data.inference import infer_schema
+    from loan_default.data.records import validate_record
+    from loan_default.data.row_feed import json_rows
+    from loan_default.data.schema import load_schema
+    from loan_default.data.sources import RawFrame, read_frame
+    from loan_default.data.validation import validate
+    from loan_default.pipelines.dataset import BUNDLED_DATA, BUNDLED_SCHEMA
+
+    accounts = load_schema(BUNDLED_SCHEMA)
+    protected = ", ".join(column.name for column in accounts.protected)
+    tour.say("schema", f"{accounts.name}: {len(accounts.columns)} columns, {len(accounts.features)} features")
+    tour.say("protected", f"{protected}: kept in the data, never seen by a model")
+
+    raw = read_frame(BUNDLED_DATA)
+    verdict = validate(raw, accounts, labelled=True)
+    accepted, rejected = len(verdict.accepted), len(verdict.rejected)
+    tour.say("rows", f"{len(raw.frame):,} read: {accepted:,} accepted, {rejected:,} rejected")
+    aliases = (verdict.accepted["EDUCATION"] != raw.frame["EDUCATION"]).sum()
+    tour.say("cleaned", f"{aliases} rows whose EDUCATION is an alias in the file, now its category")
+
+    broken = raw.frame.head(3).copy()  # the first rows, made worse
+    broken.loc[0, "LIMIT_BAL"] = "-20000"
+    broken.loc[1, ["EDUCATION", "PAY_0"]] = ["9", "late"]
+    for reason in validate(RawFrame(frame=broken), accounts, labelled=True).rejected["reason"]:
+        tour.say("rejected", reason)
+
+    (record,) = json_rows(raw.frame.head(1), accounts)  # as it comes from a stream, with typed values
+    validate_record(record, accounts)
+    try:
+        validate_record(record | {"LIMIT_BAL": "20000", "PAYMENT_2": 0}, accounts)
+    except DataError as error:
+        tour.say("a record", str(error))
+
+    target = accounts.target.name if accounts.target else None
+    inferred = infer_schema(BUNDLED_DATA, target=target).schema  # as for a file that has no schema yet
+    alike = sum(inferred[column.name].kind is column.kind for column in accounts.columns)
+    tour.say(
+        "inferred", f"from the file alone: {alike} of {len(accounts.columns)} columns are of the same kind"
+    )
+
+
+# Kafka -------------------------------------------------------------------------------------------------
+
+TOPIC = "examples"
+"""Nobody else reads it, while what is on `raw_data` would be processed and trained on."""
+
+
+def producer(tour: Tour) -> None:
+    """Rows become events on a topic, and the broker confirms each one."""
+    from loan_default.kafka.messages import Message
+
+    broker, events = connected_broker(tour), example_events(tour, rows=1000)
+    attributes = {name: value.decode() for name, value in events[0].headers}
+    tour.say("event", f"{attributes['ce_id']}: {attributes['ce_type']}, subject {attributes['ce_subject']}")
+    tour.say("", f"{(events[0].value or b'').decode()[:60]} …")
+
+    before = broker.end_offsets(TOPIC)
+    huge = Message(topic=TOPIC, key=b"huge", value=bytes(2 * 1024 * 1024))
+    sender = broker.producer()
+    delivery = sender.deliver([*events, huge])  # returns when the broker has answered for every message
+    sender.close()
+    tour.say("sent", f"{len(events) + 1:,} messages: {delivery.delivered:,} confirmed")
+    for each in delivery.refused:
+        tour.say("refused", each.reason)
+    counts = [end - before[partition] for partition, end in sorted(broker.end_offsets(TOPIC).items())]
+    tour.say("partitions", f"{' + '.join(map(str, counts))}; what concerns one application stays in order")
+
+
+def consumer(tour: Tour) -> None:
+    """Events are judged, then committed: what is left undone comes again."""
+    from loan_default.data.records import RecordError, validate_record
+    from loan_default.data.schema import load_schema
+    from loan_default.kafka.consuming import drain
+    from loan_default.kafka.events import event_id, read_event
+    from loan_default.pipelines.dataset import BUNDLED_SCHEMA
+
+    broker, accounts = connected_broker(tour), load_schema(BUNDLED_SCHEMA)
+    first = broker.consumer(tour.id, [TOPIC])
+    # A new group begins with the oldest record: it passes over what earlier examples have left.
+    drain(first, lambda _: None, ends=broker.end_offsets(TOPIC))
+
+    events = example_events(tour, rows=300)
+    events[0] = replace(events[0], value=b"{not JSON")
+    events[1] = replace(events[1], value=None)
+    events[2] = replace(events[2], value=(events[2].value or b"").replace(b'"LIMIT_BAL":', b'"LIMIT_BAL":-'))
+    sender = broker.producer()
+    sender.deliver(events)
+    sender.close()
+
+    taken = {record.place for record in first.poll(max_records=100, timeout_seconds=10.0)}
+    first.close()  # as if it had died: none of them is committed
+    tour.say("first", f"reader of the group: takes {len(taken)} records, and is gone before its commit")
+
+    seen, reasons = Counter[str](), Counter[str]()
+
+    def judge(records: list["Record"]) -> None:
+        for record in records:
+            if not event_id(record).startswith(tour.id):
+                continue  # of another example that runs just now
+            seen["all"] += 1
+            seen["again"] += record.place in taken
+            try:
+                validate_record(read_event(record).data, accounts)
+            except RecordError as error:
+                reasons["; ".join(error.rules)] += 1  # rules alone: no value gets into a log
+            except DataError as error:
+                reasons[str(error)] += 1
+
+    second = broker.consumer(tour.id, [TOPIC])
+    drain(second, judge, ends=broker.end_offsets(TOPIC))  # commits a batch when `judge` has returned
+    tour.say("second", f"reader: takes {seen['all']}, of them {seen['again']} that the first had taken")
+    tour.say("accepted", f"{seen['all'] - reasons.total()}")
+    for reason, records in reasons.items():
+        tour.say("rejected", f"{records}: {reason}")
+    rest = drain(second, judge, ends=broker.end_offsets(TOPIC))
+    second.close()
+    tour.say("left", f"{rest.records}: the group has committed everything")
+
+
+# MongoDB -----------------------------------------------------------------------------------------------
+
+
+def repositories(tour: Tour) -> None:
+    """Documents are stored once, however often sent; a champion is chosen."""
+    from loan_default.database.ingestion_documents import EventOutcome, RawDataLog
+    from loan_default.database.ingestion_repositories import RawDataLogRepository
+    from loan_default.database.repositories import ModelRepository, register_model
+    from loan_default.pipelines.registry import list_models
+
+    with own_collections(tour) as database:
+        models, logs = ModelRepository(database), RawDataLogRepository(database)
+        logs.ensure_indexes()
+        for column in ("EDUCATION", "PAY_0"):
+            model, metrics, snapshot = example_documents(column)
+            for _ in range(2):  # a retry is the same write
+                register_model(database, model, metrics=[metrics], snapshot=snapshot)
+        tour.console.print(models_table(list_models(database)))
+        try:
+            models.add(model.model_copy(update={"seed": 1}))
+        except DataError as error:
+            tour.say("refused", str(error))
+
+        # Compare and set: whoever moves the pointer says how many moves they know of.
+        for version, seen in (("by-EDUCATION", 0), ("by-PAY_0", 0), ("by-PAY_0", 1)):
+            moved = models.move_champion(version, models.get(version).sha256, seen_rev=seen)
+            answer = "done" if moved else "refused, it has moved since"
+            tour.say("champion", f"to {version}, knowing of {seen} moves: {answer}")
+
+        event = RawDataLog(
+            event=f"{tour.id}-0",
+            topic=TOPIC,
+            partition=0,
+            offset=17,
+            batch=tour.id,
+            outcome=EventOutcome.ACCEPTED,
+            logged_at=datetime.now(UTC),
+        )
+        for offset in (17, 17, 18):
+            (arrival,) = logs.add_new([event.model_copy(update={"offset": offset})]).arrivals
+            tour.say("event", f"{event.id} at offset {offset}: {arrival}")
+
+
+# The model ---------------------------------------------------------------------------------------------
+
+
+def encoder(tour: Tour) -> None:
+    """Rows become tokens; by NT-Xent two views of a row find each other."""
+    import torch
+
+    from loan_default.data.schema import load_schema
+    from loan_default.models.arrays import to_tensors
+    from loan_default.models.contrastive import ObjectiveConfig, corrupt, nt_xent
+    from loan_default.models.encoder import Encoder, EncoderConfig
+    from loan_default.models.features import fit_features
+    from loan_default.models.fitting import FitConfig
+    from loan_default.models.pretraining import pretrain
+    from loan_default.pipelines.dataset import BUNDLED_DATA, BUNDLED_SCHEMA, load_dataset
+    from loan_default.pipelines.scoring import use_threads
+
+    use_threads()
+    torch.manual_seed(0)
+    accounts = load_dataset(BUNDLED_DATA, load_schema(BUNDLED_SCHEMA))
+    features = fit_features(accounts.frame.head(6000), accounts.schema)
+    rows, unseen = (
+        features.transform(some) for some in (accounts.frame.head(6000), accounts.frame.tail(256))
+    )
+    tour.say("features", f"{len(features.numerical)} numbers, {len(features.categorical)} category")
+
+    cpu = torch.device("cpu")
+    pool, (numerical, codes) = to_tensors(rows, cpu), to_tensors(unseen, cpu)
+    network = Encoder(features.edges, features.cardinalities, EncoderConfig(n_layers=3)).eval()
+    tokens = network.embed(numerical, codes)
+    vectors = network.contextualise(tokens, cls_only=True)[:, 0]
+    tour.say("shapes", f"tokens {tuple(tokens.shape)}: rows, columns, width; vectors {tuple(vectors.shape)}")
+
+    objective, generator = ObjectiveConfig(objective="nt-xent"), torch.Generator().manual_seed(0)
+    views = [corrupt(numerical, codes, pool=pool, config=objective, generator=generator) for _ in range(2)]
+    changed = torch.stack([view.changed for view in views]).float().mean()
+    tour.say("views", f"two of each row; {changed:.0%} of the cells come from other rows or are masked")
+
+    def judged(network: "Encoder") -> str:
+        with torch.inference_mode():
+            embedded = (network.embed(view.numerical, view.codes, masked=view.masked) for view in views)
+            one, other = (network.contextualise(tokens, cls_only=True)[:, 0] for tokens in embedded)
+            loss = nt_xent(one, other, temperature=objective.temperature)
+            nearest = torch.cosine_similarity(one[:, None], other, dim=2).argmax(1)
+        found = (nearest == torch.arange(len(one))).float().mean()
+        return f"NT-Xent {loss:.2f}, {found:.0%} of the rows are nearest to their other view"
+
+    random = nt_xent(*torch.randn(2, *vectors.shape), temperature=objective.temperature)
+    alike = nt_xent(*torch.ones(2, *vectors.shape), temperature=objective.temperature)
+    tour.say(
+        "by chance",
+        f"NT-Xent {random:.2f} of random vectors; {alike:.2f} = ln {len(vectors)} if all are alike",
+    )
+    tour.say("untrained", judged(network))
+    pretrained = pretrain(
+        network,
+        rows,
+        unseen,
+        objective=objective,
+        config=FitConfig(epochs=2, learning_rate=1e-3, batch_size=256, patience=0),
+        seed=0,
+        device=cpu,
+        fingerprint="example",
+        checkpoint=None,
+        resume=False,
+        report=lambda _: None,
+    )
+    network.load_state_dict(pretrained.state)
+    tour.say("pretrained", f"{judged(network.eval())}, after 2 passes over {len(rows):,} others")
+
+
+TRAINING_ROWS = 16_000
+"""Of the bundled file; the rest is new to the model."""
+
+
+def training(tour: Tour) -> None:
+    """From rows to a calibrated model and its figures on unseen rows."""
+    from loan_default.data.sources import read_frame
+    from loan_default.evaluation.metrics import measure
+    from loan_default.pipelines.dataset import BUNDLED_DATA, BUNDLED_SCHEMA
+    from loan_default.pipelines.preparing import Stopwatch, TrainingOptions, prepare
+    from loan_default.pipelines.training import train_classifier
+
+    data = tour.settings.home / "accounts.csv"
+    read_frame(BUNDLED_DATA).frame.head(TRAINING_ROWS).to_csv(data, index=False)
+    options = TrainingOptions(data=data, schema=BUNDLED_SCHEMA, pretrain=False, preset="fast", epochs=2)
+    watch = Stopwatch(tour.say)
+    prepared = prepare(options, watch=watch)
+
+    def report(progress: "Progress") -> None:
+        if progress.last is not None:
+            tour.say("", epoch_line(progress))
+
+    now = datetime.now(UTC)
+    trained = train_classifier(
+        prepared, None, out=tour.settings.home, watch=watch, report=report, started_at=now
+    )
+    for name, pds in (("network", trained.test.calibrated), ("logistic", trained.test.baseline)):
+        figures = measure(trained.test.y, pds)
+        tour.say(name, f"AUC {figures.auc:.3f}  KS {figures.ks:.3f}  Brier {figures.brier:.3f}")
+    rate, mean = trained.test.y.mean(), trained.test.calibrated.mean()
+    tour.say("calibrated", f"mean PD {mean:.1%} on test rows of which {rate:.1%} defaulted")
+    size = trained.path.stat().st_size / 1e6
+    tour.say("file", f"{trained.path.name}, {size:.1f} MB, SHA-256 {trained.sha256[:12]}…")
+
+
+def scoring(tour: Tour) -> None:
+    """New applications become PDs; what if; a damaged model is refused."""
+    from loan_default.data.records import records_frame, validate_record
+    from loan_default.data.row_feed import json_rows
+    from loan_default.data.sources import read_frame
+    from loan_default.evaluation.metrics import score_points
+    from loan_default.files import sha256_of
+    from loan_default.models.model import load_model
+    from loan_default.pipelines.dataset import BUNDLED_DATA
+    from loan_default.pipelines.scoring import score_file, use_threads
+
+    home = tour.settings.home
+    path = home / "model.pth"
+    if not path.exists():
+        training(tour)
+    use_threads()
+    model = load_model(path)  # refused, unless it has the digest that lies beside it
+    tour.say("model", f"{model.version}, figures and schema inside")
+
+    new = read_frame(BUNDLED_DATA).frame.iloc[TRAINING_ROWS : TRAINING_ROWS + 2000].copy()
+    new.loc[TRAINING_ROWS + 1, "LIMIT_BAL"] = "much"
+    new.to_csv(home / "new.csv", index=False)
+    out, quarantine = home / "scores.csv", home / "scores.quarantine.csv"
+    scored = score_file(model, home / "new.csv", out=out, quarantine=quarantine, report=lambda _: None)
+    print_scored(tour.console, scored)
+    for line in out.read_text(encoding="utf-8").splitlines()[:3]:
+        tour.say("", line)
+
+    (record,) = json_rows(new[new["PAY_0"] == "0"].head(1), model.schema)
+    for months in (0, 1, 2):
+        application = validate_record(record | {"PAY_0": months}, model.schema)
+        (pd,) = model.predict_pd(records_frame([application], model.schema))
+        tour.say("what if", f"{months} months late: PD {pd:.1%}, {score_points(pd):.0f} points")
+
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1  # one bit of one weight
+    damaged = home / "damaged.pth"
+    damaged.write_bytes(content)
+    try:
+        load_model(damaged, sha256=sha256_of(path))
+    except ArtifactError as error:
+        tour.say("refused", str(error))
+
+
+# What the sections share -------------------------------------------------------------------------------
+
+
+def connected_broker(tour: Tour) -> "Broker":
+    """The broker of the environment, else one in memory, with the topic of the examples."""
+    from loan_default.kafka.connect import connect
+    from loan_default.kafka.topics import Topic
+
+    broker, servers = connect(tour.settings), tour.settings.kafka_bootstrap_servers
+    broker.create_topics([Topic(name=TOPIC, retention=timedelta(hours=1))])
+    where = "in memory, as KAFKA_BOOTSTRAP_SERVERS is not set" if servers is None else servers
+    tour.say("broker", f"{where}; topic {TOPIC}")
+    return broker
+
+
+def example_events(tour: Tour, *, rows: int) -> list["Message"]:
+    """The first rows of the bundled file as events."""
+    from loan_default.data.row_feed import json_rows, row_subjects
+    from loan_default.data.schema import load_schema
+    from loan_default.data.sources import read_frame
+    from loan_default.kafka.events import Event, EventType, to_message
+    from loan_default.pipelines.dataset import BUNDLED_DATA, BUNDLED_SCHEMA
+
+    accounts, frame = load_schema(BUNDLED_SCHEMA), read_frame(BUNDLED_DATA).frame.head(rows)
+    return [
+        to_message(
+            Event(
+                id=f"{tour.id}-{number}",
+                type=EventType.RECEIVED,
+                source=BUNDLED_DATA.name,
+                time=datetime.now(UTC),
+                subject=subject or f"{tour.id}-{number}",
+                schema=f"{accounts.name}/{accounts.digest[:12]}",
+                data=data,
+            ),
+            TOPIC,
+        )
+        for number, (subject, data) in enumerate(
+            zip(row_subjects(frame, accounts), json_rows(frame, accounts), strict=True)
+        )
+    ]
+
+
+def example_documents(column: str) -> "tuple[ModelMetadata, PerformanceMetrics, TrainingData]":
+    """What a training run registers. The PD of this model is the default rate at each value of one column."""
+    from loan_default.data.schema import load_schema
+    from loan_default.database import documents
+    from loan_default.evaluation.metrics import auc, brier, ks
+    from loan_default.pipelines.dataset import BUNDLED_DATA, BUNDLED_SCHEMA, load_dataset
+
+    accounts, now = load_dataset(BUNDLED_DATA, load_schema(BUNDLED_SCHEMA)), datetime.now(UTC)
+    y = accounts.labels
+    pds = accounts.frame.assign(y=y).groupby(column)["y"].transform("mean")
+    snapshot = documents.TrainingData(
+        digest=accounts.digest,
+        created_at=now,
+        sources=(accounts.source,),
+        rows_read=accounts.rows_read,
+        rows_accepted=len(accounts.frame),
+        rows_rejected=len(accounts.quarantined),
+        rows_duplicate=accounts.duplicates,
+        label_rate=y.mean(),
+        columns=tuple(accounts.frame.columns),
+    )
+    model = documents.ModelMetadata(
+        version=f"by-{column}",
+        created_at=now,
+        path=f"models/by-{column}.pth",
+        sha256=hashlib.sha256(column.encode()).hexdigest(),
+        schema_name=accounts.schema.name,
+        schema_digest=accounts.schema.digest,
+        preset="example",
+        objective="none",
+        pretrained=False,
+        members=1,
+        parameters=pds.nunique(),
+        rows={"train": len(y)},
+        seed=0,
+        code_version="example",
+        libraries={},
+        training_seconds=0,
+        snapshot=snapshot.id,
+    )
+    metrics = documents.PerformanceMetrics(
+        version=model.version,
+        dataset=documents.DatasetName.TEST,
+        snapshot=snapshot.id,
+        computed_at=now,
+        rows=len(y),
+        label_rate=y.mean(),
+        figures={"auc": auc(y, pds), "ks": ks(y, pds)[0], "brier": brier(y, pds)},
+    )
+    return model, metrics, snapshot
+
+
+class OwnCollections:
+    """The database of the environment, with a prefix before the names of its collections.
+
+    A database of its own would be simpler, but on MongoDB the application's user may use this one alone. The
+    pointer of the house says which model scores, and its newest model scores where there is no pointer.
+    """
+
+    def __init__(self, database: "Database", prefix: str) -> None:
+        self._database, self._prefix = database, prefix
+        self.used: set[str] = set()
+
+    @property
+    def client(self) -> "Client":
+        """What holds the connections."""
+        return self._database.client
+
+    def __getitem__(self, name: str) -> "Collection":
+        self.used.add(self._prefix + name)
+        return self._database[self._prefix + name]
+
+    def command(self, command: "str | Document", /) -> "Document":
+        """Send a command."""
+        return self._database.command(command)
+
+
+@contextmanager
+def own_collections(tour: Tour) -> Iterator["Database"]:
+    """The store of the environment, else one in the temporary folder; what the example writes goes again."""
+    from loan_default.database.connect import store_errors
+
+    on_server = tour.settings.mongodb_uri is not None
+    where = "the server of MONGODB_URI" if on_server else "embedded, as MONGODB_URI is not set"
+    with open_database(tour.settings) as database:
+        own = OwnCollections(database, prefix=f"{tour.id}_")
+        tour.say("store", f"{where}; collections {tour.id}_…")
+        try:
+            yield own
+        finally:
+            with store_errors("dropping the collections of the example"):
+                for name in sorted(own.used) if on_server else ():
+                    database.command({"drop": name})
+
+
+# The command -------------------------------------------------------------------------------------------
+
+SECTIONS: dict[str, Callable[[Tour], None]] = {
+    section.__name__: section
+    for section in (schema, producer, consumer, repositories, encoder, training, scoring)
+}
+
+
+def summary(name: str) -> str:
+    """What a section shows, in a line."""
+    return (SECTIONS[name].__doc__ or "").splitlines()[0]
+
+
+HELP = "A tour of the package: each part by itself, on real rows, in seconds.\n\n[bold]Sections[/]" + "".join(
+    f"\n\n    {name:<12}  {summary(name)}" for name in SECTIONS
+)
+
+
+def main(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[SECTION]...", help="Sections to run. Default: all.")
+    ] = None,
+) -> None:
+    """Run sections in the order in which they are named."""
+    for name in names or ():
+        if name not in SECTIONS:
+            known = ", ".join(SECTIONS)
+            raise ConfigurationError(
+                f"a section must be one of {known}, however: {name!r}.{did_you_mean(name, SECTIONS)}"
+            )
+    console, settings = make_console(), start()
+    if not names:
+        for name in SECTIONS:
+            say(console, name, summary(name))
+    with TemporaryDirectory(prefix="examples-") as folder:
+        tour = Tour(
+            console=console,
+            settings=settings.model_copy(update={"home": Path(folder)}),
+            id=f"example-{uuid4().hex[:8]}",
+        )
+        for name in names or SECTIONS:
+            console.print(f"\n[bold cyan]{name}[/]  {summary(name)}", soft_wrap=True, highlight=False)
+            SECTIONS[name](tour)
+
+
+if __name__ == "__main__":
+    command = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+    command.command(help=HELP)(main)
+    run(command, sys.argv[1:])
