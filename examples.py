@@ -14,7 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -141,9 +141,10 @@ def consumer(tour: Tour) -> None:
     drain(first, lambda _: None, ends=broker.end_offsets(TOPIC))
 
     events = example_events(tour, rows=300)
-    events[0] = replace(events[0], value=b"{not JSON")
-    events[1] = replace(events[1], value=None)
-    events[2] = replace(events[2], value=(events[2].value or b"").replace(b'"LIMIT_BAL":', b'"LIMIT_BAL":-'))
+    events[0] = events[0]._replace(value=b"{not JSON")
+    events[1] = events[1]._replace(value=None)
+    negative = (events[2].value or b"").replace(b'"LIMIT_BAL":', b'"LIMIT_BAL":-')
+    events[2] = events[2]._replace(value=negative)
     sender = broker.producer()
     sender.deliver(events)
     sender.close()
@@ -347,7 +348,7 @@ def scoring(tour: Tour) -> None:
     tour.say("model", f"{model.version}, figures and schema inside")
 
     new = read_frame(BUNDLED_DATA).frame.iloc[TRAINING_ROWS : TRAINING_ROWS + 2000].copy()
-    new.loc[TRAINING_ROWS + 1, "LIMIT_BAL"] = "much"
+    new.loc[new.index[-1], "LIMIT_BAL"] = "much"
     new.to_csv(home / "new.csv", index=False)
     out, quarantine = home / "scores.csv", home / "scores.quarantine.csv"
     scored = score_file(model, home / "new.csv", out=out, quarantine=quarantine, report=lambda _: None)
@@ -542,7 +543,7 @@ def main(
     console, settings = make_console(), start()
     if not names:
         for name in SECTIONS:
-            say(console, name, summary(name))
+            console.print(f"[bold cyan]{name:<14}[/]{summary(name)}", soft_wrap=True, highlight=False)
     with TemporaryDirectory(prefix="examples-") as folder:
         tour = Tour(
             console=console,
