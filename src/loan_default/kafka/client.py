@@ -1,7 +1,7 @@
 """A Kafka cluster through kafka-python, with the settings on which nothing is lost."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -9,21 +9,19 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka.errors import (
-    AuthorizationError,
     CommitFailedError,
     IllegalGenerationError,
     KafkaError,
     MessageSizeTooLargeError,
     RebalanceInProgressError,
     RecordListTooLargeError,
-    SaslAuthenticationFailedError,
     TopicAlreadyExistsError,
     UnknownMemberIdError,
 )
-from kafka.net.compat import KafkaNetClient
 
 from loan_default.errors import DependencyError
 from loan_default.kafka.messages import Delivery, Message, Offsets, Partition, Record, Refused
+from loan_default.kafka.network import REFUSALS, opened
 from loan_default.kafka.topics import Topic, missing_topics
 
 _STALE = (CommitFailedError, RebalanceInProgressError, IllegalGenerationError, UnknownMemberIdError)
@@ -101,7 +99,7 @@ class KafkaBroker:
     @contextmanager
     def _admin(self, doing: str) -> Iterator[KafkaAdminClient]:
         with broker_errors(doing):
-            admin = _opened(KafkaAdminClient, **_shared_settings(self._connection))
+            admin = opened(KafkaAdminClient, **_shared_settings(self._connection))
             try:
                 yield admin
             finally:
@@ -110,7 +108,7 @@ class KafkaBroker:
     @contextmanager
     def _reader(self, group: str | None, doing: str) -> Iterator[KafkaConsumer]:
         with broker_errors(doing):
-            reader = _opened(
+            reader = opened(
                 KafkaConsumer,
                 **_shared_settings(self._connection),
                 group_id=group,
@@ -169,7 +167,7 @@ class KafkaMessageProducer:
     def _connected(self) -> KafkaProducer:
         if self._client is None:
             milliseconds = int(self._connection.delivery_seconds * 1000)
-            self._client = _opened(
+            self._client = opened(
                 KafkaProducer,
                 **_shared_settings(self._connection),
                 acks="all",
@@ -187,7 +185,7 @@ class KafkaRecordConsumer:
 
     def __init__(self, connection: Connection, group: str, topics: list[str]) -> None:
         with broker_errors(f"joining the group {group}"):
-            self._client = _opened(
+            self._client = opened(
                 KafkaConsumer,
                 *topics,
                 **_shared_settings(connection),
@@ -254,31 +252,12 @@ def broker_errors(doing: str) -> Iterator[None]:
         raise DependencyError(f"the broker must answer, however: {doing} failed: {_reason(error)}") from error
 
 
-def _opened(kind: Callable[..., Any], *topics: str, **settings: Any) -> Any:
-    """A client of kafka-python that has found a broker; one that has not gives back its thread and sockets.
-
-    Those of 3.0.12 do not by themselves.
-    """
-    made: list[KafkaNetClient] = []
-
-    def network(**details: Any) -> KafkaNetClient:
-        made.append(KafkaNetClient(**details))
-        return made[-1]
-
-    try:
-        return kind(*topics, kafka_client=network, **settings)
-    except BaseException:
-        for each in made:
-            each.close()
-        raise
-
-
 def _reason(error: KafkaError) -> str:
-    if isinstance(error, SaslAuthenticationFailedError | AuthorizationError):
+    if isinstance(error, REFUSALS):
         return f"refused: {type(error).__name__}. Check user name, password and rights."
     return (
-        f"{type(error).__name__}: {' '.join(str(error).split())[:200]}. Is the broker running, and the "
-        "address right?"
+        f"{type(error).__name__}: {' '.join(str(error).split())[:200]}. Is the broker running, and are "
+        "address, protocol and password right?"
     )
 
 
