@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from pymongo.errors import OperationFailure
 
 from loan_default.database.connect import LONG_CALL_SECONDS, Database, Document, store_errors
+from loan_default.database.control_repositories import CommandRepository, DecisionRepository
 from loan_default.database.documents import Champion, StoredDocument
 from loan_default.database.ingestion_repositories import (
     IngestionBatchRepository,
@@ -34,6 +35,8 @@ REPOSITORIES = (
     RawDataLogRepository,
     IngestionBatchRepository,
     PredictionRepository,
+    CommandRepository,
+    DecisionRepository,
 )
 LONGEST_EXPIRY = timedelta(seconds=2**31 - 1)
 """What a server takes."""

@@ -99,6 +99,31 @@ def read_event(record: Record) -> Event:
     )
 
 
+def read_structured(record: Record) -> Event:
+    """The event in a record that has it all in its value, as one JSON object.
+
+    Raises:
+        DataError: the rule that the record breaks, without any value of it.
+    """
+    attributes = read_data(record.value)
+    data = attributes.pop("data", {})
+    if not isinstance(data, dict):
+        raise DataError("data must be a JSON object, however: it is another kind of JSON")
+    headers = {f"ce_{name}": value.encode() for name, value in attributes.items() if isinstance(value, str)}
+    if headers.get("ce_specversion") != _SPEC_VERSION:
+        raise DataError("specversion must be 1.0, in the value or in the header ce_specversion")
+    identifier = _text(headers.get("ce_id"), "ce_id")
+    return Event(
+        id=identifier,
+        type=_shared_text(headers.get("ce_type"), "ce_type"),
+        source=_shared_text(headers.get("ce_source"), "ce_source"),
+        time=_time(headers.get("ce_time")),
+        subject=_text(headers.get("ce_subject", headers["ce_id"]), "ce_subject"),
+        schema=_any_text(headers.get("ce_dataschema")),
+        data=data,
+    )
+
+
 def read_data(value: bytes | None) -> dict[str, Any]:
     """The data of an event: an object of named values.
 

@@ -35,6 +35,7 @@ TOPICS = (
     Topic(name=COMMANDS),
     # Someone has to look at dead letters: they wait longer than what they come from.
     Topic(name=dead_letter_topic(RAW), retention=timedelta(days=90)),
+    Topic(name=dead_letter_topic(COMMANDS), retention=timedelta(days=90)),
 )
 
 

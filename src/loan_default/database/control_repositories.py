@@ -1,0 +1,98 @@
+"""Writing and reading of commands and decisions, and the fence that keeps an overtaken try from writing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pymongo.errors import DuplicateKeyError
+
+from loan_default.database.connect import LONG_CALL_SECONDS, Database, store_errors
+from loan_default.database.control_documents import Action, CommandLog, CommandOutcome, Decision
+from loan_default.database.repositories import Repository
+from loan_default.errors import DataError
+
+
+class CommandRepository(Repository[CommandLog]):
+    """Commands that were handled."""
+
+    collection = "command_log"
+    time_field = "handled_at"
+    kind = CommandLog
+
+    def last_done(self, types: Iterable[str]) -> datetime | None:
+        """When the youngest command of these types that had an effect was sent; None without any."""
+        wanted = {"type": {"$in": list(types)}, "outcome": str(CommandOutcome.DONE)}
+        with store_errors(f"reading {self.collection}"):
+            for stored in self._documents.find(wanted).sort([("sent_at", -1)]).limit(1):
+                return CommandLog.from_store(stored).sent_at
+        return None
+
+
+class DecisionRepository(Repository[Decision]):
+    """Decisions about models."""
+
+    collection = "decisions"
+    time_field = "decided_at"
+    kind = Decision
+
+    def ensure_indexes(self) -> None:
+        """Make the indexes; once they are there, no change."""
+        super().ensure_indexes()
+        with store_errors(f"indexing {self.collection}", seconds=LONG_CALL_SECONDS):
+            self._documents.create_index("version", name="by_version")
+
+    def of_model(self, version: str) -> list[Decision]:
+        """All decisions about a model, the newest first."""
+        return self._newest({"version": version})
+
+    def overtake(self, decision: Decision) -> None:
+        """Say that a decision had no effect, as the champion had changed."""
+        with store_errors(f"writing {self.collection}"):
+            change = {"$set": {"action": str(Action.OVERTAKEN)}}
+            self._documents.update_one({"_id": decision.id}, change)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fence:
+    """Lets the newest try of one task of one run write; an older one that still lives is refused.
+
+    A scheduler that takes a process for dead starts another, and the first may live on. Each try claims the
+    fence when it begins and checks it before it writes.
+    """
+
+    database: Database
+    run: str
+    task: str
+    attempt: int
+    """Number of the try, from 1."""
+
+    @property
+    def id(self) -> str:
+        """Of the document in `fences`."""
+        return f"{self.run}/{self.task}"
+
+    def claim(self) -> None:
+        """Begin; DataError where a newer try has."""
+        now = datetime.now(UTC)
+        fences = self.database["fences"]
+        with store_errors("claiming a fence"):
+            try:
+                fences.insert_one({"_id": self.id, "attempt": self.attempt, "claimed_at": now})
+            except DuplicateKeyError:
+                ours = {"_id": self.id, "attempt": {"$lte": self.attempt}}
+                change = {"$set": {"attempt": self.attempt, "claimed_at": now}}
+                if fences.update_one(ours, change).matched_count == 0:
+                    raise self._overtaken() from None
+
+    def check(self) -> None:
+        """Go on; DataError where a newer try has begun."""
+        with store_errors("checking a fence"):
+            stored = self.database["fences"].find_one({"_id": self.id})
+        if stored is None or stored["attempt"] != self.attempt:
+            raise self._overtaken()
+
+    def _overtaken(self) -> DataError:
+        return DataError(
+            f"a task must be the newest try of its run to write, however: try {self.attempt} of {self.id} "
+            "was overtaken by another. That one goes on; nothing is to be done."
+        )

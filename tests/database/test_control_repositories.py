@@ -1,0 +1,84 @@
+"""Commands, decisions and fences, over all worlds of the contract."""
+
+from datetime import timedelta
+
+import pytest
+from database.conftest import NOON
+
+from loan_default.database.control_documents import Action, CommandLog, CommandOutcome, Decision
+from loan_default.database.control_repositories import CommandRepository, DecisionRepository, Fence
+from loan_default.errors import DataError
+
+
+def command(name: str, *, minutes: int = 0, outcome: CommandOutcome = CommandOutcome.DONE) -> CommandLog:
+    return CommandLog(
+        command=name,
+        type="ingestion.paused",
+        source="risk",
+        outcome=outcome,
+        reason="it cannot be" if outcome is CommandOutcome.REFUSED else None,
+        sent_at=NOON + timedelta(minutes=minutes),
+        handled_at=NOON,
+    )
+
+
+def decision(**changes: object) -> Decision:
+    fields = {
+        "version": "v2",
+        "action": Action.PROMOTED,
+        "reasons": ("AUC .78 is at least .60",),
+        "champion": "v1",
+        "seen_rev": 3,
+        "snapshot": "data-1",
+        "run": "run-1",
+        "decided_at": NOON,
+    }
+    return Decision(**fields | changes)
+
+
+def test_a_command_is_found_by_its_id_and_the_last_that_had_an_effect_by_its_time(database):
+    commands = CommandRepository(database)
+    commands.ensure_indexes()
+    assert commands.last_done(["ingestion.paused"]) is None
+    commands.add(command("late", minutes=9, outcome=CommandOutcome.REFUSED))
+    commands.add(command("first", minutes=1))
+    commands.add(command("second", minutes=2))
+    assert commands.get("first") == command("first", minutes=1)
+    assert commands.last_done(["ingestion.paused", "ingestion.resumed"]) == NOON + timedelta(minutes=2)
+    assert commands.last_done(["training.requested"]) is None
+
+
+def test_only_a_refusal_has_a_reason():
+    with pytest.raises(ValueError, match="reason must be given"):
+        CommandLog(**{**command("first").model_dump(), "reason": "none"})
+
+
+def test_a_decision_is_written_once_and_may_be_overtaken(database):
+    decisions = DecisionRepository(database)
+    decisions.ensure_indexes()
+    decisions.add(decision())
+    decisions.add(decision(decided_at=NOON + timedelta(hours=1)))
+    assert decisions.of_model("v2") == [decision()]
+    decisions.overtake(decision())
+    decisions.add(decision(seen_rev=4, decided_at=NOON + timedelta(minutes=1)))
+    assert [each.action for each in decisions.of_model("v2")] == [Action.PROMOTED, Action.OVERTAKEN]
+    with pytest.raises(DataError, match="must keep what it holds"):
+        decisions.add(decision(seen_rev=4, reasons=("another",)))
+
+
+def test_only_the_newest_try_of_a_task_may_write(database):
+    first, second = (Fence(database=database, run="run", task="train", attempt=each) for each in (1, 2))
+    with pytest.raises(DataError, match="try 1 of run/train"):
+        first.check()
+    first.claim()
+    first.claim()
+    first.check()
+    second.claim()
+    second.check()
+    for late in (first.check, first.claim):
+        with pytest.raises(DataError, match="try 1 of run/train was overtaken"):
+            late()
+    second.check()
+    other = Fence(database=database, run="run", task="store", attempt=1)
+    other.claim()
+    other.check()
