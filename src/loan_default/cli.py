@@ -239,6 +239,7 @@ def schema(
 app.command()(flow_commands.init)
 app.command()(flow_commands.ingest)
 app.command()(flow_commands.prepare)
+app.command()(flow_commands.commands)
 app.add_typer(flow_commands.dead_letters, name="dead-letters")
 
 _STOPPED = "from the keyboard."

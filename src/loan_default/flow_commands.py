@@ -4,7 +4,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Event as Flag
 from threading import Thread
@@ -188,6 +188,22 @@ def replay_letters(events: Events = None, schema: SchemaFile = None) -> None:
     say(console, "replayed", f"{replayed.sent:,} events; `loan-default ingest` processes them")
     if replayed.too_large:
         say(console, "not kept", f"{', '.join(replayed.too_large)}: send them anew from their source")
+
+
+def commands() -> None:
+    """Do what the topic `commands` asks for through Airflow, until Ctrl-C or SIGTERM."""
+    from loan_default.airflow.rest import AirflowActor
+    from loan_default.pipelines.commands import follow_commands
+
+    console, settings = make_console(), start()
+    with closing(AirflowActor(settings)) as actor, _flow(settings, None) as flow, _stopping() as stop:
+        handled = follow_commands(flow, actor, stop=stop)
+    say(
+        console,
+        "commands",
+        f"{handled.consumed:,} records: {handled.done:,} done, {handled.superseded:,} superseded, "
+        f"{handled.refused:,} refused, {handled.duplicates:,} duplicates, {handled.facts:,} facts",
+    )
 
 
 @contextmanager

@@ -13,6 +13,8 @@
 | `LOAN_DEFAULT_ANSWER_SECONDS` | 10 | how long a broker or the database may take to answer |
 | `LOAN_DEFAULT_PATIENCE_SECONDS` | 60 | how long work waits for one that is away before it fails |
 | `LOAN_DEFAULT_MATURITY_DAYS` | 0 | age from which on a label in the training store counts |
+| `LOAN_DEFAULT_AIRFLOW_URL` | `http://127.0.0.1:8080` | where `commands` finds Airflow's API |
+| `LOAN_DEFAULT_AIRFLOW_USERNAME`, `_PASSWORD` | none | a user who may start runs; for `commands` only |
 | `LOAN_DEFAULT_LOG_FORMAT` | `auto` | `json`, `console`, or `auto`: console on a terminal, else JSON |
 """
 
@@ -74,6 +76,12 @@ class Settings(BaseSettings):
     """How long work waits for one that is away before it fails."""
     maturity_days: Annotated[int, Field(ge=0, le=3660)] = 0
     """Days; 0 = every label counts at once."""
+    airflow_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/@]+(/\S*)?$")] = (
+        "http://127.0.0.1:8080"
+    )
+    """Without a user name or password in it."""
+    airflow_username: str | None = None
+    airflow_password: SecretStr | None = None
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto` writes for people on a terminal and JSON elsewhere."""
 
@@ -112,6 +120,6 @@ def _explained(problem: dict[str, Any]) -> str:
         .replace("Input should ", "must ")
         .replace("String should ", "must ")
     )
-    secret = name in ("MONGODB_URI", "KAFKA_SASL_PASSWORD")
+    secret = name == "MONGODB_URI" or name.endswith("_PASSWORD")
     shown = "a value that is not shown" if secret else f"{name}={problem['input']!r}"
     return f"{name} {rule}, however: {shown}. Change it or unset it."

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from loan_default.data.schema import Column, Kind, Schema
-from loan_default.data.splits import Split, split_out_of_time, split_rows
+from loan_default.data.splits import Split, held_out, split_for_good, split_out_of_time, split_rows
 from loan_default.errors import ConfigurationError, DataError
 
 SCHEMA = Schema(
@@ -223,3 +223,49 @@ def test_groups_targets_and_labels_are_checked() -> None:
     data.iloc[3, 2] = 2.0
     with pytest.raises(DataError, match="labels must be 1, 0 or missing"):
         split_rows(data, SCHEMA, groups=alone(data), seed=1)
+
+
+# A split for good ------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(rows=st.integers(400, 1200), seed=st.integers(0, 2**32 - 1), unlabelled=st.floats(0, 0.3))
+def test_a_split_for_good_is_a_partition(rows, seed, unlabelled):
+    data = frame(rows, seed=seed, unlabelled=unlabelled)
+    split = split_for_good(data, SCHEMA, groups=alone(data))
+    check_partition(split, data, alone(data))
+
+
+@settings(deadline=None)
+@given(rows=st.integers(600, 1200), kept=st.integers(400, 600), seed=st.integers(0, 2**32 - 1))
+def test_a_row_has_the_same_side_in_every_snapshot(rows, kept, seed):
+    data = frame(rows, seed=seed)
+    some = data.sample(kept, random_state=seed % 1000)
+    whole = split_for_good(data, SCHEMA, groups=alone(data))
+    part = split_for_good(some, SCHEMA, groups=alone(some))
+    for of_whole, of_part in zip(parts(whole), parts(part), strict=True):
+        assert set(some.index[of_part]) == set(data.index[of_whole]) & set(some.index)
+    assert set(data.index[whole.test]) == set(data.index[held_out(data, SCHEMA)])
+
+
+def test_alike_rows_have_one_side_whatever_else_they_say():
+    data = frame(600)
+    copies = data.assign(made=pd.NaT, bad=1 - data["bad"])
+    assert (held_out(data, SCHEMA) == held_out(copies, SCHEMA)).all()
+
+
+def test_the_shares_of_a_split_for_good_hold_on_average():
+    data = frame(20_000)
+    split = split_for_good(data, SCHEMA, groups=alone(data))
+    shares = [len(part) / len(data) for part in parts(split)]
+    assert np.abs(np.array(shares) - [0.64, 0.16, 0.2]).max() < 0.01
+    rates = [data["bad"].iloc[part].mean() for part in parts(split)]
+    assert max(rates) - min(rates) < 0.03
+
+
+def test_values_next_to_each_other_are_spread():
+    """Rows that differ in one digit of one column fall on all sides: no pattern of the hash shows."""
+    data = pd.DataFrame({"income": np.arange(10_000.0)})
+    taken = held_out(data, TIMELESS)
+    assert abs(taken.mean() - 0.2) < 0.02
+    assert abs(np.corrcoef(taken[1:], taken[:-1])[0, 1]) < 0.05

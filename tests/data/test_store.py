@@ -171,20 +171,20 @@ def test_an_empty_store_is_an_empty_table(tmp_path: Path) -> None:
             "record.label": "float64",
             "bad": "float64",
         }
-        assert (contents.parts, contents.events, contents.label_rate, contents.last_event_time) == (
+        assert (len(contents.parts), contents.events, contents.label_rate, contents.last_event_time) == (
             0,
             0,
             None,
             None,
         )
     contents = read(tmp_path, [], [outcome("o", of="a", label=1.0)])
-    assert (contents.parts, contents.applications, contents.outcomes_waiting) == (2, 0, 1)
+    assert (len(contents.parts), contents.applications, contents.outcomes_waiting) == (2, 0, 1)
 
 
 def test_other_files_are_no_parts(tmp_path: Path) -> None:
     (tmp_path / ".processed_data-0-000000000000-000000000009.parquet.ab.tmp").write_bytes(b"half")
     (tmp_path / "notes.parquet").write_bytes(b"no part")
-    assert read(tmp_path, [application("a")]).parts == 1
+    assert read(tmp_path, [application("a")]).parts == ("processed_data-0-000000000000-000000000002.parquet",)
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "text", "foreign"])
@@ -403,7 +403,7 @@ def test_any_events_in_any_parts_give_the_same_table(
     assert contents.digest == whole.digest == digest_of(whole.frame)
     expected = slowly([event for part in parts for event in part], days=days)
     pd.testing.assert_frame_equal(contents.frame, records_frame(expected.rows, SCHEMA))
-    assert contents.parts == len(parts)
+    assert len(contents.parts) == len(parts)
     assert contents.duplicates == expected.duplicates == whole.duplicates + sum(map(len, again))
     assert contents.superseded == whole.superseded == expected.superseded
     assert contents.outcomes_waiting == whole.outcomes_waiting == expected.waiting

@@ -101,7 +101,7 @@ def test_every_record_is_accounted_for(world):
     sys.stdout.write(
         f"\n{raw.total() + 1:,} sent = {len(accepted):,} accepted + {len(letters):,} dead letters + "
         f"{duplicates:,} duplicates; lost 0, phantom 0, twice 0, both 0; {took:,.0f} s from the sources to "
-        f"{contents.applications:,} applications in {contents.parts:,} files of the training store\n"
+        f"{contents.applications:,} applications in {len(contents.parts):,} files of the training store\n"
     )
 
 

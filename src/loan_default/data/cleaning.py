@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from loan_default.data.schema import Schema
 
@@ -28,9 +29,13 @@ def duplicate_groups(frame: pd.DataFrame, schema: Schema) -> np.ndarray:
     A model that has seen one row of a group knows the others: a split must keep a group together.
     Identifier, timestamp, target and protected columns do not count.
     """
-    names = [column.name for column in schema.features if column.name in frame]
-    # 64-bit hashes: two different rows fall together by chance in 1 of 10^7 files of a million rows,
-    # and would then merely share a side of the split.
-    hashes = pd.util.hash_pandas_object(frame[names], index=False).to_numpy()
-    groups, _ = pd.factorize(hashes)
+    # Two different rows fall together by chance in 1 of 10^7 files of a million rows, and would then merely
+    # share a side of the split.
+    groups, _ = pd.factorize(hash_features(frame, schema))
     return groups.astype(np.int64)
+
+
+def hash_features(frame: pd.DataFrame, schema: Schema) -> NDArray[np.uint64]:
+    """A number for the features of each row, `(n,)`: equal for equal features, in every frame and process."""
+    names = sorted(column.name for column in schema.features if column.name in frame)
+    return np.asarray(pd.util.hash_pandas_object(frame[names], index=False), dtype=np.uint64)

@@ -2,6 +2,7 @@
 
     split_rows(frame, schema, groups=…, seed=…)            # at random, the classes at their rates
     split_out_of_time(frame, schema, groups=…, seed=…)     # the latest applications are the test
+    split_for_good(frame, schema, groups=…)                # a row has the same side in every snapshot
 
 Rows of one group (identical or nearly identical applications) never lie on two sides.
 """
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pandas import DataFrame
 
+from loan_default.data.cleaning import hash_features
 from loan_default.data.schema import Schema
 from loan_default.errors import ConfigurationError, DataError
 
@@ -22,6 +24,7 @@ FEWEST_ROWS = 50
 """Labelled rows below which no split is made."""
 FEWEST_OF_A_CLASS = 10
 """Rows of the rarer class below which no split is made."""
+TEST_SHARE, VALIDATION_SHARE = 0.2, 0.16
 
 _TRAIN, _VALIDATION, _TEST = 0, 1, 2
 _PARTS = ("train", "validation", "test")
@@ -54,8 +57,8 @@ def split_rows(
     *,
     groups: ArrayLike,
     seed: int,
-    test_share: float = 0.2,
-    validation_share: float = 0.16,
+    test_share: float = TEST_SHARE,
+    validation_share: float = VALIDATION_SHARE,
 ) -> Split:
     """A random split with both classes at their rate in each part.
 
@@ -81,8 +84,8 @@ def split_out_of_time(
     *,
     groups: ArrayLike,
     seed: int,
-    test_share: float = 0.2,
-    validation_share: float = 0.16,
+    test_share: float = TEST_SHARE,
+    validation_share: float = VALIDATION_SHARE,
 ) -> Split:
     """The latest applications are the test; the earlier ones are split at random, both classes at their rate.
 
@@ -122,6 +125,50 @@ def split_out_of_time(
     reason = f"out of time: the test is what came from {day} UTC on"
     reason += f", and {moved} earlier rows of its groups" if moved else ""
     return _split(labels, labelled, part, f"{reason}; the rest at random within each class, seed {seed}")
+
+
+def split_for_good(
+    frame: DataFrame,
+    schema: Schema,
+    *,
+    groups: ArrayLike,
+    test_share: float = TEST_SHARE,
+    validation_share: float = VALIDATION_SHARE,
+) -> Split:
+    """A split by the features of each row: a row lies on the same side in every snapshot of growing data.
+
+    So whatever model was trained with it, on whatever snapshot, has not seen the rows that `held_out` names:
+    two models can be compared on them. The shares hold on average.
+
+    Args:
+        groups: `(N,)` whole numbers; rows with the same number have equal features, and stay on one side.
+        test_share: share of the rows.
+        validation_share: share of the rows.
+
+    Raises:
+        DataError: as `split_rows`, also where a part came out with one class only.
+        ConfigurationError: shares that leave a part empty.
+    """
+    labels, numbers = _checked(frame, schema, groups, test_share, validation_share)
+    labelled = np.flatnonzero(~np.isnan(labels))
+    place = _places(frame, schema)[labelled]
+    part = np.where(
+        place < test_share, _TEST, np.where(place < test_share + validation_share, _VALIDATION, _TRAIN)
+    )
+    return _split(labels, labelled, part, f"by the features of each row; {_kept_whole(numbers[labelled])}")
+
+
+def held_out(frame: DataFrame, schema: Schema, *, test_share: float = TEST_SHARE) -> NDArray[np.bool_]:
+    """`(N,)` whether `split_for_good` puts a row into the test, were it labelled."""
+    return _places(frame, schema) < test_share
+
+
+def _places(frame: DataFrame, schema: Schema) -> NDArray[np.float64]:
+    """`(N,)` from 0 to 1, evenly spread, decided by the features of a row alone."""
+    hashes = hash_features(frame, schema)
+    # What the last multiplication left in the low bits decides the high ones: one more round of mixing.
+    mixed = (hashes ^ (hashes >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15)
+    return (mixed >> np.uint64(11)).astype(np.float64) / 2.0**53
 
 
 def _checked(

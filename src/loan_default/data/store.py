@@ -9,7 +9,7 @@ Parts may overlap and lie in any order; the table depends on the events alone.
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -72,7 +72,8 @@ class StoreContents:
     """Canonical frame, one row per application, in the order of (event_time, event_id)."""
     digest: str
     """SHA-256 of the frame: its column names, and its values in order."""
-    parts: int
+    parts: tuple[str, ...]
+    """Names of the files, in order."""
     events: int
     """Rows of all parts."""
     duplicates: int
@@ -128,8 +129,15 @@ def holds_parts(folder: Path) -> bool:
     return any(_PART.fullmatch(path.name) for path in folder.iterdir())
 
 
-def read_store(folder: Path, schema: Schema, *, maturity_days: int, now: datetime) -> StoreContents:
-    """All parts as one canonical frame, one row per application.
+def read_store(
+    folder: Path,
+    schema: Schema,
+    *,
+    maturity_days: int,
+    now: datetime,
+    only: Collection[str] | None = None,
+) -> StoreContents:
+    """All parts, or those of these names, as one canonical frame, one row per application.
 
     Copies of an event (the earliest stays) and earlier states of an application are dropped. The latest
     outcome of an application is its label, else the one it came with. A label counts if its application
@@ -137,12 +145,12 @@ def read_store(folder: Path, schema: Schema, *, maturity_days: int, now: datetim
     time of an application is the schema's timestamp, or where that is missing the time of its event.
 
     Raises:
-        DataError: a part is damaged, or holds a column in another type than the schema's; it is named.
+        DataError: a part is absent, damaged, or holds a column in another type than the schema's.
     """
     if maturity_days < 0 or now.tzinfo is None:
         rule = "maturity_days must be at least 0 and now in a time zone"
         raise ConfigurationError(f"{rule}, however: maturity_days={maturity_days}, now={now.isoformat()}")
-    parts = sorted(path for path in folder.glob("*.parquet") if _PART.fullmatch(path.name))
+    parts = _parts(folder, only)
     keys = [_read_keys(path) for path in parts]
     sizes = [part.num_rows for part in keys]
     chosen = _choose(pa.concat_tables([_KEYS.empty_table(), *keys]))
@@ -163,7 +171,7 @@ def read_store(folder: Path, schema: Schema, *, maturity_days: int, now: datetim
     return StoreContents(
         frame=frame,
         digest=_digest(frame),
-        parts=len(parts),
+        parts=tuple(path.name for path in parts),
         events=sum(sizes),
         duplicates=chosen.duplicates,
         superseded=chosen.superseded,
@@ -301,6 +309,19 @@ def _frame(parts: list[Path], sizes: list[int], rows: NDArray[np.int64], schema:
         for name, kind in fields.items()
     }
     return pd.DataFrame(data, copy=False)
+
+
+def _parts(folder: Path, only: Collection[str] | None) -> list[Path]:
+    there = sorted(path for path in folder.glob("*.parquet") if _PART.fullmatch(path.name))
+    if only is None:
+        return there
+    chosen = [path for path in there if path.name in only]
+    if absent := sorted(set(only) - {path.name for path in chosen}):
+        raise DataError(
+            f"the parts of a snapshot must be in the training store, however: {len(absent)} are not in "
+            f"{folder}, among them {absent[0]}. Restore them, or prepare the training data anew."
+        )
+    return chosen
 
 
 def _read_keys(path: Path) -> pa.Table:

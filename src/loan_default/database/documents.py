@@ -177,6 +177,8 @@ class ModelMetadata(StoredDocument):
     training_seconds: Annotated[FiniteFloat, Field(ge=0)]
     snapshot: Key
     """Id of the training data."""
+    run: Text | None = None
+    """Id of the run of the pipeline that made it; None = by hand."""
 
     @property
     def id(self) -> str:
@@ -229,7 +231,7 @@ class PerformanceMetrics(StoredDocument):
 class TrainingData(StoredDocument):
     """The rows that a model was made from. `training_data`."""
 
-    passing = frozenset({"created_at"})
+    passing = frozenset({"created_at", "parts"})
 
     digest: Digest
     """SHA-256 of the content."""
@@ -246,6 +248,8 @@ class TrainingData(StoredDocument):
     first_at: Time | None = None
     """Time of the earliest application; None where the data have no time."""
     last_at: Time | None = None
+    parts: tuple[Text, ...] = ()
+    """Files of the training store, which with `created_at` tell the rows again; empty for other data."""
 
     @property
     def id(self) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -65,6 +65,8 @@ class Dataset:
     """SHA-256 of the accepted rows."""
     period: tuple[datetime, datetime] | None
     """Times of the first and the last application; None where nothing tells them."""
+    parts: tuple[str, ...] = ()
+    """Names of the files of the training store that the rows are from."""
 
     @property
     def labels(self) -> NDArray[np.float64]:
@@ -111,16 +113,24 @@ def choose_schema(data: Path, *, schema: Path | None, target: str | None) -> Sch
     )
 
 
-def load_store(folder: Path, schema: Schema, *, maturity_days: int, now: datetime) -> Dataset:
+def load_store(
+    folder: Path,
+    schema: Schema,
+    *,
+    maturity_days: int,
+    now: datetime,
+    only: Collection[str] | None = None,
+) -> Dataset:
     """The applications of the training store, which have passed the schema on their way.
 
     Args:
         maturity_days: age from which on an application's label counts.
+        only: names of the files to read; None = all.
 
     Raises:
         DataError: the store is empty or damaged.
     """
-    contents = read_store(folder, schema, maturity_days=maturity_days, now=now)
+    contents = read_store(folder, schema, maturity_days=maturity_days, now=now, only=only)
     if contents.frame.empty:
         raise DataError(
             f"the training store must hold applications, however: {folder} has none. `loan-default ingest` "
@@ -139,7 +149,25 @@ def load_store(folder: Path, schema: Schema, *, maturity_days: int, now: datetim
         ignored_columns=(),
         digest=contents.digest,
         period=_period(contents.frame, schema) or ((first, last) if first and last else None),
+        parts=contents.parts,
     )
+
+
+def load_snapshot(folder: Path, schema: Schema, snapshot: TrainingData, *, maturity_days: int) -> Dataset:
+    """The rows of the training store that a snapshot names, whatever has come since.
+
+    Raises:
+        DataError: they are not there any more, or the schema or the maturity is another one.
+    """
+    dataset = load_store(
+        folder, schema, maturity_days=maturity_days, now=snapshot.created_at, only=snapshot.parts
+    )
+    if dataset.digest != snapshot.digest:
+        raise DataError(
+            f"a snapshot must hold the rows that it was made of, however: {snapshot.id} has others now. "
+            "Use the schema and LOAN_DEFAULT_MATURITY_DAYS that it was prepared with, or prepare anew."
+        )
+    return dataset
 
 
 def load_dataset(data: Path, schema: Schema) -> Dataset:
@@ -197,6 +225,7 @@ def snapshot_of(dataset: Dataset, now: datetime) -> TrainingData:
         columns=tuple(str(name) for name in dataset.frame.columns),
         first_at=first_at,
         last_at=last_at,
+        parts=dataset.parts,
     )
 
 

@@ -9,14 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from loan_default.choices import Choice
 from loan_default.data.cleaning import duplicate_groups
 from loan_default.data.schema import Schema
-from loan_default.data.splits import Split, split_out_of_time, split_rows
+from loan_default.data.splits import Split, split_for_good, split_out_of_time, split_rows
+from loan_default.database.documents import TrainingData
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.models.contrastive import Objective
 from loan_default.models.device import Compute, DeviceName, choose_compute, usable_cores
@@ -25,7 +28,16 @@ from loan_default.models.fitting import FitConfig
 from loan_default.models.model import PretrainedEncoder, load_encoder
 from loan_default.models.presets import Preset, PresetName, preset_for
 from loan_default.models.training import Labelled
-from loan_default.pipelines.dataset import Dataset, SchemaChoice, choose_schema, load_dataset, load_store
+from loan_default.pipelines.dataset import (
+    Dataset,
+    SchemaChoice,
+    choose_schema,
+    load_dataset,
+    load_snapshot,
+    load_store,
+)
+
+SplitName = Literal["stratified", "out of time", "for good"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +46,8 @@ class TrainingOptions:
 
     data: Path
     """A file, or the folder of the training store."""
+    snapshot: TrainingData | None = None
+    """Which rows of the training store; None = all that are there."""
     maturity_days: int = 0
     """Age from which on a label in the training store counts."""
     schema: Path | None = None
@@ -64,12 +78,23 @@ class TrainingOptions:
                 "--encoder must come without --pretrain, however: both are given. Leave --pretrain out to "
                 f"start from {self.encoder.name}."
             )
+        if self.snapshot is not None and not self.data.is_dir():
+            raise ConfigurationError(
+                f"a snapshot must be of the training store, however: the data are the file {self.data.name}"
+            )
         for name in ("epochs", "pretraining_epochs", "members"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigurationError(f"--{name.replace('_', '-')} must be at least 1, however: {value}")
         if not 0 <= self.seed < 2**32:
             raise ConfigurationError(f"--seed must be at least 0 and below 2^32, however: {self.seed}")
+
+    @property
+    def split(self) -> SplitName:
+        """How rows are held out. Those of the training store for good: it grows, and models are compared."""
+        if self.out_of_time:
+            return "out of time"
+        return "for good" if self.data.is_dir() else "stratified"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +120,16 @@ class Prepared:
     def schema(self) -> Schema:
         """The schema of the data."""
         return self.dataset.schema
+
+    @property
+    def seen_until(self) -> datetime | None:
+        """Time of the latest row that trains or validates; None where rows have no time."""
+        column = self.schema.timestamp
+        if column is None:
+            return None
+        seen = np.concatenate([self.split.train, self.split.validation, self.pretraining])
+        latest = self.dataset.frame[column.name].iloc[seen].max()
+        return None if pd.isna(latest) else latest.to_pydatetime()
 
     @property
     def starts_pretrained(self) -> bool:
@@ -161,16 +196,10 @@ def prepare(
         raise DataError(
             f"a schema for training must have a target column, however: {choice.schema.name} has none."
         )
-    if options.data.is_dir():
-        dataset = load_store(
-            options.data, choice.schema, maturity_days=options.maturity_days, now=datetime.now(UTC)
-        )
-    else:
-        dataset = load_dataset(options.data, choice.schema)
-    watch.start("split", "out of time" if options.out_of_time else "stratified")
-    split_by = split_out_of_time if options.out_of_time else split_rows
+    dataset = _load(options, choice.schema)
+    watch.start("split", options.split)
     groups = duplicate_groups(dataset.frame, dataset.schema)
-    split = split_by(dataset.frame, dataset.schema, groups=groups, seed=options.seed)
+    split = _split(options, dataset, groups)
     unlabelled = _unlabelled_apart(dataset, split, groups, in_time=options.out_of_time)
     watch.start("features", f"fitted on {len(split.train):,} training rows")
     preset = preset_for(options.preset, rows=len(split.train), unlabelled=len(unlabelled))
@@ -198,6 +227,23 @@ def prepare(
         encoder=encoder,
         choices=tuple(choices),
     )
+
+
+def _load(options: TrainingOptions, schema: Schema) -> Dataset:
+    if not options.data.is_dir():
+        return load_dataset(options.data, schema)
+    days, snapshot = options.maturity_days, options.snapshot
+    if snapshot is not None:
+        return load_snapshot(options.data, schema, snapshot, maturity_days=days)
+    return load_store(options.data, schema, maturity_days=days, now=datetime.now(UTC))
+
+
+def _split(options: TrainingOptions, dataset: Dataset, groups: NDArray[np.int64]) -> Split:
+    frame, schema = dataset.frame, dataset.schema
+    if options.split == "for good":
+        return split_for_good(frame, schema, groups=groups)
+    split_by = split_out_of_time if options.split == "out of time" else split_rows
+    return split_by(frame, schema, groups=groups, seed=options.seed)
 
 
 def _unlabelled_apart(

@@ -220,6 +220,8 @@ def provenance_of(prepared: Prepared) -> dict[str, Any]:
         "code_version": version_of("loan-default"),
         "seed": prepared.options.seed,
         "out_of_time": prepared.options.out_of_time,
+        "split": prepared.options.split,
+        "seen_until": None if prepared.seen_until is None else prepared.seen_until.isoformat(),
         "preset": prepared.preset.name,
         "objective": prepared.objective,
         "device": str(prepared.compute.device),

@@ -66,6 +66,7 @@ def prepare_training_data(flow: Flow, folder: Path, *, maturity_days: int) -> Tr
     """
     store_processed_data(flow, folder)
     now = datetime.now(UTC)
+    now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as documents keep it
     snapshot = snapshot_of(load_store(folder, flow.schema, maturity_days=maturity_days, now=now), now)
     repository = TrainingDataRepository(flow.database)
     repository.ensure_indexes()
