@@ -15,12 +15,10 @@ import typer
 
 from loan_default.console import make_console, say
 from loan_default.errors import ConfigurationError, DependencyError
-from loan_default.session import open_database, start
-from loan_default.settings import Settings
+from loan_default.session import feed_of, open_database, open_flow, start
 
 if TYPE_CHECKING:
     from loan_default.data.feeds import Feed
-    from loan_default.data.schema import Schema
     from loan_default.pipelines.flow import Flow
     from loan_default.pipelines.processing import Processed
 
@@ -79,10 +77,9 @@ def ingest(
     from loan_default.pipelines.training_data import store_processed_data
 
     console, settings = make_console(), start()
-    if sum(source is not None for source in (folder, file, generate)) > 1:
-        raise ConfigurationError("the source must be one of --folder, --file and --generate. Name one.")
-    with _flow(settings, schema) as flow, _stopping() as stop:
-        feed = _feed(flow.schema, settings, folder=folder, file=file, generate=generate, rows=rows, seed=seed)
+    with open_flow(settings, schema) as flow, _stopping() as stop:
+        source, rows = _source(folder=folder, file=file, generate=generate, rows=rows)
+        feed = feed_of(source, flow.schema, settings, rows=rows, seed=seed) if source else None
         if follow:
             processed = _follow(flow, feed, stop)
         else:
@@ -109,7 +106,7 @@ def prepare(schema: SchemaFile = None) -> None:
     from loan_default.pipelines.training_data import prepare_training_data
 
     console, settings = make_console(), start()
-    with _flow(settings, schema) as flow:
+    with open_flow(settings, schema) as flow:
         snapshot = prepare_training_data(flow, settings.home / STORE, maturity_days=settings.maturity_days)
     rate = "no label counts yet" if snapshot.label_rate is None else f"default rate {snapshot.label_rate:.2%}"
     period = f", {snapshot.first_at:%Y-%m-%d} to {snapshot.last_at:%Y-%m-%d}" if snapshot.first_at else ""
@@ -127,7 +124,7 @@ def list_letters(schema: SchemaFile = None, as_json: Annotated[bool, typer.Optio
     from loan_default.pipelines.dead_letters import waiting_letters
 
     console, settings = make_console(), start()
-    with _flow(settings, schema) as flow:
+    with open_flow(settings, schema) as flow:
         letters = waiting_letters(flow)
     if as_json:
         typer.echo(
@@ -160,7 +157,7 @@ def show_letter(
     from loan_default.pipelines.dead_letters import find_letter
 
     console, settings = make_console(), start()
-    with _flow(settings, schema) as flow:
+    with open_flow(settings, schema) as flow:
         letter = find_letter(flow, event)
     place = f"{letter.partition.topic}, partition {letter.partition.number}, offset {letter.offset}"
     for label, text in (
@@ -183,7 +180,7 @@ def replay_letters(events: Events = None, schema: SchemaFile = None) -> None:
     from loan_default.pipelines.dead_letters import replay
 
     console, settings = make_console(), start()
-    with _flow(settings, schema) as flow:
+    with open_flow(settings, schema) as flow:
         replayed = replay(flow, events or None)
     say(console, "replayed", f"{replayed.sent:,} events; `loan-default ingest` processes them")
     if replayed.too_large:
@@ -196,7 +193,7 @@ def commands() -> None:
     from loan_default.pipelines.commands import follow_commands
 
     console, settings = make_console(), start()
-    with closing(AirflowActor(settings)) as actor, _flow(settings, None) as flow, _stopping() as stop:
+    with closing(AirflowActor(settings)) as actor, open_flow(settings, None) as flow, _stopping() as stop:
         handled = follow_commands(flow, actor, stop=stop)
     say(
         console,
@@ -206,47 +203,17 @@ def commands() -> None:
     )
 
 
-@contextmanager
-def _flow(settings: Settings, schema: Path | None) -> Iterator["Flow"]:
-    from loan_default.data.schema import load_schema
-    from loan_default.kafka.connect import connect
-    from loan_default.kafka.consuming import Pace
-    from loan_default.kafka.outbox import Outbox
-    from loan_default.pipelines.dataset import BUNDLED_SCHEMA
-    from loan_default.pipelines.flow import OUTBOX, Flow
-
-    loaded = load_schema(schema or BUNDLED_SCHEMA)
-    with open_database(settings) as database:
-        yield Flow(
-            broker=connect(settings),
-            database=database,
-            schema=loaded,
-            outbox=Outbox(settings.home / OUTBOX),
-            pace=Pace(patience_seconds=settings.patience_seconds),
-        )
-
-
-def _feed(
-    schema: "Schema",
-    settings: Settings,
-    *,
-    folder: Path | None,
-    file: Path | None,
-    generate: int | None,
-    rows: int | None,
-    seed: int,
-) -> "Feed | None":
-    from loan_default.data.feeds import GeneratedFeed, ReplayFeed
-    from loan_default.data.folder_feed import FolderFeed
-
-    state = settings.home / "feeds"
-    if folder is not None:
-        return FolderFeed(folder, schema)
-    if file is not None:
-        return ReplayFeed(file, schema, state=state / f"{file.name}.json", rows=rows)
+def _source(
+    *, folder: Path | None, file: Path | None, generate: int | None, rows: int | None
+) -> tuple[str | None, int | None]:
+    """The source that the options name, and the rows of one go; None = none is named."""
+    if sum(source is not None for source in (folder, file, generate)) > 1:
+        raise ConfigurationError("the source must be one of --folder, --file and --generate. Name one.")
     if generate is not None:
-        return GeneratedFeed(schema, rows=generate, seed=seed, state=state / f"generated-{seed}.json")
-    return None
+        return "generated", generate
+    if folder is not None:
+        return f"folder:{folder}", None
+    return (f"file:{file}", rows) if file is not None else (None, None)
 
 
 _FEED_SECONDS = 2.0

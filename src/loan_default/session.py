@@ -4,14 +4,19 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import structlog
 
 from loan_default.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from loan_default.data.feeds import Feed
+    from loan_default.data.schema import Schema
     from loan_default.database.connect import Database
+    from loan_default.pipelines.flow import Flow
 
 
 def start() -> Settings:
@@ -47,3 +52,53 @@ def open_database(settings: Settings) -> Iterator["Database"]:
         yield database
     finally:
         database.client.close()
+
+
+@contextmanager
+def open_flow(settings: Settings, schema: Path | None = None, *, run: str | None = None) -> Iterator["Flow"]:
+    """The flow of applications of the settings, while the block runs.
+
+    Args:
+        schema: another one than the settings name.
+        run: id of the run; None = a new one.
+    """
+    from loan_default.data.schema import load_schema
+    from loan_default.kafka.connect import connect
+    from loan_default.kafka.consuming import Pace
+    from loan_default.kafka.outbox import Outbox
+    from loan_default.pipelines.dataset import BUNDLED_SCHEMA
+    from loan_default.pipelines.flow import OUTBOX, Flow
+
+    loaded = load_schema(schema or settings.schema_file or BUNDLED_SCHEMA)
+    with open_database(settings) as database:
+        yield Flow(
+            broker=connect(settings),
+            database=database,
+            schema=loaded,
+            outbox=Outbox(settings.home / OUTBOX),
+            pace=Pace(patience_seconds=settings.patience_seconds),
+            run=run or uuid4().hex,
+        )
+
+
+def feed_of(
+    source: str, schema: "Schema", settings: Settings, *, rows: int | None = None, seed: int = 0
+) -> "Feed":
+    """Where applications come from: `bundled`, `generated`, `folder:PATH` or `file:PATH`.
+
+    Args:
+        rows: rows in one go; None = all that are left. A folder is taken whole.
+        seed: of the generator.
+    """
+    from loan_default.data.feeds import GeneratedFeed, ReplayFeed
+    from loan_default.data.folder_feed import FolderFeed
+    from loan_default.pipelines.dataset import BUNDLED_DATA
+
+    kind, _, path = source.partition(":")
+    state = settings.home / "feeds"
+    if kind == "folder":
+        return FolderFeed(Path(path), schema)
+    if kind == "generated":
+        return GeneratedFeed(schema, rows=rows, seed=seed, state=state / f"generated-{seed}.json")
+    file = BUNDLED_DATA if kind == "bundled" else Path(path)
+    return ReplayFeed(file, schema, state=state / f"{file.name}.json", rows=rows)

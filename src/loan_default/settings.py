@@ -15,6 +15,12 @@
 | `LOAN_DEFAULT_MATURITY_DAYS` | 0 | age from which on a label in the training store counts |
 | `LOAN_DEFAULT_AIRFLOW_URL` | `http://127.0.0.1:8080` | where `commands` finds Airflow's API |
 | `LOAN_DEFAULT_AIRFLOW_USERNAME`, `_PASSWORD` | none | a user who may start runs; for `commands` only |
+| `LOAN_DEFAULT_SOURCE` | `bundled` | of scheduled runs; or `generated`, `folder:PATH`, `file:PATH` |
+| `LOAN_DEFAULT_SOURCE_ROWS` | 1000 | rows of one scheduled run; a folder is taken whole |
+| `LOAN_DEFAULT_SCHEMA` | that of the bundled accounts | the schema of what is ingested |
+| `LOAN_DEFAULT_MINIMUM_ROWS`, `_AUC`, `_KS` | 500, 0.65, 0.2 | what a champion must reach |
+| `LOAN_DEFAULT_MAXIMUM_BRIER`, `_CALIBRATION_ERROR` | 0.25, 0.05 | what it must not exceed |
+| `LOAN_DEFAULT_MINIMUM_LEAD` | 0 | how far its AUC must be ahead of the champion's on the same rows |
 | `LOAN_DEFAULT_LOG_FORMAT` | `auto` | `json`, `console`, or `auto`: console on a terminal, else JSON |
 """
 
@@ -82,6 +88,19 @@ class Settings(BaseSettings):
     """Without a user name or password in it."""
     airflow_username: str | None = None
     airflow_password: SecretStr | None = None
+    source: Annotated[str, StringConstraints(pattern=r"^(bundled|generated|folder:.+|file:.+)$")] = "bundled"
+    """Where the applications of a scheduled run come from."""
+    source_rows: Annotated[int, Field(ge=1)] = 1_000
+    """Rows of one scheduled run; a folder is taken whole."""
+    schema_file: Path | None = Field(default=None, validation_alias="LOAN_DEFAULT_SCHEMA")
+    """The schema of what is ingested; None = that of the bundled accounts."""
+    minimum_rows: Annotated[int, Field(ge=1)] = 500
+    minimum_auc: Annotated[float, Field(ge=0, le=1)] = 0.65
+    minimum_ks: Annotated[float, Field(ge=0, le=1)] = 0.2
+    maximum_brier: Annotated[float, Field(ge=0, le=1)] = 0.25
+    maximum_calibration_error: Annotated[float, Field(ge=0, le=1)] = 0.05
+    minimum_lead: Annotated[float, Field(ge=-1, le=1)] = 0.0
+    """What a model must reach to become the champion, see `evaluation.gate.Thresholds`."""
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto` writes for people on a terminal and JSON elsewhere."""
 

@@ -136,8 +136,13 @@ def read_store(
     maturity_days: int,
     now: datetime,
     only: Collection[str] | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> StoreContents:
     """All parts, or those of these names, as one canonical frame, one row per application.
+
+    Args:
+        since, until: applications from that time on, and before that time; None = all.
 
     Copies of an event (the earliest stays) and earlier states of an application are dropped. The latest
     outcome of an application is its label, else the one it came with. A label counts if its application
@@ -156,13 +161,18 @@ def read_store(
     chosen = _choose(pa.concat_tables([_KEYS.empty_table(), *keys]))
     del keys  # a third of the memory, no longer needed
     frame = _frame(parts, sizes, chosen.rows, schema)
-    times = chosen.times
+    times, event_times, outcomes = chosen.times, chosen.times, chosen.outcomes
     if (timestamp := schema.timestamp) is not None:
         times = frame[timestamp.name].fillna(times)
+    if since is not None or until is not None:
+        inside = _inside(times, since, until)
+        frame = frame[inside].reset_index(drop=True)
+        times, event_times = (each[inside].reset_index(drop=True) for each in (times, event_times))
+        outcomes = outcomes[inside.to_numpy()]
     known = np.zeros(len(frame), bool)
     labels = np.full(len(frame), np.nan)
     if (target := schema.target) is not None:
-        labels = np.where(np.isnan(chosen.outcomes), frame[target.name], chosen.outcomes)
+        labels = np.where(np.isnan(outcomes), frame[target.name], outcomes)
         known = ~np.isnan(labels)
         mature = (maturity_days == 0) | (times <= pd.Timestamp(now) - pd.Timedelta(days=maturity_days))
         labels = np.where(mature, labels, np.nan)
@@ -181,8 +191,8 @@ def read_store(
         outcomes=chosen.n_outcomes,
         outcomes_waiting=chosen.waiting,
         label_rate=float(np.nanmean(labels)) if labelled else None,
-        first_event_time=chosen.times.iloc[0].to_pydatetime() if len(frame) else None,
-        last_event_time=chosen.times.iloc[-1].to_pydatetime() if len(frame) else None,
+        first_event_time=event_times.iloc[0].to_pydatetime() if len(frame) else None,
+        last_event_time=event_times.iloc[-1].to_pydatetime() if len(frame) else None,
     )
 
 
@@ -309,6 +319,15 @@ def _frame(parts: list[Path], sizes: list[int], rows: NDArray[np.int64], schema:
         for name, kind in fields.items()
     }
     return pd.DataFrame(data, copy=False)
+
+
+def _inside(times: pd.Series, since: datetime | None, until: datetime | None) -> pd.Series:
+    inside = times.notna()
+    if since is not None:
+        inside &= times >= pd.Timestamp(since)
+    if until is not None:
+        inside &= times < pd.Timestamp(until)
+    return inside
 
 
 def _parts(folder: Path, only: Collection[str] | None) -> list[Path]:

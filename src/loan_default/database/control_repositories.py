@@ -8,7 +8,7 @@ from pymongo.errors import DuplicateKeyError
 
 from loan_default.database.connect import LONG_CALL_SECONDS, Database, store_errors
 from loan_default.database.control_documents import Action, CommandLog, CommandOutcome, Decision
-from loan_default.database.repositories import Repository
+from loan_default.database.repositories import FENCES, Repository
 from loan_default.errors import DataError
 
 
@@ -74,7 +74,7 @@ class Fence:
     def claim(self) -> None:
         """Begin; DataError where a newer try has."""
         now = datetime.now(UTC)
-        fences = self.database["fences"]
+        fences = self.database[FENCES]
         with store_errors("claiming a fence"):
             try:
                 fences.insert_one({"_id": self.id, "attempt": self.attempt, "claimed_at": now})
@@ -87,7 +87,7 @@ class Fence:
     def check(self) -> None:
         """Go on; DataError where a newer try has begun."""
         with store_errors("checking a fence"):
-            stored = self.database["fences"].find_one({"_id": self.id})
+            stored = self.database[FENCES].find_one({"_id": self.id})
         if stored is None or stored["attempt"] != self.attempt:
             raise self._overtaken()
 

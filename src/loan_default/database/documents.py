@@ -56,6 +56,8 @@ class DatasetName(StrEnum):
     """Not seen by the training."""
     OUT_OF_TIME = "out_of_time"
     """Not seen, and the latest rows; groups of alike rows stay whole."""
+    HELD_OUT = "held_out"
+    """Rows of the training store that are held out for good: seen by no model that was trained on it."""
 
 
 def model_version(created_at: datetime, sha256: str) -> str:
@@ -196,6 +198,8 @@ class PerformanceMetrics(StoredDocument):
     dataset: DatasetName
     snapshot: Key
     """Id of the data that the rows are from; a model judged again on newer data has one more document."""
+    run: Text | None = None
+    """Id of the run that judged the model; None = of its training."""
     computed_at: Time
     rows: Count
     label_rate: Share | None
@@ -209,8 +213,8 @@ class PerformanceMetrics(StoredDocument):
 
     @property
     def id(self) -> str:
-        """Version, dataset and snapshot."""
-        return f"{self.version}/{self.dataset}/{self.snapshot}"
+        """Version, dataset and snapshot, and the run that judged the model."""
+        return "/".join(filter(None, (self.version, self.dataset, self.snapshot, self.run)))
 
     @model_validator(mode="after")
     def _figures_explained(self) -> Self:
@@ -231,7 +235,7 @@ class PerformanceMetrics(StoredDocument):
 class TrainingData(StoredDocument):
     """The rows that a model was made from. `training_data`."""
 
-    passing = frozenset({"created_at", "parts"})
+    passing = frozenset({"created_at", "parts", "since", "until"})
 
     digest: Digest
     """SHA-256 of the content."""
@@ -250,6 +254,10 @@ class TrainingData(StoredDocument):
     last_at: Time | None = None
     parts: tuple[Text, ...] = ()
     """Files of the training store, which with `created_at` tell the rows again; empty for other data."""
+    since: Time | None = None
+    """Earlier applications of those files were left out; None = none was."""
+    until: Time | None = None
+    """Applications of that time and later ones were left out; None = none was."""
 
     @property
     def id(self) -> str:

@@ -26,6 +26,8 @@ D = TypeVar("D", bound=StoredDocument)
 
 POINTERS = "pointers"
 """Collection of the champion's pointer."""
+FENCES = "fences"
+"""Collection of who may write: tries of tasks, and models of runs."""
 
 
 def register_model(
@@ -151,6 +153,7 @@ class ModelRepository(Repository[ModelMetadata]):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._pointers = database[POINTERS]
+        self._claims = database[FENCES]
 
     def with_status(self, status: ModelStatus) -> list[ModelMetadata]:
         """The models of this status, the newest first."""
@@ -162,6 +165,27 @@ class ModelRepository(Repository[ModelMetadata]):
             result = self._documents.update_one({"_id": version}, {"$set": {"status": str(status)}})
         if result.matched_count == 0:
             raise self._unknown(version)
+
+    def claim_run(self, run: str, version: str) -> None:
+        """Say that this is the model of a run: a run has one.
+
+        DataError where another one was stored for it. One that was claimed and never stored makes way.
+        """
+        claims, identifier = self._claims, f"{run}/model"
+        with store_errors("claiming a run"):
+            try:
+                claims.insert_one({"_id": identifier, "version": version})
+            except DuplicateKeyError:
+                claimed = claims.find_one({"_id": identifier}) or {}
+                other = claimed.get("version", version)
+                if other == version:
+                    return
+                if self.find(other) is not None:
+                    raise DataError(
+                        f"a run must store one model, however: {run!r} has stored {other!r} and now comes "
+                        f"with {version!r}. The stored one stays."
+                    ) from None
+                claims.update_one({"_id": identifier, "version": other}, {"$set": {"version": version}})
 
     def champion(self) -> Champion | None:
         """The pointer to the model that scores, None before the first promotion."""

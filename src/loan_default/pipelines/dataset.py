@@ -120,17 +120,22 @@ def load_store(
     maturity_days: int,
     now: datetime,
     only: Collection[str] | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> Dataset:
     """The applications of the training store, which have passed the schema on their way.
 
     Args:
         maturity_days: age from which on an application's label counts.
         only: names of the files to read; None = all.
+        since, until: applications from that time on, and before that time; None = all.
 
     Raises:
         DataError: the store is empty or damaged.
     """
-    contents = read_store(folder, schema, maturity_days=maturity_days, now=now, only=only)
+    contents = read_store(
+        folder, schema, maturity_days=maturity_days, now=now, only=only, since=since, until=until
+    )
     if contents.frame.empty:
         raise DataError(
             f"the training store must hold applications, however: {folder} has none. `loan-default ingest` "
@@ -160,7 +165,13 @@ def load_snapshot(folder: Path, schema: Schema, snapshot: TrainingData, *, matur
         DataError: they are not there any more, or the schema or the maturity is another one.
     """
     dataset = load_store(
-        folder, schema, maturity_days=maturity_days, now=snapshot.created_at, only=snapshot.parts
+        folder,
+        schema,
+        maturity_days=maturity_days,
+        now=snapshot.created_at,
+        only=snapshot.parts,
+        since=snapshot.since,
+        until=snapshot.until,
     )
     if dataset.digest != snapshot.digest:
         raise DataError(

@@ -13,7 +13,7 @@ from loan_default.evaluation.bootstrap import Interval
 from loan_default.files import write_atomically
 from loan_default.models.fitting import Progress
 from loan_default.pipelines.preparing import Prepared, Stopwatch, TrainingOptions, prepare
-from loan_default.pipelines.publishing import MODELS, store_inputs, store_model
+from loan_default.pipelines.publishing import MODELS, registration_of, store_inputs, store_model
 from loan_default.pipelines.reporting import build_report, held_out_intervals, importance_of
 from loan_default.pipelines.training import (
     Trained,
@@ -96,7 +96,8 @@ def run_training(
     )
     write_atomically(out / "report.html", report.encode())
     try:
-        document = store_model(prepared, trained, home=home, database=database, intervals=intervals)
+        registration = registration_of(prepared, trained, intervals=intervals)
+        document = store_model(registration, trained.path, home=home, database=database)
     except DependencyError as error:
         raise DependencyError(
             f"{error} The model lies in {trained.path} but is not registered: repeat the command with "

@@ -1,12 +1,16 @@
 """What a run leaves for others: its schema, its quarantine and the registered model."""
 
+import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 from loan_default.database.connect import Database
 from loan_default.database.documents import (
+    ID_DIGITS,
     DatasetName,
     ModelMetadata,
     PerformanceMetrics,
@@ -19,6 +23,7 @@ from loan_default.database.repositories import (
     TrainingDataRepository,
     register_model,
 )
+from loan_default.errors import ArtifactError
 from loan_default.evaluation.bootstrap import Interval
 from loan_default.files import sha256_of, write_atomically
 from loan_default.models.artifact import write_digest
@@ -51,40 +56,74 @@ def store_inputs(prepared: Prepared, out: Path) -> Path | None:
     return kept
 
 
-def store_model(
-    prepared: Prepared, trained: Trained, *, home: Path, database: Database, intervals: Mapping[str, Interval]
-) -> ModelMetadata:
+class Registration(BaseModel):
+    """All that the registry is told of a trained model; as JSON it goes from one step to the next."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: ModelMetadata
+    metrics: tuple[PerformanceMetrics, ...]
+    snapshot: TrainingData
+
+
+def registration_of(
+    prepared: Prepared, trained: Trained, *, intervals: Mapping[str, Interval], run: str | None = None
+) -> Registration:
+    """What there is to register.
+
+    Args:
+        intervals: figures on the test rows with their ranges.
+        run: id of the run of the pipeline.
+    """
+    now = datetime.now(UTC)
+    snapshot = snapshot_of(prepared.dataset, now)
+    held_out = DatasetName.OUT_OF_TIME if prepared.options.out_of_time else DatasetName.TEST
+    return Registration(
+        model=_model_document(prepared, trained, snapshot=snapshot, run=run),
+        metrics=(
+            _metrics(trained, DatasetName.VALIDATION, {}, snapshot.id, now),
+            _metrics(trained, held_out, intervals, snapshot.id, now),
+        ),
+        snapshot=snapshot,
+    )
+
+
+def store_model(registration: Registration, file: Path, *, home: Path, database: Database) -> ModelMetadata:
     """Keep the model file under its version and register it with its figures and its data.
 
     Args:
+        file: the model, with the digest that is registered.
         home: folder under which models are kept.
-        intervals: figures on the test rows with their ranges.
+
+    Raises:
+        ArtifactError: the file has another digest.
+        DataError: another model is registered for the same run.
     """
-    kept = home / MODELS / f"{trained.model.version}.pth"
-    write_atomically(kept, trained.path.read_bytes())
-    write_digest(kept, trained.sha256)
+    model, content = registration.model, file.read_bytes()
+    if (digest := hashlib.sha256(content).hexdigest()) != model.sha256:
+        raise ArtifactError(
+            f"a model file must be as it was written, however: {file} has the digest "
+            f"{digest[:ID_DIGITS]}…, not {model.sha256[:ID_DIGITS]}…. Train it again."
+        )
     for repository in (TrainingDataRepository, MetricsRepository, ModelRepository):
         repository(database).ensure_indexes()
-    now = datetime.now(UTC)
-    snapshot = snapshot_of(prepared.dataset, now)
-    document = _model_document(prepared, trained, path=kept.relative_to(home), snapshot=snapshot)
-    held_out = DatasetName.OUT_OF_TIME if prepared.options.out_of_time else DatasetName.TEST
-    metrics = [
-        _metrics(trained, DatasetName.VALIDATION, {}, snapshot.id, now),
-        _metrics(trained, held_out, intervals, snapshot.id, now),
-    ]
-    register_model(database, document, metrics=metrics, snapshot=snapshot)
-    return document
+    if model.run is not None:
+        ModelRepository(database).claim_run(model.run, model.version)
+    kept = home / model.path
+    write_atomically(kept, content)
+    write_digest(kept, model.sha256)
+    register_model(database, model, metrics=registration.metrics, snapshot=registration.snapshot)
+    return model
 
 
 def _model_document(
-    prepared: Prepared, trained: Trained, *, path: Path, snapshot: TrainingData
+    prepared: Prepared, trained: Trained, *, snapshot: TrainingData, run: str | None
 ) -> ModelMetadata:
     split = prepared.split
     return ModelMetadata(
         version=trained.model.version,
         created_at=trained.started_at,
-        path=path.as_posix(),
+        path=f"{MODELS}/{trained.model.version}.pth",
         sha256=trained.sha256,
         schema_name=prepared.schema.name,
         schema_digest=prepared.schema.digest,
@@ -104,6 +143,7 @@ def _model_document(
         libraries={name: str(trained.model.provenance[name]) for name in LIBRARIES},
         training_seconds=sum(trained.seconds.values()),
         snapshot=snapshot.id,
+        run=run,
     )
 
 

@@ -55,11 +55,19 @@ def store_processed_data(flow: Flow, folder: Path) -> Consumed:
     return consumed
 
 
-def prepare_training_data(flow: Flow, folder: Path, *, maturity_days: int) -> TrainingData:
+def prepare_training_data(
+    flow: Flow,
+    folder: Path,
+    *,
+    maturity_days: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> TrainingData:
     """Bring the training store up to date and say in `training_data` what it holds now.
 
     Args:
         maturity_days: age from which on an application's label counts.
+        since, until: applications from that time on, and before that time; None = all.
 
     Raises:
         DependencyError, DataError: as `store_processed_data` and `load_store`.
@@ -67,7 +75,8 @@ def prepare_training_data(flow: Flow, folder: Path, *, maturity_days: int) -> Tr
     store_processed_data(flow, folder)
     now = datetime.now(UTC)
     now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as documents keep it
-    snapshot = snapshot_of(load_store(folder, flow.schema, maturity_days=maturity_days, now=now), now)
+    dataset = load_store(folder, flow.schema, maturity_days=maturity_days, now=now, since=since, until=until)
+    snapshot = snapshot_of(dataset, now).model_copy(update={"since": since, "until": until})
     repository = TrainingDataRepository(flow.database)
     repository.ensure_indexes()
     repository.add(snapshot)

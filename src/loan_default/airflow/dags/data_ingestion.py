@@ -1,0 +1,59 @@
+"""# Ingestion
+
+Once an hour, new rows of the source go to `raw_data`; each is judged by the schema. Sound ones go to
+`processed_data`, the others to the dead letters with the rules that they break.
+
+Reads the source that `LOAN_DEFAULT_SOURCE` names. Writes the topics `raw_data`, `processed_data` and
+`raw_data.dlq`, and the collections `raw_data_logs` and `ingestion_batches`. Any task may be repeated, also
+while another run is on.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
+
+from loan_default.airflow.shared import DEFAULT_ARGS, START
+
+
+@dag(
+    schedule=CronTriggerTimetable("0 * * * *", timezone="UTC"),
+    start_date=START,
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=2),
+    default_args=DEFAULT_ARGS,
+    tags=["loan-default", "ingestion"],
+    doc_md=__doc__,
+    params={
+        "rows": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            maximum=10_000_000,
+            description="Rows of this run. Empty: LOAN_DEFAULT_SOURCE_ROWS. A folder is taken whole.",
+        )
+    },
+)
+def data_ingestion() -> None:
+    @task
+    def ingest_raw_data() -> dict[str, int]:
+        from loan_default.airflow import tasks
+
+        return tasks.ingest_raw_data(get_current_context())
+
+    @task
+    def process_raw_data() -> dict[str, int]:
+        from loan_default.airflow import tasks
+
+        return tasks.process_raw_data(get_current_context())
+
+    @task
+    def send_processed_data() -> dict[str, int]:
+        from loan_default.airflow import tasks
+
+        return tasks.send_processed_data(get_current_context())
+
+    ingest_raw_data() >> process_raw_data() >> send_processed_data()
+
+
+data_ingestion()
