@@ -18,6 +18,7 @@
 | `LOAN_DEFAULT_SOURCE` | `bundled` | of scheduled runs; or `generated`, `folder:PATH`, `file:PATH` |
 | `LOAN_DEFAULT_SOURCE_ROWS` | 1000 | rows of one scheduled run; a folder is taken whole |
 | `LOAN_DEFAULT_SCHEMA` | that of the bundled accounts | the schema of what is ingested |
+| `LOAN_DEFAULT_PRESET` | `default` | preset of scheduled trainings; or `fast`, `best` |
 | `LOAN_DEFAULT_MINIMUM_ROWS`, `_AUC`, `_KS` | 500, 0.65, 0.2 | what a champion must reach |
 | `LOAN_DEFAULT_MAXIMUM_BRIER`, `_CALIBRATION_ERROR` | 0.25, 0.05 | what it must not exceed |
 | `LOAN_DEFAULT_MINIMUM_LEAD` | 0 | how far its AUC must be ahead of the champion's on the same rows |
@@ -94,6 +95,8 @@ class Settings(BaseSettings):
     """Rows of one scheduled run; a folder is taken whole."""
     schema_file: Path | None = Field(default=None, validation_alias="LOAN_DEFAULT_SCHEMA")
     """The schema of what is ingested; None = that of the bundled accounts."""
+    preset: Literal["fast", "default", "best"] = "default"
+    """Of scheduled trainings."""
     minimum_rows: Annotated[int, Field(ge=1)] = 500
     minimum_auc: Annotated[float, Field(ge=0, le=1)] = 0.65
     minimum_ks: Annotated[float, Field(ge=0, le=1)] = 0.2

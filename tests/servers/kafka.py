@@ -5,6 +5,7 @@ With a certificate there are two more listeners, with TLS.
 
 import secrets
 import socket
+import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -174,7 +175,7 @@ def _start_zookeeper(jars: Path, folder: Path, port: int) -> tuple[ServerProcess
     )
     zookeeper = ServerProcess(
         name="ZooKeeper",
-        command=_java(jars, "org.apache.zookeeper.server.quorum.QuorumPeerMain", config, heap="256m"),
+        command=_java(jars, "org.apache.zookeeper.server.quorum.QuorumPeerMain", str(config), heap="256m"),
         log=folder / "zookeeper.log",
         is_ready=lambda: "Mode: standalone" in _ask_zookeeper(port, "srvr"),
     )
@@ -216,7 +217,7 @@ def _start_broker(cluster: _Cluster, number: int, ports: list[int]) -> tuple[Ser
     open_address = f"{LOCALHOST}:{ports[0]}"
     broker = ServerProcess(
         name=f"Kafka {VERSION}, broker {number}",
-        command=_java(cluster.jars, "kafka.Kafka", config, heap="512m" if copies == 1 else "256m"),
+        command=_java(cluster.jars, "kafka.Kafka", str(config), heap="512m" if copies == 1 else "256m"),
         log=folder / f"broker-{number}.log",
         may_start=lambda: _does_not_know(cluster.zookeeper_port, number),
         is_ready=lambda: all(map(listens, ports)) and _has_controller(open_address, cluster.brokers),
@@ -258,11 +259,11 @@ def _add_scram_user(kafka: Kafka) -> None:
         raise StartError(f"Kafka must take a user, however: {answer[kafka.username]}", log="")
 
 
-def _java(jars: Path, main: str, config: Path, *, heap: str) -> list[str]:
+def _java(jars: Path, main: str, *words: str, heap: str) -> list[str]:
     java = find_program("Kafka", "java", hint=_HINT)
     logger = "-Dorg.slf4j.simpleLogger"
     times = (f"{logger}.showDateTime=true", f"{logger}.dateTimeFormat=HH:mm:ss.SSS")
-    return [java, f"-Xmx{heap}", "-XX:+UseSerialGC", *times, "-cp", f"{jars / 'libs'}/*", main, str(config)]
+    return [java, f"-Xmx{heap}", "-XX:+UseSerialGC", *times, "-cp", f"{jars / 'libs'}/*", main, *words]
 
 
 def _write(config: Path, **settings: object) -> None:
@@ -299,3 +300,10 @@ def _has_controller(address: str, brokers: int) -> bool:
         return False
     finally:
         admin.close()
+
+
+def console_producer(kafka: Kafka, topic: str, line: str) -> None:
+    """Send one line as a record with Kafka's own console client, as a person would."""
+    words = ("--bootstrap-server", kafka.bootstrap, "--topic", topic)
+    command = _java(install_kafka(), "kafka.tools.ConsoleProducer", *words, heap="128m")
+    subprocess.run(command, input=f"{line}\n", text=True, check=True, capture_output=True, timeout=60)

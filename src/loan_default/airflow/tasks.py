@@ -177,7 +177,7 @@ def _training_run(context: Context) -> Iterator[TrainingRun]:
                 data=settings.home / STORE,
                 maturity_days=settings.maturity_days,
                 schema=settings.schema_file or BUNDLED_SCHEMA,
-                preset=params["preset"],
+                preset=params["preset"] or settings.preset,
                 epochs=params["epochs"],
                 pretraining_epochs=params["pretraining_epochs"],
                 members=params["members"],

@@ -31,7 +31,9 @@ _OPTIONAL_TIME: dict[str, Any] = {"type": ["null", "string"], "format": "date-ti
     doc_md=__doc__,
     params={
         "preset": Param(
-            "default", enum=["fast", "default", "best"], description="How much time it may take."
+            None,
+            enum=[None, "fast", "default", "best"],
+            description="How much time it may take. Empty: LOAN_DEFAULT_PRESET.",
         ),
         "pretrain": Param(True, type="boolean", description="Start from an encoder that read all rows."),
         "objective": Param(

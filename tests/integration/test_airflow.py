@@ -1,0 +1,181 @@
+"""From empty servers to a promoted champion on the real scheduler, all read back from the stores."""
+
+import signal
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+import pytest
+from integration.stack import Stack, patiently, running_stack
+from servers.airflow import VIEWER
+from servers.kafka import console_producer
+
+from loan_default.data.schema import load_schema
+from loan_default.data.sources import RawFrame, read_frame
+from loan_default.data.validation import validate
+from loan_default.database.control_documents import Action
+from loan_default.database.control_repositories import CommandRepository, DecisionRepository
+from loan_default.database.documents import ModelStatus
+from loan_default.database.ingestion_repositories import RawDataLogRepository
+from loan_default.database.repositories import MetricsRepository, ModelRepository, TrainingDataRepository
+from loan_default.kafka.commands import FactType
+from loan_default.kafka.topics import COMMANDS, PROCESSED, RAW
+from loan_default.models.model import load_model
+from loan_default.pipelines.dataset import BUNDLED_DATA, BUNDLED_SCHEMA
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
+
+ROWS = 2_000
+RUNS = 3
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    environ = {"LOAN_DEFAULT_SOURCE_ROWS": str(ROWS), "LOAN_DEFAULT_PRESET": "fast"}
+    with running_stack(tmp_path_factory.mktemp("home"), environ=environ) as stack:
+        yield stack
+
+
+def test_from_empty_servers_to_a_champion_that_a_worse_model_does_not_replace(stack):
+    airflow, database = stack.airflow, stack.database
+    airflow.unpause("model_evaluation")
+    first = stack.run_of_type("model_evaluation", "scheduled")
+    assert set(stack.finish("model_evaluation", first).values()) == {"skipped"}, "nothing is there to judge"
+
+    # Three ingestions: the one of this hour, and two that are asked for.
+    airflow.unpause("data_ingestion")
+    hourly = stack.run_of_type("data_ingestion", "scheduled")
+    assert set(stack.finish("data_ingestion", hourly).values()) == {"success"}
+    after_the_first = datetime.now(UTC)
+    for _ in range(RUNS - 1):
+        assert set(stack.finish("data_ingestion", airflow.trigger("data_ingestion")).values()) == {"success"}
+    assert sum(stack.world.broker.end_offsets(RAW).values()) == RUNS * ROWS
+    assert sum(stack.world.broker.end_offsets(PROCESSED).values()) == RUNS * ROWS
+    logged = RawDataLogRepository(database).count_by_outcome()
+    assert {str(name): count for name, count in logged.items()} == {"accepted": RUNS * ROWS, "rejected": 0}
+
+    # The training of this day, and the evaluation that its model starts.
+    airflow.unpause("model_training")
+    daily = stack.run_of_type("model_training", "scheduled")
+    assert set(stack.finish("model_training", daily, seconds=400).values()) == {"success"}
+    models = ModelRepository(database)
+    (model,) = models.newest_first()
+    assert (model.run, model.preset, model.pretrained) == (daily, "fast", True)
+    assert TrainingDataRepository(database).get(model.snapshot).rows_accepted == RUNS * ROWS
+    log = airflow.log("model_training", daily, "train_classifier")
+    assert all(word in log for word in ("epoch_finished", "loss", "score", "rows_per_second"))
+    judged = stack.run_of_type("model_evaluation", "asset_triggered")
+    assert set(stack.finish("model_evaluation", judged).values()) == {"success"}
+    champion = models.champion()
+    assert (champion.version, champion.rev) == (model.version, 1)
+    (figures,) = (each for each in MetricsRepository(database).newest_first() if each.run == judged)
+    assert (figures.version, 0.65 < figures.figures["auc"] < 0.9) == (model.version, True)
+    assert 0.15 * RUNS * ROWS < figures.rows < 0.25 * RUNS * ROWS
+
+    # Its file loads, and scores rows of the bundled file that have not come yet.
+    loaded = load_model(stack.world.home / model.path, sha256=champion.digest)
+    fresh = read_frame(BUNDLED_DATA).frame.iloc[RUNS * ROWS : RUNS * ROWS + 500]
+    rows = validate(RawFrame(frame=fresh), load_schema(BUNDLED_SCHEMA), labelled=False).accepted
+    pds = loaded.predict_pd(rows)
+    assert (len(pds), pds.min() > 0, pds.max() < 1) == (500, True, True)
+
+    # A worse one, by few labels: those that had come with the first ingestion, and two passes.
+    until = after_the_first.isoformat()
+    airflow.trigger("model_training", "few", until=until, epochs=1, pretraining_epochs=1)
+    stack.finish("model_training", "few", seconds=400)
+    second = stack.run_of_type("model_evaluation", "asset_triggered", known=(judged,))
+    stack.finish("model_evaluation", second)
+    worse = next(each for each in models.newest_first() if each.run == "few")
+    assert TrainingDataRepository(database).get(worse.snapshot).rows_accepted == ROWS
+    assert models.champion() == champion
+    assert models.get(worse.version).status is ModelStatus.REJECTED
+    assert models.get(model.version).status is ModelStatus.CHAMPION
+    decisions = {each.version: each for each in DecisionRepository(database).newest_first()}
+    assert decisions[model.version].action is Action.PROMOTED
+    assert decisions[worse.version].action is Action.REJECTED
+    assert any(reason.startswith("broken") for reason in decisions[worse.version].reasons)
+    told = [
+        ((record.header("ce_type") or b"").decode(), orjson.loads(record.value)["version"])
+        for record in stack.world.records(COMMANDS)
+    ]
+    assert sorted(told) == sorted(
+        [
+            (FactType.TRAINED, model.version),
+            (FactType.PROMOTED, model.version),
+            (FactType.TRAINED, worse.version),
+            (FactType.REJECTED, worse.version),
+        ]
+    )
+
+
+def test_a_command_of_a_console_client_starts_one_run_however_often_it_is_sent(stack, monkeypatch):
+    for name, value in stack.airflow.environment.items():
+        monkeypatch.setenv(name, value)
+    command = {
+        "specversion": "1.0",
+        "id": "from-the-console",
+        "type": "training.requested",
+        "source": "a person",
+        "time": "2026-11-25T10:00:00Z",
+        "data": {"epochs": 1, "pretrain": False, "members": 1},
+    }
+    wrong = command | {"id": "wrong", "data": {"epochs": 0}}
+
+    def type_in(typed: dict[str, object]) -> None:
+        console_producer(stack.world.kafka, COMMANDS, orjson.dumps(typed).decode())
+
+    listener = stack.world.start("commands")
+    for each in (command, command, wrong, command):
+        type_in(each)
+    commands = CommandRepository(stack.database)
+    patiently(lambda: len(commands.newest_first()) == 2, seconds=120)
+    stack.finish("model_training", "command__from-the-console", seconds=400)
+    time.sleep(2)
+    started = [run["dag_run_id"] for run in stack.airflow.runs("model_training")]
+    assert [run for run in started if run.startswith("command__")] == ["command__from-the-console"]
+    assert "epochs" in (commands.get("wrong").reason or "")
+
+    for switch, paused in (("ingestion.paused", True), ("ingestion.resumed", False)):
+        now = datetime.now(UTC).isoformat()
+        type_in(command | {"id": switch, "type": switch, "time": now, "data": {}})
+        patiently(
+            lambda paused=paused: stack.airflow.get("/dags/data_ingestion")["is_paused"] is paused, seconds=60
+        )
+    listener.send_signal(signal.SIGTERM)
+    assert listener.wait(60) == 0
+
+
+def test_a_viewer_looks_and_cannot_trigger_and_bad_parameters_are_refused(stack):
+    call, runs = stack.airflow.call, "/dags/model_training/dagRuns"
+    body = {"logical_date": None, "conf": {}}
+    before = len(stack.airflow.runs("model_training"))
+    assert call("GET", "/dags", user=VIEWER).status_code == 200
+    assert call("POST", runs, body, user=VIEWER).status_code == 403
+    assert call("PATCH", "/dags/model_training", {"is_paused": True}, user=VIEWER).status_code == 403
+    refused = call("POST", runs, body | {"conf": {"seed": -1}})
+    assert (refused.status_code, "less than the minimum of 0" in refused.text) == (400, True)
+    assert len(stack.airflow.runs("model_training")) == before
+
+
+def test_a_rollback_brings_back_a_model_whatever_its_figures(stack):
+    models = ModelRepository(stack.database)
+    champion = models.champion()
+    rejected = models.with_status(ModelStatus.REJECTED)[0]
+    run = stack.airflow.trigger("model_evaluation", version=rejected.version, rollback=True)
+    stack.finish("model_evaluation", run)
+    assert models.champion().version == rejected.version
+    run = stack.airflow.trigger("model_evaluation", rollback=True)
+    stack.finish("model_evaluation", run)
+    assert models.champion().version == champion.version
+    assert models.champion().rev == champion.rev + 2
+
+
+def test_neither_secrets_nor_values_of_records_get_into_the_logs(stack):
+    secrets = [stack.world.ferretdb.password, *stack.airflow.passwords.values()]
+    written = [path.read_text(errors="replace") for path in Path(stack.airflow.home).rglob("*.log")]
+    assert sum(map(len, written)) > 10_000
+    for text in written:
+        assert not any(secret in text for secret in secrets)
+        assert "LIMIT_BAL" not in text
