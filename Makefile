@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SETTINGS := requirements.txt pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint servers bench pins clean
+.PHONY: help train test lint servers airflow bench pins clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ lint: $(VENV)/dev  ## ruff, mypy and the layers
 
 servers: $(VENV)/dev  ## install and start Kafka with ZooKeeper and a MongoDB-wire server, until Ctrl-C
 	PYTHONPATH=tests $(BIN)/python -m servers
+
+airflow: $(VENV)/dev  ## start these servers and Airflow with the three DAGs switched on, until Ctrl-C
+	PYTHONPATH=tests $(BIN)/python -m servers --airflow
 
 bench: $(VENV)/benchmarks  ## the figures of the README (hours); `python -m benchmarks.NAME --help` for one
 	$(BIN)/python -m benchmarks.presets
@@ -50,9 +53,9 @@ $(VENV)/core: $(VENV)/bin/python $(SETTINGS)
 	@touch $@
 
 $(VENV)/dev: $(VENV)/bin/python $(SETTINGS)
-	$(BIN)/pip install --quiet --constraint requirements.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --constraint requirements.txt --editable '.[dev,airflow]'
 	@touch $@ $(VENV)/core
 
 $(VENV)/benchmarks: $(VENV)/bin/python $(SETTINGS)
-	$(BIN)/pip install --quiet --constraint requirements.txt --editable '.[dev,benchmarks]'
+	$(BIN)/pip install --quiet --constraint requirements.txt --editable '.[dev,airflow,benchmarks]'
 	@touch $@ $(VENV)/core $(VENV)/dev
