@@ -1,15 +1,19 @@
 """From empty servers to a promoted champion on the real scheduler, all read back from the stores."""
 
+import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 from integration.stack import Stack, patiently, running_stack
-from servers.airflow import VIEWER
+from servers.airflow import ADMIN, VIEWER
+from servers.browser import open_page
+from servers.errors import NotInstallable
 from servers.kafka import console_producer
 
 from loan_default.data.schema import load_schema
@@ -27,6 +31,8 @@ from loan_default.pipelines.dataset import BUNDLED_DATA, BUNDLED_SCHEMA
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
 
+DAGS = ("data_ingestion", "model_training", "model_evaluation")
+TRAINING_TASKS = ("prepare_training_data", "pretrain_encoder", "train_classifier", "store_model")
 ROWS = 2_000
 RUNS = 3
 
@@ -170,6 +176,38 @@ def test_a_rollback_brings_back_a_model_whatever_its_figures(stack):
     stack.finish("model_evaluation", run)
     assert models.champion().version == champion.version
     assert models.champion().rev == champion.rev + 2
+
+
+def test_a_person_sees_the_dags_a_finished_grid_and_the_assets(stack):
+    """Pictures go to the folder that PICTURES names, else to the one of the test."""
+    pictures = Path(os.environ.get("PICTURES", stack.world.home / "pictures"))
+    pictures.mkdir(parents=True, exist_ok=True)
+    try:
+        with open_page() as page:
+            page.goto(stack.airflow.url)
+            page.wait_for_url("**/auth/login**")
+            page.fill("input[name=username]", ADMIN)
+            page.fill("input[name=password]", stack.airflow.passwords[ADMIN])
+            page.click("button[type=submit]")
+            page.wait_for_url(lambda url: "login" not in url)
+            look_at(page, f"{stack.airflow.url}/dags", DAGS, pictures / "airflow-dags.png")
+            grid = f"{stack.airflow.url}/dags/model_training"
+            look_at(page, grid, TRAINING_TASKS, pictures / "airflow-training.png")
+            (model,) = (each for each in stack.airflow.get("/assets")["assets"] if each["name"] == "model")
+            assets = f"{stack.airflow.url}/assets/{model['id']}"
+            look_at(page, assets, ("model_training", "model_evaluation"), pictures / "airflow-assets.png")
+    except NotInstallable as reason:
+        pytest.skip(str(reason))
+    assert {path.stat().st_size > 20_000 for path in pictures.glob("airflow-*.png")} == {True}
+
+
+def look_at(page: Any, address: str, texts: Iterable[str], picture: Path) -> None:
+    """Open a page, wait until it shows these texts, and take a picture."""
+    page.goto(address)
+    for text in texts:
+        page.get_by_text(text).first.wait_for(timeout=30_000)
+    page.wait_for_timeout(2_000)  # graphs are laid out after their texts are there
+    page.screenshot(path=str(picture))
 
 
 def test_neither_secrets_nor_values_of_records_get_into_the_logs(stack):
