@@ -14,13 +14,15 @@
 | `LOAN_DEFAULT_PATIENCE_SECONDS` | 60 | how long work waits for one that is away before it fails |
 | `LOAN_DEFAULT_MATURITY_DAYS` | 0 | age from which on a label in the training store counts |
 | `LOAN_DEFAULT_AIRFLOW_URL` | `http://127.0.0.1:8080` | where `commands` finds Airflow's API |
-| `LOAN_DEFAULT_AIRFLOW_USERNAME`, `_PASSWORD` | none | a user who may start runs; for `commands` only |
+| `LOAN_DEFAULT_AIRFLOW_USERNAME`, `LOAN_DEFAULT_AIRFLOW_PASSWORD` | none | who may start runs, for it |
 | `LOAN_DEFAULT_SOURCE` | `bundled` | of scheduled runs; or `generated`, `folder:PATH`, `file:PATH` |
 | `LOAN_DEFAULT_SOURCE_ROWS` | 1000 | rows of one scheduled run; a folder is taken whole |
 | `LOAN_DEFAULT_SCHEMA` | that of the bundled accounts | the schema of what is ingested |
 | `LOAN_DEFAULT_PRESET` | `default` | preset of scheduled trainings; or `fast`, `best` |
-| `LOAN_DEFAULT_MINIMUM_ROWS`, `_AUC`, `_KS` | 500, 0.65, 0.2 | what a champion must reach |
-| `LOAN_DEFAULT_MAXIMUM_BRIER`, `_CALIBRATION_ERROR` | 0.25, 0.05 | what it must not exceed |
+| `LOAN_DEFAULT_MINIMUM_ROWS` | 500 | labelled rows that a model must be judged on |
+| `LOAN_DEFAULT_MINIMUM_AUC`, `LOAN_DEFAULT_MINIMUM_KS` | 0.65, 0.2 | what a champion must reach |
+| `LOAN_DEFAULT_MAXIMUM_BRIER` | 0.25 | what its Brier score must not exceed |
+| `LOAN_DEFAULT_MAXIMUM_CALIBRATION_ERROR` | 0.05 | what its ECE must not exceed |
 | `LOAN_DEFAULT_MINIMUM_LEAD` | 0 | how far its AUC must be ahead of the champion's on the same rows |
 | `LOAN_DEFAULT_LOG_FORMAT` | `auto` | `json`, `console`, or `auto`: console on a terminal, else JSON |
 """
