@@ -76,7 +76,8 @@ def test_members_that_come_and_go_every_two_seconds_lose_nothing(world):
         guest = world.start("ingest", "--follow", failpoints="logged=sleep(50)")
         time.sleep(2)
         guest.send_signal(signal.SIGTERM)
-        assert guest.wait(60) == 0
+        # On a busy machine it may be stopped while it still imports what it needs: then it was no member yet.
+        assert guest.wait(60) in (0, -signal.SIGTERM)
     wait_until(lambda: len(world.documents()) >= 2 * SOUND + BROKEN)
     feeder.send_signal(signal.SIGTERM)
     assert feeder.wait(60) == 0
