@@ -28,9 +28,10 @@ from loan_default.database.documents import (
     ModelMetadata,
     ModelStatus,
     PerformanceMetrics,
+    TrainingData,
     finite_figures,
 )
-from loan_default.database.repositories import MetricsRepository, ModelRepository, TrainingDataRepository
+from loan_default.database.repositories import MetricsRepository, ModelRepository
 from loan_default.errors import ArtifactError, DataError
 from loan_default.evaluation.bootstrap import bootstrap_figures
 from loan_default.evaluation.gate import Thresholds, Verdict, judge
@@ -39,10 +40,10 @@ from loan_default.failpoints import failpoint
 from loan_default.kafka.commands import FactType
 from loan_default.models.model import LoanModel
 from loan_default.models.model import load_model as read_model
-from loan_default.pipelines.dataset import STORE, Dataset, load_store, snapshot_of
+from loan_default.pipelines.dataset import STORE, Dataset
 from loan_default.pipelines.flow import Flow
 from loan_default.pipelines.scoring import use_threads
-from loan_default.pipelines.training_data import store_processed_data
+from loan_default.pipelines.training_data import snapshot_store
 from loan_default.pipelines.training_steps import announce
 
 _NOT_FIGURES = frozenset({"rows", "bads"})
@@ -147,12 +148,7 @@ def evaluate_model(run: EvaluationRun, version: str) -> Evaluated:
     """
     flow, pointer = run.flow, run.models.champion()
     model = _read(run, run.models.get(version))
-    store_processed_data(flow, run.home / STORE)
-    now = datetime.now(UTC)
-    now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as documents keep it
-    dataset = load_store(run.home / STORE, flow.schema, maturity_days=run.maturity_days, now=now)
-    snapshot = snapshot_of(dataset, now)
-    TrainingDataRepository(flow.database).add(snapshot)
+    dataset, snapshot = snapshot_store(flow, run.home / STORE, maturity_days=run.maturity_days)
     fewest = run.thresholds.minimum_rows
     rows, champion, alone = _unseen(dataset, [model], fewest=fewest), None, None
     if pointer is not None and pointer.version != version:
@@ -165,7 +161,7 @@ def evaluate_model(run: EvaluationRun, version: str) -> Evaluated:
             champion, alone = None, "no row is left that the champion has not seen"
     use_threads()
     stored = [
-        _store_figures(run, each, dataset, rows, snapshot=snapshot.id, now=now)
+        _store_figures(run, each, dataset, rows, snapshot=snapshot)
         for each in (model, champion)
         if each is not None and rows.can_be_measured
     ]
@@ -293,7 +289,7 @@ def _champion(run: EvaluationRun, pointer: Champion) -> tuple[LoanModel | None, 
 
 
 def _store_figures(
-    run: EvaluationRun, model: LoanModel, dataset: Dataset, rows: _Rows, *, snapshot: str, now: datetime
+    run: EvaluationRun, model: LoanModel, dataset: Dataset, rows: _Rows, *, snapshot: TrainingData
 ) -> str:
     """Measure a model on some rows; returns the id of the document."""
     y = dataset.labels[rows.positions]
@@ -304,9 +300,9 @@ def _store_figures(
     document = PerformanceMetrics(
         version=model.version,
         dataset=rows.name,
-        snapshot=snapshot,
+        snapshot=snapshot.id,
         run=run.id,
-        computed_at=now,
+        computed_at=snapshot.created_at,
         rows=len(y),
         label_rate=float(y.mean()),
         figures=figures,

@@ -14,7 +14,7 @@ from loan_default.files import write_atomically
 from loan_default.models.fitting import Progress
 from loan_default.pipelines.preparing import Prepared, Stopwatch, TrainingOptions, prepare
 from loan_default.pipelines.publishing import MODELS, registration_of, store_inputs, store_model
-from loan_default.pipelines.reporting import build_report, held_out_intervals, importance_of
+from loan_default.pipelines.reporting import write_report
 from loan_default.pipelines.training import (
     Trained,
     fingerprint_of_run,
@@ -86,15 +86,7 @@ def run_training(
         prepared, pretrained, out=out, watch=watch, report=listener.progress, started_at=started_at
     )
     watch.start("report", "bootstrap intervals, permutation importance, charts")
-    intervals = held_out_intervals(trained, seed=options.seed)
-    report = build_report(
-        prepared,
-        trained,
-        intervals=intervals,
-        importance=importance_of(prepared, trained),
-        command=command,
-    )
-    write_atomically(out / "report.html", report.encode())
+    intervals = write_report(prepared, trained, out / "report.html", command=command)
     try:
         registration = registration_of(prepared, trained, intervals=intervals)
         document = store_model(registration, trained.path, home=home, database=database)

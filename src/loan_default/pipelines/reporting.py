@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from loan_default.evaluation.report_inputs import (
     SplitSummary,
     TestPredictions,
 )
+from loan_default.files import write_atomically
 from loan_default.pipelines.preparing import Prepared
 from loan_default.pipelines.training import Trained
 
@@ -40,6 +42,15 @@ def importance_of(prepared: Prepared, trained: Trained) -> list[Importance]:
 def held_out_intervals(trained: Trained, *, seed: int) -> Mapping[str, Interval]:
     """Figures on the test rows with their bootstrap ranges."""
     return bootstrap_figures(trained.test.y, trained.test.calibrated, seed=seed)
+
+
+def write_report(prepared: Prepared, trained: Trained, path: Path, *, command: str) -> Mapping[str, Interval]:
+    """Write the page of a run; returns the figures on the test rows with their ranges."""
+    intervals = held_out_intervals(trained, seed=prepared.options.seed)
+    importance = importance_of(prepared, trained)
+    page = build_report(prepared, trained, intervals=intervals, importance=importance, command=command)
+    write_atomically(path, page.encode())
+    return intervals
 
 
 def build_report(

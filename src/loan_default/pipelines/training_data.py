@@ -14,7 +14,7 @@ from loan_default.kafka.consuming import Consumed, drain
 from loan_default.kafka.events import read_event
 from loan_default.kafka.messages import Partition, Record
 from loan_default.kafka.topics import PROCESSED
-from loan_default.pipelines.dataset import load_store, snapshot_of
+from loan_default.pipelines.dataset import Dataset, load_store, snapshot_of
 from loan_default.pipelines.flow import Flow
 
 GROUP = "training-store"
@@ -63,7 +63,20 @@ def prepare_training_data(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> TrainingData:
-    """Bring the training store up to date and say in `training_data` what it holds now.
+    """Bring the training store up to date and say in `training_data` what it holds now."""
+    period = {"since": since, "until": until}
+    return snapshot_store(flow, folder, maturity_days=maturity_days, **period)[1]
+
+
+def snapshot_store(
+    flow: Flow,
+    folder: Path,
+    *,
+    maturity_days: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> tuple[Dataset, TrainingData]:
+    """The rows of the training store, brought up to date, and the document that says what they are.
 
     Args:
         maturity_days: age from which on an application's label counts.
@@ -81,7 +94,7 @@ def prepare_training_data(
     repository.ensure_indexes()
     repository.add(snapshot)
     log.info("training_data_prepared", run=flow.run, snapshot=snapshot.id, rows=snapshot.rows_accepted)
-    return snapshot
+    return dataset, snapshot
 
 
 def _stored(record: Record, times: list[str]) -> StoredEvent:

@@ -30,7 +30,7 @@ from loan_default.pipelines.flow import Flow
 from loan_default.pipelines.local import Listener, open_folder
 from loan_default.pipelines.preparing import Prepared, Stopwatch, TrainingOptions, prepare
 from loan_default.pipelines.publishing import Registration, registration_of, store_inputs, store_model
-from loan_default.pipelines.reporting import build_report, held_out_intervals, importance_of
+from loan_default.pipelines.reporting import write_report
 from loan_default.pipelines.training import pretrain_encoder, train_classifier
 from loan_default.pipelines.training_data import prepare_training_data
 
@@ -130,7 +130,7 @@ def pretrain_step(run: TrainingRun, listener: Listener, fence: Fence) -> Path:
     """
     fence.claim()
     out, watch = run.folder / "encoder", Stopwatch(listener.stage)
-    prepared = _prepared(run.options_of("encoder"), out, watch=watch, listener=listener)
+    prepared, _ = _opened(run.options_of("encoder"), out, watch=watch, listener=listener)
     report = _Watched(listener, fence)
     _, encoder = pretrain_encoder(prepared, out=out, watch=watch, report=report.progress)
     watch.stop()
@@ -150,22 +150,13 @@ def train_step(run: TrainingRun, listener: Listener, fence: Fence, *, encoder: P
     fence.claim()
     out, watch = run.folder / "model", Stopwatch(listener.stage)
     options = run.options_of("model", encoder=encoder)
-    prepared = _prepared(options, out, watch=watch, listener=listener)
+    prepared, started_at = _opened(options, out, watch=watch, listener=listener)
     report = _Watched(listener, fence)
-    started_at = open_folder(prepared, out)
     trained = train_classifier(
         prepared, None, out=out, watch=watch, report=report.progress, started_at=started_at
     )
     watch.start("report", "bootstrap intervals, permutation importance, charts")
-    intervals = held_out_intervals(trained, seed=options.seed)
-    page = build_report(
-        prepared,
-        trained,
-        intervals=intervals,
-        importance=importance_of(prepared, trained),
-        command=f"run {run.id}",
-    )
-    write_atomically(out / "report.html", page.encode())
+    intervals = write_report(prepared, trained, out / "report.html", command=f"run {run.id}")
     registration = registration_of(prepared, trained, intervals=intervals, run=run.id)
     fence.check()
     write_atomically(out / _REGISTRATION, registration.model_dump_json().encode())
@@ -207,12 +198,15 @@ def announce(flow: Flow, kind: FactType, *, version: str, figures: Mapping[str, 
         producer.close()
 
 
-def _prepared(options: TrainingOptions, out: Path, *, watch: Stopwatch, listener: Listener) -> Prepared:
+def _opened(
+    options: TrainingOptions, out: Path, *, watch: Stopwatch, listener: Listener
+) -> tuple[Prepared, datetime]:
+    """What a step works on, in its folder, and when the first try of it began."""
     prepared = prepare(options, watch=watch)
     watch.stop()
-    open_folder(prepared, out)
+    started_at = open_folder(prepared, out)
     listener.prepared(prepared, out, kept_schema=store_inputs(prepared, out))
-    return prepared
+    return prepared, started_at
 
 
 @dataclass(frozen=True, slots=True)
