@@ -28,6 +28,13 @@ OTHERS = (
     "LOAN_DEFAULT_MAXIMUM_CALIBRATION_ERROR",
     "LOAN_DEFAULT_MINIMUM_LEAD",
 )
+MONGODB = (
+    "MONGODB_USERNAME",
+    "MONGODB_PASSWORD",
+    "MONGODB_PIPELINE_PASSWORD",
+    "MONGODB_COMMANDS_PASSWORD",
+    "MONGODB_READER_PASSWORD",
+)
 KAFKA = (
     "KAFKA_BOOTSTRAP_SERVERS",
     "KAFKA_SECURITY_PROTOCOL",
@@ -36,12 +43,13 @@ KAFKA = (
     "KAFKA_SASL_PASSWORD",
     "KAFKA_SSL_CAFILE",
 )
+ALL = (*NAMES, *OTHERS, *KAFKA, *MONGODB, "LOAN_DEFAULT_SECRETS")
 URI = "mongodb://loan:s3cret@db:27017/"
 
 
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch):
-    for name in (*NAMES, *OTHERS, *KAFKA):
+    for name in ALL:
         monkeypatch.delenv(name, raising=False)
 
 
@@ -62,7 +70,7 @@ def test_the_environment_is_read(monkeypatch):
 
 
 def test_empty_variables_count_as_unset(monkeypatch):
-    for name in (*NAMES, *OTHERS, *KAFKA):
+    for name in ALL:
         monkeypatch.setenv(name, "")
     assert load_settings() == Settings()
 
@@ -123,5 +131,35 @@ def test_settings_show_no_secret_and_do_not_change(monkeypatch):
 
 def test_the_documentation_names_every_variable():
     assert module.__doc__ is not None
-    assert all(f"`{name}`" in module.__doc__ for name in (*NAMES, *OTHERS, *KAFKA))
-    assert len(Settings.model_fields) == len(NAMES) + len(OTHERS) + len(KAFKA)
+    assert all(f"`{name}`" in module.__doc__ for name in ALL)
+    assert len(Settings.model_fields) == len(ALL) - 1, "the folder of secrets is no field"
+
+
+def test_files_of_a_folder_take_the_place_of_variables(monkeypatch, tmp_path):
+    (tmp_path / "MONGODB_PASSWORD").write_text("s3cret\n")
+    (tmp_path / "mongodb_reader_password").write_text("r3ader")
+    (tmp_path / "something_else").write_text("x")
+    monkeypatch.setenv("LOAN_DEFAULT_SECRETS", str(tmp_path))
+    monkeypatch.setenv("MONGODB_USERNAME", "pipeline")
+    settings = load_settings()
+    assert settings.mongodb_password is not None
+    assert settings.mongodb_password.get_secret_value() == "s3cret"
+    assert {user: secret.get_secret_value() for user, secret in settings.mongodb_users.items()} == {
+        "reader": "r3ader"
+    }
+    monkeypatch.setenv("MONGODB_PASSWORD", "of-the-environment")
+    assert load_settings().mongodb_password.get_secret_value() == "of-the-environment"
+
+
+def test_a_folder_of_secrets_must_be_there(monkeypatch, tmp_path):
+    monkeypatch.setenv("LOAN_DEFAULT_SECRETS", str(tmp_path / "nowhere"))
+    with pytest.raises(ConfigurationError, match="LOAN_DEFAULT_SECRETS must be a folder, however:"):
+        load_settings()
+
+
+@pytest.mark.parametrize("alone", ["MONGODB_USERNAME", "MONGODB_PASSWORD"])
+def test_a_name_comes_with_a_password(monkeypatch, alone):
+    monkeypatch.setenv(alone, "s3cret")
+    with pytest.raises(ConfigurationError, match="must be set together") as caught:
+        load_settings()
+    assert "s3cret" not in str(caught.value)

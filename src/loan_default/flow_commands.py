@@ -3,12 +3,12 @@
 import json
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Event as Flag
 from threading import Thread
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import structlog
 import typer
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from loan_default.pipelines.processing import Processed
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 dead_letters = typer.Typer(help="Records that could not be used: look at them, and send them again.")
 
@@ -41,20 +43,28 @@ def init(
     log_days: Annotated[
         int | None, typer.Option(help="Days after which MongoDB drops raw_data_logs. Default: never.")
     ] = None,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for servers that are still starting.")
+    ] = 0,
 ) -> None:
-    """Create topics, collections and indexes; again is no change."""
+    """Create topics, collections, indexes, and the users whose passwords are set; again is no change."""
     from loan_default.database.initialise import initialise
+    from loan_default.database.users import make_users
     from loan_default.kafka.connect import connect
     from loan_default.kafka.topics import TOPICS
 
     console, settings = make_console(), start()
-    made = connect(settings).create_topics(TOPICS)
+    deadline = time.monotonic() + wait
+    made = _waiting(lambda: connect(settings).create_topics(TOPICS), until=deadline)
     for topic in TOPICS:
         say(console, "topic", f"{topic.name}: {'created' if topic.name in made else 'was there'}")
     if settings.kafka_bootstrap_servers is None:
         say(console, "", "in memory, as KAFKA_BOOTSTRAP_SERVERS is not set: gone when this command ends")
-    with open_database(settings) as database:
+    with ExitStack() as opened:
+        database = _waiting(lambda: opened.enter_context(open_database(settings)), until=deadline)
         for line in initialise(database, log_days=log_days):
+            say(console, "database", line)
+        for line in make_users(database, settings.mongodb_users, name=settings.mongodb_database):
             say(console, "database", line)
 
 
@@ -201,6 +211,18 @@ def commands() -> None:
         f"{handled.consumed:,} records: {handled.done:,} done, {handled.superseded:,} superseded, "
         f"{handled.refused:,} refused, {handled.duplicates:,} duplicates, {handled.facts:,} facts",
     )
+
+
+def _waiting(attempt: Callable[[], T], *, until: float) -> T:
+    """The answer of a server that may still be starting."""
+    while True:
+        try:
+            return attempt()
+        except DependencyError as error:
+            if time.monotonic() >= until:
+                raise
+            log.info("waiting", reason=str(error))
+            time.sleep(1)
 
 
 def _source(

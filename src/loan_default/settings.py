@@ -4,6 +4,9 @@
 |---|---|---|
 | `LOAN_DEFAULT_HOME` | `runs` | folder of models, reports and the embedded store |
 | `MONGODB_URI` | none | the MongoDB server; without it the embedded store is used |
+| `MONGODB_USERNAME`, `MONGODB_PASSWORD` | none | in place of those in the address |
+| `MONGODB_PIPELINE_PASSWORD`, `MONGODB_READER_PASSWORD` | none | of users that `loan-default init` makes |
+| `MONGODB_COMMANDS_PASSWORD` | none | of the one that `loan-default commands` needs |
 | `LOAN_DEFAULT_MONGODB_DATABASE` | `loan_default` | name of the database on that server |
 | `KAFKA_BOOTSTRAP_SERVERS` | none | `host:port` of brokers, by commas; without it one in memory is used |
 | `KAFKA_SECURITY_PROTOCOL` | `PLAINTEXT` | `SSL`, `SASL_PLAINTEXT` or `SASL_SSL` for TLS and passwords |
@@ -25,8 +28,10 @@
 | `LOAN_DEFAULT_MAXIMUM_CALIBRATION_ERROR` | 0.05 | what its ECE must not exceed |
 | `LOAN_DEFAULT_MINIMUM_LEAD` | 0 | how far its AUC must be ahead of the champion's on the same rows |
 | `LOAN_DEFAULT_LOG_FORMAT` | `auto` | `json`, `console`, or `auto`: console on a terminal, else JSON |
+| `LOAN_DEFAULT_SECRETS` | none | a folder with a file for each variable that is kept out of the environment |
 """
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -63,7 +68,20 @@ class Settings(BaseSettings):
     mongodb_uri: Annotated[SecretStr, AfterValidator(_server_address)] | None = Field(
         default=None, validation_alias="MONGODB_URI"
     )
-    """Address with user name and password, `mongodb://…`; None = the embedded store under `home`."""
+    """Address, with user name and password or without; None = the embedded store under `home`."""
+    mongodb_username: str | None = Field(default=None, validation_alias="MONGODB_USERNAME")
+    mongodb_password: SecretStr | None = Field(default=None, validation_alias="MONGODB_PASSWORD")
+    """They take the place of those in the address."""
+    mongodb_pipeline_password: SecretStr | None = Field(
+        default=None, validation_alias="MONGODB_PIPELINE_PASSWORD"
+    )
+    mongodb_commands_password: SecretStr | None = Field(
+        default=None, validation_alias="MONGODB_COMMANDS_PASSWORD"
+    )
+    mongodb_reader_password: SecretStr | None = Field(
+        default=None, validation_alias="MONGODB_READER_PASSWORD"
+    )
+    """Of the users that `loan-default init` makes; None = that one is not made."""
     mongodb_database: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,63}$")] = "loan_default"
     """Database on the server: letters, digits, `_` and `-`."""
     kafka_bootstrap_servers: Annotated[str, AfterValidator(_server_list)] | None = Field(
@@ -109,6 +127,24 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto` writes for people on a terminal and JSON elsewhere."""
 
+    @property
+    def mongodb_users(self) -> dict[str, SecretStr]:
+        """Users to make -> their passwords."""
+        given = {
+            "pipeline": self.mongodb_pipeline_password,
+            "commands": self.mongodb_commands_password,
+            "reader": self.mongodb_reader_password,
+        }
+        return {user: password for user, password in given.items() if password is not None}
+
+    @model_validator(mode="after")
+    def _name_with_password(self) -> Self:
+        if (self.mongodb_username is None) != (self.mongodb_password is None):
+            raise ValueError(
+                "MONGODB_USERNAME and MONGODB_PASSWORD must be set together, however: only one is"
+            )
+        return self
+
     @model_validator(mode="after")
     def _password_with_sasl(self) -> Self:
         given = [self.kafka_sasl_username is not None, self.kafka_sasl_password is not None]
@@ -122,9 +158,22 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """The settings of this environment; ConfigurationError with a line for each value that is wrong."""
+    """The settings of this environment and of the files in the folder that LOAN_DEFAULT_SECRETS names.
+
+    A file is named like its variable, such as `MONGODB_PASSWORD`, and holds the value; what is in the
+    environment goes first.
+
+    Raises:
+        ConfigurationError: that folder is not there, or values are wrong: a line for each.
+    """
+    folder = os.environ.get("LOAN_DEFAULT_SECRETS") or None
+    if folder is not None and not Path(folder).is_dir():
+        raise ConfigurationError(
+            f"LOAN_DEFAULT_SECRETS must be a folder, however: LOAN_DEFAULT_SECRETS={folder!r}. Change it or "
+            "unset it."
+        )
     try:
-        return Settings()
+        return Settings(_secrets_dir=folder)
     except ValidationError as error:
         lines = [
             _explained(dict(problem)) for problem in error.errors(include_url=False, include_context=False)

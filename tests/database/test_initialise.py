@@ -5,20 +5,18 @@ from datetime import UTC, datetime
 
 import pytest
 from bson import Int64
-from pydantic import SecretStr
 from pymongo.errors import OperationFailure
 
 from loan_default.database.connect import connect
 from loan_default.database.documents import Champion
 from loan_default.database.ingestion_documents import EventOutcome, RawDataLog
 from loan_default.database.ingestion_repositories import IngestionBatchRepository, RawDataLogRepository
-from loan_default.database.initialise import REPOSITORIES, ApplicationUser, initialise, validator
+from loan_default.database.initialise import REPOSITORIES, initialise, validator
 from loan_default.database.repositories import ModelRepository, register_model
 from loan_default.errors import ConfigurationError, DependencyError
 from loan_default.settings import Settings
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123000, tzinfo=UTC)
-USER = ApplicationUser(name="app", password=SecretStr("s3cret"))
 INDEXES = [
     f"{name}: indexes"
     for name in (
@@ -41,10 +39,9 @@ def log_of(event, **values):
 
 def test_every_store_is_made_ready_twice(database, model, metrics, snapshot):
     for days in (None, 30, 60, None):
-        lines = initialise(database, log_days=days, user=USER)
-        assert lines[:-3] == INDEXES
-        assert [line.split(":")[0] for line in lines[-3:]] == ["validators", "raw_data_logs", "user app"]
-        assert "s3cret" not in "".join(lines)
+        lines = initialise(database, log_days=days)
+        assert lines[:-2] == INDEXES
+        assert [line.split(":")[0] for line in lines[-2:]] == ["validators", "raw_data_logs"]
     database["raw_data_logs"].insert_one(log_of("a").to_store())
     with pytest.raises(OperationFailure):
         database["raw_data_logs"].insert_one(log_of("b").to_store())
@@ -55,12 +52,10 @@ def test_every_store_is_made_ready_twice(database, model, metrics, snapshot):
 
 def test_a_store_that_cannot_says_so(embedded_database):
     cannot = "the server does not know it (code 59)"
-    assert initialise(embedded_database, log_days=30, user=USER)[-3:] == [
+    assert initialise(embedded_database, log_days=30)[-2:] == [
         f"validators: none, {cannot}; documents are checked before they are written all the same",
         f"raw_data_logs: no expiry, {cannot}; delete what is older than 30 days by a job",
-        f"user app: not made, {cannot}",
     ]
-    assert len(initialise(embedded_database)) == len(INDEXES) + 2, "without a user there is no line about one"
 
 
 class Scripted:
@@ -68,7 +63,7 @@ class Scripted:
 
     def __init__(self, database, *, refuse=None, code=13):
         self.database, self.refuse, self.code = database, refuse, code
-        self.validators, self.expiry, self.users = {}, {}, {}
+        self.validators, self.expiry = {}, {}
 
     def __getitem__(self, name):
         return ScriptedCollection(self.database[name])
@@ -99,18 +94,6 @@ class Scripted:
         if self.expiry.pop(collection, None) is None:
             raise OperationFailure("index not found", 27)
 
-    def createUser(self, user, command):
-        if user in self.users:
-            raise OperationFailure("user is there already", 51003)
-        self.updateUser(user, command)
-
-    def updateUser(self, user, command):
-        roles = [{"role": role, "db": "loans"} for role in command["roles"]]
-        self.users[user] = {"user": user, "db": "loans", "roles": roles, "pwd": command["pwd"]}
-
-    def usersInfo(self, user, command):
-        return {"users": [{**self.users[user], "pwd": None}], "ok": 1.0}
-
 
 class ScriptedCollection:
     def __init__(self, collection):
@@ -128,30 +111,22 @@ def server(embedded_database):
     return Scripted(embedded_database)
 
 
-def test_a_server_gets_validators_expiry_and_a_user(server):
-    assert initialise(server, log_days=30, user=USER) == [
+def test_a_server_gets_validators_and_expiry(server):
+    assert initialise(server, log_days=30) == [
         *INDEXES,
         f"validators: of {len(INDEXES) + 1} collections",
         "raw_data_logs: expire after 30 days",
-        "user app: may read and write this database, nothing else",
     ]
     assert set(server.validators) == {line.split(":")[0] for line in INDEXES} | {"pointers"}
     assert server.expiry == {"raw_data_logs": 30 * 86_400}
-    assert server.users["app"]["roles"] == [{"role": "readWrite", "db": "loans"}]
-    assert server.users["app"]["pwd"] == "s3cret"
 
 
 def test_a_second_time_changes_what_is_asked_for(server):
-    initialise(server, log_days=30, user=USER)
-    other = ApplicationUser(name="app", password=SecretStr("n3w"))
+    initialise(server, log_days=30)
     for _ in range(2):
-        lines = initialise(server, log_days=7, user=other)
-        assert lines[-2:] == [
-            "raw_data_logs: expire after 7 days",
-            "user app: may read and write this database, nothing else",
-        ]
+        lines = initialise(server, log_days=7)
+        assert lines[-1:] == ["raw_data_logs: expire after 7 days"]
         assert server.expiry == {"raw_data_logs": 7 * 86_400}
-        assert server.users["app"]["pwd"] == "n3w"
     for _ in range(2):
         assert initialise(server)[-1:] == ["raw_data_logs: no expiry"]
         assert server.expiry == {}
@@ -162,43 +137,19 @@ def test_a_second_time_changes_what_is_asked_for(server):
     [
         ("collMod", "validators: none, the user who is connected may not do it"),
         ("createIndexes", "raw_data_logs: no expiry, the user who is connected may not do it"),
-        ("createUser", "user app: not made, the user who is connected may not do it"),
     ],
 )
 def test_what_the_user_may_not_do_is_said_and_the_rest_done(embedded_database, command, said):
     server = Scripted(embedded_database, refuse=command)
-    lines = initialise(server, log_days=30, user=USER)
+    lines = initialise(server, log_days=30)
     assert sum(line.startswith(said) for line in lines) == 1
     assert sum("may not do it" in line for line in lines) == 1
 
 
-@pytest.mark.parametrize("command", ["create", "collMod", "createIndexes", "createUser"])
+@pytest.mark.parametrize("command", ["create", "collMod", "createIndexes"])
 def test_another_refusal_is_a_dependency_error(embedded_database, command):
     with pytest.raises(DependencyError, match="refused with code 11600"):
-        initialise(Scripted(embedded_database, refuse=command, code=11600), log_days=30, user=USER)
-
-
-@pytest.mark.parametrize(
-    "roles",
-    [
-        [],
-        [{"role": "dbOwner", "db": "loans"}],
-        [{"role": "readWrite", "db": "other"}],
-        [{"role": "readWrite", "db": "loans"}, {"role": "userAdmin", "db": "loans"}],
-    ],
-)
-def test_a_user_with_other_rights_is_left_alone(server, roles):
-    before = server.users["app"] = {"user": "app", "db": "loans", "roles": roles, "pwd": "old"}
-    with pytest.raises(ConfigurationError, match="'app' is there with roles="):
-        initialise(server, user=USER)
-    assert server.users["app"] is before
-
-
-@pytest.mark.parametrize(("name", "password"), [("", "x"), ("app", "")])
-def test_a_user_has_a_name_and_a_password(name, password):
-    with pytest.raises(ConfigurationError, match="must have a name and a password"):
-        ApplicationUser(name=name, password=SecretStr(password))
-    assert "s3cret" not in repr(USER)
+        initialise(Scripted(embedded_database, refuse=command, code=11600), log_days=30)
 
 
 @pytest.mark.parametrize("days", [0, -1, 24_856])

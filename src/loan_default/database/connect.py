@@ -97,11 +97,7 @@ def connect(settings: Settings) -> Database:
     """
     if settings.mongodb_uri is None:
         return _open_file(settings)
-    return _open_server(
-        settings.mongodb_uri.get_secret_value(),
-        settings.mongodb_database,
-        answer_seconds=settings.answer_seconds,
-    )
+    return _open_server(settings, settings.mongodb_uri.get_secret_value())
 
 
 @contextmanager
@@ -134,8 +130,13 @@ def _open_file(settings: Settings) -> Database:
         return EmbeddedDatabase(path)
 
 
-def _open_server(uri: str, name: str, *, answer_seconds: float) -> Database:
-    client = _client(uri, answer_seconds=answer_seconds)
+def _open_server(settings: Settings, uri: str) -> Database:
+    name, answer_seconds = settings.mongodb_database, settings.answer_seconds
+    login: dict[str, Any] = {}
+    if settings.mongodb_username is not None and settings.mongodb_password is not None:
+        password = settings.mongodb_password.get_secret_value()
+        login = {"username": settings.mongodb_username, "password": password}
+    client = _client(uri, login, answer_seconds=answer_seconds)
     if client is None:  # raised here, where no driver's error that quotes the address can be its cause
         raise ConfigurationError(
             "MONGODB_URI must be a MongoDB address, however: the driver does not accept it. Write "
@@ -152,7 +153,9 @@ def _open_server(uri: str, name: str, *, answer_seconds: float) -> Database:
     return client[name]
 
 
-def _client(uri: str, *, answer_seconds: float) -> pymongo.MongoClient[Document] | None:
+def _client(
+    uri: str, login: Mapping[str, Any], *, answer_seconds: float
+) -> pymongo.MongoClient[Document] | None:
     """A client that has not connected yet, None where the address cannot be read."""
     milliseconds = max(1, int(answer_seconds * 1000))
     try:
@@ -165,6 +168,7 @@ def _client(uri: str, *, answer_seconds: float) -> pymongo.MongoClient[Document]
             serverSelectionTimeoutMS=milliseconds,
             connectTimeoutMS=milliseconds,
             timeoutMS=milliseconds,
+            **login,
         )
     except (PyMongoError, ValueError, TypeError):
         return None
