@@ -240,6 +240,7 @@ app.command()(flow_commands.init)
 app.command()(flow_commands.ingest)
 app.command()(flow_commands.prepare)
 app.command()(flow_commands.commands)
+app.command()(flow_commands.replay)
 app.add_typer(flow_commands.dead_letters, name="dead-letters")
 
 _STOPPED = "from the keyboard."

@@ -128,6 +128,28 @@ def prepare(schema: SchemaFile = None) -> None:
     )
 
 
+def replay(
+    folder: Annotated[Path, typer.Option(help="Folder that the ingestion watches.")],
+    rows: Annotated[int, typer.Option(min=1, help="Accounts in one file.")] = 1_000,
+    files: Annotated[int, typer.Option(min=1, help="Files at once into a folder that is new.")] = 6,
+    every: Annotated[float, typer.Option(min=1, help="Seconds between two files after that.")] = 3_600,
+) -> None:
+    """Drop the bundled accounts into a folder, file by file, until Ctrl-C or SIGTERM.
+
+    It stops dropping when they are all there, or somebody drops files of their own.
+    """
+    from loan_default.pipelines.replay import has_begun, replay_bundled
+
+    start()
+    with _stopping() as stop:
+        at_once = 0 if has_begun(folder) else files
+        while not stop.is_set():
+            if at_once or not stop.wait(every):
+                path = replay_bundled(folder, rows=rows)
+                log.info("file_dropped", name=path.name) if path else log.info("nothing_to_drop")
+                at_once = max(0, at_once - 1) if path else 0
+
+
 @dead_letters.command("list")
 def list_letters(schema: SchemaFile = None, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Dead letters that wait, the oldest first."""

@@ -43,8 +43,11 @@ class House:
             if partition.topic == "commands"
             for record in log
         ]
+        kinds = [(record.header("ce_type") or b"").decode() for record in records]
         return [
-            ((record.header("ce_type") or b"").decode(), orjson.loads(record.value)) for record in records
+            (kind, orjson.loads(record.value))
+            for kind, record in zip(kinds, records, strict=True)
+            if kind in set(FactType)
         ]
 
 

@@ -17,8 +17,9 @@ from loan_default.console import LogListener, make_console
 from loan_default.database.control_repositories import Fence
 from loan_default.evaluation.gate import Thresholds, Verdict
 from loan_default.pipelines import evaluation, ingestion, training_steps
-from loan_default.pipelines.dataset import BUNDLED_SCHEMA, STORE
+from loan_default.pipelines.dataset import BUNDLED_SCHEMA, STORE, EmptyStoreError
 from loan_default.pipelines.evaluation import Chosen, Evaluated, EvaluationRun
+from loan_default.pipelines.first_training import request_first_training
 from loan_default.pipelines.flow import Flow
 from loan_default.pipelines.preparing import Prepared, TrainingOptions
 from loan_default.pipelines.training_steps import TrainingRun
@@ -52,19 +53,27 @@ def process_raw_data(context: Context) -> dict[str, int]:
 
 
 def send_processed_data(context: Context) -> dict[str, int]:
-    """What was accepted to `processed_data`."""
-    with _flow(context) as (flow, _):
-        return {"sent": ingestion.send_processed_data(flow)}
+    """What was accepted to `processed_data`; without a champion a first training is asked for."""
+    with _flow(context) as (flow, settings):
+        sent = ingestion.send_processed_data(flow)
+        request_first_training(flow, minimum_rows=settings.minimum_rows)
+        return {"sent": sent}
 
 
 # Training ------------------------------------------------------------------------------------------------
 
 
 def prepare_training_data(context: Context) -> dict[str, Any]:
-    """The snapshot that the run trains on. A scheduled run that finds nothing new is skipped."""
+    """The snapshot that the run trains on. A scheduled run that finds nothing, or nothing new, is skipped."""
+    scheduled = context["dag_run"].run_type == "scheduled"
     with _training_run(context) as run:
-        snapshot = training_steps.freeze_training_data(run)
-        known = training_steps.model_of_data(run) if context["dag_run"].run_type == "scheduled" else None
+        try:
+            snapshot = training_steps.freeze_training_data(run)
+        except EmptyStoreError as error:
+            if not scheduled:
+                raise
+            raise AirflowSkipException(f"nothing to train on yet: {error}") from error
+        known = training_steps.model_of_data(run) if scheduled else None
     if known is not None:
         raise AirflowSkipException(
             f"nothing new: {known} was trained on the same {snapshot.rows_accepted} rows"

@@ -113,6 +113,10 @@ def choose_schema(data: Path, *, schema: Path | None, target: str | None) -> Sch
     )
 
 
+class EmptyStoreError(DataError):
+    """Nothing was ingested yet."""
+
+
 def load_store(
     folder: Path,
     schema: Schema,
@@ -131,13 +135,14 @@ def load_store(
         since, until: applications from that time on, and before that time; None = all.
 
     Raises:
-        DataError: the store is empty or damaged.
+        EmptyStoreError: it holds no application of that time.
+        DataError: it is damaged.
     """
     contents = read_store(
         folder, schema, maturity_days=maturity_days, now=now, only=only, since=since, until=until
     )
     if contents.frame.empty:
-        raise DataError(
+        raise EmptyStoreError(
             f"the training store must hold applications, however: {folder} has none. `loan-default ingest` "
             "brings them."
         )

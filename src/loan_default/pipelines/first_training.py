@@ -1,0 +1,53 @@
+"""A house that has no champion yet asks for its first training as soon as enough applications are there."""
+
+import math
+from datetime import UTC, datetime
+
+import structlog
+
+from loan_default.data.splits import TEST_SHARE
+from loan_default.database.control_repositories import CommandRepository
+from loan_default.database.ingestion_documents import EventOutcome
+from loan_default.database.ingestion_repositories import RawDataLogRepository
+from loan_default.database.repositories import ModelRepository
+from loan_default.kafka.commands import Command, CommandType, request
+from loan_default.pipelines.flow import Flow
+
+FIRST_TRAINING = "first-training"
+"""Id of the command: it is done once, however often it is sent."""
+
+log = structlog.get_logger()
+
+
+def request_first_training(flow: Flow, *, minimum_rows: int) -> bool:
+    """Ask for a training on `commands` if there is no champion and enough was accepted; says whether it did.
+
+    Args:
+        minimum_rows: rows that a model must be judged on; so many are held out of what was accepted.
+
+    Raises:
+        DependencyError: the database or the broker is away.
+    """
+    if ModelRepository(flow.database).champion() is not None:
+        return False
+    if CommandRepository(flow.database).find(FIRST_TRAINING) is not None:
+        return False
+    accepted = RawDataLogRepository(flow.database).count_by_outcome()[EventOutcome.ACCEPTED]
+    wanted = math.ceil(minimum_rows / TEST_SHARE)
+    if accepted < wanted:
+        log.info("first_training_waits", accepted=accepted, wanted=wanted)
+        return False
+    command = Command(
+        id=FIRST_TRAINING,
+        type=CommandType.TRAIN,
+        source="loan-default",
+        time=datetime.now(UTC),
+        data={},
+    )
+    producer = flow.broker.producer()
+    try:
+        producer.deliver([request(command)])
+    finally:
+        producer.close()
+    log.info("first_training_requested", accepted=accepted)
+    return True
