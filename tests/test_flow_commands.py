@@ -1,4 +1,4 @@
-"""`init`, `ingest` and `dead-letters` as a person types them, without a server."""
+"""`ingest` and `dead-letters` as a person types them, without a server."""
 
 import json
 import os
@@ -36,14 +36,6 @@ def one_broker(monkeypatch):
     broker.create_topics(TOPICS)
     monkeypatch.setattr("loan_default.kafka.connect.connect", lambda settings: broker)
     return broker
-
-
-def test_init_says_what_it_made_and_that_memory_ends_with_the_command(shell):
-    code, out, _ = shell("init")
-    assert code == 0
-    assert "raw_data: was there" in out
-    assert "gone when this command ends" in out
-    assert "raw_data_logs: indexes" in out
 
 
 def test_a_file_is_taken_in_slices_and_once(shell, tmp_path):

@@ -26,7 +26,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from loan_default import flow_commands, options
+from loan_default import flow_commands, options, stack_commands
 from loan_default.console import (
     LogListener,
     LogRows,
@@ -236,11 +236,12 @@ def schema(
         say(console, "schema", f"{out}: {len(inference.schema.columns)} columns")
 
 
-app.command()(flow_commands.init)
+app.command()(stack_commands.init)
 app.command()(flow_commands.ingest)
 app.command()(flow_commands.prepare)
 app.command()(flow_commands.commands)
-app.command()(flow_commands.replay)
+app.command()(stack_commands.replay)
+app.command()(stack_commands.status)
 app.add_typer(flow_commands.dead_letters, name="dead-letters")
 
 _STOPPED = "from the keyboard."

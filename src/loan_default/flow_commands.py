@@ -1,21 +1,20 @@
-"""`loan-default init`, `ingest` and `dead-letters`: the flow of applications by hand."""
+"""`loan-default ingest`, `prepare`, `dead-letters` and `commands`: the flow of applications by hand."""
 
 import json
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from threading import Event as Flag
 from threading import Thread
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
 
 from loan_default.console import make_console, say
 from loan_default.errors import ConfigurationError, DependencyError
-from loan_default.session import feed_of, open_database, open_flow, start
+from loan_default.session import feed_of, open_flow, start, stopping
 
 if TYPE_CHECKING:
     from loan_default.data.feeds import Feed
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from loan_default.pipelines.processing import Processed
 
 log = structlog.get_logger()
-
-T = TypeVar("T")
 
 dead_letters = typer.Typer(help="Records that could not be used: look at them, and send them again.")
 
@@ -37,35 +34,6 @@ Rows = Annotated[int | None, typer.Option(help="Rows of --file in one go. Defaul
 Seed = Annotated[int, typer.Option(help="Seed of --generate.")]
 Follow = Annotated[bool, typer.Option("--follow", help="Go on until Ctrl-C or SIGTERM.")]
 Events = Annotated[list[str] | None, typer.Argument(help="Ids of events. Default: all that wait.")]
-
-
-def init(
-    log_days: Annotated[
-        int | None, typer.Option(help="Days after which MongoDB drops raw_data_logs. Default: never.")
-    ] = None,
-    wait: Annotated[
-        float, typer.Option(min=0, help="Seconds to wait for servers that are still starting.")
-    ] = 0,
-) -> None:
-    """Create topics, collections, indexes, and the users whose passwords are set; again is no change."""
-    from loan_default.database.initialise import initialise
-    from loan_default.database.users import make_users
-    from loan_default.kafka.connect import connect
-    from loan_default.kafka.topics import TOPICS
-
-    console, settings = make_console(), start()
-    deadline = time.monotonic() + wait
-    made = _waiting(lambda: connect(settings).create_topics(TOPICS), until=deadline)
-    for topic in TOPICS:
-        say(console, "topic", f"{topic.name}: {'created' if topic.name in made else 'was there'}")
-    if settings.kafka_bootstrap_servers is None:
-        say(console, "", "in memory, as KAFKA_BOOTSTRAP_SERVERS is not set: gone when this command ends")
-    with ExitStack() as opened:
-        database = _waiting(lambda: opened.enter_context(open_database(settings)), until=deadline)
-        for line in initialise(database, log_days=log_days):
-            say(console, "database", line)
-        for line in make_users(database, settings.mongodb_users, name=settings.mongodb_database):
-            say(console, "database", line)
 
 
 def ingest(
@@ -87,7 +55,7 @@ def ingest(
     from loan_default.pipelines.training_data import store_processed_data
 
     console, settings = make_console(), start()
-    with open_flow(settings, schema) as flow, _stopping() as stop:
+    with open_flow(settings, schema) as flow, stopping() as stop:
         source, rows = _source(folder=folder, file=file, generate=generate, rows=rows)
         feed = feed_of(source, flow.schema, settings, rows=rows, seed=seed) if source else None
         if follow:
@@ -126,28 +94,6 @@ def prepare(schema: SchemaFile = None) -> None:
         "train",
         f"python train.py --pretrain --train --data store: --schema {schema or BUNDLED_SCHEMA}",
     )
-
-
-def replay(
-    folder: Annotated[Path, typer.Option(help="Folder that the ingestion watches.")],
-    rows: Annotated[int, typer.Option(min=1, help="Accounts in one file.")] = 1_000,
-    files: Annotated[int, typer.Option(min=1, help="Files at once into a folder that is new.")] = 6,
-    every: Annotated[float, typer.Option(min=1, help="Seconds between two files after that.")] = 3_600,
-) -> None:
-    """Drop the bundled accounts into a folder, file by file, until Ctrl-C or SIGTERM.
-
-    It stops dropping when they are all there, or somebody drops files of their own.
-    """
-    from loan_default.pipelines.replay import has_begun, replay_bundled
-
-    start()
-    with _stopping() as stop:
-        at_once = 0 if has_begun(folder) else files
-        while not stop.is_set():
-            if at_once or not stop.wait(every):
-                path = replay_bundled(folder, rows=rows)
-                log.info("file_dropped", name=path.name) if path else log.info("nothing_to_drop")
-                at_once = max(0, at_once - 1) if path else 0
 
 
 @dead_letters.command("list")
@@ -225,7 +171,7 @@ def commands() -> None:
     from loan_default.pipelines.commands import follow_commands
 
     console, settings = make_console(), start()
-    with closing(AirflowActor(settings)) as actor, open_flow(settings, None) as flow, _stopping() as stop:
+    with closing(AirflowActor(settings)) as actor, open_flow(settings, None) as flow, stopping() as stop:
         handled = follow_commands(flow, actor, stop=stop)
     say(
         console,
@@ -233,18 +179,6 @@ def commands() -> None:
         f"{handled.consumed:,} records: {handled.done:,} done, {handled.superseded:,} superseded, "
         f"{handled.refused:,} refused, {handled.duplicates:,} duplicates, {handled.facts:,} facts",
     )
-
-
-def _waiting(attempt: Callable[[], T], *, until: float) -> T:
-    """The answer of a server that may still be starting."""
-    while True:
-        try:
-            return attempt()
-        except DependencyError as error:
-            if time.monotonic() >= until:
-                raise
-            log.info("waiting", reason=str(error))
-            time.sleep(1)
 
 
 def _source(
@@ -309,17 +243,3 @@ def _left_out(feed: "Feed | None") -> Iterator[tuple[str, str]]:
     if isinstance(feed, FolderFeed):
         yield from ((file.name, file.reason) for file in feed.refused)
         yield from ((name, "its name must end like one of CSV or Parquet; it stays") for name in feed.unknown)
-
-
-@contextmanager
-def _stopping() -> Iterator[Flag]:
-    """A flag that Ctrl-C and SIGTERM set: the batch in hand is finished first."""
-    stop = Flag()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, lambda *_: stop.set())
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,10 +1,12 @@
 """The beginning of a command: settings, logging, and the servers it works with, closed at its end."""
 
 import logging
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event as Flag
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -102,3 +104,17 @@ def feed_of(
         return GeneratedFeed(schema, rows=rows, seed=seed, state=state / f"generated-{seed}.json")
     file = BUNDLED_DATA if kind == "bundled" else Path(path)
     return ReplayFeed(file, schema, state=state / f"{file.name}.json", rows=rows)
+
+
+@contextmanager
+def stopping() -> Iterator[Flag]:
+    """A flag that Ctrl-C and SIGTERM set: the batch in hand is finished first."""
+    stop = Flag()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

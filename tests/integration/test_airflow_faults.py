@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from integration.stack import Stack, patiently, running_stack
+from integration.stack import OVER, Stack, patiently, running_stack
 from servers.airflow import airflow_process
 
 from loan_default.database.documents import ModelMetadata
@@ -155,13 +155,18 @@ def test_a_run_outlives_a_restart_of_the_database(stack, seconds):
     stack.postgres.process.kill()
     time.sleep(seconds)
     stack.postgres.process.start()
-    time.sleep(5)
-    for process in stack.airflow.processes.values():
-        if not process.running:  # a supervisor of processes, such as compose, starts it again
-            process.start()
-    stack.finish(TRAINING, run, seconds=500)
+    patiently(lambda: is_over_under_supervision(stack, run), seconds=500)
+    stack.finish(TRAINING, run)
     assert len(models_of(stack, run)) == 1
     sys.stdout.write(f"{seconds} s: {attempt(stack, run, 'train_classifier')} tries\n")
+
+
+def is_over_under_supervision(stack: Stack, run: str) -> bool:
+    """Whether a run has ended; a process of Airflow that has ended is started again, as compose does."""
+    for process in stack.airflow.processes.values():
+        if not process.running:
+            process.start()
+    return stack.airflow.get(f"/dags/{TRAINING}/dagRuns/{run}")["state"] in OVER
 
 
 def end(pid: int, how: signal.Signals) -> None:

@@ -1,0 +1,78 @@
+"""Accounts of Airflow's UI and API, under its FAB auth manager: `python -m loan_default.airflow.accounts`.
+
+| account | may |
+|---|---|
+| `admin` | everything |
+| `viewer` | look |
+| `commands` | start runs and pause DAGs: what `loan-default commands` does |
+
+Their passwords are AIRFLOW_ADMIN_PASSWORD, AIRFLOW_VIEWER_PASSWORD and AIRFLOW_COMMANDS_PASSWORD, variables
+or files of the folder that LOAN_DEFAULT_SECRETS names. Done again, accounts get the passwords of now.
+"""
+
+import os
+import sys
+from typing import Any
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROLES = {"admin": "Admin", "viewer": "Viewer", "commands": "Commands"}
+"""Account -> role; `Commands` is ours, the others are Airflow's."""
+_COMMANDS = [("can_read", "DAGs"), ("can_edit", "DAGs"), ("can_read", "DAG Runs"), ("can_create", "DAG Runs")]
+
+
+class Passwords(BaseSettings):
+    """Of the accounts; all must be given."""
+
+    model_config = SettingsConfigDict(env_prefix="AIRFLOW_", frozen=True)
+
+    admin_password: SecretStr
+    viewer_password: SecretStr
+    commands_password: SecretStr
+
+
+def make_accounts(security: Any, passwords: Passwords) -> list[str]:
+    """Make the accounts, or give those that are there these passwords and roles; says what was done.
+
+    Args:
+        security: FAB's security manager.
+    """
+    security.bulk_sync_roles([{"role": "Commands", "perms": _COMMANDS}])
+    said = []
+    for name, role_name in ROLES.items():
+        password = getattr(passwords, f"{name}_password").get_secret_value()
+        role, known = security.find_role(role_name), security.find_user(username=name)
+        if known is None:
+            user = security.add_user(
+                username=name,
+                first_name=name,
+                last_name="loan-default",
+                email=f"{name}@loan-default.invalid",
+                role=role,
+                password=password,
+            )
+            if not user:
+                raise RuntimeError(f"FAB must make the account, however: {name!r} was refused. See its log.")
+        else:
+            known.roles = [role]
+            security.update_user(known)
+            security.reset_password(known.id, password)
+        said.append(f"account {name}: {'made' if known is None else 'was there'}, role {role_name}")
+    return said
+
+
+def main() -> None:
+    """Make them in the database of this environment's Airflow."""
+    from airflow.providers.fab.auth_manager.cli_commands.utils import (  # noqa: PLC0415 (reads Airflow's settings)
+        get_application_builder,
+    )
+
+    passwords = Passwords(_secrets_dir=os.environ.get("LOAN_DEFAULT_SECRETS") or None)
+    with get_application_builder() as builder:
+        for line in make_accounts(builder.sm, passwords):
+            sys.stdout.write(line + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""`init`, `replay` and `status` as a person types them, without a server."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from loan_default import cli
+from loan_default.database.documents import Champion
+from loan_default.database.repositories import POINTERS
+from loan_default.session import open_database
+from loan_default.settings import load_settings
+
+
+@pytest.fixture
+def shell(capsys, tmp_path, monkeypatch):
+    """Types a command into a folder without servers; returns exit code, output and errors."""
+    for name in ("MONGODB_URI", "KAFKA_BOOTSTRAP_SERVERS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LOAN_DEFAULT_HOME", str(tmp_path / "home"))
+
+    def type_(*words: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            cli.run(cli.app, words)
+        out, errors = capsys.readouterr()
+        return ended.value.code, out, errors
+
+    return type_
+
+
+def test_init_says_what_it_made_and_that_memory_ends_with_the_command(shell):
+    code, out, _ = shell("init")
+    assert code == 0
+    assert "raw_data: was there" in out
+    assert "gone when this command ends" in out
+    assert "raw_data_logs: indexes" in out
+    assert "user " not in out
+
+
+def test_init_makes_the_users_whose_passwords_are_set(shell, monkeypatch):
+    monkeypatch.setenv("MONGODB_READER_PASSWORD", "s3cret")
+    code, out, errors = shell("init")
+    assert code == 0
+    assert "user reader: not made, the server does not know it" in out
+    assert "s3cret" not in out + errors
+
+
+def test_init_waits_as_long_as_it_is_told_to(shell, monkeypatch):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setenv("LOAN_DEFAULT_ANSWER_SECONDS", "0.5")
+    began = time.monotonic()
+    assert shell("init")[0] == 3
+    at_once = time.monotonic() - began
+    began = time.monotonic()
+    code, _, errors = shell("init", "--wait", "3")
+    assert code == 3
+    assert "waiting" in errors
+    assert time.monotonic() - began > max(3, at_once)
+
+
+def test_status_says_what_there_is(shell):
+    code, out, _ = shell("status")
+    assert code == 0
+    assert "events      0 accepted, 0 rejected" in out
+    assert "champion    none yet" in out
+    assert shell("ingest", "--generate", "30")[0] == 0
+    with open_database(load_settings()) as database:
+        database[POINTERS].insert_one(Champion(version="20261125", digest="ab" * 32, rev=1).to_store())
+    code, out, _ = shell("status", "--until-champion", "5")
+    assert code == 0
+    assert "events      30 accepted" in out
+    assert "champion    20261125" in out
+
+
+def test_status_does_not_wait_for_ever(shell):
+    code, _, errors = shell("status", "--until-champion", "0.1")
+    assert code == 3
+    assert "a champion must be there" in errors
+
+
+def test_replay_drops_files_until_it_is_stopped(tmp_path):
+    words = ["replay", "--folder", str(tmp_path), "--rows", "20", "--files", "2", "--every", "1"]
+    command = [sys.executable, "-c", "from loan_default.cli import main; main()", *words]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        for _ in range(200):
+            if len(list(tmp_path.glob("bundled-*.csv"))) > 2:
+                break
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "bundled-00001-00020.csv" in log
+    assert len(list(tmp_path.glob("bundled-*.csv"))) > 2
