@@ -1,4 +1,6 @@
 import math
+import multiprocessing.spawn
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -174,6 +176,24 @@ def test_a_killed_process_is_one_clear_error(train: Train, tmp_path: Path) -> No
 
     with pytest.raises(DependencyError, match="one was killed"):
         train(seeds=(1, 2), folder=tmp_path, processes=2, report=kill_the_others)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_processes_that_cannot_start_are_one_clear_error(train: Train, monkeypatch: Any) -> None:
+    monkeypatch.setattr(multiprocessing.spawn, "_python_exe", b"/bin/false")
+    with pytest.raises(DependencyError, match="one was killed"):
+        train(seeds=(1, 2), processes=2)
+
+
+@pytest.mark.slow
+def test_processes_do_not_run_the_script_again(train: Train, monkeypatch: Any, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"  # as Airflow's, which ends in an error within a task
+    script.write_text("raise SystemExit('the script was run again')")
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(script))
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    assert len(train(seeds=(1, 2), processes=2)) == 2
+    assert sys.modules["__main__"].__file__ == str(script)
 
 
 def test_a_checkpoint_of_other_options_is_refused(train: Train, tmp_path: Path) -> None:

@@ -7,16 +7,20 @@ process and a thread each: the network is too small for more threads to pay.
 import io
 import os
 import queue
+import sys
 import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
 from multiprocessing.queues import Queue
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -104,12 +108,19 @@ def train_members(
     work = _Work(architecture, train, validation, config, _to_bytes(encoder_state), str(device), resume)
     if processes <= 1 or len(jobs) == 1:
         return [work.run(job, report) for job in jobs]
+    with TemporaryDirectory(prefix="loan-default-") as folder:
+        return _train_in_processes(_put_into_files(work, Path(folder)), jobs, processes, report)
+
+
+def _train_in_processes(
+    work: "_FiledWork", jobs: Sequence[MemberJob], processes: int, report: Report
+) -> list[Fitted]:
     context = get_context("spawn")
     signs: Queue[Progress] = context.Queue()
     pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker, initargs=(signs,))
     others = active_children()
     try:
-        futures = [pool.submit(_run_in_worker, work, job) for job in jobs]
+        futures = _submit(pool, work, jobs)
         while not all(future.done() for future in futures):
             _forward(signs, report, seconds=0.2)
             for future in futures:
@@ -130,6 +141,16 @@ def train_members(
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _submit(
+    pool: ProcessPoolExecutor, work: "_FiledWork", jobs: Sequence[MemberJob]
+) -> "list[Future[tuple[Fitted, bytes]]]":
+    try:
+        with _no_script():
+            return [pool.submit(_run_in_worker, work, job) for job in jobs]
+    except OSError as error:  # the pool was closed under our hands
+        raise BrokenProcessPool("a process died before the next was started") from error
 
 
 def trained_classifier(architecture: Architecture, state: StateDict, train: Inputs) -> Classifier:
@@ -172,7 +193,7 @@ class _Member:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What all members share; small enough to be sent to a process."""
+    """What all members share."""
 
     architecture: Architecture
     train: Labelled
@@ -208,6 +229,66 @@ class _Work:
             )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _FiledWork:
+    """A work whose rows lie in files: a pool can hang where a process dies that much is being sent to."""
+
+    architecture: Architecture
+    folder: Path
+    config: FitConfig
+    device: str
+    resume: bool
+
+    def load(self) -> _Work:
+        encoder = self.folder / _ENCODER
+        return _Work(
+            self.architecture,
+            _read_rows(self.folder / _TRAIN),
+            _read_rows(self.folder / _VALIDATION),
+            self.config,
+            encoder.read_bytes() if encoder.exists() else None,
+            self.device,
+            self.resume,
+        )
+
+
+_TRAIN, _VALIDATION, _ENCODER = "train.npz", "validation.npz", "encoder"
+
+
+def _put_into_files(work: _Work, folder: Path) -> _FiledWork:
+    for name, rows in ((_TRAIN, work.train), (_VALIDATION, work.validation)):
+        np.savez(folder / name, numerical=rows.inputs.numerical, codes=rows.inputs.codes, labels=rows.labels)
+    if work.encoder_state is not None:
+        (folder / _ENCODER).write_bytes(work.encoder_state)
+    return _FiledWork(
+        architecture=work.architecture,
+        folder=folder,
+        config=work.config,
+        device=work.device,
+        resume=work.resume,
+    )
+
+
+def _read_rows(path: Path) -> Labelled:
+    with np.load(path) as arrays:
+        inputs = Inputs(numerical=arrays["numerical"], codes=arrays["codes"])
+        return Labelled(inputs=inputs, labels=arrays["labels"])
+
+
+@contextmanager
+def _no_script() -> Iterator[None]:
+    """Processes that are started meanwhile do not run the script of this one first, as they otherwise would.
+
+    They need nothing of it, and a scheduler's would not even start within one of its tasks.
+    """
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
+
+
 _signs: "Queue[Progress] | None" = None
 
 
@@ -229,12 +310,12 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _run_in_worker(work: _Work, job: MemberJob) -> tuple[Fitted, bytes]:
+def _run_in_worker(work: _FiledWork, job: MemberJob) -> tuple[Fitted, bytes]:
     def report(progress: Progress) -> None:
         if _signs is not None:
             _signs.put(progress)
 
-    fitted = work.run(job, report)
+    fitted = work.load().run(job, report)
     return Fitted(state={}, best=fitted.best, history=fitted.history), _to_bytes(fitted.state) or b""
 
 
