@@ -55,7 +55,7 @@ class Evaluated:
     metrics: str | None
     """Id of its figures; None = it was not measured."""
     champion: str | None
-    """Version of the champion that it was compared with; None = there was none, or the model is it."""
+    """Version of the champion at that time; None = there was none, or the model is it."""
     champion_metrics: str | None
     """Id of the champion's figures; None = it is not compared."""
     seen_rev: int
