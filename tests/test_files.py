@@ -5,11 +5,12 @@ import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from loan_default.files import sha256_of, write_atomically
+from loan_default.files import sha256_of, write_atomically, write_once
 
 OLD = b"old" * 70_000
 NEW = b"new" * 130_000
@@ -34,6 +35,16 @@ def test_bytes_replace_the_old_content(tmp_path: Path) -> None:
     write_atomically(path, NEW)
     assert path.read_bytes() == NEW
     assert [file.name for file in path.parent.iterdir()] == ["model.pth"]
+
+
+def test_of_several_who_make_a_file_the_first_one_stays(tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "snapshot.json"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: write_once(path, b"%d" % number), range(40)))
+    first = path.read_bytes()
+    write_once(path, b"late")
+    assert path.read_bytes() == first
+    assert [file.name for file in path.parent.iterdir()] == ["snapshot.json"]
 
 
 def test_a_function_writes_to_a_path_in_the_same_folder(tmp_path: Path) -> None:

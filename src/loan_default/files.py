@@ -3,7 +3,8 @@
 import hashlib
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -18,6 +19,29 @@ def write_atomically(path: Path, data: bytes | Callable[[Path], None]) -> None:
         OSError: the folder cannot be written. Whatever the function raises passes through as it is. In both
             cases `path` is as it was and the temporary file is gone.
     """
+    with _written_beside(path, data) as temporary:
+        temporary.replace(path)
+
+
+def write_once(path: Path, data: bytes) -> None:
+    """Make a file as `write_atomically` does, unless it is there: of several who try, the first one's stays.
+
+    Raises:
+        OSError: the folder cannot be written, or its file system has no hard links.
+    """
+    with _written_beside(path, data) as temporary, suppress(FileExistsError):
+        os.link(temporary, path)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file of any size as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _written_beside(path: Path, data: bytes | Callable[[Path], None]) -> Iterator[Path]:
+    """A flushed temporary file in the folder of a path, which is gone after the block."""
     folder = path.parent
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{path.name[:40]}.{secrets.token_hex(8)}.tmp"
@@ -29,18 +53,11 @@ def write_atomically(path: Path, data: bytes | Callable[[Path], None]) -> None:
         else:
             temporary.write_bytes(data)
         _flush(temporary, os.O_RDWR)
-        temporary.replace(path)
-    except BaseException:
+        yield temporary
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
     if os.name == "posix":  # elsewhere a folder cannot be opened
         _flush(folder, os.O_RDONLY)
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file of any size as 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flush(path: Path, mode: int) -> None:

@@ -62,6 +62,14 @@ def test_a_file_is_parsed_quickly_and_without_torch_or_pandas(dags_folder, name)
     assert float(took) < 60, "only a hang fails here: a busy machine is slow, and speed is measured elsewhere"
 
 
+def test_the_hourly_tasks_do_without_torch():
+    code = "import sys; from loan_default.airflow import ingestion_tasks; print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip().splitlines()[-1] == "False"
+
+
 @pytest.mark.parametrize(
     ("name", "params"),
     [

@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loan_default.data.cleaning import digest_of
 from loan_default.data.generator import generate
 from loan_default.data.records import record_model, records_frame, validate_record
 from loan_default.data.schema import Column, Kind, Schema
 from loan_default.data.store import APPLICATION, OUTCOME, StoreContents, StoredEvent, read_store, write_part
 from loan_default.errors import ConfigurationError, DataError
-from loan_default.pipelines.dataset import digest_of
 
 SCHEMA = Schema(
     name="loans",

@@ -66,6 +66,24 @@ def test_a_decision_is_written_once_and_may_be_overtaken(database):
         decisions.add(decision(seen_rev=4, reasons=("another",)))
 
 
+def test_of_two_decisions_with_one_id_the_first_counts(database):
+    decisions = DecisionRepository(database)
+    assert decisions.keep(decision()) == decision()
+    assert decisions.keep(decision(reasons=("another",), snapshot="data-2")) == decision()
+    other = decision(seen_rev=4, decided_at=NOON + timedelta(minutes=1))
+    decisions.keep(other)
+    decisions.keep(decision(run="run-2"))
+    assert decisions.of_run("run-1") == [other, decision()]
+
+
+def test_decisions_tell_who_was_the_champion(database):
+    decisions = DecisionRepository(database)
+    decisions.keep(decision(version="v1", champion=None, seen_rev=0))
+    decisions.keep(decision(version="v2", champion="v1", seen_rev=1))
+    decisions.keep(decision(version="v2", champion=None, seen_rev=2, action=Action.KEPT))
+    assert [decisions.champion_at(rev) for rev in range(4)] == [None, "v1", "v2", None]
+
+
 def test_only_the_newest_try_of_a_task_may_write(database):
     first, second = (Fence(database=database, run="run", task="train", attempt=each) for each in (1, 2))
     with pytest.raises(DataError, match="try 1 of run/train"):
@@ -78,6 +96,8 @@ def test_only_the_newest_try_of_a_task_may_write(database):
     for late in (first.check, first.claim):
         with pytest.raises(DataError, match="try 1 of run/train was overtaken"):
             late()
+    with pytest.raises(DataError, match=r"delete 'run/train' from fences"):  # a run of the same name is new
+        first.claim()
     second.check()
     other = Fence(database=database, run="run", task="store", attempt=1)
     other.claim()

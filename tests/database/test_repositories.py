@@ -88,6 +88,63 @@ def test_status(models, model):
     assert len(models.with_status(ModelStatus.TRAINED)) == 2
 
 
+def test_only_a_model_that_waits_becomes_rejected(models, model):
+    for each, status in zip(models_of(model, 4), ModelStatus, strict=True):
+        models.add(each)
+        models.set_status(each.version, status)
+        models.reject(each.version)
+        expected = ModelStatus.REJECTED if status is ModelStatus.TRAINED else status
+        assert models.get(each.version).status is expected
+
+
+def test_a_run_has_one_model_and_a_claim_that_was_never_stored_makes_way(models, model):
+    first, second, third = models_of(model, 3)
+    models.claim_run("run", first.version)
+    models.claim_run("run", first.version)
+    models.claim_run("run", second.version)
+    models.add(second)
+    models.claim_run("run", second.version)
+    for late in (first, third):
+        with pytest.raises(DataError, match=f"has stored '{second.version}'"):
+            models.claim_run("run", late.version)
+
+
+class Overtaking:
+    """A database in which another process changes a document before each of our first updates of it."""
+
+    def __init__(self, database, before):
+        self.database, self.before = database, before
+
+    def __getitem__(self, name):
+        return OvertakingCollection(self, self.database[name])
+
+
+class OvertakingCollection:
+    def __init__(self, owner, collection):
+        self.owner, self.collection = owner, collection
+
+    def update_one(self, condition, update):
+        if self.owner.before:
+            self.owner.before.pop()()
+        return self.collection.update_one(condition, update)
+
+    def __getattr__(self, name):
+        return getattr(self.collection, name)
+
+
+def test_a_claim_that_another_took_meanwhile_is_not_taken_for_ours(database, models, model):
+    abandoned, theirs, ours = models_of(model, 3)
+    models.claim_run("run", abandoned.version)
+
+    def they_claim_and_store():
+        models.claim_run("run", theirs.version)
+        models.add(theirs)
+
+    with pytest.raises(DataError, match=f"has stored '{theirs.version}'"):
+        ModelRepository(Overtaking(database, [they_claim_and_store])).claim_run("run", ours.version)
+    models.claim_run("run", theirs.version)
+
+
 def test_unknown_versions_get_a_hint(models, model):
     with pytest.raises(DataError, match="Nothing is stored yet"):
         models.get("x")
@@ -102,6 +159,7 @@ def test_metrics_of_a_model(database, metrics):
     repository.ensure_indexes()
     later = changed(metrics, snapshot="data-later", computed_at=NOON + timedelta(days=1), rows=9)
     other = changed(metrics, version="other")
+    assert len({changed(metrics, beside=name).id for name in (None, "a", "b")}) == 3
     for each in (metrics, later, other, metrics):
         repository.add(each)
     assert repository.of_model(metrics.version) == [later, metrics]

@@ -1,12 +1,16 @@
-"""Flows without servers: a broker in memory and the embedded store."""
+"""Flows without servers: a broker in memory and the embedded store; a model that is judged; deaths."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pipelines.court import Court, trained_model
 
+from loan_default import failpoints
 from loan_default.data.schema import Schema
+from loan_default.database.documents import ModelMetadata, ModelStatus
 from loan_default.database.embedded import EmbeddedDatabase
+from loan_default.database.repositories import ModelRepository
 from loan_default.kafka.consuming import Pace
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.outbox import Outbox
@@ -27,3 +31,34 @@ def new_flow(tmp_path: Path) -> Iterator[Callable[[Schema, Pace], Flow]]:
 
     yield make
     database.close()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Flow, ModelMetadata]]:
+    with trained_model(tmp_path_factory.mktemp("home")) as made:
+        yield made
+
+
+@pytest.fixture
+def court(trained: tuple[Path, Flow, ModelMetadata]) -> Court:
+    home, flow, model = trained
+    for name in ("pointers", "decisions"):
+        flow.database[name].delete_many({})
+    flow.database["model_metadata"].delete_many({"_id": {"$ne": model.version}})
+    ModelRepository(flow.database).set_status(model.version, ModelStatus.TRAINED)
+    return Court(home, flow, model)
+
+
+@pytest.fixture
+def dying_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Lets what runs fail when it passes a point for the n-th time; without a name, lets it live again."""
+
+    def arrange(point: str | None, passing: int = 1) -> None:
+        monkeypatch.setenv("LOAN_DEFAULT_TEST", "1")
+        monkeypatch.setenv("LOAN_DEFAULT_FAILPOINTS", f"{point}=raise@{passing}" if point else "")
+        failpoints._points.cache_clear()
+        failpoints._passed.clear()
+
+    yield arrange
+    monkeypatch.undo()
+    failpoints._points.cache_clear()

@@ -10,6 +10,7 @@ import pytest
 from loan_default.data.feeds import GeneratedFeed
 from loan_default.data.generator import generate
 from loan_default.data.schema import Column, Kind, Schema, dump_schema
+from loan_default.data.splits import held_out
 from loan_default.database.repositories import TrainingDataRepository
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.kafka.consuming import Pace
@@ -113,6 +114,23 @@ def test_a_young_label_does_not_count_and_its_row_stays(flow, tmp_path):
     assert len(frame) == ROWS
     assert frame["bad"].notna().equals(old)
     assert 0 < old.sum() < ROWS
+
+
+def test_pretraining_sees_no_row_on_which_models_are_judged_once_its_outcome_has_come(flow, tmp_path):
+    store_processed_data(flow, tmp_path / "store")
+    schema = tmp_path / "loans.toml"
+    schema.write_text(dump_schema(SCHEMA))
+    everything = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW)
+    age = datetime.now(UTC) - everything.frame["made"].median().to_pydatetime()
+    options = TrainingOptions(data=tmp_path / "store", schema=schema, preset="fast", maturity_days=age.days)
+    watch = Stopwatch(lambda name, detail: None)
+    prepared = prepare(options, watch=watch, environ={"OMP_NUM_THREADS": "1"})
+    ids = prepared.dataset.frame["id"]
+    unlabelled, pretrained = set(ids.iloc[prepared.split.unlabelled]), set(ids.iloc[prepared.pretraining])
+    judged = set(everything.frame["id"][held_out(everything.frame, SCHEMA)])
+    assert unlabelled & judged, "no hidden label is on the test side: the test shows nothing"
+    assert unlabelled & pretrained
+    assert not pretrained & judged
 
 
 def test_a_run_can_be_prepared_from_the_store(flow, tmp_path):

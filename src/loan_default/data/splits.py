@@ -163,6 +163,11 @@ def held_out(frame: DataFrame, schema: Schema, *, test_share: float = TEST_SHARE
     return _places(frame, schema) < test_share
 
 
+def on_a_held_out_side(frame: DataFrame, schema: Schema) -> NDArray[np.bool_]:
+    """`(N,)` whether `split_for_good` keeps a row from the training, were it labelled: test or validation."""
+    return _places(frame, schema) < TEST_SHARE + VALIDATION_SHARE
+
+
 def _places(frame: DataFrame, schema: Schema) -> NDArray[np.float64]:
     """`(N,)` from 0 to 1, evenly spread, decided by the features of a row alone."""
     hashes = hash_features(frame, schema)

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from loan_default.data.cleaning import digest_of
 from loan_default.data.schema import Kind, Schema
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.files import write_atomically
@@ -46,8 +47,6 @@ _KEYS = pa.schema(
 _PREFIX = "record."
 _OUTLINE = b"loan_default.outline"
 _PART = re.compile(r".+-[0-9]+-[0-9]{12,}-[0-9]{12,}\.parquet")
-_HASHED_ROWS = 65_536
-"""Rows that are hashed together; memory, not meaning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +179,7 @@ def read_store(
     labelled = int((~np.isnan(labels)).sum())
     return StoreContents(
         frame=frame,
-        digest=_digest(frame),
+        digest=digest_of(frame),
         parts=tuple(path.name for path in parts),
         events=sum(sizes),
         duplicates=chosen.duplicates,
@@ -384,11 +383,3 @@ def _damaged(path: Path, what: str) -> DataError:
         f"a part of the training store must be a Parquet file of events, however: {path.name}: {what}. "
         "Delete it and read its offsets, which its name says, once more."
     )
-
-
-def _digest(frame: pd.DataFrame) -> str:
-    content = hashlib.sha256("\0".join(map(str, frame.columns)).encode())
-    for start in range(0, len(frame), _HASHED_ROWS):
-        rows = frame.iloc[start : start + _HASHED_ROWS]
-        content.update(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes())
-    return content.hexdigest()

@@ -75,12 +75,16 @@ class Decision(StoredDocument):
     action: Action
     reasons: Annotated[tuple[Text, ...], Field(min_length=1)]
     """One for each rule that was checked, whether it held or not."""
+    broken: tuple[Text, ...] = ()
+    """Those of the reasons that speak against the model."""
     champion: Key | None
     """The champion at that time; None = there was none."""
     seen_rev: Count
     """Moves of the pointer at that time."""
-    snapshot: Key
-    """Id of the data that it was judged on."""
+    snapshot: Key | None
+    """Id of the data that it was judged on; None = it was not measured."""
+    metrics: Text | None = None
+    """Id of its figures; None = there are none."""
     run: Text
     """Id of the run that decided."""
     decided_at: Time

@@ -40,10 +40,36 @@ class DecisionRepository(Repository[Decision]):
         super().ensure_indexes()
         with store_errors(f"indexing {self.collection}", seconds=LONG_CALL_SECONDS):
             self._documents.create_index("version", name="by_version")
+            self._documents.create_index("run", name="by_run")
 
     def of_model(self, version: str) -> list[Decision]:
         """All decisions about a model, the newest first."""
         return self._newest({"version": version})
+
+    def of_run(self, run: str) -> list[Decision]:
+        """All decisions of a run, the newest first."""
+        return self._newest({"run": run})
+
+    def keep(self, decision: Decision) -> Decision:
+        """Store a decision and return it; where one has its id already, that one counts and is returned."""
+        with store_errors(f"writing {self.collection}"):
+            try:
+                self._documents.insert_one(decision.to_store())
+            except DuplicateKeyError:
+                return self.get(decision.id)
+        return decision
+
+    def champion_at(self, rev: int) -> str | None:
+        """Version of the champion after so many moves of the pointer, as a decision of that time says.
+
+        None where nobody decided anything then.
+        """
+        with store_errors(f"reading {self.collection}"):
+            stored = self._documents.find_one({"seen_rev": rev}) if rev > 0 else None
+        if stored is None:
+            return None
+        decision = Decision.from_store(stored)
+        return decision.champion or decision.version  # without a champion beside it, it was the champion
 
     def overtake(self, decision: Decision) -> None:
         """Say that a decision had no effect, as the champion had changed."""
@@ -94,5 +120,6 @@ class Fence:
     def _overtaken(self) -> DataError:
         return DataError(
             f"a task must be the newest try of its run to write, however: try {self.attempt} of {self.id} "
-            "was overtaken by another. That one goes on; nothing is to be done."
+            "was overtaken by another, which goes on: nothing is to be done. Only a run that was deleted and "
+            f"begun anew under its id has no other: give it another id, or delete {self.id!r} from {FENCES}."
         )

@@ -200,6 +200,8 @@ class PerformanceMetrics(StoredDocument):
     """Id of the data that the rows are from; a model judged again on newer data has one more document."""
     run: Text | None = None
     """Id of the run that judged the model; None = of its training."""
+    beside: Key | None = None
+    """Version of the model that was measured on the same rows, as neither has seen them; None = alone."""
     computed_at: Time
     rows: Count
     label_rate: Share | None
@@ -213,8 +215,9 @@ class PerformanceMetrics(StoredDocument):
 
     @property
     def id(self) -> str:
-        """Version, dataset and snapshot, and the run that judged the model."""
-        return "/".join(filter(None, (self.version, self.dataset, self.snapshot, self.run)))
+        """All that decides on which rows the model was measured."""
+        parts = (self.version, self.dataset, self.snapshot, self.run, self.beside)
+        return "/".join(filter(None, parts))
 
     @model_validator(mode="after")
     def _figures_explained(self) -> Self:

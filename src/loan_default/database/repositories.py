@@ -5,6 +5,7 @@ or names one that does not exist, DependencyError where the database does not an
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import ClassVar, Generic, TypeVar
 
 from pymongo.errors import DuplicateKeyError
@@ -166,25 +167,33 @@ class ModelRepository(Repository[ModelMetadata]):
         if result.matched_count == 0:
             raise self._unknown(version)
 
+    def reject(self, version: str) -> None:
+        """Say that a model was judged and not promoted; one that was judged before keeps its status."""
+        waiting = {"_id": version, "status": str(ModelStatus.TRAINED)}
+        with store_errors(f"writing {self.collection}"):
+            self._documents.update_one(waiting, {"$set": {"status": str(ModelStatus.REJECTED)}})
+
     def claim_run(self, run: str, version: str) -> None:
         """Say that this is the model of a run: a run has one.
 
         DataError where another one was stored for it. One that was claimed and never stored makes way.
         """
         claims, identifier = self._claims, f"{run}/model"
-        with store_errors("claiming a run"):
-            try:
+        while True:  # until the claim is read as ours: somebody else may change it in between
+            with store_errors("claiming a run"), suppress(DuplicateKeyError):
                 claims.insert_one({"_id": identifier, "version": version})
-            except DuplicateKeyError:
+                return
+            with store_errors("claiming a run"):
                 claimed = claims.find_one({"_id": identifier}) or {}
-                other = claimed.get("version", version)
-                if other == version:
-                    return
-                if self.find(other) is not None:
-                    raise DataError(
-                        f"a run must store one model, however: {run!r} has stored {other!r} and now comes "
-                        f"with {version!r}. The stored one stays."
-                    ) from None
+            other = claimed.get("version")
+            if other == version:
+                return
+            if other is not None and self.find(other) is not None:
+                raise DataError(
+                    f"a run must store one model, however: {run!r} has stored {other!r} and now comes "
+                    f"with {version!r}. The stored one stays."
+                )
+            with store_errors("claiming a run"):
                 claims.update_one({"_id": identifier, "version": other}, {"$set": {"version": version}})
 
     def champion(self) -> Champion | None:

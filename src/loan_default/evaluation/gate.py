@@ -30,11 +30,17 @@ class Thresholds:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """Whether a model passed, and each rule that was looked at."""
+    """What speaks for a model and against it."""
 
-    passed: bool
     reasons: tuple[str, ...]
-    """One for each rule, held or not: rule and figures."""
+    """One for each rule that was looked at, held or not: rule and figures."""
+    broken: tuple[str, ...] = ()
+    """Those of the reasons that speak against it."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing speaks against it."""
+        return not self.broken
 
 
 def judge(
@@ -62,9 +68,10 @@ def judge(
     ]
     if champion is not None:
         checks.append(_ahead(figures.get("auc"), champion.get("auc"), thresholds.minimum_lead))
+    reasons = [(held, f"{'held' if held else 'broken'}: {rule}") for held, rule in checks]
     return Verdict(
-        passed=all(held for held, _ in checks),
-        reasons=tuple(f"{'held' if held else 'broken'}: {rule}" for held, rule in checks),
+        reasons=tuple(reason for _, reason in reasons),
+        broken=tuple(reason for held, reason in reasons if not held),
     )
 
 

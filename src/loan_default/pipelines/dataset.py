@@ -1,6 +1,5 @@
 """From a file to trusted rows: schema, validation, quarantine, duplicates, and a count of it all."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from loan_default.data.cleaning import drop_duplicates
+from loan_default.data.cleaning import digest_of, drop_duplicates
 from loan_default.data.inference import Finding, infer_schema
 from loan_default.data.schema import Schema, dump_schema, load_schema
 from loan_default.data.sources import iter_frames, read_columns
@@ -243,13 +242,6 @@ def snapshot_of(dataset: Dataset, now: datetime) -> TrainingData:
         last_at=last_at,
         parts=dataset.parts,
     )
-
-
-def digest_of(frame: pd.DataFrame) -> str:
-    """SHA-256 of a canonical frame: its column names, and its values in order."""
-    content = hashlib.sha256("\0".join(map(str, frame.columns)).encode())
-    content.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
-    return content.hexdigest()
 
 
 def _period(frame: pd.DataFrame, schema: Schema) -> tuple[datetime, datetime] | None:

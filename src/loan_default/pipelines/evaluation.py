@@ -1,18 +1,15 @@
 """Evaluation: is a model good enough, and better than the champion, on rows that neither has seen?
 
-    load_model          which model is to be judged; its file is what the registry says
-    evaluate_model      figures of it and of the champion on the same rows
-    check_thresholds    the verdict of the gate
-    update_status       the pointer moves or stays; the decision is written before
+    choosing.choose_model       which model is to be judged; its file is what the registry says
+    evaluate_model              figures of it and of the champion on the same rows
+    check_thresholds            the verdict of the gate
+    promotion.update_status     the pointer moves or stays; the decision is written before
 
 What goes from step to step is ids. All is computed; nothing is taken over from the training.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,33 +17,22 @@ import structlog
 from numpy.typing import NDArray
 
 from loan_default.data.splits import held_out
-from loan_default.database.control_documents import Action, Decision
-from loan_default.database.control_repositories import DecisionRepository
 from loan_default.database.documents import (
-    Champion,
     DatasetName,
-    ModelMetadata,
-    ModelStatus,
     PerformanceMetrics,
     TrainingData,
-    finite_figures,
 )
 from loan_default.database.repositories import MetricsRepository, ModelRepository
-from loan_default.errors import ArtifactError, DataError
+from loan_default.errors import ArtifactError
 from loan_default.evaluation.bootstrap import bootstrap_figures
 from loan_default.evaluation.gate import Thresholds, Verdict, judge
 from loan_default.evaluation.metrics import measure
-from loan_default.failpoints import failpoint
-from loan_default.kafka.commands import FactType
-from loan_default.models.model import LoanModel
-from loan_default.models.model import load_model as read_model
+from loan_default.models.model import LoanModel, load_model
 from loan_default.pipelines.dataset import STORE, Dataset
+from loan_default.pipelines.figures import figures_to_store
 from loan_default.pipelines.flow import Flow
 from loan_default.pipelines.scoring import use_threads
 from loan_default.pipelines.training_data import snapshot_store
-from loan_default.pipelines.training_steps import announce
-
-_NOT_FIGURES = frozenset({"rows", "bads"})
 
 log = structlog.get_logger()
 
@@ -67,23 +53,21 @@ class Evaluated:
 
     version: str
     metrics: str | None
-    """Id of its figures; None = there are no rows to measure it on."""
+    """Id of its figures; None = it was not measured."""
     champion: str | None
-    """Version of the champion that it was compared with; None = there was none, or the model is it."""
+    """Version of the champion at that time; None = there was none, or the model is it."""
     champion_metrics: str | None
     """Id of the champion's figures; None = it is not compared."""
     seen_rev: int
     """Moves of the champion's pointer when it was read."""
-    snapshot: str
-    """Id of the data."""
+    snapshot: str | None
+    """Id of the data; None = it was not measured."""
     rows: str
     """Which rows, in words."""
     alone: str | None = None
     """Why it is not compared with the champion that there is."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
+    rollback: bool = False
+    """It becomes the champion whatever its figures are, and is not measured."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,71 +90,55 @@ class EvaluationRun:
         return ModelRepository(self.flow.database)
 
 
-def load_model(run: EvaluationRun, *, version: str | None = None, rollback: bool = False) -> Chosen | None:
-    """The model to be judged, whose file is there and undamaged; None = there is none.
-
-    Args:
-        version: a certain one; None = the newest that was not judged yet, else the champion. For a rollback:
-            the champion before the present one.
-
-    Raises:
-        DataError: there is no such model.
-        ArtifactError: its file is refused.
-    """
-    models = run.models
-    champion = models.champion()
-    chosen: Chosen | None
-    if version is not None:
-        chosen = Chosen(version=models.get(version).version, why="asked for", rollback=rollback)
-    elif rollback:
-        former = models.with_status(ModelStatus.ARCHIVED)
-        if not former:
-            raise DataError("a rollback must have a former champion, however: there is none. Name a version.")
-        chosen = Chosen(version=former[0].version, why="the champion before the present one", rollback=True)
-    elif trained := models.with_status(ModelStatus.TRAINED):
-        chosen = Chosen(version=trained[0].version, why="the newest that was not judged yet")
-    elif champion is not None:
-        chosen = Chosen(version=champion.version, why="the champion, as no model waits to be judged")
-    else:
-        return None
-    _read(run, models.get(chosen.version))
-    log.info("model_loaded", run=run.id, version=chosen.version, why=chosen.why)
-    return chosen
-
-
-def evaluate_model(run: EvaluationRun, version: str) -> Evaluated:
+def evaluate_model(run: EvaluationRun, chosen: Chosen) -> Evaluated:
     """Compute figures of a model, and of the champion on the same rows, and store them.
+
+    A rollback waits for none of that: neither the broker nor the training store need be sound for it.
 
     Raises:
         DataError: the model is not stored, or the store holds no applications.
         ArtifactError: its file is refused.
         DependencyError: broker or database are away.
     """
-    flow, pointer = run.flow, run.models.champion()
-    model = _read(run, run.models.get(version))
-    dataset, snapshot = snapshot_store(flow, run.home / STORE, maturity_days=run.maturity_days)
+    pointer = run.models.champion()
+    seen_rev = 0 if pointer is None else pointer.rev
+    other = None if pointer is None or pointer.version == chosen.version else pointer.version
+    if chosen.rollback:
+        return Evaluated(
+            version=chosen.version,
+            metrics=None,
+            champion=other,
+            champion_metrics=None,
+            seen_rev=seen_rev,
+            snapshot=None,
+            rows="none: a rollback was asked for",
+            rollback=True,
+        )
+    model = read_registered(run, chosen.version)
+    dataset, snapshot = snapshot_store(run.flow, run.home / STORE, maturity_days=run.maturity_days)
     fewest = run.thresholds.minimum_rows
     rows, champion, alone = _unseen(dataset, [model], fewest=fewest), None, None
-    if pointer is not None and pointer.version != version:
-        champion, alone = _champion(run, pointer)
+    if other is not None:
+        champion, alone = _champion(run, other)
     if champion is not None:
         both = _unseen(dataset, [model, champion], fewest=fewest)
         if len(both.positions):
             rows = both
         else:  # it is from elsewhere and may have seen everything: its figures would flatter it
             champion, alone = None, "no row is left that the champion has not seen"
-    use_threads()
-    stored = [
-        _store_figures(run, each, dataset, rows, snapshot=snapshot)
-        for each in (model, champion)
-        if each is not None and rows.can_be_measured
-    ]
+    metrics, champion_metrics = None, None
+    if rows.can_be_measured:
+        use_threads()
+        measured = _Measured(dataset=dataset, snapshot=snapshot, rows=rows)
+        metrics = _store_figures(run, model, measured, beside=champion)
+        if champion is not None:
+            champion_metrics = _store_figures(run, champion, measured, beside=model)
     return Evaluated(
-        version=version,
-        metrics=stored[0] if stored else None,
-        champion=None if pointer is None or pointer.version == version else pointer.version,
-        champion_metrics=stored[1] if len(stored) > 1 else None,
-        seen_rev=0 if pointer is None else pointer.rev,
+        version=chosen.version,
+        metrics=metrics,
+        champion=other,
+        champion_metrics=champion_metrics,
+        seen_rev=seen_rev,
         snapshot=snapshot.id,
         rows=rows.reason,
         alone=alone,
@@ -179,9 +147,12 @@ def evaluate_model(run: EvaluationRun, version: str) -> Evaluated:
 
 def check_thresholds(run: EvaluationRun, evaluated: Evaluated) -> Verdict:
     """The verdict of the gate on stored figures."""
+    if evaluated.rollback:
+        return Verdict(reasons=("a rollback was asked for: no rule was checked",))
     metrics = MetricsRepository(run.flow.database)
     if evaluated.metrics is None:
-        return Verdict(passed=False, reasons=(f"broken: there must be rows to judge on: {evaluated.rows}",))
+        reason = f"broken: there must be rows to judge on: {evaluated.rows}"
+        return Verdict(reasons=(reason,), broken=(reason,))
     own = metrics.get(evaluated.metrics)
     champion = None if evaluated.champion_metrics is None else metrics.get(evaluated.champion_metrics).figures
     verdict = judge(own.figures, rows=own.rows, champion=champion, thresholds=run.thresholds)
@@ -189,37 +160,18 @@ def check_thresholds(run: EvaluationRun, evaluated: Evaluated) -> Verdict:
     if evaluated.alone is not None:
         reasons.append(f"not compared with {evaluated.champion}: {evaluated.alone}")
     log.info("model_checked", run=run.id, version=evaluated.version, passed=verdict.passed)
-    return Verdict(passed=verdict.passed, reasons=tuple(reasons))
+    return replace(verdict, reasons=tuple(reasons))
 
 
-def update_status(
-    run: EvaluationRun, evaluated: Evaluated, verdict: Verdict, *, rollback: bool = False
-) -> Decision:
-    """Promote or reject a model; returns the decision. Again is no change.
-
-    Where another model has become the champion since the figures were computed, they are computed anew beside
-    that one.
+def read_registered(run: EvaluationRun, version: str) -> LoanModel:
+    """A model of the registry, from its file.
 
     Raises:
-        DataError: the model is not stored.
-        DependencyError: broker or database are away.
+        DataError: there is no such model.
+        ArtifactError: its file is refused.
     """
-    decisions = DecisionRepository(run.flow.database)
-    decisions.ensure_indexes()
-    while True:
-        decision = _decision(run, evaluated, verdict, rollback=rollback)
-        again = decisions.find(decision.id) is not None
-        decisions.add(decision)
-        failpoint("decision_written")
-        if _carry_out(run, decision, again=again):
-            break
-        decisions.overtake(decision)
-        log.info("decision_overtaken", run=run.id, version=evaluated.version)
-        evaluated = evaluate_model(run, evaluated.version)
-        verdict = check_thresholds(run, evaluated)
-    failpoint("pointer_moved")
-    _tell(run, decision, evaluated)
-    return decision
+    model = run.models.get(version)
+    return load_model(run.home / model.path, sha256=model.sha256)
 
 
 # Choosing rows -------------------------------------------------------------------------------------------
@@ -274,35 +226,41 @@ def _later_than_all(dataset: Dataset, models: list[LoanModel]) -> NDArray[np.boo
 # Figures -------------------------------------------------------------------------------------------------
 
 
-def _read(run: EvaluationRun, model: ModelMetadata) -> LoanModel:
-    return read_model(run.home / model.path, sha256=model.sha256)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Measured:
+    """What models are measured on."""
+
+    dataset: Dataset
+    snapshot: TrainingData
+    rows: _Rows
 
 
-def _champion(run: EvaluationRun, pointer: Champion) -> tuple[LoanModel | None, str | None]:
+def _champion(run: EvaluationRun, version: str) -> tuple[LoanModel | None, str | None]:
     """The champion's model, or why there is none to compare with."""
     try:
-        return _read(run, run.models.get(pointer.version)), None
+        return read_registered(run, version), None
     except ArtifactError as error:
         # It cannot score either: another one is wanted, not an end of the run.
-        log.exception("champion_refused", version=pointer.version)
+        log.exception("champion_refused", version=version)
         return None, f"its file was refused: {error}"
 
 
 def _store_figures(
-    run: EvaluationRun, model: LoanModel, dataset: Dataset, rows: _Rows, *, snapshot: TrainingData
+    run: EvaluationRun, model: LoanModel, measured: _Measured, *, beside: LoanModel | None
 ) -> str:
     """Measure a model on some rows; returns the id of the document."""
+    rows, dataset = measured.rows, measured.dataset
     y = dataset.labels[rows.positions]
     pds = model.predict_pd(dataset.frame.iloc[rows.positions])
-    measured = asdict(measure(y, pds))
-    figures, reasons = finite_figures({n: v for n, v in measured.items() if n not in _NOT_FIGURES})
+    figures, reasons = figures_to_store(asdict(measure(y, pds)))
     intervals = bootstrap_figures(y, pds, seed=0)
     document = PerformanceMetrics(
         version=model.version,
         dataset=rows.name,
-        snapshot=snapshot.id,
+        snapshot=measured.snapshot.id,
         run=run.id,
-        computed_at=snapshot.created_at,
+        beside=None if beside is None else beside.version,
+        computed_at=measured.snapshot.created_at,
         rows=len(y),
         label_rate=float(y.mean()),
         figures=figures,
@@ -311,73 +269,6 @@ def _store_figures(
     )
     metrics = MetricsRepository(run.flow.database)
     metrics.ensure_indexes()
-    if metrics.find(document.id) is None:  # a retry may see rows that came meanwhile: the first ones count
+    if metrics.find(document.id) is None:  # on another machine the last digits differ: the first ones count
         metrics.add(document)
     return document.id
-
-
-# Deciding ------------------------------------------------------------------------------------------------
-
-
-def _decision(run: EvaluationRun, evaluated: Evaluated, verdict: Verdict, *, rollback: bool) -> Decision:
-    reasons = verdict.reasons
-    if rollback:
-        action, reasons = Action.ROLLED_BACK, ("a rollback was asked for", *reasons)
-    elif evaluated.champion is None and evaluated.seen_rev > 0:
-        action = Action.KEPT
-    else:
-        action = Action.PROMOTED if verdict.passed else Action.REJECTED
-    return Decision(
-        version=evaluated.version,
-        action=action,
-        reasons=reasons,
-        champion=evaluated.champion,
-        seen_rev=evaluated.seen_rev,
-        snapshot=evaluated.snapshot,
-        run=run.id,
-        decided_at=datetime.now(UTC),
-    )
-
-
-def _carry_out(run: EvaluationRun, decision: Decision, *, again: bool) -> bool:
-    """Move the pointer and the statuses as the decision says; False where somebody else moved it before.
-
-    Args:
-        again: whether the decision had been written before.
-    """
-    models = run.models
-    if decision.action is Action.KEPT:
-        return True
-    if decision.action is Action.REJECTED:
-        pointer = models.champion()
-        if pointer is None or pointer.version != decision.version:
-            models.set_status(decision.version, ModelStatus.REJECTED)
-        return True
-    model = models.get(decision.version)
-    if not models.move_champion(model.version, model.sha256, seen_rev=decision.seen_rev):
-        if again and model.status in (ModelStatus.CHAMPION, ModelStatus.ARCHIVED):
-            return True  # it was carried out, and others may have followed
-        moved_by_us = Champion(version=model.version, digest=model.sha256, rev=decision.seen_rev + 1)
-        if models.champion() != moved_by_us:
-            return False
-    failpoint("champion_moved")
-    models.set_status(model.version, ModelStatus.CHAMPION)
-    if decision.champion is not None and decision.champion != model.version:
-        models.set_status(decision.champion, ModelStatus.ARCHIVED)
-    return True
-
-
-def _tell(run: EvaluationRun, decision: Decision, evaluated: Evaluated) -> None:
-    figures: Mapping[str, float | None] = {}
-    if evaluated.metrics is not None:
-        figures = MetricsRepository(run.flow.database).get(evaluated.metrics).figures
-    told: dict[str, object] = {name: figures.get(name) for name in ("auc", "ks", "brier", "ece")}
-    failed = [reason for reason in decision.reasons if reason.startswith("broken")]
-    if decision.action in (Action.PROMOTED, Action.ROLLED_BACK):
-        announce(run.flow, FactType.PROMOTED, version=decision.version, figures=told)
-    elif decision.action is Action.REJECTED:
-        news = told | {"reasons": failed}
-        announce(run.flow, FactType.REJECTED, version=decision.version, figures=news)
-    elif failed:
-        log.warning("champion_below_thresholds", version=decision.version, broken=failed)
-    log.info("model_decided", run=run.id, version=decision.version, action=decision.action, **told)

@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 from loan_default.choices import Choice
 from loan_default.data.cleaning import duplicate_groups
 from loan_default.data.schema import Schema
-from loan_default.data.splits import Split, split_for_good, split_out_of_time, split_rows
+from loan_default.data.splits import (
+    Split,
+    on_a_held_out_side,
+    split_for_good,
+    split_out_of_time,
+    split_rows,
+)
 from loan_default.database.documents import TrainingData
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.models.contrastive import Objective
@@ -106,8 +112,8 @@ class Prepared:
     dataset: Dataset
     split: Split
     pretraining: NDArray[np.int64]
-    """Positions of the rows to pretrain on: the training rows, and unlabelled ones that the held-out rows
-    neither equal nor follow in time."""
+    """Positions of the rows to pretrain on: the training rows, and unlabelled ones that neither are nor can
+    become copies of held-out rows."""
     features: Features
     preset: Preset
     compute: Compute
@@ -200,7 +206,7 @@ def prepare(
     watch.start("split", options.split)
     groups = duplicate_groups(dataset.frame, dataset.schema)
     split = _split(options, dataset, groups)
-    unlabelled = _unlabelled_apart(dataset, split, groups, in_time=options.out_of_time)
+    unlabelled = _unlabelled_apart(dataset, split, groups, held_out=options.split)
     watch.start("features", f"fitted on {len(split.train):,} training rows")
     preset = preset_for(options.preset, rows=len(split.train), unlabelled=len(unlabelled))
     preset = _with_options(preset, options, encoder)
@@ -247,13 +253,19 @@ def _split(options: TrainingOptions, dataset: Dataset, groups: NDArray[np.int64]
 
 
 def _unlabelled_apart(
-    dataset: Dataset, split: Split, groups: NDArray[np.int64], *, in_time: bool
+    dataset: Dataset, split: Split, groups: NDArray[np.int64], *, held_out: SplitName
 ) -> NDArray[np.int64]:
-    """Unlabelled rows that pretraining may see: no copy of a held-out row, none later than all that train."""
-    held_out = np.concatenate([split.validation, split.test])
-    rows = split.unlabelled[~np.isin(groups[split.unlabelled], groups[held_out])]
+    """Unlabelled rows that pretraining may see: no copy of a held-out row, and none that may become one.
+
+    Where the latest rows are the test, none is later than all that train. Where rows are held out for good,
+    none lies on a held-out side: its outcome may come later, and then models are judged on it.
+    """
+    kept = np.concatenate([split.validation, split.test])
+    rows = split.unlabelled[~np.isin(groups[split.unlabelled], groups[kept])]
+    if held_out == "for good":
+        return rows[~on_a_held_out_side(dataset.frame.iloc[rows], dataset.schema)]
     column = dataset.schema.timestamp
-    if not in_time or column is None:
+    if held_out != "out of time" or column is None:
         return rows
     times = dataset.frame[column.name]
     last = times.iloc[np.concatenate([split.train, split.validation])].max()

@@ -15,7 +15,6 @@ from loan_default.database.documents import (
     ModelMetadata,
     PerformanceMetrics,
     TrainingData,
-    finite_figures,
 )
 from loan_default.database.repositories import (
     MetricsRepository,
@@ -28,12 +27,12 @@ from loan_default.evaluation.bootstrap import Interval
 from loan_default.files import sha256_of, write_atomically
 from loan_default.models.artifact import write_digest
 from loan_default.pipelines.dataset import snapshot_of
+from loan_default.pipelines.figures import figures_to_store
 from loan_default.pipelines.preparing import Prepared
 from loan_default.pipelines.training import LIBRARIES, Trained
 
 MODELS = "models"
 """Folder of the registered models, under the home folder."""
-_NOT_FIGURES = frozenset({"rows", "bads"})
 
 
 def store_inputs(prepared: Prepared, out: Path) -> Path | None:
@@ -156,7 +155,7 @@ def _metrics(
 ) -> PerformanceMetrics:
     of_validation = dataset is DatasetName.VALIDATION
     measured: Mapping[str, Any] = trained.model.figures["validation" if of_validation else "test"]
-    figures, reasons = finite_figures({name: v for name, v in measured.items() if name not in _NOT_FIGURES})
+    figures, reasons = figures_to_store(measured)
     return PerformanceMetrics(
         version=trained.model.version,
         dataset=dataset,

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from loan_default.database.connect import Database
-from loan_default.database.documents import ID_DIGITS, DatasetName, ModelMetadata, PerformanceMetrics
+from loan_default.database.documents import ID_DIGITS, ModelMetadata, PerformanceMetrics
 from loan_default.database.repositories import MetricsRepository, ModelRepository
 from loan_default.errors import ArtifactError, DataError, did_you_mean
+from loan_default.pipelines.figures import on_unseen_rows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,8 +23,7 @@ class Registered:
     @property
     def test(self) -> PerformanceMetrics | None:
         """The newest figures on rows that the model had not seen, None where there are none."""
-        unseen = (each for each in self.metrics if each.dataset is not DatasetName.VALIDATION)
-        return next(unseen, None)
+        return on_unseen_rows(self.metrics)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

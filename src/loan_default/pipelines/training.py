@@ -73,12 +73,20 @@ class Predictions:
 
 
 def pretrain_encoder(
-    prepared: Prepared, *, out: Path, watch: Stopwatch, report: Callable[[Progress], None]
+    prepared: Prepared,
+    *,
+    out: Path,
+    watch: Stopwatch,
+    report: Callable[[Progress], None],
+    before_write: Callable[[], None] = lambda: None,
 ) -> tuple[Pretrained, Path]:
     """Pretrain on the training rows and unlabelled ones; returns the weights and the encoder file.
 
     No weight is fitted on test or validation rows: the figures on them shall be those of new applications.
     The validation rows say which epoch is the best.
+
+    Args:
+        before_write: called before the encoder file is written; what it raises ends the run.
     """
     split, preset = prepared.split, prepared.preset
     frame = prepared.dataset.frame
@@ -110,6 +118,7 @@ def pretrain_encoder(
         state=pretrained.state,
         provenance=provenance_of(prepared) | {"pretraining_epochs": preset.pretraining.epochs},
     )
+    before_write()
     save_encoder(path, encoder)
     return pretrained, path
 
@@ -122,8 +131,15 @@ def train_classifier(
     watch: Stopwatch,
     report: Callable[[Progress], None],
     started_at: datetime,
+    before_write: Callable[[], None] = lambda: None,
 ) -> Trained:
-    """Train the members, calibrate, predict the held-out rows and write the model file."""
+    """Train the members, calibrate, predict the held-out rows and write the model file.
+
+    Args:
+        pretrained: what the members start from; None = the given encoder, or random weights.
+        started_at: time in the model's version.
+        before_write: called before the model file is written; what it raises ends the run.
+    """
     split, preset, options = prepared.split, prepared.preset, prepared.options
     train, validation = prepared.labelled(split.train), prepared.labelled(split.validation)
     start = pretrained.state if pretrained else prepared.encoder.state if prepared.encoder else None
@@ -197,6 +213,7 @@ def train_classifier(
     )
     path = out / "model.pth"
     watch.stop()
+    before_write()
     return Trained(
         model=model,
         path=path,

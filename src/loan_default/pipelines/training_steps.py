@@ -1,14 +1,17 @@
 """Training as steps that a scheduler calls one by one, each in a process of its own and safe to repeat.
 
     freeze_training_data    the training store, up to date, as a snapshot that the run keeps
-    pretrain_step           an encoder, from every row
+    pretrain_step           an encoder, from the rows that pretraining may see
     train_step              a calibrated model and its report, from labelled rows
     store_step              the model in the registry, and the news on `commands`
 
 They find each other's files in the folder of the run. A step that is repeated goes on from its checkpoints,
-one that is done does nothing new. Before it writes, each asks the fence whether it is still the newest try.
+one that is done does nothing new. Each claims its fence when it begins, and before it writes what another try
+or step reads, it asks whether it is still the newest try. Checkpoints are written without: each is a sound
+state of the same run, whoever wrote it.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,25 +21,29 @@ from pathlib import Path
 import structlog
 
 from loan_default.database.control_repositories import Fence
-from loan_default.database.documents import DatasetName, ModelMetadata, TrainingData
+from loan_default.database.documents import ID_DIGITS, ModelMetadata, TrainingData
 from loan_default.database.repositories import ModelRepository, TrainingDataRepository
 from loan_default.errors import DataError
 from loan_default.failpoints import failpoint
-from loan_default.files import write_atomically
-from loan_default.kafka.commands import FactType, fact
+from loan_default.files import write_atomically, write_once
+from loan_default.kafka.commands import FactType
 from loan_default.models.fitting import Progress
+from loan_default.pipelines.announcing import announce
 from loan_default.pipelines.dataset import STORE
+from loan_default.pipelines.figures import on_unseen_rows
 from loan_default.pipelines.flow import Flow
-from loan_default.pipelines.local import Listener, open_folder
 from loan_default.pipelines.preparing import Prepared, Stopwatch, TrainingOptions, prepare
 from loan_default.pipelines.publishing import Registration, registration_of, store_inputs, store_model
 from loan_default.pipelines.reporting import write_report
+from loan_default.pipelines.run_folder import Listener, open_folder
 from loan_default.pipelines.training import pretrain_encoder, train_classifier
 from loan_default.pipelines.training_data import prepare_training_data
 
 RUNS = "training"
 """Folder of the runs, under the home folder."""
 _SNAPSHOT, _REGISTRATION = "snapshot.json", "registration.json"
+_LONGEST = 150
+"""Characters of a run's id in the name of its folder."""
 
 log = structlog.get_logger()
 
@@ -48,7 +55,7 @@ class TrainingRun:
     flow: Flow
     home: Path
     options: TrainingOptions
-    """Without a snapshot: the run keeps its own."""
+    """Without a snapshot and an encoder: the run keeps its own."""
     since: datetime | None = None
     until: datetime | None = None
     """Train on applications from that time on, and before that time; None = on all."""
@@ -61,7 +68,14 @@ class TrainingRun:
     @property
     def folder(self) -> Path:
         """What the steps leave for each other."""
-        return self.home / RUNS / re.sub(r"[^A-Za-z0-9_.+-]", "-", self.id)
+        # The digest tells ids apart that differ only in what a file name cannot hold.
+        readable = re.sub(r"[^A-Za-z0-9_.+-]", "-", self.id)[:_LONGEST]
+        return self.home / RUNS / f"{readable}-{hashlib.sha256(self.id.encode()).hexdigest()[:ID_DIGITS]}"
+
+    @property
+    def encoder(self) -> Path | None:
+        """The file that `pretrain_step` leaves; None = the run starts from random weights."""
+        return self.folder / "encoder" / "encoder.pth" if self.options.pretrain else None
 
     @property
     def store(self) -> Path:
@@ -76,25 +90,27 @@ class TrainingRun:
             raise DataError(f"a run must have its snapshot, however: {path} is not there. Prepare it first.")
         return TrainingData.model_validate_json(path.read_bytes())
 
-    def options_of(self, step: str, *, encoder: Path | None = None) -> TrainingOptions:
-        """The options of a step; it goes on where a former try of it stopped."""
-        return replace(
-            self.options,
-            data=self.store,
-            snapshot=self.snapshot,
-            pretrain=step == "encoder",
-            train=step == "model",
-            encoder=encoder,
-            resume=True,
-        )
+    @property
+    def options_to_pretrain(self) -> TrainingOptions:
+        """What `pretrain_step` does; it goes on where a former try of it stopped."""
+        given = replace(self.options, data=self.store, snapshot=self.snapshot, resume=True)
+        return replace(given, pretrain=True, train=False)
+
+    @property
+    def options_to_train(self) -> TrainingOptions:
+        """What `train_step` does; it goes on where a former try of it stopped."""
+        given = replace(self.options, data=self.store, snapshot=self.snapshot, resume=True)
+        return replace(given, pretrain=False, train=True, encoder=self.encoder)
 
 
-def freeze_training_data(run: TrainingRun) -> TrainingData:
+def freeze_training_data(run: TrainingRun, fence: Fence) -> TrainingData:
     """Bring the training store up to date and keep what it holds as the data of the run; again is no change.
 
     Raises:
-        DependencyError, DataError: as `prepare_training_data`.
+        DependencyError: as `prepare_training_data`.
+        DataError: as `prepare_training_data`, or a newer try of the step has begun.
     """
+    fence.claim()
     path = run.folder / _SNAPSHOT
     if path.exists():
         return run.snapshot
@@ -107,8 +123,9 @@ def freeze_training_data(run: TrainingRun) -> TrainingData:
     )
     # The stored one, where the same data were there before: its time and its files belong together.
     snapshot = TrainingDataRepository(run.flow.database).get(snapshot.id)
-    write_atomically(path, snapshot.model_dump_json().encode())
-    return snapshot
+    fence.check()
+    write_once(path, snapshot.model_dump_json().encode())
+    return run.snapshot
 
 
 def model_of_data(run: TrainingRun) -> str | None:
@@ -122,7 +139,7 @@ def model_of_data(run: TrainingRun) -> str | None:
 
 
 def pretrain_step(run: TrainingRun, listener: Listener, fence: Fence) -> Path:
-    """Pretrain on every row of the snapshot; returns the encoder file.
+    """Pretrain on the rows of the snapshot that no figure is computed on; returns the encoder file.
 
     Raises:
         DataError: the data cannot give an encoder, or a newer try of the step has begun.
@@ -130,30 +147,34 @@ def pretrain_step(run: TrainingRun, listener: Listener, fence: Fence) -> Path:
     """
     fence.claim()
     out, watch = run.folder / "encoder", Stopwatch(listener.stage)
-    prepared, _ = _opened(run.options_of("encoder"), out, watch=watch, listener=listener)
-    report = _Watched(listener, fence)
-    _, encoder = pretrain_encoder(prepared, out=out, watch=watch, report=report.progress)
+    watched = _Watched(listener, fence)
+    prepared, _ = _opened(run.options_to_pretrain, out, watch=watch, watched=watched)
+    _, encoder = pretrain_encoder(
+        prepared, out=out, watch=watch, report=watched.progress, before_write=fence.check
+    )
     watch.stop()
     return encoder
 
 
-def train_step(run: TrainingRun, listener: Listener, fence: Fence, *, encoder: Path | None) -> Registration:
+def train_step(run: TrainingRun, listener: Listener, fence: Fence) -> Registration:
     """Train on the labelled rows of the snapshot, and say what there is to register.
-
-    Args:
-        encoder: to start from; None = random weights.
 
     Raises:
         DataError, ConfigurationError: as `pretrain_step`.
-        ArtifactError: the encoder file was refused.
+        ArtifactError: the encoder file was refused, or is not there.
     """
     fence.claim()
     out, watch = run.folder / "model", Stopwatch(listener.stage)
-    options = run.options_of("model", encoder=encoder)
-    prepared, started_at = _opened(options, out, watch=watch, listener=listener)
-    report = _Watched(listener, fence)
+    watched = _Watched(listener, fence)
+    prepared, started_at = _opened(run.options_to_train, out, watch=watch, watched=watched)
     trained = train_classifier(
-        prepared, None, out=out, watch=watch, report=report.progress, started_at=started_at
+        prepared,
+        None,
+        out=out,
+        watch=watch,
+        report=watched.progress,
+        started_at=started_at,
+        before_write=fence.check,
     )
     watch.start("report", "bootstrap intervals, permutation importance, charts")
     intervals = write_report(prepared, trained, out / "report.html", command=f"run {run.id}")
@@ -181,31 +202,23 @@ def store_step(run: TrainingRun, fence: Fence) -> tuple[ModelMetadata, Mapping[s
     failpoint("model_checked")
     model = store_model(registration, path.with_name("model.pth"), home=run.home, database=run.flow.database)
     failpoint("model_stored")
-    unseen = (each for each in registration.metrics if each.dataset is not DatasetName.VALIDATION)
-    figures = next(unseen).figures
-    told = {name: figures.get(name) for name in ("auc", "ks", "brier")}
+    unseen = on_unseen_rows(registration.metrics)
+    assert unseen is not None  # a registration has the figures on the test rows
+    told = {name: unseen.figures.get(name) for name in ("auc", "ks", "brier")}
     announce(run.flow, FactType.TRAINED, version=model.version, figures=told)
     log.info("model_stored", run=run.id, version=model.version, **told)
     return model, told
 
 
-def announce(flow: Flow, kind: FactType, *, version: str, figures: Mapping[str, object]) -> None:
-    """Say on `commands` what became of a model; said again it has the same id."""
-    producer = flow.broker.producer()
-    try:
-        producer.deliver([fact(kind, version=version, figures=figures)])
-    finally:
-        producer.close()
-
-
 def _opened(
-    options: TrainingOptions, out: Path, *, watch: Stopwatch, listener: Listener
+    options: TrainingOptions, out: Path, *, watch: Stopwatch, watched: "_Watched"
 ) -> tuple[Prepared, datetime]:
     """What a step works on, in its folder, and when the first try of it began."""
     prepared = prepare(options, watch=watch)
     watch.stop()
+    watched.fence.check()  # to open the folder is to sweep it: what a newer try is writing would go
     started_at = open_folder(prepared, out)
-    listener.prepared(prepared, out, kept_schema=store_inputs(prepared, out))
+    watched.listener.prepared(prepared, out, kept_schema=store_inputs(prepared, out))
     return prepared, started_at
 
 

@@ -37,21 +37,21 @@ from loan_default.airflow.shared import DEFAULT_ARGS, START
 def data_ingestion() -> None:
     @task
     def ingest_raw_data() -> dict[str, int]:
-        from loan_default.airflow import tasks
+        from loan_default.airflow import ingestion_tasks
 
-        return tasks.ingest_raw_data(get_current_context())
+        return ingestion_tasks.ingest_raw_data(get_current_context())
 
     @task
     def process_raw_data() -> dict[str, int]:
-        from loan_default.airflow import tasks
+        from loan_default.airflow import ingestion_tasks
 
-        return tasks.process_raw_data(get_current_context())
+        return ingestion_tasks.process_raw_data(get_current_context())
 
     @task
     def send_processed_data() -> dict[str, int]:
-        from loan_default.airflow import tasks
+        from loan_default.airflow import ingestion_tasks
 
-        return tasks.send_processed_data(get_current_context())
+        return ingestion_tasks.send_processed_data(get_current_context())
 
     ingest_raw_data() >> process_raw_data() >> send_processed_data()
 

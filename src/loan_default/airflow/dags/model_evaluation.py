@@ -1,8 +1,8 @@
 """# Evaluation
 
-On each new model, and once a day, a model is judged on rows that it has not seen, beside the champion on the
-same rows. One that passes the thresholds becomes the champion; one that fails keeps its verdict and reasons,
-and the champion stays.
+When models have been stored, and once a day, the newest that waits is judged on rows that it has not seen,
+beside the champion on the same rows. One that passes the thresholds becomes the champion; one that fails
+keeps its verdict and reasons, and the champion stays. A rollback is not measured: it waits for no data.
 
 Reads the training store and the registry. Writes the collections `performance_metrics`, `decisions` and
 `model_metadata`, the champion's pointer, and `model.promoted` or `model.rejected` on `commands`.
@@ -29,7 +29,7 @@ from loan_default.airflow.shared import DEFAULT_ARGS, MODEL, START
         "version": Param(
             None,
             type=["null", "string"],
-            description="Which model. Empty: the new one, else the newest that waits, else the champion.",
+            description="Which model. Empty: the newest that waits, else the champion.",
         ),
         "rollback": Param(
             False,
@@ -41,31 +41,30 @@ from loan_default.airflow.shared import DEFAULT_ARGS, MODEL, START
 def model_evaluation() -> None:
     @task(inlets=[MODEL])
     def load_model() -> dict[str, Any]:
-        from loan_default.airflow import tasks
+        from loan_default.airflow import evaluation_tasks
 
-        return tasks.load_model(get_current_context())
+        return evaluation_tasks.load_model(get_current_context())
 
     @task
     def evaluate_model(chosen: Any) -> dict[str, Any]:
-        from loan_default.airflow import tasks
+        from loan_default.airflow import evaluation_tasks
 
-        return tasks.evaluate_model(get_current_context(), chosen)
+        return evaluation_tasks.evaluate_model(get_current_context(), chosen)
 
     @task
     def check_thresholds(evaluated: Any) -> dict[str, Any]:
-        from loan_default.airflow import tasks
+        from loan_default.airflow import evaluation_tasks
 
-        return tasks.check_thresholds(get_current_context(), evaluated)
+        return evaluation_tasks.check_thresholds(get_current_context(), evaluated)
 
     @task
-    def update_status(chosen: Any, evaluated: Any, verdict: Any) -> dict[str, Any]:
-        from loan_default.airflow import tasks
+    def update_status(evaluated: Any, verdict: Any) -> dict[str, Any]:
+        from loan_default.airflow import evaluation_tasks
 
-        return tasks.update_status(get_current_context(), chosen, evaluated, verdict)
+        return evaluation_tasks.update_status(get_current_context(), evaluated, verdict)
 
-    chosen = load_model()
-    evaluated = evaluate_model(chosen)
-    update_status(chosen, evaluated, check_thresholds(evaluated))
+    evaluated = evaluate_model(load_model())
+    update_status(evaluated, check_thresholds(evaluated))
 
 
 model_evaluation()

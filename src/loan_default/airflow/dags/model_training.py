@@ -35,7 +35,9 @@ _OPTIONAL_TIME: dict[str, Any] = {"type": ["null", "string"], "format": "date-ti
             enum=[None, "fast", "default", "best"],
             description="How much time it may take. Empty: LOAN_DEFAULT_PRESET.",
         ),
-        "pretrain": Param(True, type="boolean", description="Start from an encoder that read all rows."),
+        "pretrain": Param(
+            True, type="boolean", description="Start from an encoder that read unlabelled rows too."
+        ),
         "objective": Param(
             None,
             enum=[None, "detection", "nt-xent", "both"],
@@ -53,35 +55,33 @@ _OPTIONAL_TIME: dict[str, Any] = {"type": ["null", "string"], "format": "date-ti
 def model_training() -> None:
     @task(outlets=[SNAPSHOT])
     def prepare_training_data(*, outlet_events: Any = None) -> dict[str, Any]:
-        from loan_default.airflow import tasks
+        from loan_default.airflow import training_tasks
 
-        snapshot = tasks.prepare_training_data(get_current_context())
+        snapshot = training_tasks.prepare_training_data(get_current_context())
         outlet_events[SNAPSHOT].extra = snapshot
         return snapshot
 
     @task(pool=TRAINING_POOL, execution_timeout=_LONG)
     def pretrain_encoder() -> str | None:
-        from loan_default.airflow import tasks
+        from loan_default.airflow import training_tasks
 
-        return tasks.pretrain_encoder(get_current_context())
+        return training_tasks.pretrain_encoder(get_current_context())
 
     @task(pool=TRAINING_POOL, execution_timeout=_LONG)
-    def train_classifier(encoder: Any) -> dict[str, Any]:
-        from loan_default.airflow import tasks
+    def train_classifier() -> dict[str, Any]:
+        from loan_default.airflow import training_tasks
 
-        return tasks.train_classifier(get_current_context(), encoder)
+        return training_tasks.train_classifier(get_current_context())
 
     @task(outlets=[MODEL])
     def store_model(*, outlet_events: Any = None) -> dict[str, Any]:
-        from loan_default.airflow import tasks
+        from loan_default.airflow import training_tasks
 
-        model = tasks.store_model(get_current_context())
+        model = training_tasks.store_model(get_current_context())
         outlet_events[MODEL].extra = model
         return model
 
-    encoder = pretrain_encoder()
-    prepare_training_data() >> encoder
-    train_classifier(encoder) >> store_model()
+    prepare_training_data() >> pretrain_encoder() >> train_classifier() >> store_model()
 
 
 model_training()

@@ -1,0 +1,40 @@
+"""The bodies of the tasks of `data_ingestion`: parts from the settings, a pipeline function, counts back.
+
+The DAG imports this inside of its tasks.
+"""
+
+from dataclasses import asdict
+
+import structlog
+
+from loan_default.airflow.parts import Context, flow_of
+from loan_default.pipelines import ingestion
+from loan_default.pipelines.first_training import request_first_training
+from loan_default.session import feed_of
+
+log = structlog.get_logger()
+
+
+def ingest_raw_data(context: Context) -> dict[str, int]:
+    """Rows of the source to `raw_data`."""
+    with flow_of(context) as (flow, settings):
+        rows = context["params"]["rows"] or settings.source_rows
+        feed = feed_of(settings.source, flow.schema, settings, rows=rows)
+        sent = ingestion.ingest_raw_data(flow, feed)
+    if not sent.sent and not sent.refused:
+        log.info("nothing_new", source=settings.source.partition(":")[0])
+    return asdict(sent)
+
+
+def process_raw_data(context: Context) -> dict[str, int]:
+    """What is on `raw_data` is judged."""
+    with flow_of(context) as (flow, _):
+        return ingestion.process_raw_data(flow).counts
+
+
+def send_processed_data(context: Context) -> dict[str, int]:
+    """What was accepted to `processed_data`; without a champion a first training is asked for."""
+    with flow_of(context) as (flow, settings):
+        sent = ingestion.send_processed_data(flow)
+        request_first_training(flow, minimum_rows=settings.minimum_rows)
+        return {"sent": sent}

@@ -1,0 +1,120 @@
+"""The bodies of the tasks of `model_training`: parts from the settings, pipeline functions, ids back.
+
+The DAG imports this inside of its tasks. What a task returns is small and plain: ids, paths and counts.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+from airflow.sdk.exceptions import AirflowSkipException
+
+from loan_default.airflow.parts import Context, flow_of
+from loan_default.console import LogListener, make_console
+from loan_default.database.control_repositories import Fence
+from loan_default.pipelines import training_steps
+from loan_default.pipelines.dataset import BUNDLED_SCHEMA, STORE, EmptyStoreError
+from loan_default.pipelines.flow import Flow
+from loan_default.pipelines.preparing import Prepared, TrainingOptions
+from loan_default.pipelines.training_steps import TrainingRun
+
+log = structlog.get_logger()
+
+
+def prepare_training_data(context: Context) -> dict[str, Any]:
+    """The snapshot that the run trains on. A scheduled run that finds nothing, or nothing new, is skipped."""
+    scheduled = context["dag_run"].run_type == "scheduled"
+    with _training_run(context) as run:
+        try:
+            snapshot = training_steps.freeze_training_data(run, _fence(context, run.flow))
+        except EmptyStoreError as error:
+            if not scheduled:
+                raise
+            raise AirflowSkipException(f"nothing to train on yet: {error}") from error
+        known = training_steps.model_of_data(run) if scheduled else None
+    if known is not None:
+        raise AirflowSkipException(
+            f"nothing new: {known} was trained on the same {snapshot.rows_accepted} rows"
+        )
+    return {"snapshot": snapshot.id, "rows": snapshot.rows_accepted, "default_rate": snapshot.label_rate}
+
+
+def pretrain_encoder(context: Context) -> str | None:
+    """The encoder file; None where the run is to start from random weights."""
+    with _training_run(context) as run:
+        if run.encoder is None:
+            log.info("not_pretrained", reason="the parameter pretrain is off")
+            return None
+        return str(training_steps.pretrain_step(run, TaskLog(make_console()), _fence(context, run.flow)))
+
+
+def train_classifier(context: Context) -> dict[str, Any]:
+    """A model and its report, not registered yet."""
+    with _training_run(context) as run:
+        registration = training_steps.train_step(run, TaskLog(make_console()), _fence(context, run.flow))
+        return {"version": registration.model.version, "folder": str(run.folder / "model")}
+
+
+def store_model(context: Context) -> dict[str, Any]:
+    """The model in the registry; returns its version and figures."""
+    with _training_run(context) as run:
+        model, figures = training_steps.store_step(run, _fence(context, run.flow))
+        return {"version": model.version, "snapshot": model.snapshot, **figures}
+
+
+class TaskLog(LogListener):
+    """Stages and epochs of a training in the log of its task: counts, never values of the data."""
+
+    def prepared(self, prepared: Prepared, out: Path, *, kept_schema: Path | None) -> None:  # noqa: ARG002
+        """What the run works on."""
+        split = prepared.split
+        log.info(
+            "training_prepared",
+            rows=len(prepared.dataset.frame),
+            train=len(split.train),
+            validation=len(split.validation),
+            test=len(split.test),
+            unlabelled=len(split.unlabelled),
+            folder=str(out),
+            **{choice.what: str(choice.value) for choice in prepared.choices},
+        )
+
+
+@contextmanager
+def _training_run(context: Context) -> Iterator[TrainingRun]:
+    params = context["params"]
+    with flow_of(context) as (flow, settings):
+        yield TrainingRun(
+            flow=flow,
+            home=settings.home,
+            options=TrainingOptions(
+                data=settings.home / STORE,
+                maturity_days=settings.maturity_days,
+                schema=settings.schema_file or BUNDLED_SCHEMA,
+                pretrain=params["pretrain"],
+                preset=params["preset"] or settings.preset,
+                epochs=params["epochs"],
+                pretraining_epochs=params["pretraining_epochs"],
+                members=params["members"],
+                objective=params["objective"],
+                out_of_time=params["out_of_time"],
+                seed=params["seed"],
+            ),
+            since=_time(params["since"]),
+            until=_time(params["until"]),
+        )
+
+
+def _fence(context: Context, flow: Flow) -> Fence:
+    task = context["task_instance"]
+    return Fence(database=flow.database, run=task.run_id, task=task.task_id, attempt=task.try_number)
+
+
+def _time(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    time = datetime.fromisoformat(text)
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time

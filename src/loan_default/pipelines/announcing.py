@@ -1,0 +1,15 @@
+"""News of models on the topic `commands`."""
+
+from collections.abc import Mapping
+
+from loan_default.kafka.commands import FactType, fact
+from loan_default.pipelines.flow import Flow
+
+
+def announce(flow: Flow, kind: FactType, *, version: str, figures: Mapping[str, object]) -> None:
+    """Say on `commands` what became of a model; said again it has the same id."""
+    producer = flow.broker.producer()
+    try:
+        producer.deliver([fact(kind, version=version, figures=figures)])
+    finally:
+        producer.close()
