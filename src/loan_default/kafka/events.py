@@ -170,11 +170,12 @@ def _time(raw: bytes | None) -> datetime:
     text = _text(raw, "ce_time")
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        utc = time.astimezone(UTC)
+    except (ValueError, OverflowError):  # in UTC it may lie before the year 1 or after 9999
         raise DataError("the header ce_time must be a time like 2026-11-24T10:00:00Z") from None
     if time.tzinfo is None:
         raise DataError("the header ce_time must name its time zone")
-    return time.astimezone(UTC)
+    return utc
 
 
 @lru_cache(maxsize=_REMEMBERED)
