@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from loan_default.console import LogListener, make_console
 from loan_default.database.control_repositories import Fence
+from loan_default.errors import ConfigurationError
 from loan_default.evaluation.gate import Thresholds, Verdict
 from loan_default.pipelines import evaluation, ingestion, training_steps
 from loan_default.pipelines.dataset import BUNDLED_SCHEMA, STORE
@@ -162,8 +163,23 @@ class TaskLog(LogListener):
 @contextmanager
 def _flow(context: Context) -> Iterator[tuple[Flow, Settings]]:
     settings = load_settings()
+    _check_shared(settings)
     with open_flow(settings, run=context["run_id"]) as flow:
         yield flow, settings
+
+
+def _check_shared(settings: Settings) -> None:
+    """ConfigurationError where the tasks of a run, each a process of its own, would not find each other."""
+    if settings.kafka_bootstrap_servers is None:
+        raise ConfigurationError(
+            "KAFKA_BOOTSTRAP_SERVERS must be set for the tasks of a DAG, however: it is not, and what a "
+            "broker in memory holds is gone with its task. Name the brokers."
+        )
+    if not settings.home.is_absolute():
+        raise ConfigurationError(
+            "LOAN_DEFAULT_HOME must be an absolute path for the tasks of a DAG, however: it is "
+            f"{settings.home}, which each worker finds in another place. Name a folder that they share."
+        )
 
 
 @contextmanager
