@@ -21,7 +21,7 @@ from loan_default.evaluation.gate import Thresholds, Verdict
 from loan_default.kafka.consuming import Pace
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.outbox import Outbox
-from loan_default.kafka.topics import TOPICS
+from loan_default.kafka.topics import COMMANDS, TOPICS
 from loan_default.models.model import load_model as read_model
 from loan_default.models.model import save_model
 from loan_default.pipelines.dataset import STORE
@@ -277,6 +277,25 @@ def test_of_two_promotions_at_once_one_wins_two_hundred_times(court):
     assert len(set(seen)) == len(set(revisions)), "one move, two champions"
     assert ModelRepository(court.flow.database).champion().rev == 2 * rounds
     assert len(samples) > rounds / 10
+
+
+def test_what_happens_to_a_model_a_second_time_is_news_of_its_own(court):
+    def news() -> list[bytes]:
+        logs = court.flow.broker.logs.items()
+        records = [record for place, log in logs if place.topic == COMMANDS for record in log]
+        return [record.header("ce_id") for record in records]
+
+    told = len(news())
+    model, other = court.model.version, court.candidate("next").version
+    judged(court.run("first"), model)
+    judged(court.run("second"), other)
+    judged(court.run("back"), model, rollback=True)
+    strict = Thresholds(minimum_rows=30, minimum_auc=0.999)
+    for run in ("once", "twice"):
+        judged(court.run(run, thresholds=strict), other)
+    kinds = [identifier.decode().split("/")[0] for identifier in news()[told:]]
+    assert kinds == ["model.promoted"] * 3 + ["model.rejected"] * 2
+    assert len(set(news()[told:])) == 5
 
 
 def test_rows_of_later_events_are_no_reason_to_forget_what_is_held_out(court):

@@ -374,10 +374,11 @@ def _tell(run: EvaluationRun, decision: Decision, evaluated: Evaluated) -> None:
     told: dict[str, object] = {name: figures.get(name) for name in ("auc", "ks", "brier", "ece")}
     failed = [reason for reason in decision.reasons if reason.startswith("broken")]
     if decision.action in (Action.PROMOTED, Action.ROLLED_BACK):
-        announce(run.flow, FactType.PROMOTED, version=decision.version, figures=told)
+        move = str(decision.seen_rev + 1)
+        announce(run.flow, FactType.PROMOTED, version=decision.version, figures=told, occasion=move)
     elif decision.action is Action.REJECTED:
         news = told | {"reasons": failed}
-        announce(run.flow, FactType.REJECTED, version=decision.version, figures=news)
+        announce(run.flow, FactType.REJECTED, version=decision.version, figures=news, occasion=decision.run)
     elif failed:
         log.warning("champion_below_thresholds", version=decision.version, broken=failed)
     log.info("model_decided", run=run.id, version=decision.version, action=decision.action, **told)
