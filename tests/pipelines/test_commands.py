@@ -134,6 +134,51 @@ def test_while_the_actor_is_away_nothing_is_committed(flow):
     assert diary.asked == ["train-1"]
 
 
+def test_a_record_counts_once_however_often_its_batch_is_tried(flow):
+    away = iter([False, True, False])
+
+    def sometimes() -> None:
+        if next(away, False):
+            raise DependencyError("Airflow must answer, however: it does not")
+
+    diary = Diary(before=sometimes)
+    send(flow, command("train-1"), command("train-2"), command("train-1"))
+    assert handle_commands(flow, diary) == Handled(consumed=3, done=2, duplicates=1)
+    assert diary.asked == ["train-1", "train-2"]
+
+
+def test_a_refused_command_that_is_sent_again_has_no_second_letter(flow):
+    send(flow, command("zero", epochs=0), command("zero", epochs=0))
+    assert handle_commands(flow, Diary()) == Handled(consumed=2, refused=1, duplicates=1)
+    assert [letter.event for letter in letters(flow)] == ["zero"]
+
+
+def test_a_refused_command_whose_letter_was_not_sent_has_it_from_the_next_try(flow, monkeypatch):
+    send(flow, command("zero", epochs=0))
+    with monkeypatch.context() as patch:
+        patch.setattr(type(flow.broker.producer()), "deliver", broker_away)
+        with pytest.raises(DependencyError):
+            handle_commands(flow, Diary())
+    assert letters(flow) == []
+    assert handle_commands(flow, Diary()).duplicates == 1
+    assert [letter.event for letter in letters(flow)] == ["zero"]
+
+
+def broker_away(self, messages):
+    raise DependencyError("the broker must answer")
+
+
+def test_a_switch_of_tomorrow_is_refused_and_those_of_today_count(flow):
+    diary, now = Diary(), datetime.now(UTC)
+    tomorrow = command("tomorrow", CommandType.PAUSE)._replace(time=now + timedelta(days=1))
+    clock_ahead = command("ahead", CommandType.PAUSE)._replace(time=now + timedelta(minutes=1))
+    send(flow, tomorrow, command("resume", CommandType.RESUME), clock_ahead)
+    assert handle_commands(flow, diary) == Handled(consumed=3, done=2, refused=1)
+    assert diary.ingestion == [True, False]
+    (letter,) = letters(flow)
+    assert letter.reason.startswith("a switch must have been made before now, however: ")
+
+
 def test_who_dies_after_acting_asks_again_and_changes_nothing(flow):
     class Died(Exception):
         pass
