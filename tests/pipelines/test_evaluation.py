@@ -28,8 +28,8 @@ from loan_default.pipelines.dataset import STORE
 from loan_default.pipelines.evaluation import (
     EvaluationRun,
     check_thresholds,
+    choose_model,
     evaluate_model,
-    load_model,
     update_status,
 )
 from loan_default.pipelines.flow import Flow
@@ -129,18 +129,18 @@ def judged(run: EvaluationRun, version: str, **how: bool):
 
 def test_which_model_is_judged(court):
     models = ModelRepository(court.flow.database)
-    assert load_model(court.run(), version=court.model.version).why == "asked for"
+    assert choose_model(court.run(), version=court.model.version).why == "asked for"
     newer = court.candidate("newer")
-    assert load_model(court.run()).version == "newer"
+    assert choose_model(court.run()).version == "newer"
     judged(court.run(), "newer")
-    assert load_model(court.run()).version == court.model.version, "the one that still waits"
+    assert choose_model(court.run()).version == court.model.version, "the one that still waits"
     models.set_status(court.model.version, ModelStatus.REJECTED)
-    chosen = load_model(court.run())
+    chosen = choose_model(court.run())
     assert (chosen.version, "champion" in chosen.why) == (newer.version, True)
     with pytest.raises(DataError, match="former champion"):
-        load_model(court.run(), rollback=True)
+        choose_model(court.run(), rollback=True)
     with pytest.raises(DataError, match="must hold what is asked for"):
-        load_model(court.run(), version="unknown")
+        choose_model(court.run(), version="unknown")
 
 
 def test_a_damaged_file_is_refused_before_anything_is_judged(court):
@@ -150,7 +150,7 @@ def test_a_damaged_file_is_refused_before_anything_is_judged(court):
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(ArtifactError):
-        load_model(court.run())
+        choose_model(court.run())
     assert ModelRepository(court.flow.database).champion() is None
 
 

@@ -107,7 +107,7 @@ def load_model(context: Context) -> dict[str, Any]:
     params = context["params"]
     with _evaluation_run(context) as run:
         version = params["version"] or _announced_version(context)
-        chosen = evaluation.load_model(run, version=version, rollback=params["rollback"])
+        chosen = evaluation.choose_model(run, version=version, rollback=params["rollback"])
     if chosen is None:
         raise AirflowSkipException("nothing to judge: no model is stored yet")
     return asdict(chosen)

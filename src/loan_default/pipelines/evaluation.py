@@ -1,6 +1,6 @@
 """Evaluation: is a model good enough, and better than the champion, on rows that neither has seen?
 
-    load_model          which model is to be judged; its file is what the registry says
+    choose_model        which model is to be judged; its file is what the registry says
     evaluate_model      figures of it and of the champion on the same rows
     check_thresholds    the verdict of the gate
     update_status       the pointer moves or stays; the decision is written before
@@ -106,7 +106,7 @@ class EvaluationRun:
         return ModelRepository(self.flow.database)
 
 
-def load_model(run: EvaluationRun, *, version: str | None = None, rollback: bool = False) -> Chosen | None:
+def choose_model(run: EvaluationRun, *, version: str | None = None, rollback: bool = False) -> Chosen | None:
     """The model to be judged, whose file is there and undamaged; None = there is none.
 
     Args:
