@@ -24,7 +24,7 @@ lint: $(VENV)/dev  ## ruff, mypy and the layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-servers: $(VENV)/dev  ## install and start Kafka with ZooKeeper and a MongoDB-wire server, until Ctrl-C
+servers: $(VENV)/dev  ## install and start Kafka with ZooKeeper, a MongoDB-wire server and PostgreSQL, until Ctrl-C
 	PYTHONPATH=tests $(BIN)/python -m servers
 
 airflow: $(VENV)/dev  ## start these servers and Airflow with the three DAGs switched on, until Ctrl-C

@@ -116,7 +116,7 @@ def load_model(context: Context) -> dict[str, Any]:
 def evaluate_model(context: Context, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """Figures of the model and of the champion on the same rows; returns where they are."""
     with _evaluation_run(context) as run:
-        return evaluation.evaluate_model(run, Chosen(**chosen).version).to_dict()
+        return asdict(evaluation.evaluate_model(run, Chosen(**chosen).version))
 
 
 def check_thresholds(context: Context, evaluated: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from loan_default.database.control_repositories import CommandRepository
 from loan_default.errors import DataError
 from loan_default.failpoints import failpoint
 from loan_default.kafka.commands import Command, CommandType, read_command
-from loan_default.kafka.consuming import drain, follow
+from loan_default.kafka.consuming import follow
 from loan_default.kafka.dead_letters import dead_letter
 from loan_default.kafka.messages import Message, Record
 from loan_default.kafka.topics import COMMANDS, dead_letter_topic
@@ -155,26 +155,11 @@ def _check_time(command: Command) -> None:
         )
 
 
-def handle_commands(flow: Flow, actor: Actor) -> Handled:
-    """Handle what is on `commands` now.
-
-    Raises:
-        DependencyError: broker, database or actor were away for longer than the patience.
-    """
-    worker, ends = CommandWorker(flow, actor), flow.broker.end_offsets(COMMANDS)
-    consumer = flow.broker.consumer(GROUP, [COMMANDS])
-    try:
-        drain(consumer, worker, ends=ends, pace=flow.pace)
-    finally:
-        consumer.close()
-    return worker.handled
-
-
 def follow_commands(flow: Flow, actor: Actor, *, stop: Flag) -> Handled:
     """Handle commands as they come, until told to stop.
 
     Raises:
-        DependencyError: as `handle_commands`.
+        DependencyError: broker, database or actor were away for longer than the patience.
     """
     worker = CommandWorker(flow, actor)
     consumer = flow.broker.consumer(GROUP, [COMMANDS])
