@@ -16,7 +16,7 @@ train: $(VENV)/core  ## install the core, pretrain and train on the bundled data
 
 test: $(VENV)/dev lint  ## install everything for development, static checks, all tests
 	-PYTHONPATH=tests $(BIN)/python -m servers --install  # tests of what cannot be had are skipped
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist loadgroup  # the tests of a group share servers, and go on from one another
 
 lint: $(VENV)/dev  ## ruff, mypy and the layers
 	$(BIN)/ruff check
@@ -24,7 +24,7 @@ lint: $(VENV)/dev  ## ruff, mypy and the layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-servers: $(VENV)/dev  ## install and start Kafka with ZooKeeper and a MongoDB-wire server, until Ctrl-C
+servers: $(VENV)/dev  ## install and start Kafka with ZooKeeper, a MongoDB-wire server and PostgreSQL, until Ctrl-C
 	PYTHONPATH=tests $(BIN)/python -m servers
 
 airflow: $(VENV)/dev  ## start these servers and Airflow with the three DAGs switched on, until Ctrl-C

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 
 import pytest
 
@@ -68,6 +69,45 @@ def test_bad_rows_become_dead_letters_that_can_be_looked_at_and_sent_again(shell
     assert "1 records: 0 accepted, 1 rejected" in shell("ingest")[1]
     (again,) = json.loads(shell("dead-letters", "list", "--json")[1])
     assert again["event"] == letter["event"] + "~1"
+
+
+class InterruptedBroker(MemoryBroker):
+    """Ctrl-C comes while its first messages are taken."""
+
+    def producer(self):
+        producer = super().producer()
+        if not any(self.logs.values()):
+            deliver = producer.deliver
+
+            def interrupted(messages):
+                os.kill(os.getpid(), signal.SIGINT)
+                producer.deliver = deliver
+                return deliver(messages)
+
+            producer.deliver = interrupted
+        return producer
+
+
+@pytest.mark.parametrize("options", [(), ("--follow",)])
+def test_without_kafka_all_that_was_sent_is_stored_before_ctrl_c_ends_the_command(
+    shell, monkeypatch, options
+):
+    broker = InterruptedBroker(first_offset=1)
+    broker.create_topics(TOPICS)
+    with monkeypatch.context() as patch:
+        patch.setattr("loan_default.kafka.connect.connect", lambda settings: broker)
+        code, out, errors = shell("ingest", "--generate", "6000", *options)
+        assert (code, errors.count("Traceback")) == (0, 0)
+        assert "5,000 accepted" in out
+    assert "5,000 applications" in shell("prepare")[1]
+    assert "1,000 accepted" in shell("ingest", "--generate", "1000")[1]
+    assert "6,000 applications" in shell("prepare")[1]
+
+
+def test_commands_need_a_broker_that_others_reach(shell):
+    code, _, errors = shell("commands")
+    assert code == 2
+    assert "KAFKA_BOOTSTRAP_SERVERS must be set" in errors
 
 
 def test_a_folder_says_which_files_it_left_out(shell, tmp_path):

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from threading import Event as Flag
@@ -17,8 +17,11 @@ from loan_default.errors import ConfigurationError, DependencyError
 from loan_default.session import feed_of, open_flow, start, stopping
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from loan_default.data.feeds import Feed
     from loan_default.pipelines.flow import Flow
+    from loan_default.pipelines.ingestion import Ingested
     from loan_default.pipelines.processing import Processed
 
 log = structlog.get_logger()
@@ -50,26 +53,38 @@ def ingest(
     Without a source, what is on `raw_data` already is processed.
     """
     from loan_default.pipelines.dataset import STORE
+    from loan_default.pipelines.in_memory import take_to_store
     from loan_default.pipelines.ingestion import ingest_raw_data, process_raw_data, send_processed_data
     from loan_default.pipelines.processing import Processed
     from loan_default.pipelines.training_data import store_processed_data
 
     console, settings = make_console(), start()
+    store, in_memory = settings.home / STORE, settings.kafka_bootstrap_servers is None
     with open_flow(settings, schema) as flow, stopping() as stop:
         source, rows = _source(folder=folder, file=file, generate=generate, rows=rows)
         feed = feed_of(source, flow.schema, settings, rows=rows, seed=seed) if source else None
-        if follow:
+        processed = Processed()
+        if follow and in_memory:
+
+            def take() -> None:
+                processed.add(take_to_store(flow, feed, store, stop=stop).processed)
+
+            _feed_on(flow, feed, stop, take)
+        elif follow:
             processed = _follow(flow, feed, stop)
+        elif in_memory:
+            taken = take_to_store(flow, feed, store, stop=stop)
+            processed = taken.processed
+            _say_ingested(console, taken.ingested, feed)
+            _say_stored(console, sent=taken.sent, stored=taken.stored, store=store)
         else:
             if feed is not None:
-                sent = ingest_raw_data(flow, feed, stop=stop)
-                say(console, "raw_data", f"{sent.sent:,} events sent, {sent.refused:,} too large")
-                for name, reason in _left_out(feed):
-                    say(console, "left out", f"{name}: {reason}", style="yellow")
-            processed = Processed() if stop.is_set() else process_raw_data(flow, stop=stop)
-            say(console, "sent", f"{send_processed_data(flow):,} events to processed_data")
-            stored = store_processed_data(flow, settings.home / STORE)
-            say(console, "stored", f"{stored.records:,} events in {settings.home / STORE}")
+                _say_ingested(console, ingest_raw_data(flow, feed, stop=stop), feed)
+            if not stop.is_set():
+                processed = process_raw_data(flow, stop=stop)
+            sent = send_processed_data(flow)
+            stored = store_processed_data(flow, store).records
+            _say_stored(console, sent=sent, stored=stored, store=store)
     say(
         console,
         "processed",
@@ -171,6 +186,11 @@ def commands() -> None:
     from loan_default.pipelines.commands import follow_commands
 
     console, settings = make_console(), start()
+    if settings.kafka_bootstrap_servers is None:
+        raise ConfigurationError(
+            "KAFKA_BOOTSTRAP_SERVERS must be set for commands, however: it is not, and nobody can send "
+            "anything to a broker in the memory of this process. Name the brokers."
+        )
     with closing(AirflowActor(settings)) as actor, open_flow(settings, None) as flow, stopping() as stop:
         handled = follow_commands(flow, actor, stop=stop)
     say(
@@ -203,23 +223,11 @@ def _follow(flow: "Flow", feed: "Feed | None", stop: Flag) -> "Processed":
     from loan_default.pipelines.ingestion import follow_raw_data, ingest_raw_data
 
     failed: list[BaseException] = []
-    said: set[tuple[str, str]] = set()
 
     def feeding() -> None:
-        answered = time.monotonic()
         try:
-            while feed is not None and not stop.is_set():
-                try:
-                    ingest_raw_data(flow, feed, stop=stop)
-                    answered = time.monotonic()
-                    for name, reason in set(_left_out(feed)) - said:
-                        log.warning("file_left_out", name=name, reason=reason)
-                        said.add((name, reason))
-                except DependencyError as error:
-                    if time.monotonic() - answered > flow.pace.patience_seconds:
-                        raise
-                    log.warning("feed_waits", reason=str(error))
-                stop.wait(_FEED_SECONDS)
+            if feed is not None:
+                _feed_on(flow, feed, stop, lambda: ingest_raw_data(flow, feed, stop=stop))
         except BaseException as error:  # raised again by the main thread
             failed.append(error)
             stop.set()
@@ -234,6 +242,37 @@ def _follow(flow: "Flow", feed: "Feed | None", stop: Flag) -> "Processed":
     if failed:
         raise failed[0]
     return processed
+
+
+def _feed_on(flow: "Flow", feed: "Feed | None", stop: Flag, take: Callable[[], object]) -> None:
+    """Take what a feed has, again and again until told to stop."""
+    answered = time.monotonic()
+    said: set[tuple[str, str]] = set()
+    while not stop.is_set():
+        try:
+            take()
+            answered = time.monotonic()
+            for name, reason in set(_left_out(feed)) - said:
+                log.warning("file_left_out", name=name, reason=reason)
+                said.add((name, reason))
+        except DependencyError as error:
+            if time.monotonic() - answered > flow.pace.patience_seconds:
+                raise
+            log.warning("feed_waits", reason=str(error))
+        stop.wait(_FEED_SECONDS)
+
+
+def _say_ingested(console: "Console", ingested: "Ingested", feed: "Feed | None") -> None:
+    if feed is None:
+        return
+    say(console, "raw_data", f"{ingested.sent:,} events sent, {ingested.refused:,} too large")
+    for name, reason in _left_out(feed):
+        say(console, "left out", f"{name}: {reason}", style="yellow")
+
+
+def _say_stored(console: "Console", *, sent: int, stored: int, store: Path) -> None:
+    say(console, "sent", f"{sent:,} events to processed_data")
+    say(console, "stored", f"{stored:,} events in {store}")
 
 
 def _left_out(feed: "Feed | None") -> Iterator[tuple[str, str]]:

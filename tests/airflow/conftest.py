@@ -1,7 +1,5 @@
 """An Airflow of these tests: its own home and database, the three DAGs, no scheduler."""
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +11,32 @@ from loan_default.kafka.topics import TOPICS
 
 DAGS = Path(loan_default.airflow.__file__).parent / "dags"
 
-# Before anything imports Airflow, which reads its settings then.
-_HOME = Path(tempfile.mkdtemp(prefix="airflow-test-"))
-os.environ |= {
-    "AIRFLOW_HOME": str(_HOME),
-    "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
-    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-    "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
-    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{_HOME / 'airflow.db'}",
-}
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Airflow and its libraries warn of themselves; here that is no error."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.filterwarnings("default"))
+
+
+@pytest.fixture(scope="session")
+def airflow_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What Airflow reads when it is imported, which is why tests import it inside of functions."""
+    home = tmp_path_factory.mktemp("airflow")
+    return {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+    }
+
+
+@pytest.fixture(autouse=True)
+def in_airflow_environment(airflow_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """For these tests alone: others of the same process are to find theirs."""
+    for name, value in airflow_environment.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture
@@ -38,13 +46,16 @@ def dags_folder() -> Path:
 
 
 @pytest.fixture(scope="session")
-def airflow_database() -> None:
+def airflow_database(airflow_environment: dict[str, str]) -> None:
     """Its tables, and the pool of the trainings."""
-    from airflow.models.pool import Pool
-    from airflow.utils.db import initdb
+    with pytest.MonkeyPatch.context() as patch:  # it is made before the environment of the first test
+        for name, value in airflow_environment.items():
+            patch.setenv(name, value)
+        from airflow.models.pool import Pool
+        from airflow.utils.db import initdb
 
-    initdb()
-    Pool.create_or_update_pool("training", 1, "one training at a time", False)
+        initdb()
+        Pool.create_or_update_pool("training", 1, "one training at a time", False)
 
 
 @pytest.fixture
@@ -59,8 +70,9 @@ def dags(airflow_database: None) -> dict[str, Any]:
 
 @pytest.fixture
 def one_broker(monkeypatch: pytest.MonkeyPatch) -> MemoryBroker:
-    """All tasks of a test speak to the same broker in memory."""
+    """All tasks of a test speak to the same broker in memory, which stands in for the one of the settings."""
     broker = MemoryBroker()
     broker.create_topics(TOPICS)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "in-memory:9092")
     monkeypatch.setattr("loan_default.kafka.connect.connect", lambda settings: broker)
     return broker

@@ -12,6 +12,7 @@ from loan_default.database.control_documents import Action
 from loan_default.database.control_repositories import DecisionRepository
 from loan_default.database.documents import DatasetName, ModelStatus
 from loan_default.database.repositories import MetricsRepository, ModelRepository, TrainingDataRepository
+from loan_default.errors import ConfigurationError
 from loan_default.kafka.commands import FactType
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.models.model import load_model
@@ -181,3 +182,19 @@ def test_a_period_limits_what_is_trained_on(house):
         assert whole == prepared("all", until=end.isoformat()) == FEW
         with pytest.raises(ValueError, match="must hold applications"):
             prepared("none", since=end.isoformat())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("KAFKA_BOOTSTRAP_SERVERS", "", "KAFKA_BOOTSTRAP_SERVERS must be set for the tasks of a DAG"),
+        ("LOAN_DEFAULT_HOME", "runs", "LOAN_DEFAULT_HOME must be an absolute path .* it is runs"),
+    ],
+)
+def test_a_task_that_the_others_would_not_find_does_nothing(house, monkeypatch, name, value, rule):
+    from loan_default.airflow import ingestion_tasks
+
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=rule):
+        ingestion_tasks.ingest_raw_data({"run_id": "alone", "params": {"rows": FEW}})
+    assert not any(house.broker.logs.values())

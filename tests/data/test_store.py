@@ -171,14 +171,9 @@ def test_an_empty_store_is_an_empty_table(tmp_path: Path) -> None:
             "record.label": "float64",
             "bad": "float64",
         }
-        assert (len(contents.parts), contents.events, contents.label_rate, contents.last_event_time) == (
-            0,
-            0,
-            None,
-            None,
-        )
+        assert (len(contents.parts), contents.events, contents.last_event_time) == (0, 0, None)
     contents = read(tmp_path, [], [outcome("o", of="a", label=1.0)])
-    assert (len(contents.parts), contents.applications, contents.outcomes_waiting) == (2, 0, 1)
+    assert (len(contents.parts), contents.events, contents.applications) == (2, 1, 0)
 
 
 def test_other_files_are_no_parts(tmp_path: Path) -> None:
@@ -257,15 +252,12 @@ def test_outcomes_come_late_twice_and_for_nobody(tmp_path: Path) -> None:
         [outcome("o5", of="late", label=1.0), outcome("o5", of="late", label=1.0), application("open")],
     )
     assert labels(contents) == {"early": 1.0, "late": 1.0, "twice": 0.0, "kept": 1.0, "open": None}
-    assert (contents.outcomes, contents.outcomes_waiting, contents.duplicates) == (5, 1, 1)
-    assert (contents.applications, contents.labelled, contents.immature) == (5, 4, 0)
-    assert contents.label_rate == 0.75
+    assert (contents.events, contents.applications, contents.duplicates) == (11, 5, 1)
     later = read_store(tmp_path, SCHEMA, maturity_days=0, now=NOW)
     write_part(tmp_path, topic="t", partition=1, first=0, next=1, rows=[application("nobody")])
     arrived = read_store(tmp_path, SCHEMA, maturity_days=0, now=NOW)
     assert later.digest == contents.digest != arrived.digest
     assert labels(arrived)["nobody"] == 1.0
-    assert arrived.outcomes_waiting == 0
 
 
 def test_a_later_state_of_an_application_supersedes_the_earlier_one(tmp_path: Path) -> None:
@@ -278,7 +270,7 @@ def test_a_later_state_of_an_application_supersedes_the_earlier_one(tmp_path: Pa
         [application("e3", of="a", day=2, income=3.0)],
     )
     assert contents.frame["income"].tolist() == [3.0]  # of two at one time the later id
-    assert (contents.superseded, contents.events, contents.labelled) == (2, 3, 0)
+    assert (contents.superseded, contents.events, labels(contents)) == (2, 3, {"a": None})
     assert contents.first_event_time == contents.last_event_time == START + timedelta(days=2)
 
 
@@ -303,9 +295,7 @@ def test_a_label_counts_when_its_application_is_old_enough(
     ]
     contents = read(tmp_path, rows, days=days, schema=TIMED)
     expected = 1.0 if counts else None
-    assert labels(contents)["column"] == expected
-    assert (contents.labelled, contents.immature) == ((2, 0) if counts else (0, 2))
-    assert len(contents.frame) == 2
+    assert labels(contents) == {"event": expected, "column": expected}
 
 
 def test_without_a_time_of_its_own_an_application_is_as_old_as_its_event(tmp_path: Path) -> None:
@@ -315,14 +305,13 @@ def test_without_a_time_of_its_own_an_application_is_as_old_as_its_event(tmp_pat
     ]
     contents = read(tmp_path, rows, days=30, schema=TIMED)
     assert labels(contents) == {"old": 1.0, "young": None}
-    assert contents.label_rate == 1.0
 
 
 def test_a_schema_without_a_target_has_no_labels(tmp_path: Path) -> None:
     schema = replace(SCHEMA, columns=SCHEMA.columns[:2])
     contents = read(tmp_path, [application("a", bad="1"), outcome("o", of="a", label=1.0)], schema=schema)
     assert list(contents.frame) == ["application_id", "income"]
-    assert (contents.labelled, contents.immature, contents.label_rate, contents.outcomes) == (0, 0, None, 1)
+    assert contents.events == 2
 
 
 @pytest.mark.parametrize(("days", "now"), [(-1, NOW), (0, NOW.replace(tzinfo=None))])
@@ -341,7 +330,7 @@ class Slow:
     rows: list[dict[str, Any]]
     duplicates: int
     superseded: int
-    waiting: int
+    outcomes: int
 
 
 def slowly(events: list[StoredEvent], *, days: int) -> Slow:
@@ -365,7 +354,7 @@ def slowly(events: list[StoredEvent], *, days: int) -> Slow:
         rows=rows,
         duplicates=len(events) - len(seen),
         superseded=len(of_type[APPLICATION]) - len(latest),
-        waiting=sum(event.application_id not in latest for event in of_type[OUTCOME]),
+        outcomes=len(of_type[OUTCOME]),
     )
 
 
@@ -406,9 +395,8 @@ def test_any_events_in_any_parts_give_the_same_table(
     assert len(contents.parts) == len(parts)
     assert contents.duplicates == expected.duplicates == whole.duplicates + sum(map(len, again))
     assert contents.superseded == whole.superseded == expected.superseded
-    assert contents.outcomes_waiting == whole.outcomes_waiting == expected.waiting
     assert contents.events == (
-        contents.duplicates + contents.superseded + contents.applications + contents.outcomes
+        contents.duplicates + contents.superseded + contents.applications + expected.outcomes
     )
 
 

@@ -6,7 +6,7 @@ from scipy.special import expit
 
 from loan_default.evaluation import statements
 from loan_default.evaluation.bootstrap import Interval, bootstrap_figures, paired_bootstrap
-from loan_default.evaluation.statements import Statement, Verdict
+from loan_default.evaluation.statements import Statement, Tone
 
 
 def _interval(low: float, high: float) -> Interval:
@@ -30,7 +30,7 @@ def _calibration(shift: float, stretch: float) -> Statement:
 
 def test_true_pds_are_calibrated() -> None:
     statement = _calibration(0, 1)
-    assert statement.verdict is Verdict.GOOD
+    assert statement.tone is Tone.GOOD
     assert statement.title == "Calibrated."
 
 
@@ -45,7 +45,7 @@ def test_true_pds_are_calibrated() -> None:
 )
 def test_each_fault_of_calibration_is_named(shift: float, stretch: float, fault: str) -> None:
     statement = _calibration(shift, stretch)
-    assert statement.verdict is Verdict.CAUTION
+    assert statement.tone is Tone.CAUTION
     assert fault in statement.title
 
 
@@ -68,29 +68,29 @@ def test_baseline_verdicts_follow_the_paired_interval() -> None:
 @given(st.floats(-1, 1), st.floats(0, 1))
 def test_better_is_said_only_above_zero(low: float, width: float) -> None:
     statement = statements.against_baseline(_interval(low, low + width))
-    assert (statement.verdict is Verdict.GOOD) == (low > 0)
-    assert (statement.verdict is Verdict.CAUTION) == (low + width < 0)
+    assert (statement.tone is Tone.GOOD) == (low > 0)
+    assert (statement.tone is Tone.CAUTION) == (low + width < 0)
 
 
 def test_ranking_needs_an_interval_above_chance_and_enough_defaults() -> None:
-    assert statements.ranking(_interval(0.7, 0.8), rows=6000, defaults=900).verdict is Verdict.GOOD
-    assert statements.ranking(_interval(0.48, 0.8), rows=6000, defaults=900).verdict is Verdict.CAUTION
+    assert statements.ranking(_interval(0.7, 0.8), rows=6000, defaults=900).tone is Tone.GOOD
+    assert statements.ranking(_interval(0.48, 0.8), rows=6000, defaults=900).tone is Tone.CAUTION
     few = statements.ranking(_interval(0.7, 0.8), rows=6000, defaults=statements.FEW_DEFAULTS - 1)
-    assert few.verdict is Verdict.CAUTION
+    assert few.tone is Tone.CAUTION
     assert "little evidence" in few.title
 
 
 def test_rank_order_counts_each_rise() -> None:
-    assert statements.rank_order([0.5, 0.3, 0.1]).verdict is Verdict.GOOD
+    assert statements.rank_order([0.5, 0.3, 0.1]).tone is Tone.GOOD
     once = statements.rank_order([0.5, 0.1, 0.3])
-    assert (once.verdict, once.title) == (Verdict.NOTE, "Rank order breaks once.")
+    assert (once.tone, once.title) == (Tone.NOTE, "Rank order breaks once.")
     assert "2 and 3 of 3" in once.text
     assert statements.rank_order([0.1, 0.2, 0.3]).title == "Rank order breaks 2 times."
 
 
 def test_one_group_has_no_rank_order() -> None:
     statement = statements.rank_order([0.2])
-    assert statement.verdict is Verdict.NOTE
+    assert statement.tone is Tone.NOTE
     assert "alike" in statement.text
 
 
@@ -98,18 +98,18 @@ def test_one_group_has_no_rank_order() -> None:
 def test_rows_are_accounted_for_only_if_they_add_up(accepted: int, duplicates: int, quarantined: int) -> None:
     read = accepted + duplicates + quarantined
 
-    def verdict(rows: int) -> Verdict:
+    def tone(rows: int) -> Tone:
         return statements.accounting(
             read=rows, accepted=accepted, duplicates=duplicates, quarantined=quarantined
-        ).verdict
+        ).tone
 
-    assert verdict(read) is Verdict.GOOD
-    assert verdict(read + 1) is verdict(read - 1) is Verdict.CAUTION
+    assert tone(read) is Tone.GOOD
+    assert tone(read + 1) is tone(read - 1) is Tone.CAUTION
 
 
 def test_the_calibration_step_helped_only_if_the_loss_fell() -> None:
-    assert statements.calibration_step(0.45, 0.44).verdict is Verdict.GOOD
-    assert statements.calibration_step(0.44, 0.44).verdict is Verdict.NOTE
+    assert statements.calibration_step(0.45, 0.44).tone is Tone.GOOD
+    assert statements.calibration_step(0.44, 0.44).tone is Tone.NOTE
 
 
 def test_the_headline_needs_no_jargon() -> None:

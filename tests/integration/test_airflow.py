@@ -29,7 +29,12 @@ from loan_default.kafka.topics import COMMANDS, PROCESSED, RAW
 from loan_default.models.model import load_model
 from loan_default.pipelines.dataset import BUNDLED_DATA, BUNDLED_SCHEMA
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.xdist_group("airflow"),  # one after the other, on one stack
+]
 
 DAGS = ("data_ingestion", "model_training", "model_evaluation")
 TRAINING_TASKS = ("prepare_training_data", "pretrain_encoder", "train_classifier", "store_model")

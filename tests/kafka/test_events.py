@@ -104,6 +104,8 @@ def test_a_record_without_a_usable_id_is_called_after_its_place(raw):
         ("ce_specversion", None, "the header ce_specversion must be 1.0"),
         ("ce_time", b"yesterday", "the header ce_time must be a time like"),
         ("ce_time", b"2026-11-24T10:00:00", "the header ce_time must name its time zone"),
+        ("ce_time", b"0001-01-01T00:00:00+14:00", "the header ce_time must be a time like"),
+        ("ce_time", b"9999-12-31T23:59:59-14:00", "the header ce_time must be a time like"),
     ],
 )
 def test_a_broken_header_is_named(name, value, rule):

@@ -12,11 +12,11 @@ from loan_default.database.control_documents import CommandOutcome
 from loan_default.database.control_repositories import CommandRepository
 from loan_default.errors import DataError, DependencyError
 from loan_default.kafka.commands import Command, CommandType, FactType, fact, request
-from loan_default.kafka.consuming import Pace, look
+from loan_default.kafka.consuming import Pace, drain, look
 from loan_default.kafka.dead_letters import DeadLetter, read_dead_letter
 from loan_default.kafka.messages import Message
 from loan_default.kafka.topics import COMMANDS, dead_letter_topic
-from loan_default.pipelines.commands import Handled, handle_commands
+from loan_default.pipelines.commands import GROUP, CommandWorker, Handled
 from loan_default.pipelines.dataset import BUNDLED_SCHEMA
 from loan_default.pipelines.flow import Flow
 
@@ -58,6 +58,17 @@ def send(flow: Flow, *messages: Message | Command) -> None:
     producer = flow.broker.producer()
     producer.deliver(request(each) if isinstance(each, Command) else each for each in messages)
     producer.close()
+
+
+def handle_commands(flow: Flow, actor: Diary) -> Handled:
+    """What is on `commands` now."""
+    worker, ends = CommandWorker(flow, actor), flow.broker.end_offsets(COMMANDS)
+    consumer = flow.broker.consumer(GROUP, [COMMANDS])
+    try:
+        drain(consumer, worker, ends=ends, pace=flow.pace)
+    finally:
+        consumer.close()
+    return worker.handled
 
 
 def letters(flow: Flow) -> list[DeadLetter]:
@@ -132,6 +143,51 @@ def test_while_the_actor_is_away_nothing_is_committed(flow):
     diary = Diary()
     assert handle_commands(flow, diary).done == 1
     assert diary.asked == ["train-1"]
+
+
+def test_a_record_counts_once_however_often_its_batch_is_tried(flow):
+    away = iter([False, True, False])
+
+    def sometimes() -> None:
+        if next(away, False):
+            raise DependencyError("Airflow must answer, however: it does not")
+
+    diary = Diary(before=sometimes)
+    send(flow, command("train-1"), command("train-2"), command("train-1"))
+    assert handle_commands(flow, diary) == Handled(consumed=3, done=2, duplicates=1)
+    assert diary.asked == ["train-1", "train-2"]
+
+
+def test_a_refused_command_that_is_sent_again_has_no_second_letter(flow):
+    send(flow, command("zero", epochs=0), command("zero", epochs=0))
+    assert handle_commands(flow, Diary()) == Handled(consumed=2, refused=1, duplicates=1)
+    assert [letter.event for letter in letters(flow)] == ["zero"]
+
+
+def test_a_refused_command_whose_letter_was_not_sent_has_it_from_the_next_try(flow, monkeypatch):
+    send(flow, command("zero", epochs=0))
+    with monkeypatch.context() as patch:
+        patch.setattr(type(flow.broker.producer()), "deliver", broker_away)
+        with pytest.raises(DependencyError):
+            handle_commands(flow, Diary())
+    assert letters(flow) == []
+    assert handle_commands(flow, Diary()).duplicates == 1
+    assert [letter.event for letter in letters(flow)] == ["zero"]
+
+
+def broker_away(self, messages):
+    raise DependencyError("the broker must answer")
+
+
+def test_a_switch_of_tomorrow_is_refused_and_those_of_today_count(flow):
+    diary, now = Diary(), datetime.now(UTC)
+    tomorrow = command("tomorrow", CommandType.PAUSE)._replace(time=now + timedelta(days=1))
+    clock_ahead = command("ahead", CommandType.PAUSE)._replace(time=now + timedelta(minutes=1))
+    send(flow, tomorrow, command("resume", CommandType.RESUME), clock_ahead)
+    assert handle_commands(flow, diary) == Handled(consumed=3, done=2, refused=1)
+    assert diary.ingestion == [True, False]
+    (letter,) = letters(flow)
+    assert letter.reason.startswith("a switch must have been made before now, however: ")
 
 
 def test_who_dies_after_acting_asks_again_and_changes_nothing(flow):

@@ -13,7 +13,7 @@ from loan_default.database.documents import ModelStatus
 from loan_default.database.embedded import EmbeddedDatabase
 from loan_default.errors import DependencyError
 from loan_default.kafka.memory import MemoryBroker
-from loan_default.kafka.topics import TOPICS
+from loan_default.kafka.topics import COMMANDS, TOPICS
 from loan_default.pipelines.evaluation import check_thresholds
 from loan_default.pipelines.promotion import update_status
 
@@ -219,6 +219,24 @@ def test_of_two_promotions_at_once_one_wins_each_time(court):
     assert any(each.action is Action.OVERTAKEN for each in decisions), "no race: the test shows nothing"
     assert list(statuses(court).values()).count(ModelStatus.CHAMPION) == 1
     assert statuses(court)[champion.version] is ModelStatus.CHAMPION
+
+
+def test_what_happens_to_a_model_a_second_time_is_news_of_its_own(court):
+    def news() -> list[bytes]:
+        logs = court.flow.broker.logs.items()
+        records = [record for place, log in logs if place.topic == COMMANDS for record in log]
+        return [record.header("ce_id") for record in records]
+
+    told = len(news())
+    model, other = court.model.version, court.candidate("next").version
+    judged(court.run("first"), model)
+    judged(court.run("second"), other)
+    judged(court.run("back"), model, rollback=True)
+    for run in ("once", "twice"):
+        judged(court.run(run, thresholds=STRICT), other)
+    kinds = [identifier.decode().split("/")[0] for identifier in news()[told:]]
+    assert kinds == ["model.promoted"] * 3 + ["model.rejected"] * 2
+    assert len(set(news()[told:])) == 5
 
 
 def statuses(court) -> dict[str, ModelStatus]:

@@ -26,12 +26,14 @@ class AirflowApi:
     """Any other is refused."""
     broken: HTTPStatus | None = None
     """Answered to everything."""
+    detail: str = "broken"
+    """Said with it."""
     lock: Lock = field(default_factory=Lock)
 
     def answer(self, method: str, path: str, token: str, body: dict[str, Any]) -> tuple[HTTPStatus, object]:
         """Status and JSON."""
         if self.broken is not None:
-            return self.broken, {"detail": "broken"}
+            return self.broken, {"detail": self.detail}
         if (method, path) == ("POST", "/auth/token"):
             self.logins += 1
             if body != {"username": USERNAME, "password": PASSWORD}:

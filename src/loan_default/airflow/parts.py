@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from loan_default.errors import ConfigurationError
 from loan_default.pipelines.flow import Flow
 from loan_default.session import open_flow
 from loan_default.settings import Settings, load_settings
@@ -16,5 +17,20 @@ Context = Mapping[str, Any]
 def flow_of(context: Context) -> Iterator[tuple[Flow, Settings]]:
     """The flow of a run and the settings, while the block runs."""
     settings = load_settings()
+    _check_shared(settings)
     with open_flow(settings, run=context["run_id"]) as flow:
         yield flow, settings
+
+
+def _check_shared(settings: Settings) -> None:
+    """ConfigurationError where the tasks of a run, each a process of its own, would not find each other."""
+    if settings.kafka_bootstrap_servers is None:
+        raise ConfigurationError(
+            "KAFKA_BOOTSTRAP_SERVERS must be set for the tasks of a DAG, however: it is not, and what a "
+            "broker in memory holds is gone with its task. Name the brokers."
+        )
+    if not settings.home.is_absolute():
+        raise ConfigurationError(
+            "LOAN_DEFAULT_HOME must be an absolute path for the tasks of a DAG, however: it is "
+            f"{settings.home}, which each worker finds in another place. Name a folder that they share."
+        )

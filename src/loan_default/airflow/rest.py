@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from loan_default.errors import ConfigurationError, DataError, DependencyError
+from loan_default.errors import ConfigurationError, DataError, DependencyError, did_you_mean
 from loan_default.kafka.commands import CommandType
 from loan_default.settings import Settings
 
@@ -21,6 +21,17 @@ PIPELINES = {
     CommandType.ROLL_BACK: "model_evaluation",
 }
 """The DAG that does what a command asks for."""
+PARAMETERS = {
+    CommandType.TRAIN: frozenset(
+        {
+            *("preset", "pretrain", "objective", "epochs", "pretraining_epochs", "members", "seed"),
+            *("since", "until", "out_of_time"),
+        }
+    ),
+    CommandType.EVALUATE: frozenset({"version"}),
+    CommandType.ROLL_BACK: frozenset({"version"}),
+}
+"""What a command may say of its run: a DAG takes any name, and does nothing with one that it lacks."""
 _RUN_ID = re.compile(r"[A-Za-z0-9_.~:+-]{1,200}")
 """What Airflow takes as the id of a run."""
 
@@ -56,6 +67,7 @@ class AirflowActor:
 
     def start_run(self, pipeline: CommandType, *, command: str, parameters: Mapping[str, Any]) -> None:
         """Start the run of a pipeline; one that is there already stays as it is."""
+        _check_names(pipeline, parameters)
         conf = dict(parameters)
         if pipeline is CommandType.ROLL_BACK:
             conf["rollback"] = True
@@ -95,6 +107,16 @@ class AirflowActor:
             ) from error
 
 
+def _check_names(pipeline: CommandType, parameters: Mapping[str, Any]) -> None:
+    """DataError where a parameter is none of the command's; it names none of those that were given."""
+    known = PARAMETERS[pipeline]
+    if unknown := sorted(set(parameters) - known):
+        raise DataError(
+            f"the data of {pipeline} must be among {', '.join(sorted(known))}, however: {len(unknown)} of "
+            f"{len(parameters)} are not.{did_you_mean(unknown[0], known)}"
+        )
+
+
 def _raise_for(answer: httpx.Response, doing: str) -> None:
     code = answer.status_code
     if code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
@@ -102,8 +124,12 @@ def _raise_for(answer: httpx.Response, doing: str) -> None:
             f"Airflow must let us do this, however: {doing} was refused with {code}. Check the user's name, "
             "password and role."
         )
-    if code >= httpx.codes.INTERNAL_SERVER_ERROR or code == httpx.codes.TOO_MANY_REQUESTS:
-        raise DependencyError(f"Airflow must answer, however: {doing} failed with {code}")
+    # A DAG that is not parsed yet, or whose file is being mended, is there later.
+    absent = code == httpx.codes.NOT_FOUND or "has import errors" in _detail(answer)
+    if absent or code >= httpx.codes.INTERNAL_SERVER_ERROR or code == httpx.codes.TOO_MANY_REQUESTS:
+        raise DependencyError(
+            f"Airflow must be ready, however: {doing} failed with {code}: {_detail(answer)}"
+        )
     raise DataError(f"a command must be one that Airflow takes, however: {code}: {_detail(answer)}")
 
 

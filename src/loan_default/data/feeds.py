@@ -57,8 +57,6 @@ class Slice:
     """One or more."""
     done: Callable[[], None]
     """To be called when all rows are delivered; before that they come again with the next run."""
-    ignored: tuple[str, ...] = ()
-    """Columns that the schema does not know and the rows lack; said with the first slice of a file only."""
 
 
 class Feed(Protocol):
@@ -92,7 +90,7 @@ class ReplayFeed:
 
     def slices(self) -> Iterator[Slice]:
         """The next rows of the file."""
-        ignored = check_columns(self.path, self.schema)
+        check_columns(self.path, self.schema)
         digest = sha256_of(self.path)
         watermark = Watermark(self.state, digest=digest, what=self.path.name)
         stop = None if self.rows is None else watermark.next_row + self.rows
@@ -103,13 +101,8 @@ class ReplayFeed:
             start=watermark.next_row,
             stop=stop,
         )
-        yield from slices_of(
-            pieces,
-            watermark=watermark,
-            source=plain_text(self.path.name),
-            slice_rows=self.slice_rows,
-            ignored=ignored,
-        )
+        source = plain_text(self.path.name)
+        yield from slices_of(pieces, watermark=watermark, source=source, slice_rows=self.slice_rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,24 +218,14 @@ class Watermark:
 
 
 def slices_of(
-    pieces: Iterable[Numbered],
-    *,
-    watermark: Watermark,
-    source: str,
-    slice_rows: int,
-    ignored: tuple[str, ...] = (),
+    pieces: Iterable[Numbered], *, watermark: Watermark, source: str, slice_rows: int
 ) -> Iterator[Slice]:
     """Rows from the watermark on, cut into slices that move it."""
     start = watermark.next_row
     for piece in _cut(pieces, slice_rows):
         stop = piece[-1][0] + 1
-        yield Slice(
-            source=source,
-            rows=[row for _, row in piece],
-            done=watermark.mover(start, stop),
-            ignored=ignored,
-        )
-        start, ignored = stop, ()
+        yield Slice(source=source, rows=[row for _, row in piece], done=watermark.mover(start, stop))
+        start = stop
 
 
 def file_rows(
@@ -272,25 +255,20 @@ def file_rows(
     yield sorted(unsplit, key=_row_number)
 
 
-def check_columns(path: Path, schema: Schema) -> tuple[str, ...]:
-    """The columns of a file that the schema does not know.
-
-    Raises:
-        DataError: the file cannot be read, or a column without which no row can pass is not there.
-    """
+def check_columns(path: Path, schema: Schema) -> None:
+    """DataError where a file cannot be read, or lacks a column without which no row can pass."""
     names = read_columns(path)
-    ignored = tuple(name for name in names if name not in schema)
+    unknown = [name for name in names if name not in schema]
     for column in schema.columns:
         may_be_absent = column.nullable or column.optional or column.kind is Kind.TARGET
         if column.name not in names and not may_be_absent:
-            hint = did_you_mean(column.name, ignored)
+            hint = did_you_mean(column.name, unknown)
             raise DataError(
                 f"the column {column.name!r} of the schema must be in {path.name}, however: it is not."
                 + (hint or " Add it, or make it optional in the schema.")
             )
     if not any(column.name in names for column in schema.features):
         raise DataError(f"{path.name} must have a feature of the schema, however: its columns are {names}")
-    return ignored
 
 
 def plain_text(name: str) -> str:

@@ -143,7 +143,7 @@ class FolderFeed:
                 return  # in this moment another file came under the name; the next look takes it
         name, digest = _dropped_name(path), sha256_of(path)
         try:
-            ignored = check_columns(path, self._schema)
+            check_columns(path, self._schema)
             if not begun:
                 _read_to_the_end(path)
             if _has_changed(look, lock):
@@ -156,7 +156,6 @@ class FolderFeed:
                 watermark=watermark,
                 source=plain_text(name),
                 slice_rows=self._slice_rows,
-                ignored=ignored,
             ):
                 end += len(piece.rows)
                 yield piece

@@ -65,7 +65,7 @@ class StoredEvent:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class StoreContents:
-    """What the parts add up to: events = duplicates + superseded + applications + outcomes."""
+    """What the parts add up to: events = duplicates + superseded + applications + those of outcomes."""
 
     frame: pd.DataFrame
     """Canonical frame, one row per application, in the order of (event_time, event_id)."""
@@ -81,16 +81,6 @@ class StoreContents:
     """Applications of which a later event brought another state."""
     applications: int
     """Rows of the frame."""
-    labelled: int
-    """Of these: with a label that counts."""
-    immature: int
-    """Of these: with a label that does not count yet."""
-    outcomes: int
-    """Outcome events, each once."""
-    outcomes_waiting: int
-    """Of these: of applications that are not there (yet)."""
-    label_rate: float | None
-    """Share of defaults among the labelled applications; None without any."""
     first_event_time: datetime | None
     """Of the applications; None without any."""
     last_event_time: datetime | None
@@ -168,15 +158,10 @@ def read_store(
         frame = frame[inside].reset_index(drop=True)
         times, event_times = (each[inside].reset_index(drop=True) for each in (times, event_times))
         outcomes = outcomes[inside.to_numpy()]
-    known = np.zeros(len(frame), bool)
-    labels = np.full(len(frame), np.nan)
     if (target := schema.target) is not None:
         labels = np.where(np.isnan(outcomes), frame[target.name], outcomes)
-        known = ~np.isnan(labels)
         mature = (maturity_days == 0) | (times <= pd.Timestamp(now) - pd.Timedelta(days=maturity_days))
-        labels = np.where(mature, labels, np.nan)
-        frame[target.name] = labels
-    labelled = int((~np.isnan(labels)).sum())
+        frame[target.name] = np.where(mature, labels, np.nan)
     return StoreContents(
         frame=frame,
         digest=digest_of(frame),
@@ -185,11 +170,6 @@ def read_store(
         duplicates=chosen.duplicates,
         superseded=chosen.superseded,
         applications=len(frame),
-        labelled=labelled,
-        immature=int(known.sum()) - labelled,
-        outcomes=chosen.n_outcomes,
-        outcomes_waiting=chosen.waiting,
-        label_rate=float(np.nanmean(labels)) if labelled else None,
         first_event_time=event_times.iloc[0].to_pydatetime() if len(frame) else None,
         last_event_time=event_times.iloc[-1].to_pydatetime() if len(frame) else None,
     )
@@ -258,8 +238,6 @@ class _Chosen:
     """Labels of these rows by outcome events; NaN = none."""
     duplicates: int
     superseded: int
-    n_outcomes: int
-    waiting: int
 
 
 def _choose(keys: pa.Table) -> _Chosen:
@@ -274,16 +252,12 @@ def _choose(keys: pa.Table) -> _Chosen:
     latest = outcomes[~_duplicated(ids[outcomes], keep="last")]
     label_of = np.full(len(ids), np.nan)
     label_of[ids[latest]] = keys["outcome"].to_numpy()[latest]
-    is_there = np.zeros(len(ids), bool)
-    is_there[ids[rows]] = True
     return _Chosen(
         rows=rows,
         times=pd.Series(keys["event_time"].to_numpy()[rows]).dt.tz_localize("UTC"),
         outcomes=label_of[ids[rows]],
         duplicates=len(order) - len(unique),
         superseded=len(applications) - len(rows),
-        n_outcomes=len(outcomes),
-        waiting=int((~is_there[ids[outcomes]]).sum()),
     )
 
 

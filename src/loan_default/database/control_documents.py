@@ -21,7 +21,7 @@ class CommandOutcome(StrEnum):
 class CommandLog(StoredDocument):
     """A command and what became of it; a command whose id is here acts no more. `command_log`."""
 
-    passing = frozenset({"handled_at"})
+    passing = frozenset({"handled_at", "place"})  # of two copies either may be the one that is handled
     id_field = "command"
 
     command: Text
@@ -33,6 +33,8 @@ class CommandLog(StoredDocument):
     sent_at: Time
     """By the clock of who sent it."""
     handled_at: Time
+    place: Text | None = None
+    """Where the record stood that was handled; None in documents that are older than this field."""
 
     @property
     def id(self) -> str:

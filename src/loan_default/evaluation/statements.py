@@ -10,7 +10,7 @@ FEW_DEFAULTS = 100
 """With fewer defaults on the test split its figures are too uncertain to judge a model by."""
 
 
-class Verdict(StrEnum):
+class Tone(StrEnum):
     """How a statement is marked; the word is what the reader sees."""
 
     GOOD = "good"
@@ -23,9 +23,9 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Statement:
-    """One computed sentence with its verdict."""
+    """One computed sentence with its tone."""
 
-    verdict: Verdict
+    tone: Tone
     title: str
     text: str
 
@@ -35,32 +35,32 @@ def ranking(auc: Interval, *, rows: int, defaults: int) -> Statement:
     base = f"AUC {_with_range(auc)} on {rows:,} rows with {defaults:,} defaults."
     if auc.low <= 0.5:
         return Statement(
-            verdict=Verdict.CAUTION,
+            tone=Tone.CAUTION,
             title="Not shown to rank at all.",
             text=f"{base} The interval holds 0.5, which is what chance reaches.",
         )
     if min(defaults, rows - defaults) < FEW_DEFAULTS:
         return Statement(
-            verdict=Verdict.CAUTION,
+            tone=Tone.CAUTION,
             title="Ranks better than chance, on little evidence.",
             text=f"{base} A class with fewer than {FEW_DEFAULTS} rows leaves every figure uncertain.",
         )
-    return Statement(verdict=Verdict.GOOD, title="Ranks better than chance.", text=base)
+    return Statement(tone=Tone.GOOD, title="Ranks better than chance.", text=base)
 
 
 def against_baseline(difference: Interval) -> Statement:
     """Whether the paired difference in AUC to logistic regression is more than luck."""
     base = f"Difference in AUC on the same rows: {_with_range(difference, sign=True)}."
     if difference.low > 0:
-        return Statement(verdict=Verdict.GOOD, title="Better than logistic regression.", text=base)
+        return Statement(tone=Tone.GOOD, title="Better than logistic regression.", text=base)
     if difference.high < 0:
         return Statement(
-            verdict=Verdict.CAUTION,
+            tone=Tone.CAUTION,
             title="Worse than logistic regression.",
             text=f"{base} The simpler model should be preferred.",
         )
     return Statement(
-        verdict=Verdict.NOTE,
+        tone=Tone.NOTE,
         title="Not shown to differ from logistic regression.",
         text=f"{base} The interval holds 0, so the difference may be luck.",
     )
@@ -82,9 +82,9 @@ def calibration(slope: Interval, intercept: Interval, *, predicted: float, obser
     if intercept.high < 0:
         faults.append("PDs are too high on average")
     if faults:
-        return Statement(verdict=Verdict.CAUTION, title=f"Not calibrated: {' and '.join(faults)}.", text=base)
+        return Statement(tone=Tone.CAUTION, title=f"Not calibrated: {' and '.join(faults)}.", text=base)
     return Statement(
-        verdict=Verdict.GOOD,
+        tone=Tone.GOOD,
         title="Calibrated.",
         text=f"{base} Both intervals hold their ideal values, 1 and 0.",
     )
@@ -94,9 +94,9 @@ def calibration_step(before: float, after: float) -> Statement:
     """What fitting the calibrator did to the log loss on the test split."""
     base = f"Log loss on the test split {before:.4f} before, {after:.4f} after."
     if after < before:
-        return Statement(verdict=Verdict.GOOD, title="The calibration step helped.", text=base)
+        return Statement(tone=Tone.GOOD, title="The calibration step helped.", text=base)
     return Statement(
-        verdict=Verdict.NOTE,
+        tone=Tone.NOTE,
         title="The calibration step did not help here.",
         text=f"{base} It was fitted on other rows; a small loss means that the model needed none.",
     )
@@ -106,19 +106,19 @@ def rank_order(rates: Sequence[float]) -> Statement:
     """Whether the observed default rate falls from each group of PDs to the next, riskiest first."""
     if len(rates) < 2:
         return Statement(
-            verdict=Verdict.NOTE, title="No rank order to check.", text="All PDs are alike, in one group."
+            tone=Tone.NOTE, title="No rank order to check.", text="All PDs are alike, in one group."
         )
     breaks = [place for place in range(1, len(rates)) if rates[place] > rates[place - 1]]
     if not breaks:
         return Statement(
-            verdict=Verdict.GOOD,
+            tone=Tone.GOOD,
             title="Rank order holds.",
             text=f"The default rate falls from {rates[0]:.1%} in the riskiest of {len(rates)} groups "
             f"to {rates[-1]:.1%} in the safest, without a break.",
         )
     where = ", ".join(f"{place} and {place + 1}" for place in breaks)
     return Statement(
-        verdict=Verdict.NOTE if len(breaks) == 1 else Verdict.CAUTION,
+        tone=Tone.NOTE if len(breaks) == 1 else Tone.CAUTION,
         title=f"Rank order breaks {'once' if len(breaks) == 1 else f'{len(breaks)} times'}.",
         text=f"The default rate rises between the groups {where} of {len(rates)}, riskiest first.",
     )
@@ -129,10 +129,10 @@ def accounting(*, read: int, accepted: int, duplicates: int, quarantined: int) -
     total = f"{accepted:,} accepted + {quarantined:,} quarantined + {duplicates:,} duplicates"
     if read == accepted + quarantined + duplicates:
         return Statement(
-            verdict=Verdict.GOOD, title="Every row is accounted for.", text=f"{read:,} read = {total}."
+            tone=Tone.GOOD, title="Every row is accounted for.", text=f"{read:,} read = {total}."
         )
     return Statement(
-        verdict=Verdict.CAUTION, title="Rows are unaccounted for.", text=f"{read:,} read, but {total}."
+        tone=Tone.CAUTION, title="Rows are unaccounted for.", text=f"{read:,} read, but {total}."
     )
 
 

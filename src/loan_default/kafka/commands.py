@@ -7,13 +7,14 @@ person types it into a console client, everything in one JSON object:
      "time": "2026-11-25T10:00:00Z", "data": {"preset": "fast"}}
 """
 
+import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from loan_default.errors import DataError, did_you_mean
-from loan_default.kafka.events import Event, read_event, read_structured, to_message
+from loan_default.kafka.events import LONGEST_ID, Event, read_event, read_structured, to_message
 from loan_default.kafka.messages import Message, Record
 from loan_default.kafka.topics import COMMANDS
 
@@ -75,10 +76,16 @@ def request(command: Command) -> Message:
     return _message(command.type, command.id, command.source, command.time, command.data)
 
 
-def fact(kind: FactType, *, version: str, figures: Mapping[str, Any]) -> Message:
-    """An announcement about a model; announced again it has the same id."""
-    data = {"version": version, **figures}
-    return _message(kind, f"{kind}/{version}", "loan-default", datetime.now(UTC), data)
+def fact(kind: FactType, *, version: str, figures: Mapping[str, Any], occasion: str = "") -> Message:
+    """An announcement about a model; announced again it has the same id.
+
+    Args:
+        occasion: of what happens to a model more than once: tells one time from another.
+    """
+    identifier = "/".join(filter(None, (kind, version, occasion)))
+    if len(identifier) > LONGEST_ID:  # a scheduler's run may have a name of any length
+        identifier = f"{kind}/{version}/{hashlib.sha256(occasion.encode()).hexdigest()[:16]}"
+    return _message(kind, identifier, "loan-default", datetime.now(UTC), {"version": version, **figures})
 
 
 def _message(kind: str, identifier: str, source: str, time: datetime, data: Mapping[str, Any]) -> Message:

@@ -53,28 +53,21 @@ def drain(
     *,
     ends: Offsets,
     pace: Pace | None = None,
-    records: int | None = None,
-    seconds: float | None = None,
     stop: Flag | None = None,
 ) -> Consumed:
     """Handle what was there at the start.
 
     Args:
         ends: where to stop: the end offsets at the start.
-        records, seconds: stop after so many as well.
         stop: set it to stop after the batch that is being handled.
 
     Raises:
         DependencyError: what the batches need, or the broker, was away for longer than the patience.
     """
     pace, stop = pace or Pace(), stop or Flag()
-    deadline = None if seconds is None else time.monotonic() + seconds
     consumed, dealt = Consumed(), _Membership(consumer, pace.patience_seconds)
-    while not stop.is_set() and (deadline is None or time.monotonic() < deadline):
-        wanted = pace.batch if records is None else min(pace.batch, records - consumed.records)
-        if wanted <= 0:
-            break
-        batch = consumer.poll(max_records=wanted, timeout_seconds=pace.poll_seconds)
+    while not stop.is_set():
+        batch = consumer.poll(max_records=pace.batch, timeout_seconds=pace.poll_seconds)
         if batch:
             _work_off(consumer, handle, batch, pace=pace, consumed=consumed, stop=stop)
         elif dealt.is_settled() and _reached(consumer.positions(), ends):

@@ -16,7 +16,8 @@ from loan_default.kafka.messages import Message, Record
 
 _SPEC_VERSION = b"1.0"
 _JSON = b"application/json"
-_LONGEST_ID = 200
+LONGEST_ID = 200
+"""Characters."""
 _REMEMBERED = 256
 
 
@@ -75,7 +76,7 @@ def event_id(record: Record) -> str:
         text = (raw or b"").decode()
     except UnicodeDecodeError:
         return record.place
-    return text if 0 < len(text) <= _LONGEST_ID and text.isprintable() else record.place
+    return text if 0 < len(text) <= LONGEST_ID and text.isprintable() else record.place
 
 
 def read_event(record: Record) -> Event:
@@ -151,8 +152,8 @@ def _text(raw: bytes | None, name: str) -> str:
         text = raw.decode()
     except UnicodeDecodeError:
         raise DataError(f"the header {name} must be text in UTF-8") from None
-    if not text or len(text) > _LONGEST_ID or not text.isprintable():
-        raise DataError(f"the header {name} must have 1 to {_LONGEST_ID} printable characters")
+    if not text or len(text) > LONGEST_ID or not text.isprintable():
+        raise DataError(f"the header {name} must have 1 to {LONGEST_ID} printable characters")
     return text
 
 
@@ -170,11 +171,12 @@ def _time(raw: bytes | None) -> datetime:
     text = _text(raw, "ce_time")
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        utc = time.astimezone(UTC)
+    except (ValueError, OverflowError):  # in UTC it may lie before the year 1 or after 9999
         raise DataError("the header ce_time must be a time like 2026-11-24T10:00:00Z") from None
     if time.tzinfo is None:
         raise DataError("the header ce_time must name its time zone")
-    return time.astimezone(UTC)
+    return utc
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -6,10 +6,12 @@ from loan_default.kafka.commands import FactType, fact
 from loan_default.pipelines.flow import Flow
 
 
-def announce(flow: Flow, kind: FactType, *, version: str, figures: Mapping[str, object]) -> None:
-    """Say on `commands` what became of a model; said again it has the same id."""
+def announce(
+    flow: Flow, kind: FactType, *, version: str, figures: Mapping[str, object], occasion: str = ""
+) -> None:
+    """Say on `commands` what became of a model, as `fact` does; said again it has the same id."""
     producer = flow.broker.producer()
     try:
-        producer.deliver([fact(kind, version=version, figures=figures)])
+        producer.deliver([fact(kind, version=version, figures=figures, occasion=occasion)])
     finally:
         producer.close()

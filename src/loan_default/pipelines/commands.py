@@ -8,7 +8,7 @@ offset is committed: who dies in between does it again, so the actor's acts must
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Event as Flag
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from loan_default.database.control_repositories import CommandRepository
 from loan_default.errors import DataError
 from loan_default.failpoints import failpoint
 from loan_default.kafka.commands import Command, CommandType, read_command
-from loan_default.kafka.consuming import drain, follow
+from loan_default.kafka.consuming import follow
 from loan_default.kafka.dead_letters import dead_letter
 from loan_default.kafka.messages import Message, Record
 from loan_default.kafka.topics import COMMANDS, dead_letter_topic
@@ -28,6 +28,8 @@ from loan_default.pipelines.flow import Flow
 GROUP = "commands"
 SWITCHES = frozenset({CommandType.PAUSE, CommandType.RESUME})
 """They say where the ingestion stands: only the youngest counts, in whatever order they come."""
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far the clock of who sends a switch may be ahead of ours."""
 
 log = structlog.get_logger()
 
@@ -68,45 +70,56 @@ class CommandWorker:
         self._commands = CommandRepository(flow.database)
         self._commands.ensure_indexes()
         self.handled = Handled()
+        self._counted: set[str] = set()
+        """Places in the batch in hand: it may be tried several times."""
 
     def __call__(self, records: list[Record]) -> None:
-        letters = [letter for record in records if (letter := self._handle(record))]
+        letters = []
+        for record in records:
+            what, letter = self._handle(record)
+            if letter is not None:
+                letters.append(letter)
+            if record.place not in self._counted:
+                self._counted.add(record.place)
+                self.handled.consumed += 1
+                setattr(self.handled, what, getattr(self.handled, what) + 1)
         if letters:
             producer = self._flow.broker.producer()
             try:
                 producer.deliver(letters)
             finally:
                 producer.close()
+        self._counted.clear()
 
-    def _handle(self, record: Record) -> Message | None:
-        """Do one; returns the dead letter that it is."""
-        self.handled.consumed += 1
+    def _handle(self, record: Record) -> tuple[str, Message | None]:
+        """Do one; returns as what it counts in `Handled`, and the dead letter that it is."""
         try:
             command = read_command(record)
         except DataError as error:
-            self.handled.refused += 1
             log.warning("command_refused", place=record.place, reason=str(error))
-            return dead_letter(record, reason=str(error), now=datetime.now(UTC))
+            return "refused", dead_letter(record, reason=str(error), now=datetime.now(UTC))
         if command is None:
-            self.handled.facts += 1
-            return None
+            return "facts", None
         known = self._commands.find(command.id)
         if known is not None:
-            self.handled.duplicates += 1
+            if known.reason is None or known.place != record.place:
+                return "duplicates", None
             # Its dead letter may not have been sent when an earlier try of this batch ended.
-            return dead_letter(record, reason=known.reason, now=known.handled_at) if known.reason else None
-        entry = self._done(command)
+            return "duplicates", dead_letter(record, reason=known.reason, now=known.handled_at)
+        entry = self._done(command, record.place)
         failpoint("command_done")
         self._commands.add(entry)
         failpoint("command_logged")
         log.info("command_handled", command=entry.id, type=entry.type, outcome=entry.outcome)
         if entry.reason is None:
-            return None
-        return dead_letter(record, reason=entry.reason, now=entry.handled_at)
+            return entry.outcome, None
+        return entry.outcome, dead_letter(record, reason=entry.reason, now=entry.handled_at)
 
-    def _done(self, command: Command) -> CommandLog:
+    def _done(self, command: Command, place: str) -> CommandLog:
         outcome, reason = CommandOutcome.DONE, None
         try:
+            if command.type in SWITCHES:
+                _check_time(command)
             if self._is_superseded(command):
                 outcome = CommandOutcome.SUPERSEDED
             elif command.type in SWITCHES:
@@ -115,7 +128,6 @@ class CommandWorker:
                 self._actor.start_run(command.type, command=command.id, parameters=command.data)
         except DataError as error:
             outcome, reason = CommandOutcome.REFUSED, str(error)
-        setattr(self.handled, outcome, getattr(self.handled, outcome) + 1)
         return CommandLog(
             command=command.id,
             type=command.type,
@@ -124,6 +136,7 @@ class CommandWorker:
             reason=reason,
             sent_at=command.time,
             handled_at=datetime.now(UTC),
+            place=place,
         )
 
     def _is_superseded(self, command: Command) -> bool:
@@ -133,26 +146,20 @@ class CommandWorker:
         return youngest is not None and youngest > command.time
 
 
-def handle_commands(flow: Flow, actor: Actor) -> Handled:
-    """Handle what is on `commands` now.
-
-    Raises:
-        DependencyError: broker, database or actor were away for longer than the patience.
-    """
-    worker, ends = CommandWorker(flow, actor), flow.broker.end_offsets(COMMANDS)
-    consumer = flow.broker.consumer(GROUP, [COMMANDS])
-    try:
-        drain(consumer, worker, ends=ends, pace=flow.pace)
-    finally:
-        consumer.close()
-    return worker.handled
+def _check_time(command: Command) -> None:
+    """DataError for a switch that no later one could take back."""
+    if command.time > datetime.now(UTC) + CLOCK_SKEW:
+        raise DataError(
+            f"a switch must have been made before now, however: its time is {command.time.isoformat()}, and "
+            "earlier ones would count no more. Set the clock that it is from, and send it under a new id."
+        )
 
 
 def follow_commands(flow: Flow, actor: Actor, *, stop: Flag) -> Handled:
     """Handle commands as they come, until told to stop.
 
     Raises:
-        DependencyError: as `handle_commands`.
+        DependencyError: broker, database or actor were away for longer than the patience.
     """
     worker = CommandWorker(flow, actor)
     consumer = flow.broker.consumer(GROUP, [COMMANDS])

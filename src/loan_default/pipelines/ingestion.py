@@ -66,10 +66,8 @@ def ingest_raw_data(flow: Flow, feed: Feed, *, stop: Flag | None = None) -> Inge
     return ingested
 
 
-def process_raw_data(
-    flow: Flow, *, records: int | None = None, seconds: float | None = None, stop: Flag | None = None
-) -> Processed:
-    """Judge what is on `raw_data` now, or so many records, or for so long.
+def process_raw_data(flow: Flow, *, stop: Flag | None = None) -> Processed:
+    """Judge what is on `raw_data` now.
 
     Raises:
         DependencyError: broker or database were away for longer than the patience; nothing of the batch in
@@ -77,7 +75,7 @@ def process_raw_data(
     """
     ends = flow.broker.end_offsets(RAW)
     with Worker(flow, keep=flow.outbox.put) as worker:
-        drain(worker.consumer, worker, ends=ends, pace=flow.pace, records=records, seconds=seconds, stop=stop)
+        drain(worker.consumer, worker, ends=ends, pace=flow.pace, stop=stop)
     log.info("raw_data_processed", run=flow.run, **worker.processed.counts)
     return worker.processed
 

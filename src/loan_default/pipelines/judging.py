@@ -27,7 +27,7 @@ class Judged(NamedTuple):
     """The broken rules, never a value; empty = accepted."""
 
 
-class Judge:
+class RecordJudge:
     """Judges records by a schema."""
 
     def __init__(self, schema: Schema) -> None:

@@ -32,7 +32,7 @@ from loan_default.kafka.events import Event, EventType, to_message
 from loan_default.kafka.messages import Message, Partition, Record, next_offsets
 from loan_default.kafka.topics import PROCESSED, RAW, dead_letter_topic
 from loan_default.pipelines.flow import GROUP, Flow
-from loan_default.pipelines.judging import Judge, Judged
+from loan_default.pipelines.judging import Judged, RecordJudge
 
 _SLICE = 500
 """Records that are judged, logged and sent together: the store writes one slice while the next is judged."""
@@ -74,7 +74,7 @@ class Worker:
         flow.broker.check_topics([RAW, dead_letter_topic(RAW)])
         self._flow = flow
         self._keep = keep
-        self._judge = Judge(flow.schema)
+        self._judge_records = RecordJudge(flow.schema)
         self._logs = RawDataLogRepository(flow.database)
         self._batches = IngestionBatchRepository(flow.database)
         self._name = f"{socket.gethostname()}-{os.getpid()}"
@@ -146,7 +146,7 @@ class Worker:
         writes: deque[tuple[list[Judged], Future[LogResult]]] = deque()
         try:
             for first in range(0, len(records), _SLICE):
-                judged = self._judge(records[first : first + _SLICE])
+                judged = self._judge_records(records[first : first + _SLICE])
                 logs = [_log_of(each, batch.id, batch.started_at) for each in judged]
                 writes.append((judged, self._writer.submit(self._logs.add_new, logs)))
                 batch.lap("judge")

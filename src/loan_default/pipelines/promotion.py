@@ -165,10 +165,11 @@ def _tell(run: EvaluationRun, decision: Decision) -> None:
         figures = MetricsRepository(run.flow.database).get(decision.metrics).figures
     told: dict[str, object] = {name: figures.get(name) for name in ("auc", "ks", "brier", "ece")}
     if decision.action in _MOVES:
-        announce(run.flow, FactType.PROMOTED, version=decision.version, figures=told)
+        move = str(decision.seen_rev + 1)
+        announce(run.flow, FactType.PROMOTED, version=decision.version, figures=told, occasion=move)
     elif decision.action is Action.REJECTED:
         news = told | {"reasons": list(decision.broken)}
-        announce(run.flow, FactType.REJECTED, version=decision.version, figures=news)
+        announce(run.flow, FactType.REJECTED, version=decision.version, figures=news, occasion=decision.run)
     elif decision.broken:
         log.warning("champion_below_thresholds", version=decision.version, broken=list(decision.broken))
     log.info("model_decided", run=run.id, version=decision.version, action=decision.action, **told)
