@@ -242,6 +242,8 @@ app.command()(flow_commands.prepare)
 app.command()(flow_commands.commands)
 app.command()(stack_commands.replay)
 app.command()(stack_commands.status)
+app.command()(stack_commands.backup)
+app.command()(stack_commands.restore)
 app.add_typer(flow_commands.dead_letters, name="dead-letters")
 
 _STOPPED = "from the keyboard."

@@ -1,4 +1,4 @@
-"""`loan-default init`, `replay` and `status`: setting up a stack and looking at it."""
+"""`loan-default init`, `replay`, `status`, `backup` and `restore`: a stack as a whole."""
 
 import time
 from collections.abc import Callable
@@ -102,6 +102,26 @@ def status(
                     "the runs and their logs in Airflow."
                 )
             time.sleep(_LOOK_SECONDS)
+
+
+def backup(folder: Annotated[Path, typer.Argument(help="Folder to be made; one for each backup.")]) -> None:
+    """Write all collections of the database into files. Stop what writes to it first."""
+    from loan_default.database.backup import back_up
+
+    console, settings = make_console(), start()
+    with open_database(settings) as database:
+        for name, contents in back_up(database, folder).items():
+            say(console, name, f"{contents.documents:,} documents, SHA-256 {contents.sha256}")
+
+
+def restore(folder: Annotated[Path, typer.Argument(help="A backup.")]) -> None:
+    """Put a backup into a database whose collections are empty, and compare the digests."""
+    from loan_default.database.backup import restore
+
+    console, settings = make_console(), start()
+    with open_database(settings) as database:
+        for name, contents in restore(database, folder).items():
+            say(console, name, f"{contents.documents:,} documents, SHA-256 {contents.sha256}")
 
 
 def _lines(now: "StackStatus") -> list[tuple[str, str]]:

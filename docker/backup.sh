@@ -1,0 +1,20 @@
+#!/bin/sh
+# A backup of the stack that runs: MongoDB, Airflow's database, models and the training store, with their digests.
+#   docker/backup.sh            -> backups/<time>
+# Writers are stopped meanwhile; what comes in waits in incoming/ and in Kafka.
+set -eu
+cd "$(dirname "$0")/.."
+folder=backups/$(date -u +%Y-%m-%dT%H%M%SZ)
+user=$(. ./.env && echo "$LOAN_DEFAULT_UID")
+mkdir -p "$folder"
+[ "$(id -u)" -ne 0 ] || chown -R "$user" backups
+
+docker compose stop airflow-scheduler commands
+trap 'docker compose start airflow-scheduler commands' EXIT
+
+ours() { docker compose run --rm --no-deps --volume "$PWD/$folder:/backup" airflow-scheduler "$@"; }
+ours loan-default backup /backup/mongodb
+ours tar --create --gzip --file /backup/home.tar.gz --directory /var/lib/loan-default .
+docker compose exec -T postgres pg_dump --username airflow --format custom airflow >"$folder/airflow.dump"
+(cd "$folder" && sha256sum airflow.dump home.tar.gz mongodb/* >SHA256SUMS)
+echo "$folder"

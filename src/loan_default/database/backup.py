@@ -1,0 +1,132 @@
+"""The whole database as files, and back: from any store into any other.
+
+    backups/2026-11-25/model_metadata.jsonl.gz …   a document a line, MongoDB's canonical extended JSON, by id
+    backups/2026-11-25/digests.json                collection -> documents and SHA-256 of their lines
+
+https://github.com/mongodb/specifications/blob/master/source/extended-json/extended-json.md
+"""
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+from bson import json_util
+
+from loan_default.database.connect import LONG_CALL_SECONDS, Database, Document, store_errors
+from loan_default.database.initialise import REPOSITORIES
+from loan_default.database.repositories import FENCES, POINTERS
+from loan_default.errors import ConfigurationError, DataError
+from loan_default.files import write_atomically
+
+COLLECTIONS = (*(repository.collection for repository in REPOSITORIES), POINTERS, FENCES)
+_DIGESTS = "digests.json"
+_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a collection holds."""
+
+    documents: int
+    sha256: str
+    """Of its lines."""
+
+
+def contents_of(database: Database) -> dict[str, Contents]:
+    """Collection -> what it holds now; DependencyError where the database is away."""
+    return {name: _contents(_lines(database, name)) for name in COLLECTIONS}
+
+
+def back_up(database: Database, folder: Path) -> dict[str, Contents]:
+    """Write all collections into a folder that is new or empty; nobody should write to them meanwhile.
+
+    Raises:
+        ConfigurationError: there is something in the folder.
+        DependencyError: the database is away.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise ConfigurationError(
+            f"a backup must go into an empty folder, however: {folder} is not. Name another."
+        )
+    found = {}
+    for name in COLLECTIONS:
+        with gzip.open(folder / f"{name}.jsonl.gz", "wb") as file:
+            found[name] = _contents(_written(_lines(database, name), file))
+    digests = {name: asdict(contents) for name, contents in found.items()}
+    write_atomically(folder / _DIGESTS, json.dumps(digests, indent=2).encode())
+    return found
+
+
+def restore(database: Database, folder: Path) -> dict[str, Contents]:
+    """Put a backup into a database whose collections are empty; says what they hold then.
+
+    Raises:
+        ConfigurationError: a collection holds documents: nothing is overwritten.
+        DataError: the folder holds no whole backup, or what was restored has another digest.
+        DependencyError: the database is away.
+    """
+    wanted = _digests(folder)
+    taken = [name for name, contents in contents_of(database).items() if contents.documents]
+    if taken:
+        raise ConfigurationError(
+            f"a backup must go into empty collections, however: {', '.join(taken)} hold documents. Name "
+            "another database, or drop this one."
+        )
+    for name in wanted:
+        with gzip.open(folder / f"{name}.jsonl.gz", "rt", encoding="utf-8") as file:
+            _insert(database, name, file)
+    restored = contents_of(database)
+    different = [name for name, contents in wanted.items() if restored[name] != contents]
+    if different:
+        raise DataError(
+            f"what is restored must have the digests of the backup, however: {', '.join(different)} differ. "
+            "Drop the database and use another backup."
+        )
+    return restored
+
+
+def _lines(database: Database, name: str) -> Iterator[bytes]:
+    options = json_util.CANONICAL_JSON_OPTIONS
+    with store_errors(f"reading {name}", seconds=LONG_CALL_SECONDS):
+        for document in database[name].find({}).sort([("_id", 1)]):
+            yield json_util.dumps(document, json_options=options, sort_keys=True).encode() + b"\n"
+
+
+def _written(lines: Iterable[bytes], file: gzip.GzipFile) -> Iterator[bytes]:
+    for line in lines:
+        file.write(line)
+        yield line
+
+
+def _contents(lines: Iterable[bytes]) -> Contents:
+    count, digest = 0, hashlib.sha256()
+    for line in lines:
+        digest.update(line)
+        count += 1
+    return Contents(count, digest.hexdigest())
+
+
+def _insert(database: Database, name: str, lines: Iterable[str]) -> None:
+    documents: Iterator[Document] = (json_util.loads(line, json_options=_READING) for line in lines)
+    with store_errors(f"writing {name}", seconds=LONG_CALL_SECONDS):
+        while some := list(islice(documents, _AT_ONCE)):
+            database[name].insert_many(some)
+
+
+_READING = json_util.CANONICAL_JSON_OPTIONS.with_options(tz_aware=True)
+
+
+def _digests(folder: Path) -> dict[str, Contents]:
+    path = folder / _DIGESTS
+    try:
+        return {name: Contents(**contents) for name, contents in json.loads(path.read_bytes()).items()}
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(
+            f"a backup must have its {_DIGESTS}, however: {path} cannot be read ({type(error).__name__}). It "
+            "was not finished, or is none."
+        ) from error

@@ -1,0 +1,57 @@
+"""A backup, restored, is the same to the last digit, in the same kind of store and in another."""
+
+import json
+
+import pytest
+
+from loan_default.database.backup import COLLECTIONS, back_up, contents_of, restore
+from loan_default.database.control_repositories import Fence
+from loan_default.database.embedded import EmbeddedDatabase
+from loan_default.database.repositories import ModelRepository, register_model
+from loan_default.errors import ConfigurationError, DataError
+
+
+@pytest.fixture
+def filled(database, model, metrics, snapshot):
+    register_model(database, model, metrics=[metrics], snapshot=snapshot)
+    ModelRepository(database).move_champion(model.version, model.sha256, seen_rev=0)
+    Fence(database=database, run="a", task="b", attempt=1).claim()
+    return database
+
+
+def test_what_comes_back_has_the_same_digests(filled, model, tmp_path):
+    before = back_up(filled, tmp_path / "backup")
+    assert set(before) == set(COLLECTIONS)
+    assert {name for name, contents in before.items() if contents.documents} == {
+        "training_data",
+        "performance_metrics",
+        "model_metadata",
+        "pointers",
+        "fences",
+    }
+    other = EmbeddedDatabase(tmp_path / "other.sqlite3")
+    assert restore(other, tmp_path / "backup") == before == contents_of(filled)
+    assert ModelRepository(other).newest_first() == ModelRepository(filled).newest_first()
+    assert ModelRepository(other).champion().version == model.version
+    other.close()
+
+
+def test_nothing_is_overwritten(filled, tmp_path):
+    back_up(filled, tmp_path / "backup")
+    with pytest.raises(ConfigurationError, match=r"empty collections, however: .*model_metadata"):
+        restore(filled, tmp_path / "backup")
+    with pytest.raises(ConfigurationError, match="empty folder"):
+        back_up(filled, tmp_path / "backup")
+
+
+def test_a_damaged_or_unfinished_backup_is_refused(embedded_database, tmp_path):
+    folder = tmp_path / "backup"
+    back_up(embedded_database, folder)
+    digests = json.loads((folder / "digests.json").read_text())
+    digests["pointers"]["sha256"] = "0" * 64
+    (folder / "digests.json").write_text(json.dumps(digests))
+    with pytest.raises(DataError, match="pointers differ"):
+        restore(embedded_database, folder)
+    (folder / "digests.json").unlink()
+    with pytest.raises(DataError, match=r"must have its digests\.json"):
+        restore(embedded_database, folder)
