@@ -4,15 +4,14 @@
 # Writers are stopped meanwhile; what comes in waits in incoming/ and in Kafka.
 set -eu
 cd "$(dirname "$0")/.."
-folder=backups/$(date -u +%Y-%m-%dT%H%M%SZ)
-user=$(. ./.env && echo "$LOAN_DEFAULT_UID")
+folder=${BACKUPS:-$PWD/backups}/$(date -u +%Y-%m-%dT%H%M%SZ)
 mkdir -p "$folder"
-[ "$(id -u)" -ne 0 ] || chown -R "$user" backups
+[ "$(id -u)" -ne 0 ] || chown "${LOAN_DEFAULT_UID:-$(. ./.env && echo "$LOAN_DEFAULT_UID")}" "$folder"
 
-docker compose stop airflow-scheduler commands
-trap 'docker compose start airflow-scheduler commands' EXIT
+docker compose stop airflow-scheduler commands >&2
+trap 'docker compose start airflow-scheduler commands >&2' EXIT
 
-ours() { docker compose run --rm --no-deps --volume "$PWD/$folder:/backup" airflow-scheduler "$@"; }
+ours() { docker compose run --rm --no-deps --volume "$folder:/backup" airflow-scheduler "$@"; }
 ours loan-default backup /backup/mongodb
 ours tar --create --gzip --file /backup/home.tar.gz --directory /var/lib/loan-default .
 docker compose exec -T postgres pg_dump --username airflow --format custom airflow >"$folder/airflow.dump"

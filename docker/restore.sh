@@ -1,8 +1,8 @@
 #!/bin/sh
 # A backup into a new stack, whose volumes are empty: docker/restore.sh backups/<time>
 set -eu
+folder=$(realpath "${1:?must be the folder of a backup, however: none is named}")
 cd "$(dirname "$0")/.."
-folder=${1:?must be the folder of a backup, however: none is named}
 (cd "$folder" && sha256sum --check --quiet SHA256SUMS)
 
 # Airflow's tables first: they come with the dump, and `airflow-init` brings them up to date.
@@ -12,7 +12,7 @@ docker compose exec -T postgres pg_restore --username airflow --dbname airflow -
 docker compose up --detach init
 docker compose wait init
 
-ours() { docker compose run --rm --no-deps --volume "$PWD/$folder:/backup:ro" airflow-scheduler "$@"; }
+ours() { docker compose run --rm --no-deps --volume "$folder:/backup:ro" airflow-scheduler "$@"; }
 ours loan-default restore /backup/mongodb
 ours tar --extract --gzip --file /backup/home.tar.gz --directory /var/lib/loan-default
 docker compose up --detach

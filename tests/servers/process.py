@@ -156,11 +156,11 @@ def dying_with_its_parent(command: Sequence[str], *, user: str | None = None) ->
     return [setpriv, "--pdeathsig=KILL", *become, "--", *command]
 
 
-def on_free_ports(count: int, start: Callable[[list[int]], Started]) -> Started:
+def onfree_ports(count: int, start: Callable[[list[int]], Started]) -> Started:
     """What `start` returns for ports that are free; it is called again with others where they were taken."""
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            return start(_free_ports(count))
+            return start(free_ports(count))
         except StartError as error:
             if not error.port_was_taken or attempt == _ATTEMPTS:
                 raise
@@ -199,7 +199,7 @@ def _is_socket(file: Path) -> bool:
         return False  # it was closed in between
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     # Not the generator that tests seed: workers would all draw the same ports.
     candidates = random.SystemRandom().sample(_PORTS, k=len(_PORTS))
     return list(islice(filter(_is_free, candidates), count))

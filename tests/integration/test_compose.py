@@ -1,0 +1,294 @@
+"""The stack of docker-compose.yml: from nothing to a champion, through crashes, a restart and a restore."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pymongo
+import pytest
+from integration.compose import ONE_SHOTS, ROOT, Compose, composed, docker, eventually
+from integration.test_airflow import look_at
+from kafka import KafkaConsumer
+from pymongo.errors import OperationFailure
+from servers.browser import open_page
+from servers.errors import NotInstallable
+
+from loan_default.data.generator import generate, to_text
+from loan_default.data.schema import load_schema
+from loan_default.database.backup import contents_of
+from loan_default.database.documents import ModelStatus
+from loan_default.database.ingestion_documents import EventOutcome
+from loan_default.database.ingestion_repositories import RawDataLogRepository
+from loan_default.database.repositories import ModelRepository
+from loan_default.pipelines.dataset import BUNDLED_SCHEMA
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.slow,
+    pytest.mark.timeout(3_000),
+    pytest.mark.xdist_group("compose"),
+    pytest.mark.skipif("COMPOSE" not in os.environ, reason="half an hour: set COMPOSE=1"),
+]
+
+DAGS = ("data_ingestion", "model_training", "model_evaluation")
+BUNDLED = 6_000
+"""Accounts that the stack replays into a new folder."""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
+    """The stack with a champion that it came to without a hand on it."""
+    with composed(tmp_path_factory.mktemp("stack"), "docker-compose.yml") as stack:
+        began = time.monotonic()
+        stack("up", "--detach", "--wait", seconds=900)
+        healthy = time.monotonic() - began
+        memory = memory_mib(stack)
+        eventually(lambda: champion(stack) is not None, seconds=900, otherwise=lambda: runs(stack))
+        promoted = time.monotonic() - began
+        sys.stdout.write(
+            f"\nhealthy after {healthy:.0f} s, {memory:.0f} MiB; champion after {promoted:.0f} s\n"
+        )
+        yield stack
+
+
+def test_the_folder_becomes_a_champion_without_a_hand_on_it(stack):
+    assert stack.troubles() == {}
+    with pymongo.MongoClient(stack.mongodb(), tz_aware=True) as client:
+        models = ModelRepository(client["loan_default"])
+        (model,) = models.with_status(ModelStatus.CHAMPION)
+        assert models.champion().version == model.version
+        assert model.run == "command__first-training"
+    assert events(stack) == (BUNDLED, 0)
+    assert {run["state"] for dag in DAGS for run in runs(stack)[dag]} == {"success"}
+
+
+def test_a_person_sees_the_three_dags(stack, tmp_path):
+    pictures = Path(os.environ.get("PICTURES", tmp_path))
+    try:
+        with open_page() as page:
+            page.goto(stack.airflow)
+            page.wait_for_url("**/auth/login**")
+            page.fill("input[name=username]", "admin")
+            page.fill("input[name=password]", stack.password("AIRFLOW_ADMIN_PASSWORD"))
+            page.click("input[type=submit], button[type=submit]")
+            page.wait_for_url(lambda url: "login" not in url)
+            look_at(page, f"{stack.airflow}/dags", DAGS, pictures / "compose-dags.png")
+    except NotInstallable as reason:
+        pytest.skip(str(reason))
+
+
+def test_who_may_do_what_in_airflow(stack):
+    assert httpx.get(f"{stack.airflow}/api/v2/dags", timeout=30).status_code == 401
+    started = {"logical_date": None, "conf": {}}
+    pause, go_on = {"is_paused": True}, {"is_paused": False}
+    table = [
+        ("viewer", "GET", "/dags", None, 200),
+        ("viewer", "POST", "/dags/data_ingestion/dagRuns", started, 403),
+        ("viewer", "PATCH", "/dags/data_ingestion", pause, 403),
+        ("viewer", "GET", "/connections", None, 403),
+        ("commands", "PATCH", "/dags/data_ingestion", go_on, 200),
+        ("commands", "GET", "/connections", None, 403),
+        ("commands", "GET", "/variables", None, 403),
+        ("commands", "GET", "/config", None, 403),
+        ("commands", "DELETE", "/dags/data_ingestion", None, 403),
+        ("admin", "GET", "/connections", None, 200),
+    ]
+    answers = [
+        (user, method, path, body, stack.call(method, path, body, user=user).status_code)
+        for user, method, path, body, _ in table
+    ]
+    assert answers == table
+
+
+def test_who_may_do_what_in_mongodb(stack):
+    port = stack.ports["MONGODB_PORT"]
+    with pymongo.MongoClient(f"mongodb://127.0.0.1:{port}/?directConnection=true") as anyone:
+        with pytest.raises(OperationFailure):
+            anyone["loan_default"]["model_metadata"].find_one()
+        with pytest.raises(OperationFailure):
+            anyone["loan_default"]["model_metadata"].insert_one({})
+    with (
+        pymongo.MongoClient(stack.mongodb().replace("pipeline:", "pipeline:x")) as wrong,
+        pytest.raises(OperationFailure),
+    ):
+        wrong["loan_default"]["model_metadata"].find_one()
+    with pymongo.MongoClient(stack.mongodb("reader")) as reader:
+        assert reader["loan_default"]["model_metadata"].find_one() is not None
+        if "ferretdbVersion" in reader.admin.command("buildInfo"):
+            pytest.skip("passwords are checked; this server has no roles, so that nothing shows their limits")
+        for user, collection in (("reader", "model_metadata"), ("commands", "decisions")):
+            with pymongo.MongoClient(stack.mongodb(user)) as client, pytest.raises(OperationFailure):
+                client["loan_default"][collection].insert_one({})
+        with pymongo.MongoClient(stack.mongodb()) as pipeline, pytest.raises(OperationFailure):
+            pipeline.drop_database("loan_default")
+
+
+def test_no_secret_is_where_it_should_not_be(stack):
+    kept = {path.name: path.read_text() for path in stack.secrets.iterdir()}
+    assert len(kept) == 11
+    image = "loan-default:latest"
+    in_scheduler = ("exec", "-T", "airflow-scheduler", "sh", "-c")
+    places = {
+        "compose config": stack("config"),
+        "logs": stack("logs", "--no-color"),
+        "task logs": stack(*in_scheduler, "find /opt/airflow/logs -type f -exec cat {} +"),
+        "models": stack(*in_scheduler, "find /var/lib/loan-default -type f -exec cat {} +"),
+        "image": docker("history", "--no-trunc", image) + docker("inspect", image),
+    }
+    of_processes = "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null"
+    for service in stack.services():
+        places[f"inspect {service}"] = json.dumps(stack.inspect(service))
+        if service not in ONE_SHOTS:
+            words = ("exec", "-T", service, "sh", "-c", of_processes)
+            places[f"processes of {service}"] = stack(*words, check=False)
+    assert len(places["task logs"]) > 10_000
+    found = {
+        (place, name) for place, text in places.items() for name, secret in kept.items() if secret in text
+    }
+    # The official images put what they are given into their own environment; no other service sees it.
+    own = {("processes of mongodb", "MONGODB_ROOT_PASSWORD"), ("processes of postgres", "POSTGRES_PASSWORD")}
+    health_check = {("processes of mongodb", "MONGODB_PIPELINE_PASSWORD")}
+    assert found - own - health_check == set()
+
+
+def test_services_run_as_nobody_and_listen_to_this_machine_only(stack):
+    for service, container in stack.services().items():
+        found = stack.inspect(service)
+        assert found["HostConfig"]["CapDrop"] == ["ALL"], service
+        assert "no-new-privileges:true" in found["HostConfig"]["SecurityOpt"], service
+        assert found["HostConfig"]["Memory"] > 0, service
+        assert not any("docker.sock" in mount["Source"] for mount in found["Mounts"]), service
+        for bindings in (found["HostConfig"]["PortBindings"] or {}).values():
+            assert {binding["HostIp"] for binding in bindings} == {"127.0.0.1"}, service
+        if container["State"] == "running":
+            assert int(stack("exec", "-T", service, "id", "-u").split()[0]) != 0, service
+
+
+def test_each_container_crashes_during_an_ingestion_and_nothing_is_lost(stack):
+    schema, sent = load_schema(BUNDLED_SCHEMA), 0
+    accepted, _ = events(stack)
+    crashed = [name for name in stack.services() if name not in ONE_SHOTS]
+    for number, service in enumerate(crashed):
+        drop(stack, schema, rows=1_500, seed=number)
+        sent += 1_500
+        eventually(lambda: start(stack, "data_ingestion"), seconds=120)
+        time.sleep(4 + number % 3)  # into the run
+        stack.crash(service)
+        eventually(
+            lambda: stack.troubles() == {} and not busy(stack, "data_ingestion"),
+            seconds=420,
+            otherwise=lambda service=service: (service, stack.troubles(), runs(stack)["data_ingestion"][-3:]),
+        )
+    # A run whose supervisor had gone may have failed in the end: the next one takes what is left.
+    eventually(lambda: start(stack, "data_ingestion"), seconds=120)
+    eventually(lambda: not busy(stack, "data_ingestion"), seconds=300)
+    assert events(stack) == (accepted + sent, 0)
+    assert processed(stack) == accepted + sent
+
+
+def test_down_and_up_keeps_everything_and_a_backup_restores_it(stack, tmp_path):
+    for dag in DAGS:
+        assert stack.call("PATCH", f"/dags/{dag}", {"is_paused": True}).is_success
+    eventually(lambda: not any(busy(stack, dag) for dag in DAGS), seconds=300)
+    before, kept, history = contents(stack), files(stack), runs(stack)
+    assert champion(stack) is not None
+    assert ".pth" in kept
+    stack("down", "--timeout", "30")
+    stack("up", "--detach", "--wait", seconds=900)
+    assert (contents(stack), files(stack), runs(stack)) == (before, kept, history)
+
+    backup = script(stack, "docker/backup.sh", BACKUPS=str(tmp_path)).split()[-1]
+    stack("down", "--volumes")
+    script(stack, "docker/restore.sh", backup)
+    eventually(lambda: stack.troubles() == {}, seconds=300, otherwise=stack.troubles)
+    assert (contents(stack), files(stack), runs(stack)) == (before, kept, history)
+
+
+def champion(stack: Compose) -> str | None:
+    with pymongo.MongoClient(stack.mongodb(), tz_aware=True, serverSelectionTimeoutMS=2_000) as client:
+        pointer = ModelRepository(client["loan_default"]).champion()
+    return pointer.version if pointer else None
+
+
+def contents(stack: Compose) -> dict[str, object]:
+    with pymongo.MongoClient(stack.mongodb(), tz_aware=True) as client:
+        return dict(contents_of(client["loan_default"]))
+
+
+def events(stack: Compose) -> tuple[int, int]:
+    """Accepted and rejected ones."""
+    with pymongo.MongoClient(stack.mongodb(), tz_aware=True) as client:
+        counts = RawDataLogRepository(client["loan_default"]).count_by_outcome()
+    return counts[EventOutcome.ACCEPTED], counts[EventOutcome.REJECTED]
+
+
+def processed(stack: Compose) -> int:
+    """Distinct events on `processed_data`."""
+    consumer = KafkaConsumer(
+        "processed_data",
+        bootstrap_servers=f"localhost:{stack.ports['KAFKA_PORT']}",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        consumer_timeout_ms=15_000,
+    )
+    ids = {dict(record.headers)["ce_id"] for record in consumer}
+    consumer.close()
+    return len(ids)
+
+
+def runs(stack: Compose) -> dict[str, list[dict[str, str]]]:
+    """DAG -> its runs, the oldest first."""
+    return {
+        dag: [
+            {"id": run["dag_run_id"], "state": run["state"]}
+            for run in stack.call("GET", f"/dags/{dag}/dagRuns?order_by=run_after&limit=100").json()[
+                "dag_runs"
+            ]
+        ]
+        for dag in DAGS
+    }
+
+
+def busy(stack: Compose, dag: str) -> bool:
+    return any(run["state"] in ("queued", "running") for run in runs(stack)[dag])
+
+
+def start(stack: Compose, dag: str) -> bool:
+    return stack.call("POST", f"/dags/{dag}/dagRuns", {"logical_date": None, "conf": {}}).is_success
+
+
+def drop(stack: Compose, schema, *, rows: int, seed: int) -> None:
+    """A file into the folder that the ingestion watches."""
+    path = stack.incoming / f"loans-{seed}.csv"
+    to_text(generate(schema, rows=rows, seed=1_000 + seed).frame, schema).to_csv(path, index=False)
+    os.chown(path, 50_000, 0)
+    os.utime(path, (1, 1))
+
+
+def memory_mib(stack: Compose) -> float:
+    """What all containers hold."""
+    units = {"KiB": 1 / 1024, "MiB": 1.0, "GiB": 1024.0}
+    names = [each["Name"] for each in stack.services().values() if each["State"] == "running"]
+    used = docker("stats", "--no-stream", "--format", "{{.MemUsage}}", *names)
+    return sum(float(n) * units[unit] for n, unit in re.findall(r"([\d.]+)([KMG]iB) /", used))
+
+
+def script(stack: Compose, *words: str, **environ: str) -> str:
+    """What a script of docker/ prints."""
+    done = subprocess.run(
+        words, cwd=ROOT, env=stack.environ | environ, capture_output=True, text=True, timeout=900, check=False
+    )
+    assert done.returncode == 0, (done.stdout[-2000:], done.stderr[-2000:])
+    return done.stdout
+
+
+def files(stack: Compose) -> str:
+    """Digests of the models, the training store and all else in the home folder."""
+    command = "cd /var/lib/loan-default && find . -type f | sort | xargs sha256sum"
+    return stack("exec", "-T", "airflow-scheduler", "sh", "-c", command)
