@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 SETTINGS := requirements.txt pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint servers airflow bench pins clean
+.PHONY: help train test lint notebook servers airflow bench pins clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 train: $(VENV)/core  ## install the core, pretrain and train on the bundled data, write the report
 	$(BIN)/python train.py --pretrain --train
@@ -23,6 +23,9 @@ lint: $(VENV)/dev  ## ruff, mypy and the layers
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+notebook: $(VENV)/dev  ## run the notebook anew and keep its outputs
+	KEEP_OUTPUTS=1 $(BIN)/pytest -k to_the_end tests/test_notebook.py
 
 servers: $(VENV)/dev  ## install and start Kafka with ZooKeeper and a MongoDB-wire server, until Ctrl-C
 	PYTHONPATH=tests $(BIN)/python -m servers
@@ -42,7 +45,7 @@ pins: $(VENV)/dev  ## compile requirements.txt anew from pyproject.toml
 		--annotation-style line pyproject.toml --output-file requirements.txt
 
 clean:  ## remove what the other commands made
-	rm -rf $(VENV) build runs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build runs notebooks/runs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
