@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 SETTINGS := requirements.txt pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint servers airflow bench pins clean
+.PHONY: help train test lint notebook servers airflow bench pins clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 train: $(VENV)/core  ## install the core, pretrain and train on the bundled data, write the report
 	$(BIN)/python train.py --pretrain --train
@@ -24,11 +24,23 @@ lint: $(VENV)/dev  ## ruff, mypy and the layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+notebook: $(VENV)/dev  ## run the notebook anew and keep its outputs
+	KEEP_OUTPUTS=1 $(BIN)/pytest -k to_the_end tests/test_notebook.py
+
 servers: $(VENV)/dev  ## install and start Kafka with ZooKeeper, a MongoDB-wire server and PostgreSQL, until Ctrl-C
 	PYTHONPATH=tests $(BIN)/python -m servers
 
 airflow: $(VENV)/dev  ## start these servers and Airflow with the three DAGs switched on, until Ctrl-C
 	PYTHONPATH=tests $(BIN)/python -m servers --airflow
+
+secrets:  ## random passwords and keys for docker compose, what is there stays
+	docker/make-secrets.sh
+
+demo: secrets  ## the stack of docker compose, from nothing to its first champion, and where to look
+	docker compose up --detach --build
+	docker compose exec airflow-scheduler loan-default status --until-champion 1800
+	@echo "Airflow: http://127.0.0.1:8080, user admin, password in secrets/AIRFLOW_ADMIN_PASSWORD."
+	@echo "Drop CSV files of your own into incoming/. Stop with: docker compose down"
 
 bench: $(VENV)/benchmarks  ## the figures of the README (hours); `python -m benchmarks.NAME --help` for one
 	$(BIN)/python -m benchmarks.presets
@@ -42,7 +54,7 @@ pins: $(VENV)/dev  ## compile requirements.txt anew from pyproject.toml
 		--annotation-style line pyproject.toml --output-file requirements.txt
 
 clean:  ## remove what the other commands made
-	rm -rf $(VENV) build runs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build runs notebooks/runs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

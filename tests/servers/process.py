@@ -156,7 +156,7 @@ def dying_with_its_parent(command: Sequence[str], *, user: str | None = None) ->
     return [setpriv, "--pdeathsig=KILL", *become, "--", *command]
 
 
-def onfree_ports(count: int, start: Callable[[list[int]], Started]) -> Started:
+def on_free_ports(count: int, start: Callable[[list[int]], Started]) -> Started:
     """What `start` returns for ports that are free; it is called again with others where they were taken."""
     for attempt in range(1, _ATTEMPTS + 1):
         try:
