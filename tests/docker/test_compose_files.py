@@ -1,0 +1,190 @@
+"""What docker-compose.yml promises, read from the files: no secret, no open port, no root."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+OFFICIAL = {
+    "zookeeper": "confluentinc/cp-zookeeper:7.9.11",
+    "kafka": "confluentinc/cp-kafka:7.9.11",
+    "mongodb": "mongo:8.0.26",
+    "postgres": "postgres:16-bookworm",
+}
+OURS = {
+    "init",
+    "airflow-init",
+    "airflow-apiserver",
+    "airflow-scheduler",
+    "airflow-dag-processor",
+    "airflow-triggerer",
+    "commands",
+    "replay",
+}
+ONE_SHOTS = {"init", "airflow-init"}
+
+
+def read(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / name).read_text())
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    found: dict[str, Any] = read("docker-compose.yml")["services"]
+    return found
+
+
+def test_the_services_and_their_images(services):
+    assert set(services) == set(OFFICIAL) | OURS
+    for name, image in OFFICIAL.items():
+        assert services[name]["image"] == image
+    assert {services[name]["image"] for name in OURS} == {"loan-default:${LOAN_DEFAULT_VERSION:-latest}"}
+
+
+def test_each_is_locked_limited_and_looked_after(services):
+    for name, service in services.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert "mem_limit" in service, name
+        assert "privileged" not in service, name
+        assert service.get("restart") == (None if name in ONE_SHOTS else "unless-stopped"), name
+    for name in OURS | {"mongodb", "postgres"}:
+        assert services[name]["read_only"] is True, name
+        assert services[name]["user"], name
+    without_check = {name for name, service in services.items() if "healthcheck" not in service}
+    # Those hold no port: a crash ends them, and they are started again.
+    assert without_check == ONE_SHOTS | {"commands", "replay"}
+
+
+def test_ports_are_open_to_this_machine_only(services):
+    for name, service in services.items():
+        for port in service.get("ports", []):
+            assert port.startswith("127.0.0.1:"), (name, port)
+    assert {name for name, service in services.items() if "ports" in service} == {
+        "kafka",
+        "mongodb",
+        "airflow-apiserver",
+    }
+
+
+@pytest.mark.parametrize("file", ["docker-compose.yml", "docker-compose.secure.yml"])
+def test_no_secret_is_in_the_file_or_in_a_variable(file):
+    content = read(file)
+    for name, source in content["secrets"].items():
+        assert set(source) == {"file"}
+        assert source["file"].endswith(f"/{name}")
+    for name, service in content["services"].items():
+        for variable, value in (service.get("environment") or {}).items():
+            named = re.search("PASSWORD|SECRET|KEY|TOKEN|_CONN$", variable)
+            assert not named or str(value).startswith("/run/secrets"), (name, variable)
+    assert not re.search(r"//[^/\s:]+:[^/\s$]+@", (ROOT / file).read_text()), "an address with a password"
+
+
+def test_each_secret_is_made_by_the_script_and_given_to_somebody(services):
+    made = set(
+        re.findall(
+            r"\b[A-Z]+_[A-Z_]*(?:PASSWORD|KEY|SECRET)\b", (ROOT / "docker/make-secrets.sh").read_text()
+        )
+    )
+    plain, secure = read("docker-compose.yml"), read("docker-compose.secure.yml")
+    assert set(plain["secrets"]) | set(secure["secrets"]) == made
+    used = set()
+    for service in [*plain["services"].values(), *secure["services"].values()]:
+        used |= {each if isinstance(each, str) else each["source"] for each in service.get("secrets", [])}
+    assert used == made
+
+
+def test_who_gets_which_secret(services):
+    def of(name: str) -> set[str]:
+        return {
+            each if isinstance(each, str) else each["source"] for each in services[name].get("secrets", [])
+        }
+
+    airflow = {"POSTGRES_PASSWORD", "AIRFLOW_FERNET_KEY", "AIRFLOW_JWT_SECRET", "AIRFLOW_SECRET_KEY"}
+    assert of("airflow-scheduler") == airflow | {"MONGODB_PIPELINE_PASSWORD"}
+    assert of("airflow-apiserver") == of("airflow-dag-processor") == of("airflow-triggerer") == airflow
+    assert of("commands") == {"MONGODB_COMMANDS_PASSWORD", "AIRFLOW_COMMANDS_PASSWORD"}
+    assert of("replay") == set()
+    assert {name for name in services if "MONGODB_ROOT_PASSWORD" in of(name)} == {"mongodb", "init"}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    (tmp_path / "docker").mkdir()
+    shutil.copy(ROOT / "docker" / "make-secrets.sh", tmp_path / "docker")
+    for name in ("docker-compose.yml", "docker-compose.secure.yml"):
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path
+
+
+def make_secrets(checkout: Path) -> dict[str, str]:
+    subprocess.run([checkout / "docker" / "make-secrets.sh"], check=True, capture_output=True)
+    return {path.name: path.read_text() for path in (checkout / "secrets").iterdir()}
+
+
+def test_secrets_are_random_and_stay(checkout):
+    first = make_secrets(checkout)
+    assert len(set(first.values())) == len(first)
+    for name, secret in first.items():
+        assert len(set(secret)) > 12, name
+        assert re.fullmatch(r"[A-Za-z0-9_-]{32,64}=?", secret), name
+    assert (checkout / "secrets").stat().st_mode & 0o777 == 0o700
+    assert make_secrets(checkout) == first
+    (checkout / "secrets" / "POSTGRES_PASSWORD").unlink()
+    again = make_secrets(checkout)
+    assert {name for name in first if first[name] != again[name]} == {"POSTGRES_PASSWORD"}
+    other = checkout / "other"
+    (other / "docker").mkdir(parents=True)
+    shutil.copy(checkout / "docker" / "make-secrets.sh", other / "docker")
+    assert not set(make_secrets(other).values()) & set(first.values())
+
+
+def test_the_fernet_key_is_one(checkout):
+    from cryptography.fernet import Fernet  # noqa: PLC0415 (comes with Airflow)
+
+    assert Fernet(make_secrets(checkout)["AIRFLOW_FERNET_KEY"])
+
+
+def config(checkout: Path, *files: str) -> subprocess.CompletedProcess[str]:
+    if (
+        shutil.which("docker") is None
+        or subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("docker compose must be installed")
+    words = [word for file in files for word in ("--file", file)]
+    return subprocess.run(
+        ["docker", "compose", *words, "config"], cwd=checkout, capture_output=True, text=True, check=False
+    )
+
+
+def test_without_secrets_compose_refuses_and_says_what_to_do(checkout):
+    refused = config(checkout, "docker-compose.yml")
+    assert refused.returncode != 0
+    assert "run make secrets first" in refused.stderr
+
+
+def test_what_compose_shows_holds_no_secret(checkout):
+    kept = make_secrets(checkout)
+    shown = config(checkout, "docker-compose.yml", "docker-compose.secure.yml")
+    assert shown.returncode == 0, shown.stderr
+    assert "KAFKA_SUPER_USERS: User:broker" in shown.stdout
+    assert not [name for name, secret in kept.items() if secret in shown.stdout]
+    ports = re.findall(r"host_ip: (\S+)", shown.stdout)
+    assert len(ports) == 3
+    assert set(ports) == {"127.0.0.1"}
+
+
+def test_the_image_is_made_of_what_it_needs():
+    patterns = (ROOT / ".dockerignore").read_text().splitlines()
+    assert patterns[1] == "*"
+    kept = {line[1:] for line in patterns if line.startswith("!")}
+    assert not kept & {"secrets", ".env", "incoming", ".git", "tests"}
+    dockerfile = (ROOT / "docker" / "Dockerfile").read_text()
+    assert re.findall(r"^USER (.*)$", dockerfile, flags=re.MULTILINE)[-1] == "50000:0"
+    assert set(re.findall(r"^FROM (\S+)", dockerfile, flags=re.MULTILINE)) == {"${PYTHON_IMAGE}"}
