@@ -107,6 +107,9 @@ class Compose:
         headers = {"Authorization": f"Bearer {self._token[user]}"}
         return httpx.request(method, f"{self.airflow}/api/v2{path}", json=body, headers=headers, timeout=30)
 
+    def forget_logins(self) -> None:
+        self._token.clear()
+
     def mongodb(self, user: str = "pipeline") -> str:
         """Address of MongoDB for a user."""
         login = f"{user}:{self.password(f'MONGODB_{user.upper()}_PASSWORD')}"

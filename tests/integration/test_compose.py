@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pymongo
 import pytest
-from integration.compose import ONE_SHOTS, ROOT, Compose, composed, docker, eventually
+from integration.compose import CANARY, ONE_SHOTS, ROOT, Compose, composed, docker, eventually
 from integration.test_airflow import look_at
 from kafka import KafkaConsumer
 from pymongo.errors import OperationFailure
@@ -190,6 +190,21 @@ def test_each_container_crashes_during_an_ingestion_and_nothing_is_lost(stack):
     eventually(lambda: not busy(stack, "data_ingestion"), seconds=300)
     assert events(stack) == (accepted + sent, 0)
     assert processed(stack) == accepted + sent
+
+
+def test_a_new_password_replaces_the_old_one(stack):
+    old = stack.mongodb("reader")
+    for name in ("MONGODB_READER_PASSWORD", "AIRFLOW_VIEWER_PASSWORD"):
+        (stack.secrets / name).unlink()
+        (stack.secrets / name).write_text(f"{CANARY}-another-{name.lower()}")
+        (stack.secrets / name).chmod(0o444)
+    stack.forget_logins()
+    stack("up", "--detach", "--wait", "--force-recreate", seconds=900)
+    with pymongo.MongoClient(stack.mongodb("reader")) as client:
+        assert client["loan_default"]["model_metadata"].find_one() is not None
+    with pymongo.MongoClient(old) as client, pytest.raises(OperationFailure):
+        client["loan_default"]["model_metadata"].find_one()
+    assert stack.call("GET", "/dags", user="viewer").status_code == 200
 
 
 def test_down_and_up_keeps_everything_and_a_backup_restores_it(stack, tmp_path):

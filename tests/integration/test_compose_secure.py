@@ -1,0 +1,102 @@
+"""Kafka with passwords and rights in compose: the pipeline works, and nobody does what is not theirs."""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from integration.compose import Compose, composed, eventually
+from integration.test_compose import busy, events, start
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.errors import KafkaError, TopicAuthorizationFailedError
+
+from loan_default.kafka.topics import COMMANDS, PROCESSED, RAW, dead_letter_topic
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.slow,
+    pytest.mark.timeout(1_800),
+    pytest.mark.xdist_group("compose"),
+    pytest.mark.skipif("COMPOSE" not in os.environ, reason="ten minutes: set COMPOSE=1"),
+]
+
+TOPICS = (RAW, PROCESSED, COMMANDS, dead_letter_topic(RAW), dead_letter_topic(COMMANDS))
+MAY_WRITE = {
+    "pipeline": {RAW, PROCESSED, dead_letter_topic(RAW), COMMANDS},
+    "commands": {dead_letter_topic(COMMANDS)},
+}
+MAY_READ = {"pipeline": {RAW, PROCESSED, dead_letter_topic(RAW)}, "commands": {COMMANDS}}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
+    files = ("docker-compose.yml", "docker-compose.secure.yml")
+    with composed(tmp_path_factory.mktemp("stack"), *files) as stack:
+        stack("up", "--detach", "--wait", seconds=900)
+        yield stack
+
+
+def test_applications_flow_and_a_command_is_done(stack):
+    eventually(lambda: events(stack)[0] >= 6_000, seconds=400, otherwise=lambda: events(stack))
+    eventually(lambda: start(stack, "data_ingestion"), seconds=60)
+    eventually(lambda: not busy(stack, "data_ingestion"), seconds=300)
+    eventually(lambda: "command_handled" in stack("logs", "commands"), seconds=120)
+    assert stack.troubles() == {}
+
+
+@pytest.mark.parametrize("user", [None, "pipeline", "commands"])
+def test_nobody_gets_in_without_the_right_password(stack, user):
+    login = {} if user is None else _login(stack, user) | {"sasl_plain_password": "wrong"}
+    with pytest.raises((KafkaError, OSError)):
+        KafkaProducer(**_address(stack), **login, request_timeout_ms=8_000, api_version_auto_timeout_ms=8_000)
+
+
+@pytest.mark.parametrize("user", ["pipeline", "commands"])
+def test_each_writes_and_reads_its_own_topics_only(stack, user):
+    login = _login(stack, user)
+    written, read = set(), set()
+    with closing(KafkaProducer(**_address(stack), **login)) as producer:
+        for topic in TOPICS:
+            if topic in MAY_WRITE[user]:
+                # Seen by the rights that the broker tells: a test has nothing to write there.
+                written |= {topic} if producer.partitions_for(topic) else set()
+                continue
+            with pytest.raises(TopicAuthorizationFailedError):
+                producer.send(topic, b"x").get(timeout=20)
+    for topic in TOPICS:
+        with closing(KafkaConsumer(**_address(stack), **login, group_id=None)) as consumer:
+            try:
+                if consumer.partitions_for_topic(topic):
+                    read.add(topic)
+            except TopicAuthorizationFailedError:
+                pass
+    assert written == MAY_WRITE[user]
+    assert read >= MAY_READ[user]
+    assert read <= MAY_READ[user] | MAY_WRITE[user], "what may be written is described too"
+
+
+def test_what_it_may_not_read_it_cannot_read(stack):
+    login = _login(stack, "commands")
+    with (
+        closing(KafkaConsumer(RAW, **_address(stack), **login, group_id="commands")) as consumer,
+        pytest.raises(TopicAuthorizationFailedError),
+    ):
+        _poll(consumer, seconds=20)
+
+
+def _poll(consumer: KafkaConsumer, *, seconds: int) -> None:
+    for _ in range(seconds):
+        consumer.poll(timeout_ms=1_000)
+
+
+def _address(stack: Compose) -> dict[str, object]:
+    return {"bootstrap_servers": f"localhost:{stack.ports['KAFKA_PORT']}"}
+
+
+def _login(stack: Compose, user: str) -> dict[str, object]:
+    return {
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_plain_username": user,
+        "sasl_plain_password": stack.password(f"KAFKA_{user.upper()}_PASSWORD"),
+    }
