@@ -24,7 +24,7 @@ from loan_default.database.control_repositories import CommandRepository, Decisi
 from loan_default.database.documents import ModelStatus
 from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.database.repositories import MetricsRepository, ModelRepository, TrainingDataRepository
-from loan_default.kafka.commands import FactType
+from loan_default.kafka.commands import CommandType, FactType
 from loan_default.kafka.topics import COMMANDS, PROCESSED, RAW
 from loan_default.models.model import load_model
 from loan_default.pipelines.dataset import BUNDLED_DATA, BUNDLED_SCHEMA
@@ -107,10 +107,12 @@ def test_from_empty_servers_to_a_champion_that_a_worse_model_does_not_replace(st
     assert decisions[model.version].action is Action.PROMOTED
     assert decisions[worse.version].action is Action.REJECTED
     assert any(reason.startswith("broken") for reason in decisions[worse.version].reasons)
-    told = [
-        ((record.header("ce_type") or b"").decode(), orjson.loads(record.value)["version"])
+    news = [
+        ((record.header("ce_type") or b"").decode(), orjson.loads(record.value))
         for record in stack.world.records(COMMANDS)
     ]
+    told = [(kind, data["version"]) for kind, data in news if kind in set(FactType)]
+    assert (CommandType.TRAIN, {}) in news, "without a champion, many applications ask for a training"
     assert sorted(told) == sorted(
         [
             (FactType.TRAINED, model.version),
