@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -143,11 +142,17 @@ def test_a_command_of_a_console_client_starts_one_run_however_often_it_is_sent(s
     for each in (command, command, wrong, command):
         type_in(each)
     commands = CommandRepository(stack.database)
-    patiently(lambda: len(commands.newest_first()) == 2, seconds=120)
-    stack.finish("model_training", "command__from-the-console", seconds=400)
-    time.sleep(2)
+    patiently(lambda: len(commands.newest_first()) == 3, seconds=120)
+    runs = [
+        "command__first-training",
+        "command__from-the-console",
+    ]  # the first was asked for by the ingestion
+    for run in runs:
+        stack.finish("model_training", run, seconds=400)
+    models = ModelRepository(stack.database)
+    patiently(lambda: not models.with_status(ModelStatus.TRAINED), seconds=200)
     started = [run["dag_run_id"] for run in stack.airflow.runs("model_training")]
-    assert [run for run in started if run.startswith("command__")] == ["command__from-the-console"]
+    assert [run for run in started if run.startswith("command__")] == runs
     assert "epochs" in (commands.get("wrong").reason or "")
 
     for switch, paused in (("ingestion.paused", True), ("ingestion.resumed", False)):
