@@ -1,0 +1,113 @@
+"""The commands of the documents: those for one machine are run here as they stand, for each other one it is
+said what runs it, or why nothing does."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from loan_default.data.generator import generate, to_text
+from loan_default.data.schema import load_schema
+from loan_default.pipelines.dataset import BUNDLED_SCHEMA
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = ("README.md", "DEPLOYMENT.md", "ARCHITECTURE.md", "kubernetes/README.md")
+QUICKLY = ("--preset", "fast", "--epochs", "1", "--pretraining-epochs", "1", "--members", "1")
+
+ELSEWHERE = {
+    r"make train": "tests/integration/test_kill_and_resume.py: the same run, killed and resumed",
+    r"make test": "this run",
+    r"make secrets": "tests/docker/test_compose_files.py",
+    r"make demo": "tests/integration/test_compose.py: its commands, by themselves",
+    r"kafka-console-producer\.sh .*|\{\"specversion.*": "tests/integration/test_airflow.py",
+    r".venv/bin/python examples.py.*": "tests/test_examples.py",
+    r"docker compose (build|up|down|exec|logs|--file).*": "tests/integration/test_compose.py",
+    r"docker/(backup|restore)\.sh.*": "tests/integration/test_compose.py",
+    r"rm secrets/.*": "tests/integration/test_compose.py",
+    r"(kubectl|helm) .*": "tests/kubernetes/test_manifests.py",
+}
+"""What runs a command, in a way that `make test` can."""
+
+
+def commands(document: str) -> list[str]:
+    """The commands of a document, without their comments."""
+    blocks = re.findall(r"^ *```\n(.*?)^ *```", (ROOT / document).read_text(), flags=re.DOTALL | re.MULTILINE)
+    lines = (line for block in blocks for line in block.replace("\\\n", " ").splitlines())
+    found = (re.sub(r"\s+#.*", "", line).strip() for line in lines)
+    return [line for line in found if line]
+
+
+def not_run_here() -> list[str]:
+    """Commands that DEPLOYMENT.md itself says nobody has run."""
+    table = (ROOT / "DEPLOYMENT.md").read_text().partition("## Not run here")[2]
+    return re.findall(r"`([^`]+)`", "".join(re.findall(r"^\| (.*?) \|", table, flags=re.MULTILINE)))
+
+
+def is_run_here(command: str) -> bool:
+    return re.match(r"\.venv/bin/(loan-default|python train\.py) ", command) is not None
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_each_command_is_run_somewhere_or_said_not_to_be(document):
+    unaccounted = [
+        command
+        for command in commands(document)
+        if not is_run_here(command)
+        and not any(re.fullmatch(pattern, command) for pattern in ELSEWHERE)
+        and not any(command.startswith(known) for known in not_run_here())
+    ]
+    assert unaccounted == []
+
+
+def test_what_is_said_to_run_them_is_there():
+    for where in ELSEWHERE.values():
+        assert where == "this run" or (ROOT / where.partition(":")[0]).exists(), where
+
+
+@pytest.fixture
+def loans(tmp_path: Path) -> Path:
+    """A folder with files of the names that the documents use."""
+    schema = load_schema(BUNDLED_SCHEMA)
+    frame = to_text(generate(schema, rows=900, seed=1).frame, schema)
+    assert schema.target is not None
+    frame = frame.rename(columns={schema.target.name: "Default"})
+    frame.to_csv(tmp_path / "loans.csv", index=False)
+    frame.head(50).to_csv(tmp_path / "new.csv", index=False)
+    frame.head(50).to_parquet(tmp_path / "new.parquet", index=False)
+    (tmp_path / "inbox").mkdir()
+    frame.tail(100).to_csv(tmp_path / "inbox" / "more.csv", index=False)
+    os.utime(tmp_path / "inbox" / "more.csv", (1, 1))
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_commands_for_one_machine_do_as_they_stand(loans):
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith(("KAFKA_", "MONGODB_"))
+    }
+    environ["LOAN_DEFAULT_HOME"] = "runs"
+    of_one_machine = [line for name in DOCUMENTS for line in commands(name) if is_run_here(line)]
+    assert len(of_one_machine) > 12
+    for line in of_one_machine:
+        words = shlex.split(line)
+        if "runs/credit_card/model.pth" in words:
+            words[words.index("runs/credit_card/model.pth")] = "runs/loans/model.pth"
+        program = Path(words[0]).name
+        start = [str(Path(sys.executable).with_name(program))]
+        if program == "python":
+            start = [sys.executable, str(ROOT / words.pop(1)), *QUICKLY]
+        process = subprocess.Popen(
+            [*start, *words[1:]], cwd=loans, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        if "--follow" in words:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.communicate(timeout=15)
+            process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=300)
+        assert process.returncode in (0, 5), (line, said.decode()[-2000:])
