@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 SETTINGS := requirements.txt pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint servers airflow bench pins clean
+.PHONY: help train test lint servers airflow kubernetes-check bench pins clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 train: $(VENV)/core  ## install the core, pretrain and train on the bundled data, write the report
 	$(BIN)/python train.py --pretrain --train
@@ -29,6 +29,9 @@ servers: $(VENV)/dev  ## install and start Kafka with ZooKeeper and a MongoDB-wi
 
 airflow: $(VENV)/dev  ## start these servers and Airflow with the three DAGs switched on, until Ctrl-C
 	PYTHONPATH=tests $(BIN)/python -m servers --airflow
+
+kubernetes-check: $(VENV)/dev  ## ask an API server of Kubernetes what it says to kubernetes/ (builds it once)
+	PYTHONPATH=tests $(BIN)/python kubernetes/validate.py --install
 
 bench: $(VENV)/benchmarks  ## the figures of the README (hours); `python -m benchmarks.NAME --help` for one
 	$(BIN)/python -m benchmarks.presets

@@ -48,8 +48,8 @@ _STRICT = ("apply", "--dry-run=server", "--validate=strict", "--warnings-as-erro
 _GROUPS = {"kafka.strimzi.io": "Strimzi", "mongodbcommunity.mongodb.com": "MongoDB"}
 """API group -> beginning of the operator's name in DEFINITIONS."""
 _NOT_RENDERED = """\
-Not rendered: airflow-values.yaml and airflow-values-kubernetes-executor.yaml. The official chart of Airflow is
-in no package registry."""
+Not rendered: airflow-values.yaml and airflow-values-kubernetes-executor.yaml. Airflow's official chart is in
+no package registry."""
 
 Object = dict[str, Any]
 
