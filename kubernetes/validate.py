@@ -47,6 +47,8 @@ FILES = ("kafka.yaml", "mongodb.yaml")
 _STRICT = ("apply", "--dry-run=server", "--validate=strict", "--warnings-as-errors", "--filename=-")
 _GROUPS = {"kafka.strimzi.io": "Strimzi", "mongodbcommunity.mongodb.com": "MongoDB"}
 """API group -> beginning of the operator's name in DEFINITIONS."""
+_SHOWN_CHARACTERS = 100
+"""Of a refusal."""
 _NOT_RENDERED = """\
 Not rendered: airflow-values.yaml and airflow-values-kubernetes-executor.yaml. Airflow's official chart is in
 no package registry."""
@@ -182,7 +184,7 @@ def _broken_objects(operators: dict[str, Path]) -> Iterator[tuple[str, Object]]:
 
 def _misspelt_value() -> Verdict:
     done = render(CHART, "--set=commands.replcas=2", namespace=NAMESPACE, release=RELEASE)
-    refusal = _last_line(done.stderr) if done.returncode else None
+    refusal = _reason(done.stderr) if done.returncode else None
     return Verdict("a misspelt value", "values", "commands.replcas", "values.schema.json", refusal)
 
 
@@ -195,14 +197,17 @@ def _verdict(server: Kubernetes, source: str, document: Object, operators: dict[
     if judge is None:
         return Verdict(source, document["kind"], name, "nobody", None)
     done = server.call(*_STRICT, f"--namespace={NAMESPACE}", document=document)
-    refusal = _last_line(done.stderr) if done.returncode else None
-    if refusal == "error: 1 warning received":
-        refusal = done.stderr.splitlines()[0]
+    refusal = _reason(done.stderr) if done.returncode else None
     return Verdict(source, document["kind"], name, judge, refusal)
 
 
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["it said nothing"])[-1].strip()
+def _reason(error: str) -> str:
+    """The part of kubectl's error that tells something: of a warning its text, of an error its end."""
+    lines = [line.strip() for line in error.splitlines() if line.strip()] or ["it said nothing"]
+    line = lines[0] if lines[0].startswith("Warning:") else lines[-1]
+    for before in ('error when creating "STDIN": ', "strict decoding error: ", "is invalid: "):
+        line = line.rpartition(before)[2]
+    return line if len(line) <= _SHOWN_CHARACTERS else f"{line[:_SHOWN_CHARACTERS]} …"
 
 
 def _table(verdicts: list[Verdict]) -> None:
