@@ -12,7 +12,9 @@ by the definitions of their operators. Some broken objects follow, which must be
 import argparse
 import copy
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,6 +49,7 @@ FILES = ("kafka.yaml", "mongodb.yaml")
 _STRICT = ("apply", "--dry-run=server", "--validate=strict", "--warnings-as-errors", "--filename=-")
 _GROUPS = {"kafka.strimzi.io": "Strimzi", "mongodbcommunity.mongodb.com": "MongoDB"}
 """API group -> beginning of the operator's name in DEFINITIONS."""
+_SERVED_WITHIN_SECONDS = 60
 _SHOWN_CHARACTERS = 100
 """Of a refusal."""
 _NOT_RENDERED = """\
@@ -78,14 +81,20 @@ def main() -> int:
         return 1
     with temporary_folder() as folder:
         try:
-            server = start_kubernetes(folder / "kubernetes")
+            with _running(folder / "kubernetes") as server:
+                return report(server)
         except (NotInstallable, StartError) as reason:
             _say(str(reason))
             return 1
-        try:
-            return report(server)
-        finally:
-            server.stop()
+
+
+@contextmanager
+def _running(folder: Path) -> Iterator[Kubernetes]:
+    server = start_kubernetes(folder)
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 def report(server: Kubernetes) -> int:
@@ -128,14 +137,20 @@ def _prepare(server: Kubernetes) -> dict[str, Path]:
         raise StartError("the namespace must be accepted, however: it is refused", log=created.stderr)
     operators = cached_definitions()
     for folder in operators.values():
-        for words in (
-            ("create", f"--filename={folder}"),
-            ("wait", "--for=condition=Established", "--timeout=30s", f"--filename={folder}"),
-        ):
-            done = server.call(*words)
-            if done.returncode:
-                raise StartError("definitions must be accepted, however: they are refused", log=done.stderr)
+        created = server.call("create", f"--filename={folder}")
+        if created.returncode:
+            raise StartError("definitions must be accepted, however: they are refused", log=created.stderr)
+        _wait_until_served(server, folder)
     return operators
+
+
+def _wait_until_served(server: Kubernetes, folder: Path) -> None:
+    wait = ("wait", "--for=condition=Established", "--timeout=30s", f"--filename={folder}")
+    deadline = time.monotonic() + _SERVED_WITHIN_SECONDS
+    while (done := server.call(*wait)).returncode:  # it fails at once where there is no condition yet
+        if time.monotonic() > deadline:
+            raise StartError("definitions must be served in time, however: they are not", log=done.stderr)
+        time.sleep(0.2)
 
 
 def _objects() -> Iterator[tuple[str, Object]]:
