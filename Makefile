@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 SETTINGS := requirements.txt pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint notebook servers airflow bench pins clean
+.PHONY: help train test lint notebook servers airflow secrets demo kubernetes-check bench pins clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 train: $(VENV)/core  ## install the core, pretrain and train on the bundled data, write the report
 	$(BIN)/python train.py --pretrain --train
@@ -41,6 +41,9 @@ demo: secrets  ## the stack of docker compose, from nothing to its first champio
 	docker compose exec airflow-scheduler loan-default status --until-champion 1800
 	@echo "Airflow: http://127.0.0.1:8080, user admin, password in secrets/AIRFLOW_ADMIN_PASSWORD."
 	@echo "Drop CSV files of your own into incoming/. Stop with: docker compose down"
+
+kubernetes-check: $(VENV)/dev  ## ask an API server of Kubernetes what it says to kubernetes/ (builds it once)
+	PYTHONPATH=tests $(BIN)/python kubernetes/validate.py --install
 
 bench: $(VENV)/benchmarks  ## the figures of the README (hours); `python -m benchmarks.NAME --help` for one
 	$(BIN)/python -m benchmarks.presets

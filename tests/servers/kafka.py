@@ -93,14 +93,17 @@ def install_kafka() -> Path:
     return installed("Kafka", VERSION, _download)
 
 
-def start_kafka(folder: Path, *, brokers: int = 1, certificate: Path | None = None) -> Kafka:
+def start_kafka(
+    folder: Path, *, brokers: int = 1, certificate: Path | None = None, with_rights: bool = False
+) -> Kafka:
     """Start ZooKeeper and brokers with their data in `folder`, which must be new or empty.
 
     Topics are made by those who need them; each partition is on every broker, up to three, and of three
     two must have a record. A broker that was killed stays known to ZooKeeper for some seconds, and until then
     another of its number is refused: its next start waits for that.
 
-    `certificate` is a PEM file with the private key and the certificate of 127.0.0.1; None = no TLS.
+    `certificate` is a PEM file with the private key and the certificate of 127.0.0.1; None = no TLS. With
+    rights, other users than ours may do nothing on the listener with a password until they are given some.
 
     Raises:
         NotInstallable: no Java, no Maven or no network.
@@ -117,6 +120,7 @@ def start_kafka(folder: Path, *, brokers: int = 1, certificate: Path | None = No
             zookeeper_port=zookeeper_port,
             brokers=brokers,
             certificate=certificate,
+            with_rights=with_rights,
             username="loan-default",
             password=secrets.token_hex(16),
         )
@@ -148,6 +152,7 @@ class _Cluster:
     zookeeper_port: int
     brokers: int
     certificate: Path | None
+    with_rights: bool
     username: str
     password: str
 
@@ -213,6 +218,9 @@ def _start_broker(cluster: _Cluster, number: int, ports: list[int]) -> tuple[Ser
         "group.initial.rebalance.delay.ms": 0,
         "group.min.session.timeout.ms": 1_000,  # so that tests of killed consumers need not wait for 6 s
     }
+    if cluster.with_rights:
+        settings["authorizer.class.name"] = "kafka.security.authorizer.AclAuthorizer"
+        settings["super.users"] = f"User:ANONYMOUS;User:{cluster.username}"  # without a password, and ours
     _write(config, **settings, **_login_settings(cluster), **_tls_settings(cluster))
     open_address = f"{LOCALHOST}:{ports[0]}"
     broker = ServerProcess(
