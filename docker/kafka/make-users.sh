@@ -19,7 +19,10 @@ allow --allow-principal User:pipeline --operation Read --operation Write --opera
     --topic raw_data --topic processed_data --topic raw_data.dlq
 allow --allow-principal User:pipeline --operation Write --operation Describe --topic commands
 allow --allow-principal User:pipeline --operation Read --operation Describe \
-    --group processing --group training-store --group dead-letters
+    --group processing --group training-store
+allow --allow-principal User:pipeline --operation Read --operation Describe \
+    --resource-pattern-type prefixed --group look- # who looks at dead letters has a group for that once
+allow --allow-principal User:pipeline --operation Describe --topic commands.dlq
 allow --allow-principal User:commands --operation Read --operation Describe --topic commands --group commands
 allow --allow-principal User:commands --operation Write --operation Describe --topic commands.dlq
 echo "users and rights are there"

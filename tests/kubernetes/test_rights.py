@@ -18,6 +18,7 @@ from kafka.admin import (
     ResourceType,
     UserScramCredentialUpsertion,
 )
+from pipelines.listener import handle_commands
 from servers.errors import NotInstallable
 from servers.kafka import Kafka, start_kafka
 from servers.process import temporary_folder
@@ -30,7 +31,7 @@ from loan_default.kafka.commands import FactType, fact
 from loan_default.kafka.connect import connect
 from loan_default.kafka.messages import Message
 from loan_default.kafka.topics import COMMANDS, RAW, TOPICS
-from loan_default.pipelines.commands import Handled, handle_commands
+from loan_default.pipelines.commands import Handled
 from loan_default.pipelines.dataset import BUNDLED_SCHEMA
 from loan_default.session import open_flow
 from loan_default.settings import Settings, load_settings

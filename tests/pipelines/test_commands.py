@@ -6,17 +6,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pipelines.listener import handle_commands
 
 from loan_default.data.schema import load_schema
 from loan_default.database.control_documents import CommandOutcome
 from loan_default.database.control_repositories import CommandRepository
 from loan_default.errors import DataError, DependencyError
 from loan_default.kafka.commands import Command, CommandType, FactType, fact, request
-from loan_default.kafka.consuming import Pace, drain, look
+from loan_default.kafka.consuming import Pace, look
 from loan_default.kafka.dead_letters import DeadLetter, read_dead_letter
 from loan_default.kafka.messages import Message
 from loan_default.kafka.topics import COMMANDS, dead_letter_topic
-from loan_default.pipelines.commands import GROUP, CommandWorker, Handled
+from loan_default.pipelines.commands import Handled
 from loan_default.pipelines.dataset import BUNDLED_SCHEMA
 from loan_default.pipelines.flow import Flow
 
@@ -58,17 +59,6 @@ def send(flow: Flow, *messages: Message | Command) -> None:
     producer = flow.broker.producer()
     producer.deliver(request(each) if isinstance(each, Command) else each for each in messages)
     producer.close()
-
-
-def handle_commands(flow: Flow, actor: Diary) -> Handled:
-    """What is on `commands` now."""
-    worker, ends = CommandWorker(flow, actor), flow.broker.end_offsets(COMMANDS)
-    consumer = flow.broker.consumer(GROUP, [COMMANDS])
-    try:
-        drain(consumer, worker, ends=ends, pace=flow.pace)
-    finally:
-        consumer.close()
-    return worker.handled
 
 
 def letters(flow: Flow) -> list[DeadLetter]:
