@@ -15,6 +15,7 @@ from servers.ferretdb import start_ferretdb
 from servers.kafka import start_kafka
 from servers.process import temporary_folder
 
+from loan_default import cli
 from loan_default.data.generator import generate, to_text
 from loan_default.data.schema import Column, Kind, Schema, dump_schema
 from loan_default.database.connect import Database
@@ -165,3 +166,21 @@ def _started(start: Callable[[Path], Any]) -> Iterator[Any]:
 @pytest.fixture
 def sound_applications() -> pd.DataFrame:
     return applications(300, seed=8)
+
+
+@pytest.fixture
+def shell(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, str, str]]:
+    """Types a command into a folder without servers; returns exit code, output and errors."""
+    for name in ("MONGODB_URI", "KAFKA_BOOTSTRAP_SERVERS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LOAN_DEFAULT_HOME", str(tmp_path / "home"))
+
+    def type_(*words: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            cli.run(cli.app, words)
+        out, errors = capsys.readouterr()
+        return ended.value.code, out, errors
+
+    return type_

@@ -6,28 +6,11 @@ import signal
 
 import pytest
 
-from loan_default import cli
 from loan_default.data.generator import generate, to_text
 from loan_default.data.schema import load_schema
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.topics import TOPICS
 from loan_default.pipelines.dataset import BUNDLED_SCHEMA
-
-
-@pytest.fixture
-def shell(capsys, tmp_path, monkeypatch):
-    """Types a command into a folder without servers; returns exit code, output and errors."""
-    for name in ("MONGODB_URI", "KAFKA_BOOTSTRAP_SERVERS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("LOAN_DEFAULT_HOME", str(tmp_path / "home"))
-
-    def type_(*words: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            cli.run(cli.app, words)
-        out, errors = capsys.readouterr()
-        return ended.value.code, out, errors
-
-    return type_
 
 
 @pytest.fixture

@@ -5,29 +5,10 @@ import subprocess
 import sys
 import time
 
-import pytest
-
-from loan_default import cli
 from loan_default.database.documents import Champion
 from loan_default.database.repositories import POINTERS
 from loan_default.session import open_database
 from loan_default.settings import load_settings
-
-
-@pytest.fixture
-def shell(capsys, tmp_path, monkeypatch):
-    """Types a command into a folder without servers; returns exit code, output and errors."""
-    for name in ("MONGODB_URI", "KAFKA_BOOTSTRAP_SERVERS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("LOAN_DEFAULT_HOME", str(tmp_path / "home"))
-
-    def type_(*words: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            cli.run(cli.app, words)
-        out, errors = capsys.readouterr()
-        return ended.value.code, out, errors
-
-    return type_
 
 
 def test_init_says_what_it_made_and_that_memory_ends_with_the_command(shell):

@@ -7,8 +7,7 @@ import secrets
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,8 +60,10 @@ class Compose:
             timeout=seconds,
             check=False,
         )
-        assert not check or done.returncode == 0, (words, done.stdout[-3000:], done.stderr[-3000:])
-        return (done.stdout + done.stderr).decode(errors="replace")
+        said = (done.stdout + done.stderr).decode(errors="replace")
+        if check and done.returncode:
+            raise OSError(f"docker compose {' '.join(words)}: {said[-3000:]}")
+        return said
 
     def services(self) -> dict[str, dict[str, Any]]:
         """Service -> its container, as `docker compose ps` says."""
@@ -149,22 +150,6 @@ def composed(folder: Path, *files: str) -> Iterator[Compose]:
         yield stack
     finally:
         stack("down", "--volumes", "--timeout", "10", check=False)
-
-
-def eventually(
-    true: Callable[[], bool], *, seconds: float, otherwise: Callable[[], object] = lambda: ""
-) -> None:
-    """Wait until something is true; a service that is away is no failure."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if true():
-                return
-        except (httpx.HTTPError, OSError, AssertionError):
-            pass
-        if time.monotonic() > deadline:
-            raise AssertionError(f"it must come true within {seconds} s: {otherwise()}")
-        time.sleep(1)
 
 
 def _text(files: tuple[str, ...]) -> str:

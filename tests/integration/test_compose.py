@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx
 import pymongo
 import pytest
-from integration.compose import CANARY, ONE_SHOTS, ROOT, Compose, composed, docker, eventually
+from integration.compose import CANARY, ONE_SHOTS, ROOT, Compose, composed, docker
+from integration.stack import patiently
 from integration.test_airflow import look_at
 from kafka import KafkaConsumer
 from pymongo.errors import OperationFailure
@@ -48,11 +49,17 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
         began = time.monotonic()
         stack("up", "--detach", "--wait", seconds=900)
         healthy = time.monotonic() - began
-        memory = memory_mib(stack)
-        eventually(lambda: champion(stack) is not None, seconds=900, otherwise=lambda: runs(stack))
-        promoted = time.monotonic() - began
+        memory = [memory_mib(stack)]
+
+        def promoted() -> bool:
+            memory.append(memory_mib(stack))
+            return champion(stack) is not None
+
+        patiently(promoted, seconds=900, otherwise=lambda: runs(stack))
+        over = time.monotonic() - began
         sys.stdout.write(
-            f"\nhealthy after {healthy:.0f} s, {memory:.0f} MiB; champion after {promoted:.0f} s\n"
+            f"\nhealthy after {healthy:.0f} s, champion after {over:.0f} s, "
+            f"memory {memory[0]:.0f} MiB, at most {max(memory):.0f}\n"
         )
         yield stack
 
@@ -177,17 +184,17 @@ def test_each_container_crashes_during_an_ingestion_and_nothing_is_lost(stack):
     for number, service in enumerate(crashed):
         drop(stack, schema, rows=1_500, seed=number)
         sent += 1_500
-        eventually(lambda: start(stack, "data_ingestion"), seconds=120)
+        patiently(lambda: start(stack, "data_ingestion"), seconds=120)
         time.sleep(4 + number % 3)  # into the run
         stack.crash(service)
-        eventually(
+        patiently(
             lambda: stack.troubles() == {} and not busy(stack, "data_ingestion"),
             seconds=420,
             otherwise=lambda service=service: (service, stack.troubles(), runs(stack)["data_ingestion"][-3:]),
         )
     # A run whose supervisor had gone may have failed in the end: the next one takes what is left.
-    eventually(lambda: start(stack, "data_ingestion"), seconds=120)
-    eventually(lambda: not busy(stack, "data_ingestion"), seconds=300)
+    patiently(lambda: start(stack, "data_ingestion"), seconds=120)
+    patiently(lambda: not busy(stack, "data_ingestion"), seconds=300)
     assert events(stack) == (accepted + sent, 0)
     assert processed(stack) == accepted + sent
 
@@ -210,7 +217,7 @@ def test_a_new_password_replaces_the_old_one(stack):
 def test_down_and_up_keeps_everything_and_a_backup_restores_it(stack, tmp_path):
     for dag in DAGS:
         assert stack.call("PATCH", f"/dags/{dag}", {"is_paused": True}).is_success
-    eventually(lambda: not any(busy(stack, dag) for dag in DAGS), seconds=300)
+    patiently(lambda: not any(busy(stack, dag) for dag in DAGS), seconds=300)
     before, kept, history = contents(stack), files(stack), runs(stack)
     assert champion(stack) is not None
     assert ".pth" in kept
@@ -221,7 +228,7 @@ def test_down_and_up_keeps_everything_and_a_backup_restores_it(stack, tmp_path):
     backup = script(stack, "docker/backup.sh", BACKUPS=str(tmp_path)).split()[-1]
     stack("down", "--volumes")
     script(stack, "docker/restore.sh", backup)
-    eventually(lambda: stack.troubles() == {}, seconds=300, otherwise=stack.troubles)
+    patiently(lambda: stack.troubles() == {}, seconds=300, otherwise=stack.troubles)
     assert (contents(stack), files(stack), runs(stack)) == (before, kept, history)
 
 

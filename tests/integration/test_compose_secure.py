@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from integration.compose import Compose, composed, eventually
+from integration.compose import Compose, composed
+from integration.stack import patiently
 from integration.test_compose import busy, events, start
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError, TopicAuthorizationFailedError
@@ -37,10 +38,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
 
 
 def test_applications_flow_and_a_command_is_done(stack):
-    eventually(lambda: events(stack)[0] >= 6_000, seconds=400, otherwise=lambda: events(stack))
-    eventually(lambda: start(stack, "data_ingestion"), seconds=60)
-    eventually(lambda: not busy(stack, "data_ingestion"), seconds=300)
-    eventually(lambda: "command_handled" in stack("logs", "commands"), seconds=120)
+    patiently(lambda: events(stack)[0] >= 6_000, seconds=400, otherwise=lambda: events(stack))
+    patiently(lambda: start(stack, "data_ingestion"), seconds=60)
+    patiently(lambda: not busy(stack, "data_ingestion"), seconds=300)
+    patiently(lambda: "command_handled" in stack("logs", "commands"), seconds=120)
     assert stack.troubles() == {}
 
 
