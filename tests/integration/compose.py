@@ -108,6 +108,15 @@ class Compose:
         headers = {"Authorization": f"Bearer {self._token[user]}"}
         return httpx.request(method, f"{self.airflow}/api/v2{path}", json=body, headers=headers, timeout=30)
 
+    @contextmanager
+    def with_file(self, file: str) -> Iterator[None]:
+        """Another compose file over the others, while the block runs."""
+        files, self.files = self.files, (*self.files, file)
+        try:
+            yield
+        finally:
+            self.files = files
+
     def forget_logins(self) -> None:
         self._token.clear()
 
@@ -141,7 +150,9 @@ def composed(folder: Path, *files: str) -> Iterator[Compose]:
     for name in sorted(set(re.findall(r"SECRETS_FOLDER[^}]*}/([A-Z_]+)", _text(files)))):
         (kept / name).write_text(_secret(name))
         (kept / name).chmod(0o444)
-    ports = dict(zip(("AIRFLOW_PORT", "KAFKA_PORT", "MONGODB_PORT"), free_ports(3), strict=True))
+    ports = dict(
+        zip(("AIRFLOW_PORT", "KAFKA_PORT", "MONGODB_PORT", "KAFKA_2_PORT"), free_ports(4), strict=True)
+    )
     stack = Compose(
         name=f"loan-default-{secrets.token_hex(3)}", files=files, secrets=kept, incoming=incoming, ports=ports
     )

@@ -232,6 +232,24 @@ def test_down_and_up_keeps_everything_and_a_backup_restores_it(stack, tmp_path):
     assert (contents(stack), files(stack), runs(stack)) == (before, kept, history)
 
 
+def test_more_partitions_and_another_broker_while_it_runs(stack):
+    assert stack.call("PATCH", "/dags/data_ingestion", {"is_paused": False}).is_success
+    accepted, _ = events(stack)
+    with stack.with_file("docker-compose.brokers.yml"):
+        stack("up", "--detach", "--wait", "kafka-2", seconds=300)
+        topics = ("exec", "-T", "kafka", "kafka-topics", "--bootstrap-server", "localhost:29092")
+        stack(*topics, "--alter", "--topic", "raw_data", "--partitions", "6")
+        leaders = re.findall(
+            r"Partition: \d+\s+Leader: (\d)", stack(*topics, "--describe", "--topic", "raw_data")
+        )
+        assert len(leaders) == 6
+        assert set(leaders) == {"1", "2"}
+        drop(stack, load_schema(BUNDLED_SCHEMA), rows=900, seed=900)
+        patiently(lambda: start(stack, "data_ingestion"), seconds=60)
+        patiently(lambda: events(stack) == (accepted + 900, 0), seconds=300, otherwise=lambda: events(stack))
+        stack("down", "--volumes")  # a broker that holds partitions cannot go alone
+
+
 def champion(stack: Compose) -> str | None:
     with pymongo.MongoClient(stack.mongodb(), tz_aware=True, serverSelectionTimeoutMS=2_000) as client:
         pointer = ModelRepository(client["loan_default"]).champion()
