@@ -16,7 +16,7 @@ train: $(VENV)/core  ## install the core, pretrain and train on the bundled data
 
 test: $(VENV)/dev lint  ## install everything for development, static checks, all tests
 	-PYTHONPATH=tests $(BIN)/python -m servers --install  # tests of what cannot be had are skipped
-	$(BIN)/pytest -n auto --dist loadgroup  # the tests of a group share servers, and go on from one another
+	$(BIN)/pytest -n auto
 
 lint: $(VENV)/dev  ## ruff, mypy and the layers
 	$(BIN)/ruff check

@@ -3,6 +3,7 @@
 #   docker/backup.sh            -> backups/<time>
 # Writers are stopped meanwhile; what comes in waits in incoming/ and in Kafka.
 set -eu
+umask 077 # personal data, and the hashes of passwords
 cd "$(dirname "$0")/.."
 folder=${BACKUPS:-$PWD/backups}/$(date -u +%Y-%m-%dT%H%M%SZ)
 mkdir -p "$folder"
@@ -12,6 +13,7 @@ docker compose stop airflow-scheduler commands >&2
 trap 'docker compose start airflow-scheduler commands >&2' EXIT
 
 ours() { docker compose run --rm --no-deps --volume "$folder:/backup" airflow-scheduler "$@"; }
+ours loan-default ingest # what was accepted must be in the training store, as Kafka is not backed up
 ours loan-default backup /backup/mongodb
 ours tar --create --gzip --file /backup/home.tar.gz --directory /var/lib/loan-default .
 docker compose exec -T postgres pg_dump --username airflow --format custom airflow >"$folder/airflow.dump"

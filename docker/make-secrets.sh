@@ -17,7 +17,7 @@ secret() {
 for name in POSTGRES_PASSWORD \
     AIRFLOW_ADMIN_PASSWORD AIRFLOW_VIEWER_PASSWORD AIRFLOW_COMMANDS_PASSWORD \
     MONGODB_ROOT_PASSWORD MONGODB_PIPELINE_PASSWORD MONGODB_COMMANDS_PASSWORD MONGODB_READER_PASSWORD \
-    KAFKA_BROKER_PASSWORD KAFKA_PIPELINE_PASSWORD KAFKA_COMMANDS_PASSWORD; do
+    KAFKA_BROKER_PASSWORD KAFKA_PIPELINE_PASSWORD KAFKA_COMMANDS_PASSWORD KAFKA_REQUESTER_PASSWORD; do
     secret "$name" 24
 done
 secret AIRFLOW_FERNET_KEY 32 # Fernet wants exactly 32 bytes, with the padding
@@ -30,5 +30,7 @@ user=$(id -u)
 [ "$user" -ne 0 ] || user=50000
 mkdir -p incoming
 [ "$(id -u)" -ne 0 ] || chown "$user" incoming
-[ -e .env ] || printf 'LOAN_DEFAULT_SECRETS_FOLDER=./secrets\nLOAN_DEFAULT_UID=%s\n' "$user" >.env
+setting() { grep -q "^$1=" .env 2>/dev/null || echo "$1=$2" >>.env; }
+setting LOAN_DEFAULT_SECRETS_FOLDER ./secrets
+setting LOAN_DEFAULT_UID "$user"
 echo "secrets/ and .env are there. Airflow's user is admin, the password is in secrets/AIRFLOW_ADMIN_PASSWORD."

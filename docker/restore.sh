@@ -9,10 +9,8 @@ cd "$(dirname "$0")/.."
 docker compose up --detach --wait postgres
 docker compose exec -T postgres pg_restore --username airflow --dbname airflow --no-owner --exit-on-error \
     <"$folder/airflow.dump"
-docker compose up --detach init
-docker compose wait init
-
+docker compose run --rm init
 ours() { docker compose run --rm --no-deps --volume "$folder:/backup:ro" airflow-scheduler "$@"; }
-ours loan-default restore /backup/mongodb
+ours loan-default restore --kafka-is-new /backup/mongodb
 ours tar --extract --gzip --file /backup/home.tar.gz --directory /var/lib/loan-default
 docker compose up --detach

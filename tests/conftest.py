@@ -14,6 +14,7 @@ from servers.errors import NotInstallable
 from servers.ferretdb import start_ferretdb
 from servers.kafka import start_kafka
 from servers.process import temporary_folder
+from xdist.scheduler import LoadScopeScheduling
 
 from loan_default import cli
 from loan_default.data.generator import generate, to_text
@@ -40,6 +41,25 @@ ROWS = 500
 BROKEN = {5: ("income", "-7"), 9: ("purpose", "boat"), 17: ("debt", "much")}
 """Row -> the value that breaks the schema."""
 UNLABELLED = range(30, 50)
+
+
+ONE_AFTER_THE_OTHER = {"test_airflow.py", "test_compose.py", "test_compose_secure.py"}
+"""Files whose tests share a stack and go on from one another."""
+
+
+class _FilesOfAStackWhole(LoadScopeScheduling):
+    """Tests go to whichever worker is free, those of a stack all to the same.
+
+    Its marks `xdist_group` would say that too, but they are without effect under pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if Path(file).name in ONE_AFTER_THE_OTHER else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _FilesOfAStackWhole(config, log)
 
 
 @dataclass

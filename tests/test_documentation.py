@@ -26,12 +26,17 @@ ELSEWHERE = {
     r"make demo": "tests/integration/test_compose.py: its commands, by themselves",
     r"kafka-console-producer\.sh .*|\{\"specversion.*": "tests/integration/test_airflow.py",
     r".venv/bin/python examples.py.*": "tests/test_examples.py",
-    r"docker compose (build|up|down|exec|logs|--file).*": "tests/integration/test_compose.py",
+    r"docker compose (build|up|down)( --[a-z-]+)*( kafka-2)?": "tests/integration/test_compose.py",
+    r"docker compose exec airflow-scheduler loan-default status": "tests/integration/test_compose.py",
+    r"docker compose exec kafka kafka-topics .* --alter .*": "tests/integration/test_compose.py",
+    r"docker compose exec kafka kafka-console-producer .*": "tests/integration/test_compose.py",
+    r"echo COMPOSE_FILE=docker-compose\.yml:docker-compose\.(secure|brokers)\.yml >> \.env": (
+        "tests/integration/test_compose_secure.py"
+    ),
     r"docker/(backup|restore)\.sh.*": "tests/integration/test_compose.py",
     r"rm secrets/.*": "tests/integration/test_compose.py",
-    r"(kubectl|helm) .*": "tests/kubernetes/test_manifests.py",
 }
-"""What runs a command, in a way that `make test` can."""
+"""What runs a command, or its like."""
 
 
 def commands(document: str) -> list[str]:

@@ -24,7 +24,7 @@ def test_init_makes_the_users_whose_passwords_are_set(shell, monkeypatch):
     monkeypatch.setenv("MONGODB_READER_PASSWORD", "s3cret")
     code, out, errors = shell("init")
     assert code == 0
-    assert "user reader: not made, the server does not know it" in out
+    assert "user reader: not made, the server knows no users" in out
     assert "s3cret" not in out + errors
 
 

@@ -4,9 +4,13 @@
 set -euo pipefail
 zookeeper=zookeeper:2181
 
-user() {
+umask 077
+
+user() { # the password goes by a file: arguments can be read by every process
+    echo "SCRAM-SHA-512=[password=$(cat "/run/secrets/$2")]" >/tmp/user.properties
     kafka-configs --zookeeper "$zookeeper" --alter --entity-type users --entity-name "$1" \
-        --add-config "SCRAM-SHA-512=[password=$(cat "/run/secrets/$2")]" | sed 's/\[password=.*//'
+        --add-config-file /tmp/user.properties
+    rm /tmp/user.properties
 }
 
 allow() { kafka-acls --authorizer-properties "zookeeper.connect=$zookeeper" --add --force "$@" >/dev/null; }
@@ -14,6 +18,7 @@ allow() { kafka-acls --authorizer-properties "zookeeper.connect=$zookeeper" --ad
 user broker KAFKA_BROKER_PASSWORD # the administrator: KAFKA_SUPER_USERS
 user pipeline KAFKA_PIPELINE_PASSWORD
 user commands KAFKA_COMMANDS_PASSWORD
+user requester KAFKA_REQUESTER_PASSWORD # whoever asks for trainings, evaluations, rollbacks
 
 allow --allow-principal User:pipeline --operation Read --operation Write --operation Describe \
     --topic raw_data --topic processed_data --topic raw_data.dlq
@@ -25,4 +30,5 @@ allow --allow-principal User:pipeline --operation Read --operation Describe \
 allow --allow-principal User:pipeline --operation Describe --topic commands.dlq
 allow --allow-principal User:commands --operation Read --operation Describe --topic commands --group commands
 allow --allow-principal User:commands --operation Write --operation Describe --topic commands.dlq
+allow --allow-principal User:requester --operation Write --operation Describe --topic commands
 echo "users and rights are there"

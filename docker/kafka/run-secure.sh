@@ -3,6 +3,7 @@
 set -euo pipefail
 umask 077
 password=$(cat /run/secrets/KAFKA_BROKER_PASSWORD)
+# Of the broker and its health check: nothing else in this container may read them.
 login="org.apache.kafka.common.security.scram.ScramLoginModule required username=\"broker\" password=\"$password\";"
 echo "KafkaServer { $login };" >/tmp/broker.jaas
 cat >/tmp/client.properties <<END

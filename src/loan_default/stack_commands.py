@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -114,14 +115,23 @@ def backup(folder: Annotated[Path, typer.Argument(help="Folder to be made; one f
             say(console, name, f"{contents.documents:,} documents, SHA-256 {contents.sha256}")
 
 
-def restore(folder: Annotated[Path, typer.Argument(help="A backup.")]) -> None:
+def restore(
+    folder: Annotated[Path, typer.Argument(help="A backup.")],
+    kafka_is_new: Annotated[
+        bool,
+        typer.Option("--kafka-is-new", help="Its topics were made anew too: offsets count from 0 again."),
+    ] = False,
+) -> None:
     """Put a backup into a database whose collections are empty, and compare the digests."""
     from loan_default.database.backup import restore
+    from loan_default.database.ingestion_repositories import RawDataLogRepository
 
     console, settings = make_console(), start()
     with open_database(settings) as database:
         for name, contents in restore(database, folder).items():
             say(console, name, f"{contents.documents:,} documents, SHA-256 {contents.sha256}")
+        if kafka_is_new:
+            RawDataLogRepository(database).retire_places(f"{datetime.now(UTC):%Y%m%dT%H%M%S}")
 
 
 def _lines(now: "StackStatus") -> list[tuple[str, str]]:

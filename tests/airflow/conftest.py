@@ -51,9 +51,14 @@ def airflow_database(airflow_environment: dict[str, str]) -> None:
     with pytest.MonkeyPatch.context() as patch:  # it is made before the environment of the first test
         for name, value in airflow_environment.items():
             patch.setenv(name, value)
+        from airflow import settings
         from airflow.models.pool import Pool
         from airflow.utils.db import initdb
 
+        own = airflow_environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+        assert own == settings.SQL_ALCHEMY_CONN, (
+            "a test module imported Airflow before: import it in functions"
+        )
         initdb()
         Pool.create_or_update_pool("training", 1, "one training at a time", False)
 

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loan_default.data.record_batches import RecordBatchReader
@@ -55,6 +55,7 @@ def shown(result: object) -> object:
     return (str(result), result.rules) if isinstance(result, RecordError) else result
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # how fast it is says the machine's load
 @given(st.lists(records, max_size=12))
 def test_a_record_is_judged_as_if_it_were_alone(batch):
     # By their text: a dict with 0.0 equals one with -0.0 and with False.

@@ -413,3 +413,19 @@ def test_a_hundred_thousand_events_take_a_second(tmp_path: Path) -> None:
     begin = time.process_time()
     assert read_store(tmp_path, SCHEMA, maturity_days=0, now=NOW).applications == 100_000
     assert time.process_time() - begin < 3  # about 0.4 s
+
+
+def test_a_range_of_a_topic_that_was_made_anew_does_not_overwrite_the_old_one(tmp_path):
+    where = {"topic": "t", "partition": 0, "first": 0, "next": 2}
+    old, new = [application("a"), application("b")], [application("c"), application("d")]
+    path = write_part(tmp_path, **where, rows=old)
+    another = write_part(tmp_path, **where, rows=new)
+    assert path != another
+    assert write_part(tmp_path, **where, rows=old) == path
+    assert write_part(tmp_path, **where, rows=new) == another
+    contents = read(tmp_path)
+    assert contents.parts == (another.name, path.name)
+    assert contents.applications == 4
+    path.write_bytes(b"damaged")
+    assert write_part(tmp_path, **where, rows=old) == path
+    assert read(tmp_path).applications == 4

@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[2]
 CANARY = "canary"
 """Each password begins with it, so that it is found wherever it should not be."""
 ONE_SHOTS = {"init", "airflow-init", "kafka-users"}
-_USER = 50_000
+USER = 12_345
+"""Nobody whom the image knows, as with most people who run `make secrets`."""
 
 
 @dataclass(kw_only=True)
@@ -44,7 +45,7 @@ class Compose:
             "COMPOSE_ENV_FILES": os.devnull,
             "LOAN_DEFAULT_SECRETS_FOLDER": str(self.secrets),
             "LOAN_DEFAULT_INCOMING": str(self.incoming),
-            "LOAN_DEFAULT_UID": str(_USER),
+            "LOAN_DEFAULT_UID": str(USER),
             "LOAN_DEFAULT_PRESET": "fast",
             **{name: str(port) for name, port in self.ports.items()},
         }
@@ -146,7 +147,7 @@ def composed(folder: Path, *files: str) -> Iterator[Compose]:
     kept, incoming = folder / "secrets", folder / "incoming"
     kept.mkdir(mode=0o711)
     incoming.mkdir()
-    os.chown(incoming, _USER, 0)
+    os.chown(incoming, USER, 0)
     for name in sorted(set(re.findall(r"SECRETS_FOLDER[^}]*}/([A-Z_]+)", _text(files)))):
         (kept / name).write_text(_secret(name))
         (kept / name).chmod(0o444)

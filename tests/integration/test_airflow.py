@@ -32,7 +32,6 @@ pytestmark = [
     pytest.mark.integration,
     pytest.mark.slow,
     pytest.mark.timeout(900),
-    pytest.mark.xdist_group("airflow"),  # one after the other, on one stack
 ]
 
 DAGS = ("data_ingestion", "model_training", "model_evaluation")
@@ -152,7 +151,7 @@ def test_a_command_of_a_console_client_starts_one_run_however_often_it_is_sent(s
     models = ModelRepository(stack.database)
     patiently(lambda: not models.with_status(ModelStatus.TRAINED), seconds=200)
     started = [run["dag_run_id"] for run in stack.airflow.runs("model_training")]
-    assert [run for run in started if run.startswith("command__")] == runs
+    assert sorted(run for run in started if run.startswith("command__")) == runs
     assert "epochs" in (commands.get("wrong").reason or "")
 
     for switch, paused in (("ingestion.paused", True), ("ingestion.resumed", False)):

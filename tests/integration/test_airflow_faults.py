@@ -22,7 +22,6 @@ pytestmark = [
     pytest.mark.integration,
     pytest.mark.slow,
     pytest.mark.timeout(900),
-    pytest.mark.xdist_group("airflow"),
     pytest.mark.skipif(
         "AIRFLOW_FAULTS" not in os.environ, reason="a quarter of an hour: set AIRFLOW_FAULTS=1"
     ),

@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pymongo
 import pytest
-from integration.compose import CANARY, ONE_SHOTS, ROOT, Compose, composed, docker
+from integration.compose import CANARY, ONE_SHOTS, ROOT, USER, Compose, composed, docker
 from integration.stack import patiently
 from integration.test_airflow import look_at
 from kafka import KafkaConsumer
@@ -33,7 +34,6 @@ pytestmark = [
     pytest.mark.integration,
     pytest.mark.slow,
     pytest.mark.timeout(3_000),
-    pytest.mark.xdist_group("compose"),
     pytest.mark.skipif("COMPOSE" not in os.environ, reason="half an hour: set COMPOSE=1"),
 ]
 
@@ -154,6 +154,7 @@ def test_no_secret_is_where_it_should_not_be(stack):
         if service not in ONE_SHOTS:
             words = ("exec", "-T", service, "sh", "-c", of_processes)
             places[f"processes of {service}"] = stack(*words, check=False)
+            assert "PATH=" in places[f"processes of {service}"], "they were read"
     assert len(places["task logs"]) > 10_000
     found = {
         (place, name) for place, text in places.items() for name, secret in kept.items() if secret in text
@@ -199,6 +200,15 @@ def test_each_container_crashes_during_an_ingestion_and_nothing_is_lost(stack):
     assert processed(stack) == accepted + sent
 
 
+def test_a_command_typed_into_the_console_client_is_done(stack):
+    command = {"specversion": "1.0", "id": "typed", "type": "evaluation.requested", "source": "a person"}
+    typed = json.dumps(command | {"time": datetime.now(UTC).isoformat(), "data": {}})
+    client = ("kafka-console-producer", "--bootstrap-server", "localhost:29092", "--topic", "commands")
+    stack("exec", "-T", "kafka", *client, given=typed.encode())
+    found = "/dags/model_evaluation/dagRuns/command__typed"
+    patiently(lambda: stack.call("GET", found).json().get("state") == "success", seconds=200)
+
+
 def test_a_new_password_replaces_the_old_one(stack):
     old = stack.mongodb("reader")
     for name in ("MONGODB_READER_PASSWORD", "AIRFLOW_VIEWER_PASSWORD"):
@@ -218,6 +228,11 @@ def test_down_and_up_keeps_everything_and_a_backup_restores_it(stack, tmp_path):
     for dag in DAGS:
         assert stack.call("PATCH", f"/dags/{dag}", {"is_paused": True}).is_success
     patiently(lambda: not any(busy(stack, dag) for dag in DAGS), seconds=300)
+    # Applications that are on processed_data alone, as nothing was trained on them yet, belong to a backup.
+    stack("exec", "-T", "airflow-scheduler", "loan-default", "ingest", "--generate", "700")
+    drop(stack, load_schema(BUNDLED_SCHEMA), rows=300, seed=500)
+    stack("exec", "-T", "airflow-scheduler", "loan-default", "ingest", "--folder", "/incoming")
+    applications = stored(stack)
     before, kept, history = contents(stack), files(stack), runs(stack)
     assert champion(stack) is not None
     assert ".pth" in kept
@@ -229,7 +244,18 @@ def test_down_and_up_keeps_everything_and_a_backup_restores_it(stack, tmp_path):
     stack("down", "--volumes")
     script(stack, "docker/restore.sh", backup)
     patiently(lambda: stack.troubles() == {}, seconds=300, otherwise=stack.troubles)
-    assert (contents(stack), files(stack), runs(stack)) == (before, kept, history)
+    restored = contents(stack)
+    of_places = {name for name in before if restored[name] != before[name]}
+    assert of_places == {"raw_data_logs"}, "its places are those of the Kafka that is gone"
+    assert restored["raw_data_logs"].documents == before["raw_data_logs"].documents
+    assert (files(stack), runs(stack)) == (kept, history)
+
+    # Kafka counts from 0 again: what comes now is new, what was there is known.
+    drop(stack, load_schema(BUNDLED_SCHEMA), rows=400, seed=501)
+    drop(stack, load_schema(BUNDLED_SCHEMA), rows=300, seed=500)
+    said = stack("exec", "-T", "airflow-scheduler", "loan-default", "ingest", "--folder", "/incoming")
+    assert "700 records: 400 accepted, 0 rejected, 300 duplicates" in said
+    assert stored(stack) == applications + 400
 
 
 def test_more_partitions_and_another_broker_while_it_runs(stack):
@@ -307,8 +333,14 @@ def drop(stack: Compose, schema, *, rows: int, seed: int) -> None:
     """A file into the folder that the ingestion watches."""
     path = stack.incoming / f"loans-{seed}.csv"
     to_text(generate(schema, rows=rows, seed=1_000 + seed).frame, schema).to_csv(path, index=False)
-    os.chown(path, 50_000, 0)
+    os.chown(path, USER, 0)
     os.utime(path, (1, 1))
+
+
+def stored(stack: Compose) -> int:
+    """Applications of the training store."""
+    said = stack("exec", "-T", "airflow-scheduler", "loan-default", "prepare")
+    return int(re.search(r"([\d,]+) applications", said)[1].replace(",", ""))
 
 
 def memory_mib(stack: Compose) -> float:

@@ -12,7 +12,6 @@ import pytest
 import yaml
 from servers.kubernetes import cached_helm, not_cached, render
 
-from loan_default.airflow.shared import TRAINING_POOL
 from loan_default.database.users import ROLES
 from loan_default.kafka.topics import COMMANDS, TOPICS, dead_letter_topic
 from loan_default.pipelines import commands, flow, training_data
@@ -34,6 +33,7 @@ GRANTED = {
         "commands.dlq": {"Describe"},
     },
     "commands": {"commands": {"Describe", "Read"}, "commands.dlq": {"Describe", "Write"}},
+    "requester": {"commands": {"Describe", "Write"}},
 }
 """What each client does with the topics."""
 
@@ -123,7 +123,11 @@ def test_topics_are_those_of_the_code():
 def test_kafka_users_may_do_what_their_client_does():
     users = of_kind("KafkaUser", "kafka.yaml")
     assert set(users) == set(GRANTED)
-    groups = {"pipeline": {flow.GROUP, training_data.GROUP, "look-"}, "commands": {commands.GROUP}}
+    groups: dict[str, set[str]] = {
+        "pipeline": {flow.GROUP, training_data.GROUP, "look-"},
+        "commands": {commands.GROUP},
+        "requester": set(),
+    }
     for name, user in users.items():
         rules = user["spec"]["authorization"]["acls"]
         granted = {
@@ -276,7 +280,10 @@ def test_what_is_off_by_default_and_can_be_switched():
     assert "HorizontalPodAutoscaler" in kinds("--set=commands.autoscaling.enabled=true")
     assert "Job" not in kinds("--set=init.enabled=false", "--set=airflowSetup.enabled=false")
     (setup,) = pods(rendered())["airflow-setup"]["containers"]
-    assert f"pools set {TRAINING_POOL} 1" in setup["args"][0]
+    # Read, not imported: with Airflow come settings, which only tests/airflow has made ready.
+    shared = (ROOT / "src" / "loan_default" / "airflow" / "shared.py").read_text()
+    (pool,) = re.findall(r'^TRAINING_POOL = "(\w+)"', shared, flags=re.MULTILINE)
+    assert f"pools set {pool} 1" in setup["args"][0]
 
 
 @needs_helm

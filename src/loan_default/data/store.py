@@ -46,7 +46,7 @@ _KEYS = pa.schema(
 """Columns of every part; `outcome` is the label that an outcome event brings."""
 _PREFIX = "record."
 _OUTLINE = b"loan_default.outline"
-_PART = re.compile(r".+-[0-9]+-[0-9]{12,}-[0-9]{12,}\.parquet")
+_PART = re.compile(r".+-[0-9]+-[0-9]{12,}-[0-9]{12,}(-[0-9a-f]{8})?\.parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +97,19 @@ def write_part(
 ) -> Path:
     """Write the events of the offsets from `first` to before `next`; the same range is the same file.
 
+    Unless that holds other events, as where a topic was made anew and its offsets count from 0 again: then
+    it stays, and these get a name of their own.
+
     Raises:
         DataError: the range is empty, or an event is neither an application nor an outcome with a label.
     """
     if not 0 <= first < next:
         raise DataError(f"a part must have offsets from 0 upwards, however: first={first}, next={next}")
     table = _table(rows)
-    path = folder / f"{topic}-{partition}-{first:012d}-{next:012d}.parquet"
+    name = f"{topic}-{partition}-{first:012d}-{next:012d}"
+    path, ids = folder / f"{name}.parquet", [row.event_id for row in rows]
+    if _holds_others(path, ids):
+        path = folder / f"{name}-{hashlib.sha256(chr(10).join(ids).encode()).hexdigest()[:8]}.parquet"
 
     def write(temporary: Path) -> None:
         # Checksums: without them Parquet reads a flipped bit as another number.
@@ -111,6 +117,17 @@ def write_part(
 
     write_atomically(path, write)
     return path
+
+
+def _holds_others(path: Path, ids: list[str]) -> bool:
+    """Whether a part is there, sound, and of other events."""
+    if not path.exists():
+        return False
+    try:
+        found: list[str] = pq.read_table(path, columns=["event_id"])["event_id"].to_pylist()
+    except (pa.ArrowException, OSError):
+        return False  # it is written again
+    return found != ids
 
 
 def holds_parts(folder: Path) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bson import json_util
 
-from loan_default.database.connect import LONG_CALL_SECONDS, Database, Document, store_errors
+from loan_default.database.connect import Database, Document, store_errors
 from loan_default.database.initialise import REPOSITORIES
 from loan_default.database.repositories import FENCES, POINTERS
 from loan_default.errors import ConfigurationError, DataError
@@ -92,7 +92,7 @@ def restore(database: Database, folder: Path) -> dict[str, Contents]:
 
 def _lines(database: Database, name: str) -> Iterator[bytes]:
     options = json_util.CANONICAL_JSON_OPTIONS
-    with store_errors(f"reading {name}", seconds=LONG_CALL_SECONDS):
+    with store_errors(f"reading {name}"):
         for document in database[name].find({}).sort([("_id", 1)]):
             yield json_util.dumps(document, json_options=options, sort_keys=True).encode() + b"\n"
 
@@ -113,7 +113,7 @@ def _contents(lines: Iterable[bytes]) -> Contents:
 
 def _insert(database: Database, name: str, lines: Iterable[str]) -> None:
     documents: Iterator[Document] = (json_util.loads(line, json_options=_READING) for line in lines)
-    with store_errors(f"writing {name}", seconds=LONG_CALL_SECONDS):
+    with store_errors(f"writing {name}"):
         while some := list(islice(documents, _AT_ONCE)):
             database[name].insert_many(some)
 

@@ -10,15 +10,15 @@ An administrator makes them by `loan-default init`. A server without roles (Ferr
 """
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 
 from pydantic import SecretStr
 from pymongo.errors import OperationFailure
 
 from loan_default.database.connect import Database, Document, store_errors
 from loan_default.database.control_repositories import CommandRepository
-from loan_default.database.refusals import refusal
+from loan_default.database.refusals import UNKNOWN
 from loan_default.database.repositories import ModelRepository
+from loan_default.errors import ConfigurationError
 
 _ALL = ""
 """As a resource: all collections of the database that are not the server's own."""
@@ -31,6 +31,8 @@ ROLES: Mapping[str, Mapping[str, Iterable[str]]] = {
 }
 """Role -> collection -> actions of MongoDB."""
 _ROLE_EXISTS, _USER_EXISTS = 51002, 51003
+_FORBIDDEN = frozenset({13, 8000})
+"""Unauthorized; what a hosted server leaves to its own console."""
 
 
 def make_users(database: Database, passwords: Mapping[str, SecretStr], *, name: str) -> list[str]:
@@ -41,6 +43,7 @@ def make_users(database: Database, passwords: Mapping[str, SecretStr], *, name: 
         name: of the database.
 
     Raises:
+        ConfigurationError: whoever is connected may not make users.
         DependencyError: the database does not answer, or refuses for a reason of its own.
     """
     return [_make(database, user, password, name=name) for user, password in passwords.items()]
@@ -52,27 +55,43 @@ def _make(database: Database, user: str, password: SecretStr, *, name: str) -> s
         for collection, actions in ROLES[user].items()
     ]
     with store_errors(f"making the user {user}"):
-        without_role = _create_or_update(
+        has_roles = _create_or_update(
             database, "Role", user, {"privileges": privileges, "roles": []}, taken=_ROLE_EXISTS
         )
-        rights: Document = {"roles": [] if without_role else [{"role": user, "db": name}]}
+        rights: Document = {"roles": [{"role": user, "db": name}] if has_roles else []}
         rights["pwd"] = password.get_secret_value()
-        refused = _create_or_update(database, "User", user, rights, taken=_USER_EXISTS)
-    if refused:
-        return f"user {user}: not made, {refused}"
-    if without_role:
-        return f"user {user}: made without a role, {without_role}: it may do all that the server allows"
+        made = _create_or_update(database, "User", user, rights, taken=_USER_EXISTS)
+    if not made:
+        return f"user {user}: not made, the server knows no users"
+    if not has_roles:
+        return (
+            f"user {user}: made without a role, which the server does not know: it may do all that others may"
+        )
     return f"user {user}: may {_in_words(user)}"
 
 
-def _create_or_update(database: Database, kind: str, name: str, body: Document, *, taken: int) -> str | None:
-    """Make it, or change the one that is there; why the server cannot, None where it is done."""
+def _create_or_update(database: Database, kind: str, name: str, body: Document, *, taken: int) -> bool:
+    """Make it, or change the one that is there; False where the server does not know such a thing."""
     try:
-        return refusal(partial(database.command, {f"create{kind}": name, **body}))
+        try:
+            database.command({f"create{kind}": name, **body})
+        except OperationFailure as error:
+            if error.code != taken:
+                raise
+            database.command({f"update{kind}": name, **body})
+    except NotImplementedError:  # of a stand-in within this process
+        return False
     except OperationFailure as error:
-        if error.code != taken:
+        if error.code in _FORBIDDEN:
+            raise ConfigurationError(
+                f"whoever makes users must be allowed to, however: the {kind.lower()} {name!r} was refused "
+                f"with code {error.code}. Connect as an administrator, or leave the users' passwords out and "
+                "make them by hand."
+            ) from error
+        if error.code not in UNKNOWN:
             raise
-        return refusal(partial(database.command, {f"update{kind}": name, **body}))
+        return False
+    return True
 
 
 def _in_words(role: str) -> str:

@@ -7,6 +7,7 @@ process and a thread each: the network is too small for more threads to pay.
 import io
 import os
 import queue
+import shutil
 import sys
 import threading
 import time
@@ -108,8 +109,18 @@ def train_members(
     work = _Work(architecture, train, validation, config, _to_bytes(encoder_state), str(device), resume)
     if processes <= 1 or len(jobs) == 1:
         return [work.run(job, report) for job in jobs]
-    with TemporaryDirectory(prefix="loan-default-") as folder:
+    with TemporaryDirectory(prefix=_ROWS, dir=_clean_folder(jobs)) as folder:
         return _train_in_processes(_put_into_files(work, Path(folder)), jobs, processes, report)
+
+
+def _clean_folder(jobs: Sequence[MemberJob]) -> Path | None:
+    """The folder of the checkpoints, without the rows of a run that was killed; None = the system's."""
+    if jobs[0].checkpoint is None:
+        return None
+    folder = jobs[0].checkpoint.parent
+    for left in folder.glob(f"{_ROWS}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    return folder
 
 
 def _train_in_processes(
@@ -227,6 +238,10 @@ class _Work:
                 resume=self.resume,
                 report=report,
             )
+
+
+_ROWS = "rows-"
+"""Beginning of the name of a folder with rows for the processes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
