@@ -22,12 +22,13 @@ from loan_default.errors import ConfigurationError
 
 _ALL = ""
 """As a resource: all collections of the database that are not the server's own."""
-_READ = ("find", "listCollections", "listIndexes")
+_READ = ("find", "listIndexes")
 _WRITE = (*_READ, "insert", "update", "remove", "createIndex")
+_LIST = "listCollections"
 ROLES: Mapping[str, Mapping[str, Iterable[str]]] = {
-    "pipeline": {_ALL: _WRITE},
+    "pipeline": {_ALL: (*_WRITE, _LIST)},
     "commands": {CommandRepository.collection: _WRITE, ModelRepository.collection: ("find",)},
-    "reader": {_ALL: _READ},
+    "reader": {_ALL: (*_READ, _LIST)},
 }
 """Role -> collection -> actions of MongoDB."""
 _ROLE_EXISTS, _USER_EXISTS = 51002, 51003
