@@ -7,7 +7,7 @@ zookeeper=zookeeper:2181
 umask 077
 
 user() { # the password goes by a file: arguments can be read by every process
-    echo "SCRAM-SHA-512=[password=$(cat "/run/secrets/$2")]" >/tmp/user.properties
+    echo "SCRAM-SHA-512=password=$(cat "/run/secrets/$2")" >/tmp/user.properties
     kafka-configs --zookeeper "$zookeeper" --alter --entity-type users --entity-name "$1" \
         --add-config-file /tmp/user.properties
     rm /tmp/user.properties

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -100,7 +100,13 @@ def test_an_out_of_time_test_is_later_than_all_that_trains(
     data = frame(rows, seed=seed, rate=0.5, unlabelled=0.1, days=days)
     data.loc[data.index[::50], "made"] = pd.NaT
     groups = np.random.default_rng(seed).integers(0, rows, rows) if size > 1 else alone(data)
-    split = split_out_of_time(data, SCHEMA, groups=groups, seed=seed, test_share=0.25, validation_share=0.2)
+    try:
+        split = split_out_of_time(
+            data, SCHEMA, groups=groups, seed=seed, test_share=0.25, validation_share=0.2
+        )
+    except DataError as error:  # groups can hang together so much that no cut is near
+        assume(size == 1 or "must differ enough" not in str(error))
+        raise
     check_partition(split, data, groups)
     before = data["made"].iloc[np.concatenate([split.train, split.validation])].max()
     test = data.iloc[split.test]
