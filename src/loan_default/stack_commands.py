@@ -124,14 +124,12 @@ def restore(
 ) -> None:
     """Put a backup into a database whose collections are empty, and compare the digests."""
     from loan_default.database.backup import restore
-    from loan_default.database.ingestion_repositories import RawDataLogRepository
 
     console, settings = make_console(), start()
     with open_database(settings) as database:
-        for name, contents in restore(database, folder).items():
+        gone = f"{datetime.now(UTC):%Y%m%dT%H%M%S}" if kafka_is_new else None
+        for name, contents in restore(database, folder, gone=gone).items():
             say(console, name, f"{contents.documents:,} documents, SHA-256 {contents.sha256}")
-        if kafka_is_new:
-            RawDataLogRepository(database).retire_places(f"{datetime.now(UTC):%Y%m%dT%H%M%S}")
 
 
 def _lines(now: "StackStatus") -> list[tuple[str, str]]:

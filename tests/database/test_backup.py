@@ -1,14 +1,19 @@
 """A backup, restored, is the same to the last digit, in the same kind of store and in another."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
 from loan_default.database.backup import COLLECTIONS, back_up, contents_of, restore
 from loan_default.database.control_repositories import Fence
 from loan_default.database.embedded import EmbeddedDatabase
+from loan_default.database.ingestion_documents import EventOutcome, RawDataLog
+from loan_default.database.ingestion_repositories import Arrival, RawDataLogRepository
 from loan_default.database.repositories import ModelRepository, register_model
 from loan_default.errors import ConfigurationError, DataError
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -55,3 +60,24 @@ def test_a_damaged_or_unfinished_backup_is_refused(embedded_database, tmp_path):
     (folder / "digests.json").unlink()
     with pytest.raises(DataError, match=r"must have its digests\.json"):
         restore(embedded_database, folder)
+
+
+def test_places_of_topics_that_are_gone_can_be_taken_again(database, tmp_path):
+    def log(event, offset):
+        place = {"topic": "raw_data", "partition": 0, "offset": offset}
+        return RawDataLog(event=event, outcome=EventOutcome.ACCEPTED, batch="b", logged_at=NOON, **place)
+
+    logs = RawDataLogRepository(database)
+    logs.ensure_indexes()
+    logs.add_new([log("a", 0), log("b", 1)])
+    with pytest.raises(DataError, match="logged as another one"):
+        logs.add_new([log("c", 0)])
+    saved = back_up(database, tmp_path / "backup")
+    other = EmbeddedDatabase(tmp_path / "other.sqlite3")
+    assert restore(other, tmp_path / "backup", gone="20261125T120000") == saved
+    logs = RawDataLogRepository(other)
+    logs.ensure_indexes()
+    assert logs.add_new([log("c", 0)]).count(Arrival.NEW) == 1
+    assert logs.known(["a", "b", "c"]) == {"a", "b", "c"}
+    assert logs.add_new([log("a", 7)]).count(Arrival.DUPLICATE) == 1
+    other.close()

@@ -376,13 +376,3 @@ def test_a_database_that_went_away_is_a_dependency_error(tmp_path):
     for call in calls:
         with pytest.raises(DependencyError, match="the database must answer"):
             call()
-
-
-def test_places_of_topics_that_are_gone_can_be_taken_again(logs):
-    logs.add_new([log_of("a", 0), log_of("b", 1)])
-    with pytest.raises(DataError, match="logged as another one"):
-        logs.add_new([log_of("c", 0)])
-    logs.retire_places("20261125T120000")
-    assert logs.add_new([log_of("c", 0)]).count(Arrival.NEW) == 1
-    assert logs.known(["a", "b", "c"]) == {"a", "b", "c"}
-    assert logs.add_new([log_of("a", 7)]).count(Arrival.DUPLICATE) == 1

@@ -17,6 +17,7 @@ from pathlib import Path
 from bson import json_util
 
 from loan_default.database.connect import Database, Document, store_errors
+from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.database.initialise import REPOSITORIES
 from loan_default.database.repositories import FENCES, POINTERS
 from loan_default.errors import ConfigurationError, DataError
@@ -25,6 +26,7 @@ from loan_default.files import write_atomically
 COLLECTIONS = (*(repository.collection for repository in REPOSITORIES), POINTERS, FENCES)
 _DIGESTS = "digests.json"
 _AT_ONCE = 1_000
+_LOGS = RawDataLogRepository.collection
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,12 @@ def back_up(database: Database, folder: Path) -> dict[str, Contents]:
     return found
 
 
-def restore(database: Database, folder: Path) -> dict[str, Contents]:
+def restore(database: Database, folder: Path, *, gone: str | None = None) -> dict[str, Contents]:
     """Put a backup into a database whose collections are empty; says what they hold then.
+
+    Args:
+        gone: where Kafka's topics were made anew, so that offsets count from 0 again: what is put behind the
+            names of the topics that logged events were on. Their places are free then.
 
     Raises:
         ConfigurationError: a collection holds documents: nothing is overwritten.
@@ -79,8 +85,8 @@ def restore(database: Database, folder: Path) -> dict[str, Contents]:
         )
     for name in wanted:
         with gzip.open(folder / f"{name}.jsonl.gz", "rt", encoding="utf-8") as file:
-            _insert(database, name, file)
-    restored = contents_of(database)
+            _insert(database, name, file, mark=f"@{gone}" if gone else "")
+    restored = {name: _contents(_lines(database, name, mark=f"@{gone}" if gone else "")) for name in wanted}
     different = [name for name, contents in wanted.items() if restored[name] != contents]
     if different:
         raise DataError(
@@ -90,10 +96,13 @@ def restore(database: Database, folder: Path) -> dict[str, Contents]:
     return restored
 
 
-def _lines(database: Database, name: str) -> Iterator[bytes]:
+def _lines(database: Database, name: str, *, mark: str = "") -> Iterator[bytes]:
+    """The documents; of logged events without the mark of their topics."""
     options = json_util.CANONICAL_JSON_OPTIONS
     with store_errors(f"reading {name}"):
         for document in database[name].find({}).sort([("_id", 1)]):
+            if name == _LOGS and mark:
+                document["topic"] = document["topic"].removesuffix(mark)
             yield json_util.dumps(document, json_options=options, sort_keys=True).encode() + b"\n"
 
 
@@ -111,10 +120,12 @@ def _contents(lines: Iterable[bytes]) -> Contents:
     return Contents(count, digest.hexdigest())
 
 
-def _insert(database: Database, name: str, lines: Iterable[str]) -> None:
+def _insert(database: Database, name: str, lines: Iterable[str], *, mark: str) -> None:
     documents: Iterator[Document] = (json_util.loads(line, json_options=_READING) for line in lines)
     with store_errors(f"writing {name}"):
         while some := list(islice(documents, _AT_ONCE)):
+            if name == _LOGS:
+                some = [document | {"topic": document["topic"] + mark} for document in some]
             database[name].insert_many(some)
 
 

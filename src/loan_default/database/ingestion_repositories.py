@@ -113,13 +113,6 @@ class RawDataLogRepository:
             "they were written and not when they were read. Let them expire later."
         )
 
-    def retire_places(self, mark: str) -> None:
-        """Say of all places that their topics are gone: offsets may count from 0 again."""
-        with store_errors(f"writing {self.collection}", seconds=LONG_CALL_SECONDS):
-            topics = {stored["topic"] for stored in self._documents.find({}, {"topic": 1})}
-            for topic in topics:
-                self._documents.update_many({"topic": topic}, {"$set": {"topic": f"{topic}@{mark}"}})
-
     def of_batch(self, batch: str) -> list[RawDataLog]:
         """The events that were first seen in this batch, by place."""
         with store_errors(f"reading {self.collection}", seconds=LONG_CALL_SECONDS):
