@@ -15,7 +15,9 @@ trap 'docker compose start airflow-scheduler commands >&2' EXIT
 ours() { docker compose run --rm --no-deps --volume "$folder:/backup" airflow-scheduler "$@"; }
 ours loan-default ingest # what was accepted must be in the training store, as Kafka is not backed up
 ours loan-default backup /backup/mongodb
-ours tar --create --gzip --file /backup/home.tar.gz --directory /var/lib/loan-default .
+# Without the folder itself, whose mode belongs to another user.
+ours sh -c 'cd /var/lib/loan-default &&
+    find . -mindepth 1 -maxdepth 1 | tar --create --gzip --file /backup/home.tar.gz --files-from -'
 docker compose exec -T postgres pg_dump --username airflow --format custom airflow >"$folder/airflow.dump"
 (cd "$folder" && sha256sum airflow.dump home.tar.gz mongodb/* >SHA256SUMS)
 echo "$folder"

@@ -12,5 +12,5 @@ docker compose exec -T postgres pg_restore --username airflow --dbname airflow -
 docker compose run --rm init
 ours() { docker compose run --rm --no-deps --volume "$folder:/backup:ro" airflow-scheduler "$@"; }
 ours loan-default restore --kafka-is-new /backup/mongodb
-ours tar --extract --no-overwrite-dir --gzip --file /backup/home.tar.gz --directory /var/lib/loan-default
+ours tar --extract --gzip --file /backup/home.tar.gz --directory /var/lib/loan-default
 docker compose up --detach
