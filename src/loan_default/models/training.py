@@ -4,24 +4,11 @@ Members differ in their seed alone and are averaged in probability space. On a C
 process and a thread each: the network is too small for more threads to pay.
 """
 
-import io
-import os
-import queue
 import shutil
-import sys
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing import active_children, get_context, parent_process
-from multiprocessing.connection import wait
-from multiprocessing.queues import Queue
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import ModuleType
 
 import numpy as np
 import torch
@@ -30,12 +17,12 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from loan_default.errors import DependencyError
 from loan_default.models.arrays import Device, predict, to_tensors
 from loan_default.models.classifier import Classifier, HeadConfig
 from loan_default.models.encoder import Encoder, EncoderConfig
 from loan_default.models.features import Features, Inputs
-from loan_default.models.fitting import FitConfig, Fitted, Progress, Report, StateDict, fit
+from loan_default.models.fitting import FitConfig, Fitted, Report, StateDict, fit
+from loan_default.models.processes import from_bytes, run_in_processes, to_bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,11 +93,13 @@ def train_members(
             that are still trained are stopped and have their checkpoints.
         DependencyError: a member's process was killed.
     """
-    work = _Work(architecture, train, validation, config, _to_bytes(encoder_state), str(device), resume)
+    encoder = None if encoder_state is None else to_bytes(encoder_state)
+    work = _Work(architecture, train, validation, config, encoder, str(device), resume)
     if processes <= 1 or len(jobs) == 1:
         return [work.run(job, report) for job in jobs]
     with TemporaryDirectory(prefix=_ROWS, dir=_clean_folder(jobs)) as folder:
-        return _train_in_processes(_put_into_files(work, Path(folder)), jobs, processes, report)
+        filed = _put_into_files(work, Path(folder))
+        return run_in_processes(filed, jobs, processes=processes, report=report)
 
 
 def _clean_folder(jobs: Sequence[MemberJob]) -> Path | None:
@@ -121,47 +110,6 @@ def _clean_folder(jobs: Sequence[MemberJob]) -> Path | None:
     for left in folder.glob(f"{_ROWS}*"):
         shutil.rmtree(left, ignore_errors=True)
     return folder
-
-
-def _train_in_processes(
-    work: "_FiledWork", jobs: Sequence[MemberJob], processes: int, report: Report
-) -> list[Fitted]:
-    context = get_context("spawn")
-    signs: Queue[Progress] = context.Queue()
-    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker, initargs=(signs,))
-    others = active_children()
-    try:
-        futures = _submit(pool, work, jobs)
-        while not all(future.done() for future in futures):
-            _forward(signs, report, seconds=0.2)
-            for future in futures:
-                if future.done():
-                    future.result()  # raises what stopped the member: the others need not go on
-        while _forward(signs, report, seconds=0.2):
-            pass  # the last signs can arrive after their result
-        return [_with_state(*future.result()) for future in futures]
-    except BrokenProcessPool as error:
-        raise DependencyError(
-            "every member's process must live to its end, however: one was killed, perhaps for lack of "
-            "memory. Go on with --resume, on a machine with more memory or with fewer --members."
-        ) from error
-    except BaseException:
-        for process in active_children():
-            if process not in others:  # nobody waits for the epochs of a run that was stopped
-                process.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _submit(
-    pool: ProcessPoolExecutor, work: "_FiledWork", jobs: Sequence[MemberJob]
-) -> "list[Future[tuple[Fitted, bytes]]]":
-    try:
-        with _no_script():
-            return [pool.submit(_run_in_worker, work, job) for job in jobs]
-    except OSError as error:  # the pool was closed under our hands
-        raise BrokenProcessPool("a process died before the next was started") from error
 
 
 def trained_classifier(architecture: Architecture, state: StateDict, train: Inputs) -> Classifier:
@@ -220,7 +168,7 @@ class _Work:
             torch.manual_seed(job.seed)
             module = self.architecture.new_classifier()
             if self.encoder_state is not None:
-                module.encoder.load_state_dict(_from_bytes(self.encoder_state))
+                module.encoder.load_state_dict(from_bytes(self.encoder_state))
             task = _Member(
                 module.to(device),
                 to_tensors(self.train.inputs, device),
@@ -246,7 +194,7 @@ _ROWS = "rows-"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _FiledWork:
-    """A work whose rows lie in files: a pool can hang where a process dies that much is being sent to."""
+    """A work whose rows lie in files: it is small enough to be sent with each job."""
 
     architecture: Architecture
     folder: Path
@@ -254,9 +202,9 @@ class _FiledWork:
     device: str
     resume: bool
 
-    def load(self) -> _Work:
+    def run(self, job: MemberJob, report: Report) -> Fitted:
         encoder = self.folder / _ENCODER
-        return _Work(
+        work = _Work(
             self.architecture,
             _read_rows(self.folder / _TRAIN),
             _read_rows(self.folder / _VALIDATION),
@@ -265,6 +213,7 @@ class _FiledWork:
             self.device,
             self.resume,
         )
+        return work.run(job, report)
 
 
 _TRAIN, _VALIDATION, _ENCODER = "train.npz", "validation.npz", "encoder"
@@ -288,78 +237,3 @@ def _read_rows(path: Path) -> Labelled:
     with np.load(path) as arrays:
         inputs = Inputs(numerical=arrays["numerical"], codes=arrays["codes"])
         return Labelled(inputs=inputs, labels=arrays["labels"])
-
-
-@contextmanager
-def _no_script() -> Iterator[None]:
-    """Processes that are started meanwhile do not run the script of this one first, as they otherwise would.
-
-    They need nothing of it, and a scheduler's would not even start within one of its tasks.
-    """
-    script = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = script
-
-
-_signs: "Queue[Progress] | None" = None
-
-
-def _start_worker(signs: "Queue[Progress]") -> None:
-    global _signs  # noqa: PLW0603 (a worker process has one parent to report to)
-    _signs = signs
-    torch.set_num_threads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this worker when the run is killed, so that a resumed one is alone with its checkpoints.
-
-    A worker that waits for work would wait for ever: it holds the other end of its pipe too.
-    """
-    parent = parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)
-
-
-def _run_in_worker(work: _FiledWork, job: MemberJob) -> tuple[Fitted, bytes]:
-    def report(progress: Progress) -> None:
-        if _signs is not None:
-            _signs.put(progress)
-
-    fitted = work.load().run(job, report)
-    return Fitted(state={}, best=fitted.best, history=fitted.history), _to_bytes(fitted.state) or b""
-
-
-def _with_state(fitted: Fitted, state: bytes) -> Fitted:
-    return Fitted(state=_from_bytes(state), best=fitted.best, history=fitted.history)
-
-
-def _forward(signs: "Queue[Progress]", report: Report, *, seconds: float) -> int:
-    """Report what comes within some seconds; returns how many signs came."""
-    deadline, count = time.monotonic() + seconds, 0
-    while (left := deadline - time.monotonic()) > 0:
-        try:
-            sign = signs.get(timeout=left)
-        except queue.Empty:
-            break
-        report(sign)
-        count += 1
-    return count
-
-
-def _to_bytes(state: StateDict | None) -> bytes | None:
-    """Tensors as bytes: between processes torch would pass file handles, which small machines run out of."""
-    if state is None:
-        return None
-    buffer = io.BytesIO()
-    torch.save({name: tensor.cpu() for name, tensor in state.items()}, buffer)
-    return buffer.getvalue()
-
-
-def _from_bytes(state: bytes) -> StateDict:
-    loaded: StateDict = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
-    return loaded
