@@ -166,19 +166,26 @@ def load_settings() -> Settings:
     Raises:
         ConfigurationError: that folder is not there, or values are wrong: a line for each.
     """
-    folder = os.environ.get("LOAN_DEFAULT_SECRETS") or None
-    if folder is not None and not Path(folder).is_dir():
-        raise ConfigurationError(
-            f"LOAN_DEFAULT_SECRETS must be a folder, however: LOAN_DEFAULT_SECRETS={folder!r}. Change it or "
-            "unset it."
-        )
     try:
-        return Settings(_secrets_dir=folder)
+        return Settings(_secrets_dir=secrets_folder())
     except ValidationError as error:
         lines = [
             _explained(dict(problem)) for problem in error.errors(include_url=False, include_context=False)
         ]
     raise ConfigurationError("\n".join(lines))  # outside of the except block: the cause would show secrets
+
+
+def secrets_folder() -> Path | None:
+    """The folder that LOAN_DEFAULT_SECRETS names; ConfigurationError where it is not there."""
+    folder = os.environ.get("LOAN_DEFAULT_SECRETS")
+    if not folder:
+        return None
+    if not Path(folder).is_dir():
+        raise ConfigurationError(
+            f"LOAN_DEFAULT_SECRETS must be a folder, however: LOAN_DEFAULT_SECRETS={folder!r}. Change it or "
+            "unset it."
+        )
+    return Path(folder)
 
 
 def _explained(problem: dict[str, Any]) -> str:

@@ -10,12 +10,13 @@ Their passwords are AIRFLOW_ADMIN_PASSWORD, AIRFLOW_VIEWER_PASSWORD and AIRFLOW_
 or files of the folder that LOAN_DEFAULT_SECRETS names. Done again, accounts get the passwords of now.
 """
 
-import os
 import sys
 from typing import Any
 
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from loan_default.settings import secrets_folder
 
 ROLES = {"admin": "Admin", "viewer": "Viewer", "commands": "Commands"}
 """Account -> role; `Commands` is ours, the others are Airflow's."""
@@ -68,7 +69,7 @@ def main() -> None:
         get_application_builder,
     )
 
-    passwords = Passwords(_secrets_dir=os.environ.get("LOAN_DEFAULT_SECRETS") or None)
+    passwords = Passwords(_secrets_dir=secrets_folder())
     with get_application_builder() as builder:
         for line in make_accounts(builder.sm, passwords):
             sys.stdout.write(line + "\n")

@@ -27,6 +27,7 @@ COLLECTIONS = (*(repository.collection for repository in REPOSITORIES), POINTERS
 _DIGESTS = "digests.json"
 _AT_ONCE = 1_000
 _LOGS = RawDataLogRepository.collection
+_READING = json_util.CANONICAL_JSON_OPTIONS.with_options(tz_aware=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,15 @@ class Contents:
     """Of its lines."""
 
 
-def contents_of(database: Database) -> dict[str, Contents]:
-    """Collection -> what it holds now; DependencyError where the database is away."""
-    return {name: _contents(_lines(database, name)) for name in COLLECTIONS}
+def contents_of(
+    database: Database, names: Iterable[str] = COLLECTIONS, *, mark: str = ""
+) -> dict[str, Contents]:
+    """Collection -> what it holds now; DependencyError where the database is away.
+
+    Args:
+        mark: what stands behind the names of topics that are gone, see `restore`; it does not count.
+    """
+    return {name: _contents(_lines(database, name, mark=mark)) for name in names}
 
 
 def back_up(database: Database, folder: Path) -> dict[str, Contents]:
@@ -76,8 +83,9 @@ def restore(database: Database, folder: Path, *, gone: str | None = None) -> dic
         DataError: the folder holds no whole backup, or what was restored has another digest.
         DependencyError: the database is away.
     """
-    wanted = _digests(folder)
-    taken = [name for name, contents in contents_of(database).items() if contents.documents]
+    wanted, mark = _digests(folder), f"@{gone}" if gone else ""
+    with store_errors("looking for documents"):
+        taken = [name for name in COLLECTIONS if database[name].find_one({}, {"_id": 1}) is not None]
     if taken:
         raise ConfigurationError(
             f"a backup must go into empty collections, however: {', '.join(taken)} hold documents. Name "
@@ -85,8 +93,8 @@ def restore(database: Database, folder: Path, *, gone: str | None = None) -> dic
         )
     for name in wanted:
         with gzip.open(folder / f"{name}.jsonl.gz", "rt", encoding="utf-8") as file:
-            _insert(database, name, file, mark=f"@{gone}" if gone else "")
-    restored = {name: _contents(_lines(database, name, mark=f"@{gone}" if gone else "")) for name in wanted}
+            _insert(database, name, file, mark=mark)
+    restored = contents_of(database, wanted, mark=mark)
     different = [name for name, contents in wanted.items() if restored[name] != contents]
     if different:
         raise DataError(
@@ -127,9 +135,6 @@ def _insert(database: Database, name: str, lines: Iterable[str], *, mark: str) -
             if name == _LOGS:
                 some = [document | {"topic": document["topic"] + mark} for document in some]
             database[name].insert_many(some)
-
-
-_READING = json_util.CANONICAL_JSON_OPTIONS.with_options(tz_aware=True)
 
 
 def _digests(folder: Path) -> dict[str, Contents]:

@@ -1,6 +1,7 @@
 """News of models on the topic `commands`."""
 
 from collections.abc import Mapping
+from contextlib import closing
 
 from loan_default.kafka.commands import FactType, fact
 from loan_default.pipelines.flow import Flow
@@ -10,8 +11,5 @@ def announce(
     flow: Flow, kind: FactType, *, version: str, figures: Mapping[str, object], occasion: str = ""
 ) -> None:
     """Say on `commands` what became of a model, as `fact` does; said again it has the same id."""
-    producer = flow.broker.producer()
-    try:
+    with closing(flow.broker.producer()) as producer:
         producer.deliver([fact(kind, version=version, figures=figures, occasion=occasion)])
-    finally:
-        producer.close()

@@ -26,6 +26,7 @@ def choose_model(run: EvaluationRun, *, version: str | None = None, rollback: bo
         ArtifactError: its file is refused, and it was asked for or is the champion.
         DependencyError: broker or database are away.
     """
+    waiting = None
     if version is not None:
         chosen = Chosen(version=run.models.get(version).version, why="asked for", rollback=rollback)
     elif rollback:
@@ -36,7 +37,8 @@ def choose_model(run: EvaluationRun, *, version: str | None = None, rollback: bo
         chosen = Chosen(version=champion.version, why="the champion, as no model waits to be judged")
     else:
         return None
-    read_registered(run, chosen.version)
+    if waiting is None:  # one that waits was read when it was found
+        read_registered(run, chosen.version)
     log.info("model_chosen", run=run.id, version=chosen.version, why=chosen.why)
     return chosen
 

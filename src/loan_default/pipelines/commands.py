@@ -7,6 +7,7 @@ offset is committed: who dies in between does it again, so the actor's acts must
 """
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Event as Flag
@@ -84,11 +85,8 @@ class CommandWorker:
                 self.handled.consumed += 1
                 setattr(self.handled, what, getattr(self.handled, what) + 1)
         if letters:
-            producer = self._flow.broker.producer()
-            try:
+            with closing(self._flow.broker.producer()) as producer:
                 producer.deliver(letters)
-            finally:
-                producer.close()
         self._counted.clear()
 
     def _handle(self, record: Record) -> tuple[str, Message | None]:

@@ -5,6 +5,7 @@ and the one it came from waits no longer: each application is in the list once.
 """
 
 from collections.abc import Collection, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -75,11 +76,8 @@ def replay(flow: Flow, events: Iterable[str] | None) -> Replayed:
     """
     waiting = waiting_letters(flow)
     chosen = waiting if events is None else _find(waiting, dict.fromkeys(events))
-    producer = flow.broker.producer()
-    try:
+    with closing(flow.broker.producer()) as producer:
         delivery = producer.deliver(replay_of(letter) for letter in chosen if letter.complete)
-    finally:
-        producer.close()
     too_large = (letter.event for letter in chosen if not letter.complete)
     return Replayed(sent=delivery.delivered, too_large=tuple(too_large))
 

@@ -1,6 +1,7 @@
 """A house that has no champion yet asks for its first training as soon as enough applications are there."""
 
 import math
+from contextlib import closing
 from datetime import UTC, datetime
 
 import structlog
@@ -44,10 +45,7 @@ def request_first_training(flow: Flow, *, minimum_rows: int) -> bool:
         time=datetime.now(UTC),
         data={},
     )
-    producer = flow.broker.producer()
-    try:
+    with closing(flow.broker.producer()) as producer:
         producer.deliver([request(command)])
-    finally:
-        producer.close()
     log.info("first_training_requested", accepted=accepted)
     return True

@@ -10,6 +10,7 @@ Effects come first, each of them idempotent, then the offsets are committed: del
 effects are effectively once.
 """
 
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event as Flag
@@ -46,8 +47,8 @@ def ingest_raw_data(flow: Flow, feed: Feed, *, stop: Flag | None = None) -> Inge
         DependencyError: the broker is away; what was not confirmed is sent again by the next call.
         DataError: the feed's file cannot be used.
     """
-    producer, ingested, schema = flow.broker.producer(), Ingested(), flow.schema_name
-    try:
+    ingested, schema = Ingested(), flow.schema_name
+    with closing(flow.broker.producer()) as producer:
         for number, piece in enumerate(feed.slices()):
             if not number:
                 flow.broker.check_topics([RAW, dead_letter_topic(RAW)])
@@ -60,8 +61,6 @@ def ingest_raw_data(flow: Flow, feed: Feed, *, stop: Flag | None = None) -> Inge
             ingested.refused += len(refused)
             if stop is not None and stop.is_set():
                 break
-    finally:
-        producer.close()
     log.info("raw_data_ingested", run=flow.run, sent=ingested.sent, refused=ingested.refused)
     return ingested
 
@@ -87,11 +86,8 @@ def send_processed_data(flow: Flow) -> int:
         DependencyError: the broker is away; the rest stays for the next call.
     """
     flow.broker.check_topics([PROCESSED])
-    producer = flow.broker.producer()
-    try:
+    with closing(flow.broker.producer()) as producer:
         sent = flow.outbox.send(producer)
-    finally:
-        producer.close()
     log.info("processed_data_sent", run=flow.run, sent=sent)
     return sent
 

@@ -42,7 +42,7 @@ def update_status(run: EvaluationRun, evaluated: Evaluated, verdict: Verdict) ->
         DependencyError: broker or database are away.
     """
     decisions = _decisions(run)
-    decision = _standing(run, evaluated.version)
+    decision = _standing(decisions, run=run.id, version=evaluated.version)
     while True:
         if decision is None:
             decision = decisions.keep(_decision(run, evaluated, verdict))
@@ -85,18 +85,19 @@ def reject_refused(run: EvaluationRun, version: str, error: ArtifactError) -> No
 def former_champion(run: EvaluationRun) -> str | None:
     """Version of the champion before the present one; None where no decision tells."""
     pointer = run.models.champion()
-    return None if pointer is None else _decisions(run).champion_at(pointer.rev - 1)
+    return None if pointer is None else DecisionRepository(run.flow.database).champion_at(pointer.rev - 1)
 
 
 def _decisions(run: EvaluationRun) -> DecisionRepository:
+    """To write to."""
     decisions = DecisionRepository(run.flow.database)
     decisions.ensure_indexes()
     return decisions
 
 
-def _standing(run: EvaluationRun, version: str) -> Decision | None:
+def _standing(decisions: DecisionRepository, *, run: str, version: str) -> Decision | None:
     """What an earlier try of the run has decided about a model; None where it has not, or was overtaken."""
-    decided = _decisions(run).of_run(run.id)
+    decided = decisions.of_run(run)
     return next((d for d in decided if d.version == version and d.action is not Action.OVERTAKEN), None)
 
 
@@ -146,7 +147,7 @@ def _moved(run: EvaluationRun, decision: Decision) -> bool:
     pointer = models.champion()
     if pointer is not None and pointer.rev == rev:
         return pointer.version == model.version
-    return _decisions(run).champion_at(rev) == model.version
+    return DecisionRepository(run.flow.database).champion_at(rev) == model.version
 
 
 def _mark(models: ModelRepository, version: str) -> None:
