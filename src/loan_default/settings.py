@@ -15,6 +15,7 @@
 | `KAFKA_SSL_CAFILE` | the system's | certificates to trust, with TLS only |
 | `LOAN_DEFAULT_ANSWER_SECONDS` | 10 | how long a broker or the database may take to answer |
 | `LOAN_DEFAULT_PATIENCE_SECONDS` | 60 | how long work waits for one that is away before it fails |
+| `LOAN_DEFAULT_SESSION_SECONDS` | 10 | how long a consumer that crashed keeps its partitions from others |
 | `LOAN_DEFAULT_MATURITY_DAYS` | 0 | age from which on a label in the training store counts |
 | `LOAN_DEFAULT_AIRFLOW_URL` | `http://127.0.0.1:8080` | where `commands` finds Airflow's API |
 | `LOAN_DEFAULT_AIRFLOW_USERNAME`, `LOAN_DEFAULT_AIRFLOW_PASSWORD` | none | who may start runs, for it |
@@ -101,6 +102,8 @@ class Settings(BaseSettings):
     """How long a broker or the database may take to answer."""
     patience_seconds: Annotated[float, Field(gt=0, le=86_400)] = 60.0
     """How long work waits for one that is away before it fails."""
+    session_seconds: Annotated[float, Field(ge=1, le=1800)] = 10.0
+    """How long a consumer that crashed keeps its partitions from others; brokers take 6 and more."""
     maturity_days: Annotated[int, Field(ge=0, le=3660)] = 0
     """Days; 0 = every label counts at once."""
     airflow_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/@]+(/\S*)?$")] = (

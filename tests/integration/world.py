@@ -16,12 +16,14 @@ from servers.ferretdb import Ferretdb, start_ferretdb
 from servers.kafka import Kafka, start_kafka
 from servers.process import temporary_folder
 
+from loan_default.errors import DependencyError
 from loan_default.kafka.client import Connection, KafkaBroker
 from loan_default.kafka.consuming import look
 from loan_default.kafka.dead_letters import read_dead_letter
 from loan_default.kafka.events import event_id
-from loan_default.kafka.messages import Message, Record
+from loan_default.kafka.messages import Message, Offsets, Record
 from loan_default.kafka.topics import PROCESSED, RAW, dead_letter_topic
+from loan_default.pipelines.flow import GROUP
 
 
 @dataclass
@@ -39,6 +41,7 @@ class World:
             **self.kafka.environment,
             **self.ferretdb.environment,
             "LOAN_DEFAULT_HOME": str(self.home),
+            "LOAN_DEFAULT_SESSION_SECONDS": "3",
             "LOAN_DEFAULT_TEST": "1",
             "LOAN_DEFAULT_FAILPOINTS": failpoints,
         }
@@ -61,6 +64,11 @@ class World:
         records = list(look(consumer, ends=self.broker.end_offsets(topic)))
         consumer.close()
         return records
+
+    def has_committed(self, ends: Offsets) -> bool:
+        """Whether the workers are done with all of `raw_data` before these ends."""
+        done = self.broker.committed(GROUP, RAW)
+        return all((done[partition] or 0) >= end for partition, end in ends.items())
 
     def documents(self) -> list[dict[str, object]]:
         with pymongo.MongoClient(self.ferretdb.environment["MONGODB_URI"]) as client:
@@ -126,7 +134,7 @@ def wait_until(true: Callable[[], bool], *, seconds: float = 120) -> None:
         try:
             if true():
                 return
-        except (OSError, pymongo.errors.PyMongoError):
+        except (OSError, DependencyError, pymongo.errors.PyMongoError):
             pass  # the server is away: that is the test
         time.sleep(0.3)
     raise AssertionError(f"it must come true within {seconds} s")

@@ -1,14 +1,15 @@
 """Draining and following: every record is handled, and committed only then; what is absent is waited for."""
 
-import threading
 from collections.abc import Callable
+from dataclasses import replace
+from threading import Event, Thread
 
 import pytest
 
 from loan_default.errors import DependencyError
 from loan_default.kafka.consuming import Pace, drain, follow
 from loan_default.kafka.memory import MemoryBroker
-from loan_default.kafka.messages import Message, Record
+from loan_default.kafka.messages import Message, Record, next_offsets
 from loan_default.kafka.topics import Topic
 
 QUICK = Pace(
@@ -64,7 +65,7 @@ def test_an_empty_topic_is_drained_at_once(broker):
     assert drain(consumer, Sink(), ends=broker.end_offsets("empty"), pace=QUICK).batches == 0
 
 
-def stopping(sink: Sink, *, after: int, stop: threading.Event) -> Callable[[list[Record]], None]:
+def stopping(sink: Sink, *, after: int, stop: Event) -> Callable[[list[Record]], None]:
     """Handles records as `sink` does, and stops when that has so many."""
 
     def handle(records: list[Record]) -> None:
@@ -76,7 +77,7 @@ def stopping(sink: Sink, *, after: int, stop: threading.Event) -> Callable[[list
 
 
 def test_a_drain_stops_after_the_batch_in_hand(broker):
-    sink, stop = Sink(), threading.Event()
+    sink, stop = Sink(), Event()
     handle = stopping(sink, after=25, stop=stop)
     consumer, ends = broker.consumer("g", ["t"]), broker.end_offsets("t")
     consumed = drain(consumer, handle, ends=ends, pace=QUICK, stop=stop)
@@ -87,10 +88,41 @@ def test_a_drain_stops_after_the_batch_in_hand(broker):
     assert sorted(sink.numbers + rest.numbers) == list(range(100))
 
 
-def test_a_member_without_partitions_finishes(broker):
+def test_a_member_without_partitions_waits_until_the_others_have_committed_all(broker):
     members = [broker.consumer("g", ["t"]) for _ in range(4)]
+    ends, consumed = broker.end_offsets("t"), []
     assert not members[3].assigned()
-    assert drain(members[3], Sink(), ends=broker.end_offsets("t"), pace=QUICK).records == 0
+    worker = Thread(
+        target=lambda: consumed.append(
+            drain(members[3], Sink(), ends=ends, pace=replace(QUICK, patience_seconds=60))
+        )
+    )
+    worker.start()
+    for member in members[:3]:
+        worker.join(0.1)
+        assert worker.is_alive()
+        while records := member.poll(max_records=10, timeout_seconds=0.01):
+            member.commit(next_offsets(records))
+    worker.join(10)
+    assert [each.records for each in consumed] == [0]
+
+
+def test_what_a_member_leaves_behind_is_handled_by_one_that_had_nothing_to_do(broker):
+    members = [broker.consumer("g", ["t"]) for _ in range(4)]
+    sink, ends = Sink(), broker.end_offsets("t")
+    pace = replace(QUICK, patience_seconds=60)
+    worker = Thread(target=drain, args=(members[3], sink), kwargs={"ends": ends, "pace": pace})
+    worker.start()
+    for member in members[:3]:
+        member.close()
+    worker.join(10)
+    assert sink.numbers == list(range(100))
+
+
+def test_a_member_that_is_stuck_with_its_records_is_waited_for_as_long_as_patience_lasts(broker):
+    members = [broker.consumer("g", ["t"]) for _ in range(4)]
+    with pytest.raises(DependencyError, match=r"100 records of 3 partitions were left alone for 0\.3 s"):
+        drain(members[3], Sink(), ends=broker.end_offsets("t"), pace=QUICK)
 
 
 def test_an_absent_dependency_is_waited_for_and_gets_each_record(broker):
@@ -116,8 +148,35 @@ def test_a_commit_whose_broker_is_away_is_repeated_and_the_batch_is_not(broker, 
     assert len(calls) == consumed.batches + 3
 
 
+def test_commits_of_others_that_cannot_be_read_for_a_while_are_asked_for_again(broker, monkeypatch):
+    consumer, sink, asked = broker.consumer("g", ["t"]), Sink(), []
+    real = type(consumer).uncommitted
+
+    def away_at_first(self, ends):
+        asked.append(ends)
+        if len(asked) <= 2:
+            raise DependencyError("the broker is away")
+        return real(self, ends)
+
+    monkeypatch.setattr(type(consumer), "uncommitted", away_at_first)
+    drain(consumer, sink, ends=broker.end_offsets("t"), pace=QUICK)
+    assert (sink.numbers, len(asked)) == (list(range(100)), 3)
+
+
+def test_commits_of_others_that_can_never_be_read_end_the_drain(broker, monkeypatch):
+    consumer, sink = broker.consumer("g", ["t"]), Sink()
+
+    def away(self, ends):
+        raise DependencyError("the broker is away")
+
+    monkeypatch.setattr(type(consumer), "uncommitted", away)
+    with pytest.raises(DependencyError, match="the broker is away"):
+        drain(consumer, sink, ends=broker.end_offsets("t"), pace=QUICK)
+    assert sink.numbers == list(range(100))
+
+
 def test_what_stays_away_ends_the_drain_and_nothing_of_its_batch_is_committed(broker):
-    sink, stop = Sink(), threading.Event()
+    sink, stop = Sink(), Event()
     consumer = broker.consumer("g", ["t"])
     handle = stopping(sink, after=20, stop=stop)
     drain(consumer, handle, ends=broker.end_offsets("t"), pace=QUICK, stop=stop)
@@ -145,26 +204,27 @@ def test_partitions_that_went_to_another_during_a_wait_are_left_to_it(broker):
     sink, others = Sink(away=1), []
 
     def handle(records: list[Record]) -> None:
-        if not others:
-            others.append(broker.consumer("g", ["t"]))  # takes some partitions while we wait
+        if not others:  # another takes some partitions while we wait
+            others.append(Thread(target=drain, args=(broker.consumer("g", ["t"]), rest), kwargs=all_of_it))
+            others[0].start()
         sink(records)
 
-    consumed = drain(broker.consumer("g", ["t"]), handle, ends=broker.end_offsets("t"), pace=QUICK)
-    rest = Sink()
-    drain(others[0], rest, ends=broker.end_offsets("t"), pace=QUICK)
+    rest, all_of_it = Sink(), {"ends": broker.end_offsets("t"), "pace": replace(QUICK, patience_seconds=60)}
+    consumed = drain(broker.consumer("g", ["t"]), handle, **all_of_it)
+    others[0].join(10)
     assert sorted(sink.numbers + rest.numbers) == list(range(100))
     assert consumed.records == len(sink.records) < 100
 
 
 def test_following_goes_on_until_told_to_stop_and_finishes_its_batch(broker):
-    sink, stop = Sink(), threading.Event()
+    sink, stop = Sink(), Event()
 
     def handle(records: list[Record]) -> None:
         sink(records)
         if len(sink.records) >= 150:
             stop.set()
 
-    worker = threading.Thread(
+    worker = Thread(
         target=follow, args=(broker.consumer("g", ["t"]), handle), kwargs={"stop": stop, "pace": QUICK}
     )
     worker.start()

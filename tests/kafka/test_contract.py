@@ -146,6 +146,24 @@ def test_a_commit_of_partitions_that_went_to_another_is_stale_and_changes_nothin
     second.close()
 
 
+def test_what_a_group_has_yet_to_commit_is_known_to_each_member_whoever_reads_it(broker: Broker, new_topic):
+    topic = new_topic(partitions=2)
+    broker.producer().deliver(message(topic, number) for number in range(10))
+    ends = {partition: end for partition, end in broker.end_offsets(topic).items() if end}
+    reader, bystander = broker.consumer("readers", [topic]), broker.consumer("others", [topic])
+    assert reader.uncommitted(ends) == bystander.uncommitted(ends) == ends
+    records = read(reader, 10)
+    first = records[0].partition
+    of_first = [record for record in records if record.partition == first]
+    assert reader.commit({first: of_first[-1].offset})
+    assert reader.uncommitted({first: ends[first]}) == {first: 1}
+    assert reader.commit(next_offsets(records))
+    assert reader.uncommitted(ends) == {}
+    assert bystander.uncommitted(ends) == ends
+    for consumer in (reader, bystander):
+        consumer.close()
+
+
 def test_an_idle_member_keeps_its_partitions_and_misses_nothing(broker: Broker, new_topic):
     topic = new_topic(partitions=1)
     broker.producer().deliver(message(topic, number) for number in range(3))

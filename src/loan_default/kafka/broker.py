@@ -47,6 +47,12 @@ class Consumer(Protocol):
     def assigned(self) -> frozenset[Partition]:
         """The partitions that are ours now."""
 
+    def uncommitted(self, ends: Offsets) -> Mapping[Partition, int]:
+        """How many records before these ends the group has yet to commit, whoever reads them.
+
+        Partitions without any are left out. Records that are gone, as their time was over, do not count.
+        """
+
     def positions(self) -> Offsets:
         """The next offset to read of each partition that is ours."""
 

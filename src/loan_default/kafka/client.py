@@ -45,6 +45,8 @@ class Connection:
     """How long a broker may take to be found, and to answer a request."""
     delivery_seconds: float = 30.0
     """How long a message may take until the broker has it, retries included."""
+    session_seconds: float = 10.0
+    """After so long without a sign of life a consumer is taken for dead, and others get its partitions."""
 
 
 class KafkaBroker:
@@ -184,12 +186,15 @@ class KafkaRecordConsumer:
     """A member of a group; commits by hand, reads only what was committed by its producer."""
 
     def __init__(self, connection: Connection, group: str, topics: list[str]) -> None:
+        self._timeout_ms = int(connection.timeout_seconds * 1000)
         with broker_errors(f"joining the group {group}"):
             self._client = opened(
                 KafkaConsumer,
                 *topics,
                 **_shared_settings(connection),
                 group_id=group,
+                session_timeout_ms=int(connection.session_seconds * 1000),
+                heartbeat_interval_ms=int(connection.session_seconds * 300),
                 auto_offset_reset="earliest",
                 enable_auto_commit=False,
                 isolation_level="read_committed",
@@ -232,6 +237,15 @@ class KafkaRecordConsumer:
     def assigned(self) -> frozenset[Partition]:
         """The partitions that are ours now."""
         return frozenset(Partition(*place) for place in self._client.assignment())
+
+    def uncommitted(self, ends: Offsets) -> Mapping[Partition, int]:
+        """How many records before these ends the group has yet to commit, whoever reads them."""
+        with broker_errors("reading the commits of the group"):
+            done = self._client.beginning_offsets([TopicPartition(*partition) for partition in ends])
+            for place, first in done.items():
+                done[place] = max(first, self._client.committed(place, timeout_ms=self._timeout_ms) or 0)
+        left = {partition: end - done[TopicPartition(*partition)] for partition, end in ends.items()}
+        return {partition: count for partition, count in left.items() if count > 0}
 
     def positions(self) -> Offsets:
         """The next offset to read of each partition that is ours."""

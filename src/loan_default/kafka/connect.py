@@ -21,6 +21,7 @@ def connect(settings: Settings) -> Broker:
             security=_security(settings),
             timeout_seconds=settings.answer_seconds,
             delivery_seconds=3 * settings.answer_seconds,  # an answer, and time for another try
+            session_seconds=settings.session_seconds,
         )
     )
 

@@ -7,7 +7,7 @@ is committed then.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from threading import Event as Flag
 
@@ -15,7 +15,7 @@ import structlog
 
 from loan_default.errors import DependencyError
 from loan_default.kafka.broker import Consumer
-from loan_default.kafka.messages import Offsets, Record, next_offsets
+from loan_default.kafka.messages import Offsets, Partition, Record, next_offsets
 
 Handle = Callable[[list[Record]], None]
 
@@ -55,22 +55,25 @@ def drain(
     pace: Pace | None = None,
     stop: Flag | None = None,
 ) -> Consumed:
-    """Handle what was there at the start.
+    """Handle what was there at the start, and wait for what other members of the group have in hand.
+
+    A member that crashed keeps its partitions until its session is over; then they are dealt to us.
 
     Args:
         ends: where to stop: the end offsets at the start.
         stop: set it to stop after the batch that is being handled.
 
     Raises:
-        DependencyError: what the batches need, or the broker, was away for longer than the patience.
+        DependencyError: what the batches need, or the broker, was away for longer than the patience, or
+            another member committed nothing for so long.
     """
     pace, stop = pace or Pace(), stop or Flag()
-    consumed, dealt = Consumed(), _Membership(consumer, pace.patience_seconds)
+    consumed, others = Consumed(), _Others(consumer, ends, pace.patience_seconds)
     while not stop.is_set():
         batch = consumer.poll(max_records=pace.batch, timeout_seconds=pace.poll_seconds)
         if batch:
             _work_off(consumer, handle, batch, pace=pace, consumed=consumed, stop=stop)
-        elif dealt.is_settled() and _reached(consumer.positions(), ends):
+        elif others.are_done():
             break
     return consumed
 
@@ -157,17 +160,34 @@ def _still_ours(consumer: Consumer, batch: list[Record]) -> list[Record]:
     return [record for record in batch if now.get(record.partition) == read[record.partition]]
 
 
-def _reached(positions: Offsets, ends: Offsets) -> bool:
-    return all(position >= ends.get(partition, 0) for partition, position in positions.items())
+class _Others:
+    """The rest of a group, whose commits are waited for when nothing is left for us to read."""
 
+    def __init__(self, consumer: Consumer, ends: Offsets, patience_seconds: float) -> None:
+        self._consumer, self._ends, self._patience = consumer, ends, patience_seconds
+        self._left: Mapping[Partition, int] = {}
+        self._given_up = time.monotonic() + patience_seconds
 
-class _Membership:
-    """Whether the group has dealt its partitions; it may have none for us."""
+    def are_done(self) -> bool:
+        """Whether all before the ends is committed, by whomever.
 
-    def __init__(self, consumer: Consumer, patience_seconds: float) -> None:
-        self._consumer = consumer
-        self._until = time.monotonic() + min(5.0, patience_seconds)
-
-    def is_settled(self) -> bool:
-        """Whether there are partitions, or none have come for some seconds: others have them all."""
-        return bool(self._consumer.assigned()) or time.monotonic() > self._until
+        Raises:
+            DependencyError: nothing more was committed for longer than the patience.
+        """
+        before = self._left
+        try:
+            self._left = self._consumer.uncommitted(self._ends)
+        except DependencyError as error:
+            if time.monotonic() > self._given_up:
+                raise
+            log.warning("drain_waits", reason=str(error))
+            return False
+        if self._left != before:
+            self._given_up = time.monotonic() + self._patience
+        elif self._left and time.monotonic() > self._given_up:
+            raise DependencyError(
+                f"all members of a group must work off what is theirs, however: {sum(self._left.values()):,} "
+                f"records of {len(self._left)} partitions were left alone for {self._patience} s. Is a "
+                "consumer stuck?"
+            )
+        return not self._left

@@ -154,6 +154,13 @@ class MemoryConsumer:
         with self._broker.changed:
             return frozenset(self.read)
 
+    def uncommitted(self, ends: Offsets) -> Mapping[Partition, int]:
+        """How many records before these ends the group has yet to commit, whoever reads them."""
+        with self._broker.changed:
+            done, first = dict(self._group.done), self._broker.first_offset
+        left = {partition: end - done.get(partition, first) for partition, end in ends.items()}
+        return {partition: count for partition, count in left.items() if count > 0}
+
     def positions(self) -> Offsets:
         """The next offset to read of each partition that is ours."""
         with self._broker.changed:
