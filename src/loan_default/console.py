@@ -292,6 +292,10 @@ def print_model(console: Console, registered: "Registered") -> None:
         )
         console.print(Text.assemble((f"{name:<18}", "bold"), str(shown)), soft_wrap=True, highlight=False)
     console.print(Text.assemble((f"{'champion':<18}", "bold"), "yes" if registered.is_champion else "no"))
+    for decision in registered.decisions:
+        say(console, "", f"{decision.action} on {decision.decided_at:%Y-%m-%d %H:%M} UTC", style="bold")
+        for reason in decision.reasons:
+            say(console, "", f"  {reason}", style="yellow" if reason in decision.broken else "")
     for metrics in registered.metrics:
         ranges = {
             name: (value, *metrics.intervals.get(name, (None, None)))

@@ -1,10 +1,15 @@
 """Which model is meant: a version, its beginning, the champion, the newest."""
 
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from loan_default.console import print_model
+from loan_default.database.control_documents import Action, Decision
+from loan_default.database.control_repositories import DecisionRepository
 from loan_default.database.documents import ModelMetadata, model_version
 from loan_default.database.embedded import EmbeddedDatabase
 from loan_default.database.repositories import MetricsRepository, ModelRepository
@@ -44,6 +49,31 @@ def test_models_are_listed_newest_first_with_the_champion_marked_and_their_test_
     assert listed[1].test.dataset == "test"
     assert listed[2].to_dict()["champion"] is True
     assert listed[1].to_dict()["metrics"][0]["figures"]["auc"] is not None
+
+
+def test_what_was_decided_about_a_model_is_shown_with_its_reasons(three):
+    database, models = three
+    decision = Decision(
+        version=models[1].version,
+        action=Action.REJECTED,
+        reasons=("AUC must be at least 0.65, and is 0.71", "KS must be at least 0.2, however: 0.1"),
+        broken=("KS must be at least 0.2, however: 0.1",),
+        champion=None,
+        seen_rev=0,
+        snapshot=None,
+        run="r",
+        decided_at=NOON,
+    )
+    DecisionRepository(database).keep(decision)
+    found = find_model(database, models[1].version)
+    assert found.decisions == (decision,)
+    assert found.to_dict()["decisions"][0]["action"] == "rejected"
+    console = Console(record=True, width=200, file=StringIO())
+    print_model(console, found)
+    shown = console.export_text()
+    assert "rejected on 2026-11-23 12:00 UTC" in shown
+    assert all(reason in shown for reason in decision.reasons)
+    assert find_model(database, models[0].version).decisions == ()
 
 
 def test_a_version_is_found_by_its_beginning_if_that_names_one(three):

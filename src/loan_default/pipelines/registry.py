@@ -1,10 +1,12 @@
-"""Registered models: which there are, and which one scores."""
+"""Registered models: which there are, what was decided about them, and which one scores."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from loan_default.database.connect import Database
+from loan_default.database.control_documents import Decision
+from loan_default.database.control_repositories import DecisionRepository
 from loan_default.database.documents import ID_DIGITS, ModelMetadata, PerformanceMetrics
 from loan_default.database.repositories import MetricsRepository, ModelRepository
 from loan_default.errors import ArtifactError, DataError, did_you_mean
@@ -13,12 +15,13 @@ from loan_default.pipelines.figures import on_unseen_rows
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Registered:
-    """A model with its figures."""
+    """A model with its figures and what was decided about it."""
 
     model: ModelMetadata
     is_champion: bool
     metrics: tuple[PerformanceMetrics, ...]
-    """The newest first."""
+    decisions: tuple[Decision, ...]
+    """Both the newest first."""
 
     @property
     def test(self) -> PerformanceMetrics | None:
@@ -27,8 +30,12 @@ class Registered:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        metrics = [each.model_dump(mode="json") for each in self.metrics]
-        return {**self.model.model_dump(mode="json"), "champion": self.is_champion, "metrics": metrics}
+        return {
+            **self.model.model_dump(mode="json"),
+            "champion": self.is_champion,
+            "metrics": [each.model_dump(mode="json") for each in self.metrics],
+            "decisions": [each.model_dump(mode="json") for each in self.decisions],
+        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,12 +52,14 @@ class ModelFile:
 def list_models(database: Database) -> list[Registered]:
     """All models, the newest first."""
     repository, metrics = ModelRepository(database), MetricsRepository(database)
+    decisions = DecisionRepository(database)
     champion = repository.champion()
     return [
         Registered(
             model=model,
             is_champion=champion is not None and champion.version == model.version,
             metrics=tuple(metrics.of_model(model.version)),
+            decisions=tuple(decisions.of_model(model.version)),
         )
         for model in repository.newest_first()
     ]
