@@ -310,15 +310,11 @@ def processed(stack: Compose) -> int:
 
 def runs(stack: Compose) -> dict[str, list[dict[str, str]]]:
     """DAG -> its runs, the oldest first."""
-    return {
-        dag: [
-            {"id": run["dag_run_id"], "state": run["state"]}
-            for run in stack.call("GET", f"/dags/{dag}/dagRuns?order_by=run_after&limit=100").json()[
-                "dag_runs"
-            ]
-        ]
-        for dag in DAGS
-    }
+    found = {}
+    for dag in DAGS:
+        answer = stack.call("GET", f"/dags/{dag}/dagRuns?order_by=run_after&limit=100").raise_for_status()
+        found[dag] = [{"id": run["dag_run_id"], "state": run["state"]} for run in answer.json()["dag_runs"]]
+    return found
 
 
 def busy(stack: Compose, dag: str) -> bool:
