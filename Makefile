@@ -14,7 +14,7 @@ help:  ## this list
 train: $(VENV)/core  ## install the core, pretrain and train on the bundled data, write the report
 	$(BIN)/python train.py --pretrain --train
 
-test: $(VENV)/dev lint  ## install everything for development, static checks, all tests
+test: $(VENV)/dev lint  ## install everything for development, static checks, all tests but three long files
 	-PYTHONPATH=tests $(BIN)/python -m servers --install  # tests of what cannot be had are skipped
 	$(BIN)/pytest -n auto
 
@@ -39,7 +39,7 @@ secrets:  ## random passwords and keys for docker compose, what is there stays
 demo: secrets  ## the stack of docker compose, from nothing to its first champion, and where to look
 	docker compose up --detach --build
 	docker compose exec airflow-scheduler loan-default status --until-champion 1800
-	@echo "Airflow: http://127.0.0.1:8080, user admin, password in secrets/AIRFLOW_ADMIN_PASSWORD."
+	@echo "Airflow: http://$$(docker compose port airflow-apiserver 8080), user admin, password in secrets/AIRFLOW_ADMIN_PASSWORD."
 	@echo "Drop CSV files of your own into incoming/. Stop with: docker compose down"
 
 kubernetes-check: $(VENV)/dev  ## ask an API server of Kubernetes what it says to kubernetes/ (builds it once)
@@ -56,8 +56,8 @@ pins: $(VENV)/dev  ## compile requirements.txt anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --all-extras --no-header \
 		--annotation-style line pyproject.toml --output-file requirements.txt
 
-clean:  ## remove what the other commands made
-	rm -rf $(VENV) build runs notebooks/runs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+clean:  ## remove the environment and what was built; runs/, secrets/ and incoming/ stay
+	rm -rf $(VENV) build notebooks/runs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -59,10 +59,10 @@ class Tour:
 
 def schema(tour: Tour) -> None:
     """What a row may hold: real rows against a schema, then broken ones."""
-    from loan_default.data.inference import infer_schema
     from loan_default.data.records import validate_record
     from loan_default.data.row_feed import json_rows
     from loan_default.data.schema import load_schema
+    from loan_default.data.schema_inference import infer_schema
     from loan_default.data.sources import RawFrame, read_frame
     from loan_default.data.validation import validate
     from loan_default.pipelines.dataset import BUNDLED_DATA, BUNDLED_SCHEMA

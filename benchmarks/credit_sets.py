@@ -1,7 +1,7 @@
 """The four public credit sets and the split that all benchmarks use.
 
 Only the UCI set may be redistributed and lies in the checkout. The others are looked for in the folder that
-`LOAN_DEFAULT_SETS` names, else in `../shared/data`; a set that is not there is left out, and said so.
+`LOAN_DEFAULT_SETS` names, else in `build/sets`; a set that is not there is left out, and said so.
 """
 
 import os
@@ -16,7 +16,7 @@ from sklearn.model_selection import train_test_split
 from loan_default.data.schema import Column, Kind, Schema
 from loan_default.pipelines.dataset import BUNDLED_DATA, PROJECT
 
-FOLDER = Path(os.environ.get("LOAN_DEFAULT_SETS", PROJECT.parent / "shared" / "data"))
+FOLDER = Path(os.environ.get("LOAN_DEFAULT_SETS", PROJECT / "build" / "sets"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -209,7 +209,7 @@ def test_the_keyboard_stops_a_command_in_one_line(shell, monkeypatch, command, l
         raise KeyboardInterrupt
 
     monkeypatch.setattr(session, "load_settings", stop)
-    monkeypatch.setattr("loan_default.data.inference.infer_schema", stop)
+    monkeypatch.setattr("loan_default.data.schema_inference.infer_schema", stop)
     code, _, errors = shell(command)
     assert (code, errors) == (130, line)
 
@@ -219,7 +219,11 @@ def test_the_folder_of_a_run_is_called_like_its_data(shell, tmp_path, monkeypatc
         raise ConfigurationError(str(out))
 
     monkeypatch.setattr("loan_default.pipelines.local.run_training", run_training)
-    for data, folder in [(f"--data {tmp_path}/loans.2024.csv.gz", "loans.2024"), ("", "credit_card")]:
+    for data, folder in [
+        (f"--data {tmp_path}/loans.2024.csv.gz", "loans.2024"),
+        ("", "credit_card"),
+        ("--data store:", "from_training_store"),
+    ]:
         _, _, errors = shell(f"{BOTH} {data}")
         assert errors == f"The configuration is not usable: home/{folder}\n"
 

@@ -24,7 +24,7 @@ from loan_default.console import (
     print_scored,
     say,
 )
-from loan_default.data.inference import Finding, Severity
+from loan_default.data.schema_inference import Finding, Severity
 from loan_default.models.fitting import Epoch, Progress
 from loan_default.pipelines.registry import find_model, list_models
 from loan_default.pipelines.scoring import Scored

@@ -122,6 +122,12 @@ def test_what_does_not_belong_together_is_one_line(monkeypatch, values, line):
     assert "s3cret" not in str(caught.value)
 
 
+def test_a_session_is_over_before_patience_is(monkeypatch):
+    monkeypatch.setenv("LOAN_DEFAULT_PATIENCE_SECONDS", "10")
+    with pytest.raises(ConfigurationError, match=r"SESSION_SECONDS must be less .* however: 10\.0 >= 10\.0"):
+        load_settings()
+
+
 def test_settings_show_no_secret_and_do_not_change(monkeypatch):
     monkeypatch.setenv("MONGODB_URI", URI)
     settings = load_settings()

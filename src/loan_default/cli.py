@@ -110,7 +110,8 @@ def train(
 ) -> None:
     """Runs the training pipeline."""
     from loan_default.data.sources import stem_of
-    from loan_default.pipelines.dataset import BUNDLED_DATA, STORE
+    from loan_default.pipelines.dataset import BUNDLED_DATA
+    from loan_default.pipelines.home_folder import FROM_STORE, TRAINING_STORE
     from loan_default.pipelines.local import run_training
     from loan_default.pipelines.preparing import TrainingOptions
 
@@ -119,8 +120,9 @@ def train(
     if pretrain and not train_:
         _refuse_without("--train", {"--epochs": epochs, "--members": members})
     console, settings = make_console(), start()
-    if data is not None and str(data) == STORE_NAME:
-        data = settings.home / STORE
+    from_store = data is not None and str(data) == STORE_NAME
+    if from_store:
+        data = settings.home / TRAINING_STORE
     chosen = TrainingOptions(
         data=data or BUNDLED_DATA,
         maturity_days=settings.maturity_days,
@@ -139,7 +141,7 @@ def train(
         device=device.value,
         resume=resume,
     )
-    folder = out or settings.home / stem_of(chosen.data)
+    folder = out or settings.home / (FROM_STORE if from_store else stem_of(chosen.data))
     with open_database(settings) as database, _listener(console) as listener:
         outcome = run_training(
             chosen,
@@ -216,8 +218,8 @@ def schema(
     out: options.NewSchemaFile = None,
 ) -> None:
     """Infer a schema from a file and say what was noticed. Edit it, then train with --schema."""
-    from loan_default.data.inference import infer_schema
     from loan_default.data.schema import dump_schema
+    from loan_default.data.schema_inference import infer_schema
     from loan_default.files import write_atomically
 
     if out is not None and out.exists():

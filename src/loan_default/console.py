@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:  # they bring torch and pandas, which not every command should wait for
-    from loan_default.data.inference import Finding
+    from loan_default.data.schema_inference import Finding
     from loan_default.models.fitting import Progress as Sign
     from loan_default.pipelines.local import Outcome
     from loan_default.pipelines.preparing import Prepared

@@ -52,14 +52,14 @@ def ingest(
 
     Without a source, what is on `raw_data` already is processed.
     """
-    from loan_default.pipelines.dataset import STORE
+    from loan_default.pipelines.home_folder import TRAINING_STORE
     from loan_default.pipelines.in_memory import take_to_store
     from loan_default.pipelines.ingestion import ingest_raw_data, process_raw_data, send_processed_data
     from loan_default.pipelines.processing import Processed
     from loan_default.pipelines.training_data import store_processed_data
 
     console, settings = make_console(), start()
-    store, in_memory = settings.home / STORE, settings.kafka_bootstrap_servers is None
+    store, in_memory = settings.home / TRAINING_STORE, settings.kafka_bootstrap_servers is None
     with open_flow(settings, schema) as flow, stopping() as stop:
         source, rows = _source(folder=folder, file=file, generate=generate, rows=rows)
         feed = feed_of(source, flow.schema, settings, rows=rows, seed=seed) if source else None
@@ -83,7 +83,7 @@ def ingest(
             if not stop.is_set():
                 processed = process_raw_data(flow, stop=stop)
             sent = send_processed_data(flow)
-            stored = store_processed_data(flow, store).records
+            stored = store_processed_data(flow, store, stop=stop).records
             _say_stored(console, sent=sent, stored=stored, store=store)
     say(
         console,
@@ -95,12 +95,15 @@ def ingest(
 
 def prepare(schema: SchemaFile = None) -> None:
     """Bring the training store up to date with `processed_data` and register what it holds."""
-    from loan_default.pipelines.dataset import BUNDLED_SCHEMA, STORE
+    from loan_default.pipelines.dataset import BUNDLED_SCHEMA
+    from loan_default.pipelines.home_folder import TRAINING_STORE
     from loan_default.pipelines.training_data import prepare_training_data
 
     console, settings = make_console(), start()
     with open_flow(settings, schema) as flow:
-        snapshot = prepare_training_data(flow, settings.home / STORE, maturity_days=settings.maturity_days)
+        snapshot = prepare_training_data(
+            flow, settings.home / TRAINING_STORE, maturity_days=settings.maturity_days
+        )
     rate = "no label counts yet" if snapshot.label_rate is None else f"default rate {snapshot.label_rate:.2%}"
     period = f", {snapshot.first_at:%Y-%m-%d} to {snapshot.last_at:%Y-%m-%d}" if snapshot.first_at else ""
     say(console, "snapshot", f"{snapshot.id}: {snapshot.rows_accepted:,} applications, {rate}{period}")

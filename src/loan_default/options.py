@@ -53,7 +53,8 @@ OutOfTime = Annotated[
 PresetName = Annotated[
     Preset,
     _option(
-        "Model", "fast: about 1 minute; default: about 4; best: about 15, on the bundled data and two cores."
+        "Model",
+        "On the bundled data, minutes on two cores: fast 1, default 4, best some 15 (not measured).",
     ),
 ]
 Members = Annotated[int | None, _option("Model", "Networks to average. Default: the preset's.")]

@@ -69,7 +69,8 @@ def open_flow(settings: Settings, schema: Path | None = None, *, run: str | None
     from loan_default.kafka.consuming import Pace
     from loan_default.kafka.outbox import Outbox
     from loan_default.pipelines.dataset import BUNDLED_SCHEMA
-    from loan_default.pipelines.flow import OUTBOX, Flow
+    from loan_default.pipelines.flow import Flow
+    from loan_default.pipelines.home_folder import OUTBOX
 
     loaded = load_schema(schema or settings.schema_file or BUNDLED_SCHEMA)
     with open_database(settings) as database:
@@ -92,18 +93,19 @@ def feed_of(
         rows: rows in one go; None = all that are left. A folder is taken whole.
         seed: of the generator.
     """
-    from loan_default.data.feeds import GeneratedFeed, ReplayFeed
+    from loan_default.data.feeds import FileFeed, GeneratedFeed
     from loan_default.data.folder_feed import FolderFeed
     from loan_default.pipelines.dataset import BUNDLED_DATA
+    from loan_default.pipelines.home_folder import FEEDS
 
     kind, _, path = source.partition(":")
-    state = settings.home / "feeds"
+    state = settings.home / FEEDS
     if kind == "folder":
         return FolderFeed(Path(path), schema)
     if kind == "generated":
         return GeneratedFeed(schema, rows=rows, seed=seed, state=state / f"generated-{seed}.json")
     file = BUNDLED_DATA if kind == "bundled" else Path(path)
-    return ReplayFeed(file, schema, state=state / f"{file.name}.json", rows=rows)
+    return FileFeed(file, schema, state=state / f"{file.name}.json", rows=rows)
 
 
 @contextmanager

@@ -149,6 +149,16 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _session_within_patience(self) -> Self:
+        if self.session_seconds >= self.patience_seconds:
+            raise ValueError(
+                "LOAN_DEFAULT_SESSION_SECONDS must be less than LOAN_DEFAULT_PATIENCE_SECONDS, or work fails "
+                f"before a crashed consumer is given up, however: {self.session_seconds} >= "
+                f"{self.patience_seconds}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _password_with_sasl(self) -> Self:
         given = [self.kafka_sasl_username is not None, self.kafka_sasl_password is not None]
         if given != [self.kafka_security_protocol.startswith("SASL")] * 2:

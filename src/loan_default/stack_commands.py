@@ -30,7 +30,7 @@ def init(
         float, typer.Option(min=0, help="Seconds to wait for servers that are still starting.")
     ] = 0,
 ) -> None:
-    """Create topics, collections, indexes, and the users whose passwords are set; again is no change."""
+    """Create topics, collections, indexes, and the users whose passwords are set; safe to repeat."""
     from loan_default.database.initialise import initialise
     from loan_default.database.users import make_users
     from loan_default.kafka.connect import connect

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loan_default.data import feeds
-from loan_default.data.feeds import Feed, FeedRow, GeneratedFeed, ReplayFeed, Slice, plain_text
+from loan_default.data.feeds import Feed, FeedRow, FileFeed, GeneratedFeed, Slice, plain_text
 from loan_default.data.generator import generate, to_text
 from loan_default.data.records import record_model, records_frame, validate_record
 from loan_default.data.row_feed import json_rows, row_subjects
@@ -68,7 +68,7 @@ def write_csv(path: Path, rows: list[list[str]], header: list[str] | None = None
 def accepted_like_the_file(path: Path) -> None:
     """What validation says of the file is what the records of the feed are told, row by row."""
     verdict = validate(read_frame(path), SCHEMA, labelled=True)
-    rows = rows_of(run(ReplayFeed(path, SCHEMA, state=path.with_suffix(".json"))))
+    rows = rows_of(run(FileFeed(path, SCHEMA, state=path.with_suffix(".json"))))
     model, accepted, numbers = record_model(SCHEMA), [], []
     for row in rows:
         sent = orjson.loads(orjson.dumps(row.data))
@@ -184,7 +184,7 @@ def test_values_are_typed_for_json_and_wrong_ones_stay_wrong(tmp_path: Path) -> 
         tmp_path / "loans.csv",
         [["A1", "2025-01-31", "1e3", "2", "auto", "", "YES"], ["", "soon", "inf", "1,5", "boat", " x ", "?"]],
     )
-    first, second = rows_of(run(ReplayFeed(path, SCHEMA, state=tmp_path / "state.json")))
+    first, second = rows_of(run(FileFeed(path, SCHEMA, state=tmp_path / "state.json")))
     assert first.data == {
         "id": "A1",
         "made": "2025-01-31",
@@ -215,7 +215,7 @@ def test_subjects_are_canonical_and_fit_into_a_header() -> None:
 def test_rows_that_cannot_be_split_keep_their_place_and_their_text(tmp_path: Path) -> None:
     path = tmp_path / "loans.csv"
     path.write_bytes(b"late,purpose\n1,car\n2\n3,\xff\n4,car\n5,car,7\n")
-    rows = rows_of(run(ReplayFeed(path, SCHEMA, state=tmp_path / "state.json")))
+    rows = rows_of(run(FileFeed(path, SCHEMA, state=tmp_path / "state.json")))
     assert [row.event_id.rsplit("-", 1)[1] for row in rows] == ["0", "1", "2", "3", "4"]
     assert [row.data for row in rows] == [
         {"late": 1, "purpose": "car"},
@@ -255,14 +255,12 @@ def test_slicing_does_not_change_the_events(
     deaths: list[int],
 ) -> None:
     state = tmp_path_factory.mktemp("state") / "state.json"
-    expected = rows_of(
-        run(ReplayFeed(ragged, SCHEMA, state=state.with_name("whole.json"), slice_rows=10_000))
-    )
+    expected = rows_of(run(FileFeed(ragged, SCHEMA, state=state.with_name("whole.json"), slice_rows=10_000)))
     assert len(expected) == 300
     seen: dict[str, FeedRow] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(feeds, "_FRAME_ROWS", frame_rows)
-        feed = ReplayFeed(ragged, SCHEMA, state=state, rows=run_rows, slice_rows=slice_rows)
+        feed = FileFeed(ragged, SCHEMA, state=state, rows=run_rows, slice_rows=slice_rows)
         for death in [*deaths, None, None, None]:
             sent = 0
             for place, piece in enumerate(feed.slices()):
@@ -278,7 +276,7 @@ def test_slicing_does_not_change_the_events(
 
 
 def test_a_run_sends_the_next_rows_and_no_more(tmp_path: Path) -> None:
-    feed = ReplayFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=tmp_path / "s.json", rows=7, slice_rows=3)
+    feed = FileFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=tmp_path / "s.json", rows=7, slice_rows=3)
     first, second = run(feed), run(feed)
     assert [len(piece.rows) for piece in first] == [3, 3, 1]
     assert [row.subject for row in rows_of(first + second)] == [str(n) for n in range(1, 15)]
@@ -288,13 +286,13 @@ def test_a_run_sends_the_next_rows_and_no_more(tmp_path: Path) -> None:
 
 def test_after_the_last_row_there_is_nothing(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "loans.csv", [["1", "car"], ["2", "car"]], ["late", "purpose"])
-    feed = ReplayFeed(path, SCHEMA, state=tmp_path / "state.json")
+    feed = FileFeed(path, SCHEMA, state=tmp_path / "state.json")
     assert len(rows_of(run(feed))) == 2
     assert run(feed) == []
 
 
 def test_what_was_not_done_comes_again(tmp_path: Path) -> None:
-    feed = ReplayFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=tmp_path / "s.json", rows=4, slice_rows=2)
+    feed = FileFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=tmp_path / "s.json", rows=4, slice_rows=2)
     delivered = next(iter(feed.slices()))
     again = run(feed)
     assert again[0].rows == delivered.rows
@@ -303,7 +301,7 @@ def test_what_was_not_done_comes_again(tmp_path: Path) -> None:
 
 
 def test_a_slice_cannot_be_passed_over(tmp_path: Path) -> None:
-    feed = ReplayFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=tmp_path / "s.json", rows=4, slice_rows=2)
+    feed = FileFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=tmp_path / "s.json", rows=4, slice_rows=2)
     first, second = feed.slices()
     with pytest.raises(RuntimeError, match="in their order, however: row 0 is not, and 2 is"):
         second.done()
@@ -313,7 +311,7 @@ def test_a_slice_cannot_be_passed_over(tmp_path: Path) -> None:
 
 def test_a_file_that_changed_under_its_watermark_is_refused(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "loans.csv", [["1", "car"], ["2", "car"]], ["late", "purpose"])
-    feed = ReplayFeed(path, SCHEMA, state=tmp_path / "state.json", rows=1)
+    feed = FileFeed(path, SCHEMA, state=tmp_path / "state.json", rows=1)
     run(feed)
     write_csv(path, [["1", "car"], ["3", "car"]], ["late", "purpose"])
     with pytest.raises(
@@ -329,14 +327,14 @@ def test_a_damaged_watermark_is_refused(tmp_path: Path, content: str) -> None:
     state = tmp_path / "state.json"
     state.write_text(content)
     with pytest.raises(DataError, match=r"must be JSON with digest and next_row.*delete"):
-        run(ReplayFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=state))
+        run(FileFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=state))
 
 
 def test_unknown_columns_are_left_out(tmp_path: Path) -> None:
     path = write_csv(
         tmp_path / "loans.csv", [["1", "car", "z"], ["2", "car", "z"]], ["late", "purpose", "shoe"]
     )
-    _, second = run(ReplayFeed(path, SCHEMA, state=tmp_path / "state.json", slice_rows=1))
+    _, second = run(FileFeed(path, SCHEMA, state=tmp_path / "state.json", slice_rows=1))
     assert second.rows[0].data == {"late": 2, "purpose": "car"}
 
 
@@ -355,20 +353,20 @@ def test_a_file_none_of_whose_rows_can_pass_is_refused(
 ) -> None:
     path = write_csv(tmp_path / "loans.csv", [["1", "x"]], header)
     with pytest.raises(DataError, match=message):
-        run(ReplayFeed(path, SCHEMA, state=tmp_path / "state.json"))
+        run(FileFeed(path, SCHEMA, state=tmp_path / "state.json"))
 
 
 def test_a_file_without_any_feature_is_refused(tmp_path: Path) -> None:
     schema = Schema(name="s", columns=(Column(name="x", kind=Kind.NUMERICAL, optional=True),))
     path = write_csv(tmp_path / "loans.csv", [["1", "2"]], ["a", "b"])
     with pytest.raises(DataError, match="must have a feature of the schema"):
-        run(ReplayFeed(path, schema, state=tmp_path / "state.json"))
+        run(FileFeed(path, schema, state=tmp_path / "state.json"))
 
 
 @pytest.mark.parametrize("counts", [{"rows": 0}, {"slice_rows": 0}])
 def test_counts_must_be_positive(tmp_path: Path, counts: dict[str, int]) -> None:
     with pytest.raises(ConfigurationError, match=f"{next(iter(counts))}=0"):
-        ReplayFeed(BUNDLED, SCHEMA, state=tmp_path / "s.json", **counts)
+        FileFeed(BUNDLED, SCHEMA, state=tmp_path / "s.json", **counts)
     with pytest.raises(ConfigurationError, match=f"{next(iter(counts))}=0"):
         GeneratedFeed(SCHEMA, seed=1, state=tmp_path / "s.json", **{"rows": 1, **counts})
 
@@ -380,7 +378,7 @@ def test_names_fit_into_ids_and_headers() -> None:
 
 def test_the_conversion_is_fast(tmp_path: Path) -> None:
     begin = time.process_time()
-    rows = rows_of(list(ReplayFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=tmp_path / "s.json").slices()))
+    rows = rows_of(list(FileFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=tmp_path / "s.json").slices()))
     assert len(rows) == 30_000
     assert time.process_time() - begin < 30_000 / 30_000  # about 0.3 s on a core of 2026; the goal is 0.6 s
 

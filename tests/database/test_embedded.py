@@ -169,7 +169,7 @@ def test_a_closed_store_says_so(path):
 
 def test_a_write_waits_and_then_fails_with_the_drivers_error(path, monkeypatch):
     database = EmbeddedDatabase(path)
-    monkeypatch.setattr("loan_default.database.storage.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("loan_default.database.sqlite_storage.BUSY_SECONDS", 0.1)
     blocker = sqlite3.connect(path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     caught = []

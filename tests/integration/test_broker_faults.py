@@ -32,7 +32,8 @@ from loan_default.kafka.messages import Offsets, Partition, Record
 from loan_default.kafka.outbox import Outbox
 from loan_default.kafka.topics import RAW
 from loan_default.pipelines.dataset import BUNDLED_SCHEMA
-from loan_default.pipelines.flow import GROUP, OUTBOX, Flow
+from loan_default.pipelines.flow import GROUP, Flow
+from loan_default.pipelines.home_folder import OUTBOX
 from loan_default.pipelines.ingestion import ingest_raw_data, process_raw_data
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(400)]

@@ -16,13 +16,14 @@ import pytest
 from integration.world import World, wait_until
 
 from loan_default.data.schema import load_schema
-from loan_default.data.store import read_store
+from loan_default.data.training_store import read_store
 from loan_default.kafka.consuming import look
 from loan_default.kafka.dead_letters import read_dead_letter
 from loan_default.kafka.events import event_id
 from loan_default.kafka.messages import Message, Record
 from loan_default.kafka.topics import PROCESSED, RAW, dead_letter_topic
-from loan_default.pipelines.dataset import BUNDLED_SCHEMA, STORE
+from loan_default.pipelines.dataset import BUNDLED_SCHEMA
+from loan_default.pipelines.home_folder import TRAINING_STORE
 
 RECORDS = int(os.environ.get("LEDGER_RECORDS", "20000"))
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300 + RECORDS // 200)]
@@ -95,7 +96,7 @@ def test_every_record_is_accounted_for(world):
         assert letter.offset >= 0 or letter is too_large
     assert SECRET not in (world.home / "commands.log").read_text()
     contents = read_store(
-        world.home / STORE, load_schema(BUNDLED_SCHEMA), maturity_days=0, now=datetime.now(UTC)
+        world.home / TRAINING_STORE, load_schema(BUNDLED_SCHEMA), maturity_days=0, now=datetime.now(UTC)
     )
     assert (contents.events, contents.duplicates) == (sound, 0)
     sys.stdout.write(

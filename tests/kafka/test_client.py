@@ -3,14 +3,18 @@
 import os
 import socket
 import threading
+import uuid
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
+from kafka.errors import KafkaError
 from servers.process import open_sockets
 
 from loan_default.errors import DependencyError
-from loan_default.kafka.client import Connection, KafkaBroker
-from loan_default.kafka.messages import Message
+from loan_default.kafka.client import Connection, KafkaBroker, _records
+from loan_default.kafka.messages import Message, Partition
+from loan_default.kafka.topics import Topic
 
 
 @pytest.fixture
@@ -38,3 +42,34 @@ def test_who_finds_no_broker_keeps_no_thread_and_no_socket(silent_broker, who):
         with pytest.raises(DependencyError, match="must answer"):
             CALLS[who](silent_broker)
     assert (threading.active_count(), open_sockets(os.getpid())) == before
+
+
+def test_headers_without_a_value_can_be_sent_again():
+    raw = SimpleNamespace(offset=1, key=b"k", value=b"v", headers=[("trace", None), ("ce_id", b"a")])
+    (record,) = _records(Partition("t", 0), [raw])
+    assert record.headers == (("trace", b""), ("ce_id", b"a"))
+
+
+@pytest.mark.integration
+def test_a_wait_that_fails_leaves_no_partition_paused(kafka_servers, monkeypatch):
+    broker = KafkaBroker(Connection(servers=tuple(kafka_servers.split(",")), security={}))
+    topic = f"test-{uuid.uuid4().hex[:12]}"
+    broker.create_topics([Topic(name=topic, partitions=1)])
+    broker.producer().deliver([Message(topic=topic, key=b"k", value=b"v")])
+    consumer = broker.consumer("readers", [topic])
+    while not consumer.poll(max_records=10, timeout_seconds=1):
+        pass
+    real = consumer._client.poll
+    monkeypatch.setattr(consumer._client, "poll", raising(KafkaError("no")))
+    with pytest.raises(DependencyError, match="staying in the group failed"):
+        consumer.idle(0.2)
+    monkeypatch.setattr(consumer._client, "poll", real)
+    assert consumer._client.paused() == set()
+    consumer.close()
+
+
+def raising(error: Exception) -> Callable[..., object]:
+    def call(*_: object, **__: object) -> object:
+        raise error
+
+    return call

@@ -1,7 +1,9 @@
 """Draining and following: every record is handled, and committed only then; what is absent is waited for."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from threading import Event, Thread
 
 import pytest
@@ -57,6 +59,20 @@ def test_a_drain_handles_what_was_there_at_the_start_and_commits_it(broker):
     assert consumed.records == len(sink.records)
     committed = broker.committed("g", "t")
     assert all((committed[partition] or 0) >= end for partition, end in ends.items())
+
+
+def test_a_drain_ends_though_more_records_keep_coming(broker):
+    consumer, ends, sink = broker.consumer("g", ["t"]), broker.end_offsets("t"), Sink()
+    numbers = count(100)
+
+    def handle(records: list[Record]) -> None:
+        sink(records)
+        first = next(numbers)
+        assert first < 1_000, "it must end"
+        send(broker, range(first, first + 1))
+
+    drain(consumer, handle, ends=ends, pace=replace(QUICK, poll_seconds=1))
+    assert set(range(100)) <= set(sink.numbers)
 
 
 def test_an_empty_topic_is_drained_at_once(broker):
@@ -159,7 +175,12 @@ def test_commits_of_others_that_cannot_be_read_for_a_while_are_asked_for_again(b
         return real(self, ends)
 
     monkeypatch.setattr(type(consumer), "uncommitted", away_at_first)
-    drain(consumer, sink, ends=broker.end_offsets("t"), pace=QUICK)
+
+    def slowly(records: list[Record]) -> None:
+        time.sleep(QUICK.patience_seconds / 5)  # all batches together take longer than the patience
+        sink(records)
+
+    drain(consumer, slowly, ends=broker.end_offsets("t"), pace=QUICK)
     assert (sink.numbers, len(asked)) == (list(range(100)), 3)
 
 

@@ -164,6 +164,16 @@ def test_what_a_group_has_yet_to_commit_is_known_to_each_member_whoever_reads_it
         consumer.close()
 
 
+def test_a_commit_beyond_the_end_is_of_records_that_are_gone(broker: Broker, new_topic):
+    topic = new_topic(partitions=1)
+    broker.producer().deliver(message(topic, number) for number in range(10))
+    consumer, ends = broker.consumer("readers", [topic]), broker.end_offsets(topic)
+    read(consumer, 10)
+    assert consumer.commit({Partition(topic, 0): 1_000})
+    assert consumer.uncommitted(ends) == ends
+    consumer.close()
+
+
 def test_an_idle_member_keeps_its_partitions_and_misses_nothing(broker: Broker, new_topic):
     topic = new_topic(partitions=1)
     broker.producer().deliver(message(topic, number) for number in range(3))

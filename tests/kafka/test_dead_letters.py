@@ -12,9 +12,11 @@ from loan_default.kafka.dead_letters import (
     dead_letter,
     read_dead_letter,
     replay_of,
+    replayed_id,
     unsent_letter,
     without_content,
 )
+from loan_default.kafka.events import LONGEST_ID, event_id
 from loan_default.kafka.messages import Message, Partition, Record
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -78,6 +80,22 @@ def test_a_replay_is_the_same_event_under_the_next_id():
     again = read_dead_letter(stored(dead_letter(stored(first), reason="r", now=NOW)))
     assert dict(replay_of(replace(again, event="loans-1~1")).headers)["ce_id"] == b"loans-1~2"
     assert dict(replay_of(replace(again, event="a~b")).headers)["ce_id"] == b"a~b~1"
+
+
+def test_the_replay_of_an_event_with_the_longest_id_has_one_that_is_taken():
+    letter = read_dead_letter(stored(dead_letter(RECORD, reason="r", now=NOW)))
+    ids = [str(n) * LONGEST_ID for n in range(2)]
+    for name in [*ids, "x" * (LONGEST_ID - 2) + "~9"]:
+        first = stored(replay_of(replace(letter, event=name)))
+        assert (len(event_id(first)) <= LONGEST_ID, event_id(first) != first.place) == (True, True)
+        assert event_id(stored(replay_of(replace(letter, event=event_id(first))))).endswith("~2")
+    assert replayed_id(ids[0]) != replayed_id(ids[1])
+
+
+def test_a_replay_of_nothing_at_all_can_be_sent():
+    nothing = Record(Partition("raw_data", 0), 3, None, None)
+    letter = read_dead_letter(stored(dead_letter(nothing, reason="r", now=NOW)))
+    assert replay_of(letter)[:3] == ("raw_data", None, b"")
 
 
 @pytest.mark.parametrize("name", ["dead_partition", "dead_offset", "dead_at", "dead_key"])

@@ -21,7 +21,6 @@ from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.outbox import Outbox
 from loan_default.kafka.topics import TOPICS
 from loan_default.models.model import load_model, save_model
-from loan_default.pipelines.dataset import STORE
 from loan_default.pipelines.evaluation import (
     Chosen,
     Evaluated,
@@ -30,6 +29,7 @@ from loan_default.pipelines.evaluation import (
     evaluate_model,
 )
 from loan_default.pipelines.flow import Flow
+from loan_default.pipelines.home_folder import TRAINING_STORE
 from loan_default.pipelines.ingestion import ingest_raw_data, process_raw_data, send_processed_data
 from loan_default.pipelines.preparing import TrainingOptions
 from loan_default.pipelines.promotion import update_status
@@ -129,9 +129,9 @@ def new_training(flow: Flow, home: Path, **options: object) -> TrainingRun:
     """A run that trains a model in seconds."""
     schema = home / "loans.toml"
     schema.write_text(dump_schema(SCHEMA))
-    (home / STORE).mkdir(exist_ok=True)
+    (home / TRAINING_STORE).mkdir(exist_ok=True)
     few = {"preset": "fast", "epochs": 1, "pretraining_epochs": 1, "members": 1, "pretrain": False}
-    given = TrainingOptions(data=home / STORE, schema=schema, **(few | options))
+    given = TrainingOptions(data=home / TRAINING_STORE, schema=schema, **(few | options))
     return TrainingRun(flow=flow, home=home, options=given)
 
 

@@ -115,6 +115,14 @@ def test_junk_is_a_dead_letter_and_holds_up_nobody(flow):
     assert all(letter.partition.topic == COMMANDS and letter.reason for letter in letters(flow))
 
 
+def test_a_letter_that_is_too_large_is_kept_without_its_content(flow, monkeypatch):
+    send(flow, Message(topic=COMMANDS, key=b"junk", value=b"x" * 1_000))
+    monkeypatch.setattr("loan_default.kafka.memory.MAX_BYTES", 500)
+    assert handle_commands(flow, Diary()).refused == 1
+    (letter,) = letters(flow)
+    assert (letter.complete, letter.event.partition("-")[0]) == (False, COMMANDS)
+
+
 def test_what_cannot_be_done_says_why(flow):
     send(flow, command("zero", epochs=0))
     assert handle_commands(flow, Diary()).refused == 1

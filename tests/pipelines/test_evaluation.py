@@ -11,8 +11,9 @@ from loan_default.database.documents import DatasetName
 from loan_default.database.repositories import MetricsRepository
 from loan_default.errors import DependencyError
 from loan_default.kafka.memory import MemoryBroker
-from loan_default.pipelines.dataset import STORE, load_store
+from loan_default.pipelines.dataset import load_store
 from loan_default.pipelines.evaluation import check_thresholds
+from loan_default.pipelines.home_folder import TRAINING_STORE
 
 
 def test_figures_are_computed_on_rows_that_no_training_has_seen(court):
@@ -40,7 +41,9 @@ def test_both_models_are_measured_on_the_same_rows_though_the_champion_changed_m
     court.candidate("slow", seen_until="2000-01-01T00:00:00+00:00")
     run = court.run("slow-run")
     alone = evaluated(run, "slow")
-    times = load_store(court.home / STORE, SCHEMA, maturity_days=0, now=datetime.now(UTC)).frame["made"]
+    times = load_store(court.home / TRAINING_STORE, SCHEMA, maturity_days=0, now=datetime.now(UTC)).frame[
+        "made"
+    ]
     court.candidate("quick", seen_until=times.median().isoformat())
     judged(court.run("quick-run"), "quick", rollback=True)
     found = evaluated(run, "slow")

@@ -11,7 +11,7 @@ import pytest
 
 from loan_default.data.feeds import GeneratedFeed
 from loan_default.data.schema import Column, Kind, Schema
-from loan_default.data.store import read_store
+from loan_default.data.training_store import read_store
 from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.errors import DependencyError
 from loan_default.kafka.consuming import Pace

@@ -1,7 +1,7 @@
 """From rows to `processed_data`: every row accounted for, whatever is in it and whoever dies in between."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,17 +13,18 @@ from loan_default.data.schema import Column, Kind, Schema
 from loan_default.database.ingestion_documents import EventOutcome
 from loan_default.database.ingestion_repositories import IngestionBatchRepository, RawDataLogRepository
 from loan_default.errors import DataError, DependencyError
-from loan_default.kafka.broker import Broker
-from loan_default.kafka.consuming import Pace
+from loan_default.kafka.broker import Broker, Producer
+from loan_default.kafka.consuming import Pace, drain
 from loan_default.kafka.dead_letters import read_dead_letter
 from loan_default.kafka.events import Event, EventType, event_id, read_event, to_message
 from loan_default.kafka.memory import MemoryBroker
-from loan_default.kafka.messages import Delivery, Message, Partition, Record
+from loan_default.kafka.messages import Delivery, Message, Partition, Record, Refused
 from loan_default.kafka.outbox import Outbox
 from loan_default.kafka.topics import PROCESSED, RAW, dead_letter_topic
 from loan_default.pipelines import processing
 from loan_default.pipelines.flow import GROUP, Flow
 from loan_default.pipelines.ingestion import ingest_raw_data, process_raw_data, send_processed_data
+from loan_default.pipelines.processing import Worker
 
 SCHEMA = Schema(
     name="loans",
@@ -140,6 +141,43 @@ def test_an_event_over_the_size_limit_is_a_dead_letter_without_its_content(flow,
     assert len(letters) == ingested.refused
     assert not any(letter.complete for letter in letters)
     assert {letter.reason.split(" are ")[-1] for letter in letters} == {"over the size limit"}
+
+
+class Strict:
+    """A producer whose `processed_data` takes nothing."""
+
+    def __init__(self, producer: Producer) -> None:
+        self._producer = producer
+
+    def deliver(self, messages: Iterable[Message], /) -> Delivery:
+        taken, refused = [], []
+        for message in messages:
+            (refused if message.topic == PROCESSED else taken).append(message)
+        self._producer.deliver(taken)
+        return Delivery(
+            delivered=len(taken), refused=tuple(Refused(message=each, reason="too large") for each in refused)
+        )
+
+    def close(self) -> None:
+        self._producer.close()
+
+
+def test_what_was_accepted_and_its_topic_refuses_is_an_error_and_no_empty_message(flow):
+    raw(flow, {"one": SOUND, "bad": b"{"})
+    with Worker(flow) as worker:
+        worker.producer = Strict(worker.producer)
+        with pytest.raises(DataError, match="however: 1 messages do not: too large"):
+            drain(worker.consumer, worker, ends=flow.broker.end_offsets(RAW), pace=PACE)
+    assert records_of(flow.broker, PROCESSED) == []
+    assert set(flow.broker.committed(GROUP, RAW).values()) <= {None, flow.broker.first_offset}
+
+
+def test_a_topic_that_was_given_more_partitions_is_worked_off_all_the_same(flow):
+    message = to_message(shell(id="new", subject="new"), RAW)._replace(value=SOUND)
+    record = Record(Partition(RAW, 7), 0, message.key, message.value, message.headers)
+    with Worker(flow) as worker:
+        worker([record])
+    assert [event_id(each) for each in records_of(flow.broker, PROCESSED)] == ["new"]
 
 
 def test_an_event_that_is_sent_again_has_no_second_effect(flow):

@@ -140,9 +140,10 @@ def test_a_run_resumed_elsewhere_never_touches_the_file_that_is_registered(
         load_model(lab.home / document.path, sha256=document.sha256)
 
 
-def test_the_folder_of_registered_models_is_no_folder_for_a_run(lab, listener_of):
-    with pytest.raises(ConfigurationError, match="--out must not be the folder of registered models"):
-        _run(lab, lab.home / "models", listener_of())
+@pytest.mark.parametrize("name", ["models", "training_store", "training", "outbox", "feeds"])
+def test_a_run_takes_no_folder_that_the_home_keeps_for_something_else(lab, listener_of, name):
+    with pytest.raises(ConfigurationError, match=rf"home folder keeps .*{name} is\. Choose"):
+        _run(lab, lab.home / name, listener_of())
 
 
 def test_the_report_and_the_registry_say_how_the_members_were_trained(lab, listener_of, tmp_path):

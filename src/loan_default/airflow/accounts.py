@@ -57,8 +57,10 @@ def make_accounts(security: Any, passwords: Passwords) -> list[str]:
                 raise RuntimeError(f"FAB must make the account, however: {name!r} was refused. See its log.")
         else:
             known.roles = [role]
-            security.update_user(known)
-            security.reset_password(known.id, password)
+            if not (security.update_user(known) and security.reset_password(known.id, password)):
+                raise RuntimeError(
+                    f"FAB must change the account, however: {name!r} was refused. See its log."
+                )
         said.append(f"account {name}: {'made' if known is None else 'was there'}, role {role_name}")
     return said
 

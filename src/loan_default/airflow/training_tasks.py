@@ -16,8 +16,9 @@ from loan_default.airflow.parts import Context, flow_of
 from loan_default.console import LogListener, make_console
 from loan_default.database.control_repositories import Fence
 from loan_default.pipelines import training_steps
-from loan_default.pipelines.dataset import BUNDLED_SCHEMA, STORE, EmptyStoreError
+from loan_default.pipelines.dataset import BUNDLED_SCHEMA, EmptyStoreError
 from loan_default.pipelines.flow import Flow
+from loan_default.pipelines.home_folder import TRAINING_STORE
 from loan_default.pipelines.preparing import Prepared, TrainingOptions
 from loan_default.pipelines.training_steps import TrainingRun
 
@@ -91,7 +92,7 @@ def _training_run(context: Context) -> Iterator[TrainingRun]:
             flow=flow,
             home=settings.home,
             options=TrainingOptions(
-                data=settings.home / STORE,
+                data=settings.home / TRAINING_STORE,
                 maturity_days=settings.maturity_days,
                 schema=settings.schema_file or BUNDLED_SCHEMA,
                 pretrain=params["pretrain"],

@@ -8,7 +8,7 @@ Whoever dies between delivery and `done()` sends these rows once more, under the
 comes twice. Nothing is left out. A feed does not judge rows; only a file none of whose rows could be right
 (a column is missing) is refused.
 
-    ReplayFeed      the next rows of a file
+    FileFeed      the next rows of a file
     GeneratedFeed   the next rows of the generator
     FolderFeed      files that drop into a folder: folder_feed.py
 """
@@ -68,7 +68,7 @@ class Feed(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class ReplayFeed:
+class FileFeed:
     """The next rows of a file, hour by hour as if they had just come.
 
     Slices raise DataError: the file cannot be read or lacks a column, or is not the one that the watermark

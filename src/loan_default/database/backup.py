@@ -27,6 +27,8 @@ COLLECTIONS = (*(repository.collection for repository in REPOSITORIES), POINTERS
 _DIGESTS = "digests.json"
 _AT_ONCE = 1_000
 _LOGS = RawDataLogRepository.collection
+_OF_PLACE = "#"
+"""Before the mark of an id: less than digits and letters, so that the order of the ids stays."""
 _READING = json_util.CANONICAL_JSON_OPTIONS.with_options(tz_aware=True)
 
 
@@ -105,12 +107,13 @@ def restore(database: Database, folder: Path, *, gone: str | None = None) -> dic
 
 
 def _lines(database: Database, name: str, *, mark: str = "") -> Iterator[bytes]:
-    """The documents; of logged events without the mark of their topics."""
+    """The documents; of logged events without the mark of their topics and ids."""
     options = json_util.CANONICAL_JSON_OPTIONS
     with store_errors(f"reading {name}"):
         for document in database[name].find({}).sort([("_id", 1)]):
             if name == _LOGS and mark:
                 document["topic"] = document["topic"].removesuffix(mark)
+                document["_id"] = document["_id"].removesuffix(_OF_PLACE + mark)
             yield json_util.dumps(document, json_options=options, sort_keys=True).encode() + b"\n"
 
 
@@ -133,8 +136,15 @@ def _insert(database: Database, name: str, lines: Iterable[str], *, mark: str) -
     with store_errors(f"writing {name}"):
         while some := list(islice(documents, _AT_ONCE)):
             if name == _LOGS:
-                some = [document | {"topic": document["topic"] + mark} for document in some]
+                some = [_marked(document, mark) for document in some]
             database[name].insert_many(some)
+
+
+def _marked(log: Document, mark: str) -> Document:
+    """A logged event whose topic is gone; where its id is its place, that is free again too."""
+    if mark and log["_id"] == "{topic}-{partition}-{offset}".format(**log):
+        log = log | {"_id": log["_id"] + _OF_PLACE + mark}
+    return log | {"topic": log["topic"] + mark}
 
 
 def _digests(folder: Path) -> dict[str, Contents]:

@@ -26,7 +26,7 @@ from loan_default.database.matching import (
     value_at,
     values_at,
 )
-from loan_default.database.storage import Documents, StoreFile, as_stored
+from loan_default.database.sqlite_storage import Documents, StoreFile, as_stored
 
 COMMAND_NOT_FOUND = 59
 
@@ -193,7 +193,7 @@ class EmbeddedCollection:
     def create_index(
         self, keys: str | Sequence[tuple[str, int]], /, *, unique: bool = False, name: str | None = None
     ) -> str:
-        """Index fields, also of documents that are there; the same index again is no change."""
+        """Index fields, also of documents that are there; the same index again changes nothing."""
         pairs = [(keys, 1)] if isinstance(keys, str) else keys
         name = name or "_".join(f"{field}_{direction}" for field, direction in pairs)
         with self._writing() as documents:

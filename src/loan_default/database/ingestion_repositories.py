@@ -25,7 +25,7 @@ from loan_default.database.ingestion_documents import (
     RawDataLog,
 )
 from loan_default.database.repositories import Repository
-from loan_default.database.storage import DUPLICATE_KEY
+from loan_default.database.sqlite_storage import DUPLICATE_KEY
 from loan_default.errors import DataError, DependencyError
 
 ATTEMPTS = 3

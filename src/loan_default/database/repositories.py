@@ -34,7 +34,7 @@ FENCES = "fences"
 def register_model(
     database: Database, model: ModelMetadata, *, metrics: Iterable[PerformanceMetrics], snapshot: TrainingData
 ) -> None:
-    """Store all that belongs to a trained model; the same content again is no change.
+    """Store all that belongs to a trained model; the same content again changes nothing.
 
     The model itself comes last: readers start from it, so a model that they see is complete. What a crash
     leaves behind names a version that nobody sees. DataError where the parts do not belong together.

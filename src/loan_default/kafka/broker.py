@@ -54,7 +54,7 @@ class Consumer(Protocol):
         """
 
     def positions(self) -> Offsets:
-        """The next offset to read of each partition that is ours."""
+        """The next offset to read of each partition that is ours, as far as it is known."""
 
     def close(self) -> None:
         """Leave the group."""

@@ -225,14 +225,16 @@ class KafkaRecordConsumer:
     def idle(self, seconds: float) -> None:
         """Stay in the group for a while without reading."""
         deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            self._client.pause(*self._client.assignment())
-            with broker_errors("staying in the group"):
-                # A partition that is dealt to us meanwhile is not paused: what it brings is read again.
-                early = self._client.poll(timeout_ms=int(min(left, 1.0) * 1000), max_records=1)
-            for place, records in early.items():
-                self._client.seek(place, records[0].offset)
-        self._client.resume(*self._client.assignment())
+        try:
+            while (left := deadline - time.monotonic()) > 0:
+                self._client.pause(*self._client.assignment())
+                with broker_errors("staying in the group"):
+                    # A partition that is dealt to us meanwhile is not paused: what it brings is read again.
+                    early = self._client.poll(timeout_ms=int(min(left, 1.0) * 1000), max_records=1)
+                for place, records in early.items():
+                    self._client.seek(place, records[0].offset)
+        finally:
+            self._client.resume(*self._client.assignment())
 
     def assigned(self) -> frozenset[Partition]:
         """The partitions that are ours now."""
@@ -240,17 +242,29 @@ class KafkaRecordConsumer:
 
     def uncommitted(self, ends: Offsets) -> Mapping[Partition, int]:
         """How many records before these ends the group has yet to commit, whoever reads them."""
+        places = [TopicPartition(*partition) for partition in ends]
         with broker_errors("reading the commits of the group"):
-            done = self._client.beginning_offsets([TopicPartition(*partition) for partition in ends])
-            for place, first in done.items():
-                done[place] = max(first, self._client.committed(place, timeout_ms=self._timeout_ms) or 0)
-        left = {partition: end - done[TopicPartition(*partition)] for partition, end in ends.items()}
-        return {partition: count for partition, count in left.items() if count > 0}
+            firsts, lasts = self._client.beginning_offsets(places), self._client.end_offsets(places)
+            done = {
+                place: self._client.committed(place, timeout_ms=self._timeout_ms) or 0 for place in places
+            }
+        left = {}
+        for partition, place in zip(ends, places, strict=True):
+            # A commit beyond the end is of records that the broker has lost: of those here none is done.
+            first_open = max(firsts[place], done[place] if done[place] <= lasts[place] else 0)
+            if ends[partition] > first_open:
+                left[partition] = ends[partition] - first_open
+        return left
 
     def positions(self) -> Offsets:
-        """The next offset to read of each partition that is ours."""
+        """The next offset to read of each partition that is ours, as far as it is known."""
+        found = {}
         with broker_errors("asking for positions"):
-            return {Partition(*place): self._client.position(place) for place in self._client.assignment()}
+            for place in self._client.assignment():
+                offset = self._client.position(place, timeout_ms=self._timeout_ms)
+                if offset is not None:
+                    found[Partition(*place)] = offset
+        return found
 
     def close(self) -> None:
         """Leave the group."""
@@ -308,7 +322,9 @@ def _too_large(error: KafkaError) -> str:
 
 def _records(partition: Partition, part: list[Any]) -> Iterator[Record]:
     for raw in part:
-        yield Record(partition, raw.offset, raw.key, raw.value, tuple(raw.headers or ()))
+        # A header without a value may be read, but not sent again.
+        headers = tuple((name, value or b"") for name, value in raw.headers or ())
+        yield Record(partition, raw.offset, raw.key, raw.value, headers)
 
 
 def _partitions(reader: KafkaConsumer, topic: str) -> list[TopicPartition]:

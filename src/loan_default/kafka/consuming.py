@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from threading import Event as Flag
+from typing import NamedTuple
 
 import structlog
 
 from loan_default.errors import DependencyError
 from loan_default.kafka.broker import Consumer
-from loan_default.kafka.messages import Offsets, Partition, Record, next_offsets
+from loan_default.kafka.messages import Offsets, Partition, Record
 
 Handle = Callable[[list[Record]], None]
 
@@ -67,13 +68,12 @@ def drain(
         DependencyError: what the batches need, or the broker, was away for longer than the patience, or
             another member committed nothing for so long.
     """
-    pace, stop = pace or Pace(), stop or Flag()
-    consumed, others = Consumed(), _Others(consumer, ends, pace.patience_seconds)
-    while not stop.is_set():
-        batch = consumer.poll(max_records=pace.batch, timeout_seconds=pace.poll_seconds)
-        if batch:
-            _work_off(consumer, handle, batch, pace=pace, consumed=consumed, stop=stop)
-        elif others.are_done():
+    pace, consumed = pace or Pace(), Consumed()
+    others = _Others(consumer, ends, pace.patience_seconds)
+    for turn in _turns(consumer, handle, stop=stop or Flag(), pace=pace, consumed=consumed):
+        if turn.handled:
+            others.wait_anew()
+        if (not turn.handled or _reached(turn.read, ends)) and others.are_done():
             break
     return consumed
 
@@ -84,11 +84,9 @@ def follow(consumer: Consumer, handle: Handle, *, stop: Flag, pace: Pace | None 
     Raises:
         DependencyError: what the batches need, or the broker, was away for longer than the patience.
     """
-    pace, consumed = pace or Pace(), Consumed()
-    while not stop.is_set():
-        batch = consumer.poll(max_records=pace.batch, timeout_seconds=pace.poll_seconds)
-        if batch:
-            _work_off(consumer, handle, batch, pace=pace, consumed=consumed, stop=stop)
+    consumed = Consumed()
+    for _ in _turns(consumer, handle, stop=stop, pace=pace or Pace(), consumed=consumed):
+        pass
     return consumed
 
 
@@ -114,8 +112,51 @@ def look(consumer: Consumer, *, ends: Offsets, pace: Pace | None = None) -> Iter
             )
 
 
+class _Turn(NamedTuple):
+    """What one poll came to."""
+
+    handled: bool
+    """Whether there were records."""
+    read: Offsets
+    """How far our partitions were read then."""
+
+
+def _turns(
+    consumer: Consumer, handle: Handle, *, stop: Flag, pace: Pace, consumed: Consumed
+) -> Iterator[_Turn]:
+    """Poll, handle and commit, again and again until told to stop.
+
+    What is committed is how far was read, not the last record: the markers of transactions stand between and
+    behind records, and take offsets too.
+    """
+    committed: Offsets = {}
+    while not stop.is_set():
+        records = consumer.poll(max_records=pace.batch, timeout_seconds=pace.poll_seconds)
+        read: Offsets = {}
+        try:
+            read = consumer.positions()
+            if not records and read != committed:
+                consumer.commit(read)
+        except DependencyError as error:
+            if records:
+                raise
+            log.warning("commit_waits", reason=str(error))
+        else:
+            committed = read
+        if records:
+            _work_off(consumer, handle, records, read, pace=pace, consumed=consumed, stop=stop)
+        yield _Turn(bool(records), read)
+
+
 def _work_off(
-    consumer: Consumer, handle: Handle, batch: list[Record], *, pace: Pace, consumed: Consumed, stop: Flag
+    consumer: Consumer,
+    handle: Handle,
+    batch: list[Record],
+    read: Offsets,
+    *,
+    pace: Pace,
+    consumed: Consumed,
+    stop: Flag,
 ) -> None:
     """Handle one batch and commit it, however often it takes."""
     given_up, pause, handled = time.monotonic() + pace.patience_seconds, pace.first_pause_seconds, False
@@ -124,13 +165,13 @@ def _work_off(
             if not handled:
                 handle(batch)
                 handled = True
-            current = consumer.commit(next_offsets(batch))
+            current = consumer.commit(read)
             break
         except DependencyError as error:
             if stop.is_set() or time.monotonic() + pause > given_up:
                 raise
             log.warning("batch_waits", records=len(batch), pause_seconds=pause, reason=str(error))
-        batch = _after_a_pause(consumer, batch, pause)
+        batch = _after_a_pause(consumer, batch, read, pause)
         if not batch:
             consumed.stale_commits += 1
             return
@@ -142,22 +183,22 @@ def _work_off(
     consumed.batches += 1
 
 
-def _after_a_pause(consumer: Consumer, batch: list[Record], seconds: float) -> list[Record]:
+def _after_a_pause(consumer: Consumer, batch: list[Record], read: Offsets, seconds: float) -> list[Record]:
     """What of the batch is still to be done then."""
     try:
         consumer.idle(seconds)
-        return _still_ours(consumer, batch)
+        now = consumer.positions()
     except (
         DependencyError
     ):  # the broker itself is away: nobody knows, and a commit leaves out what is not ours
         time.sleep(seconds)
         return batch
-
-
-def _still_ours(consumer: Consumer, batch: list[Record]) -> list[Record]:
-    """What nobody will read again: a group that was dealt anew goes back to what is committed."""
-    read, now = next_offsets(batch), consumer.positions()
+    # A group that was dealt anew goes back to what is committed: somebody reads those records again.
     return [record for record in batch if now.get(record.partition) == read[record.partition]]
+
+
+def _reached(read: Offsets, ends: Offsets) -> bool:
+    return all(offset >= ends.get(partition, 0) for partition, offset in read.items())
 
 
 class _Others:
@@ -166,7 +207,11 @@ class _Others:
     def __init__(self, consumer: Consumer, ends: Offsets, patience_seconds: float) -> None:
         self._consumer, self._ends, self._patience = consumer, ends, patience_seconds
         self._left: Mapping[Partition, int] = {}
-        self._given_up = time.monotonic() + patience_seconds
+        self.wait_anew()
+
+    def wait_anew(self) -> None:
+        """Be patient from now on."""
+        self._given_up = time.monotonic() + self._patience
 
     def are_done(self) -> bool:
         """Whether all before the ends is committed, by whomever.
@@ -183,7 +228,7 @@ class _Others:
             log.warning("drain_waits", reason=str(error))
             return False
         if self._left != before:
-            self._given_up = time.monotonic() + self._patience
+            self.wait_anew()
         elif self._left and time.monotonic() > self._given_up:
             raise DependencyError(
                 f"all members of a group must work off what is theirs, however: {sum(self._left.values()):,} "

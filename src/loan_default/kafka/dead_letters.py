@@ -1,10 +1,11 @@
 """Dead letters: records that cannot be used, as they came, with the rules they break and where they stood."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from loan_default.errors import DataError
-from loan_default.kafka.events import event_id
+from loan_default.kafka.events import LONGEST_ID, event_id
 from loan_default.kafka.messages import Headers, Message, Partition, Record
 from loan_default.kafka.topics import dead_letter_topic
 
@@ -127,10 +128,15 @@ def replay_of(letter: DeadLetter) -> Message:
             "Send it anew from its source."
         )
     headers = tuple(pair for pair in letter.original.headers if pair[0] != "ce_id")
-    return letter.original._replace(headers=(*headers, ("ce_id", replayed_id(letter.event).encode())))
+    replayed = letter.original._replace(headers=(*headers, ("ce_id", replayed_id(letter.event).encode())))
+    return replayed if replayed.key or replayed.value else replayed._replace(value=b"")
 
 
 def replayed_id(event: str) -> str:
     """The id that the replay of an event has: `loans-7~1` of `loans-7`, `loans-7~2` of that."""
     name, _, number = event.rpartition(_REPLAY)
-    return f"{name}{_REPLAY}{int(number) + 1}" if name and number.isdecimal() else f"{event}{_REPLAY}1"
+    again = f"{name}{_REPLAY}{int(number) + 1}" if name and number.isdecimal() else f"{event}{_REPLAY}1"
+    if len(again) > LONGEST_ID:
+        digest = hashlib.sha256(event.encode()).hexdigest()[:16]
+        again = f"{event[: LONGEST_ID // 2]}-{digest}{_REPLAY}1"
+    return again

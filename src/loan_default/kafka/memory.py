@@ -102,6 +102,8 @@ class MemoryProducer:
         place = message.partition
         if place is None:
             place = next(broker.turn) if message.key is None else zlib.crc32(message.key)
+        elif place >= len(partitions):
+            raise ValueError(f"the partition must be one of the topic's, however: {message.topic}-{place}")
         partition = partitions[place % len(partitions)]
         broker.logs[partition].append(
             Record(
@@ -158,8 +160,15 @@ class MemoryConsumer:
         """How many records before these ends the group has yet to commit, whoever reads them."""
         with self._broker.changed:
             done, first = dict(self._group.done), self._broker.first_offset
-        left = {partition: end - done.get(partition, first) for partition, end in ends.items()}
-        return {partition: count for partition, count in left.items() if count > 0}
+            lasts = {partition: self._broker.end_of(partition) for partition in ends}
+        left = {}
+        for partition, end in ends.items():
+            committed = done.get(partition, first)
+            # A commit beyond the end is of records that are gone: of those here none is done.
+            first_open = committed if committed <= lasts[partition] else first
+            if end > first_open:
+                left[partition] = end - first_open
+        return left
 
     def positions(self) -> Offsets:
         """The next offset to read of each partition that is ours."""

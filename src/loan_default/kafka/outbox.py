@@ -6,7 +6,7 @@ has all of it. Whoever dies in between leaves the part; it is sent again, and re
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from loan_default.errors import DataError
 from loan_default.failpoints import failpoint
 from loan_default.files import write_atomically
 from loan_default.kafka.broker import Producer
-from loan_default.kafka.messages import Message
+from loan_default.kafka.messages import Message, Refused
 
 _SUFFIX = ".jsonl"
 
@@ -51,10 +51,7 @@ class Outbox:
                 continue  # another process has sent it
             delivery = producer.deliver(_messages(content, path))
             if delivery.refused:
-                raise DataError(
-                    f"what was accepted must fit into the topic, however: {len(delivery.refused)} messages "
-                    f"of {path.name} do not: {delivery.refused[0].reason}. Raise the broker's limit."
-                )
+                raise must_fit(delivery.refused)
             failpoint("part_sent")
             path.unlink(missing_ok=True)
             sent += delivery.delivered
@@ -62,6 +59,14 @@ class Outbox:
 
     def __len__(self) -> int:
         return sum(1 for _ in self._folder.glob(f"*{_SUFFIX}"))
+
+
+def must_fit(refused: Sequence[Refused]) -> DataError:
+    """What a topic that refuses accepted events must be told."""
+    return DataError(
+        f"what was accepted must fit into the topic, however: {len(refused)} messages do not: "
+        f"{refused[0].reason}. Raise the broker's limit."
+    )
 
 
 def _line(message: Message) -> bytes:

@@ -1,1 +1,1 @@
-"""Features, encoder, objectives, training and the .pth artefact. The only part that imports torch."""
+"""Features, encoder, objectives, training and the .pth artefact. torch is at home here."""

@@ -31,7 +31,7 @@ class ObjectiveConfig:
     """What pretraining optimises."""
 
     objective: Objective = "detection"
-    """`detection` (the default: best with few labels, and half the cost), `nt-xent` or `both`."""
+    """`detection` (the default: figures like the others', at the least cost), `nt-xent` or `both`."""
     corruption: float = 0.3
     """Share of the cells that a view replaces."""
     masking: float = 0.2

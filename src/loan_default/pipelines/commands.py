@@ -21,7 +21,7 @@ from loan_default.errors import DataError
 from loan_default.failpoints import failpoint
 from loan_default.kafka.commands import Command, CommandType, read_command
 from loan_default.kafka.consuming import follow
-from loan_default.kafka.dead_letters import dead_letter
+from loan_default.kafka.dead_letters import dead_letter, without_content
 from loan_default.kafka.messages import Message, Record
 from loan_default.kafka.topics import COMMANDS, dead_letter_topic
 from loan_default.pipelines.flow import Flow
@@ -86,7 +86,8 @@ class CommandWorker:
                 setattr(self.handled, what, getattr(self.handled, what) + 1)
         if letters:
             with closing(self._flow.broker.producer()) as producer:
-                producer.deliver(letters)
+                delivery = producer.deliver(letters)
+                producer.deliver(without_content(each.message) for each in delivery.refused)
         self._counted.clear()
 
     def _handle(self, record: Record) -> tuple[str, Message | None]:

@@ -11,10 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from loan_default.data.cleaning import digest_of, drop_duplicates
-from loan_default.data.inference import Finding, infer_schema
 from loan_default.data.schema import Schema, dump_schema, load_schema
+from loan_default.data.schema_inference import Finding, infer_schema
 from loan_default.data.sources import iter_frames, read_columns
-from loan_default.data.store import holds_parts, read_store
+from loan_default.data.training_store import holds_parts, read_store
 from loan_default.data.validation import validate
 from loan_default.database.documents import TrainingData
 from loan_default.errors import ConfigurationError, DataError
@@ -22,8 +22,6 @@ from loan_default.errors import ConfigurationError, DataError
 PROJECT = Path(__file__).resolve().parents[3]
 """The checkout, in which the bundled data lie."""
 BUNDLED_DATA = PROJECT / "data" / "credit_card" / "credit_card.csv.gz"
-STORE = "store"
-"""Folder of the training store, under the home folder."""
 BUNDLED_SCHEMA = PROJECT / "config" / "schemas" / "credit_card.toml"
 
 

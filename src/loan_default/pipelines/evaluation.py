@@ -28,10 +28,11 @@ from loan_default.evaluation.bootstrap import bootstrap_figures
 from loan_default.evaluation.gate import Thresholds, Verdict, judge
 from loan_default.evaluation.metrics import measure
 from loan_default.models.model import LoanModel, load_model
-from loan_default.pipelines.dataset import STORE, Dataset
-from loan_default.pipelines.figures import figures_to_store
+from loan_default.pipelines.dataset import Dataset
 from loan_default.pipelines.flow import Flow
+from loan_default.pipelines.home_folder import TRAINING_STORE
 from loan_default.pipelines.scoring import use_threads
+from loan_default.pipelines.stored_figures import figures_to_store
 from loan_default.pipelines.training_data import snapshot_store
 
 log = structlog.get_logger()
@@ -115,7 +116,7 @@ def evaluate_model(run: EvaluationRun, chosen: Chosen) -> Evaluated:
             rollback=True,
         )
     model = read_registered(run, chosen.version)
-    dataset, snapshot = snapshot_store(run.flow, run.home / STORE, maturity_days=run.maturity_days)
+    dataset, snapshot = snapshot_store(run.flow, run.home / TRAINING_STORE, maturity_days=run.maturity_days)
     fewest = run.thresholds.minimum_rows
     rows, champion, alone = _unseen(dataset, [model], fewest=fewest), None, None
     if other is not None:

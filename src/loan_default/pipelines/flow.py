@@ -11,8 +11,6 @@ from loan_default.kafka.outbox import Outbox
 
 GROUP = "processing"
 """Consumer group of those who judge `raw_data`."""
-OUTBOX = "outbox"
-"""Folder of what waits to be sent, under the home folder."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,8 +7,9 @@ from loan_default.database.connect import Database
 from loan_default.database.documents import ModelMetadata
 from loan_default.errors import ConfigurationError, DependencyError
 from loan_default.evaluation.bootstrap import Interval
+from loan_default.pipelines.home_folder import is_reserved
 from loan_default.pipelines.preparing import Prepared, Stopwatch, TrainingOptions, prepare
-from loan_default.pipelines.publishing import MODELS, registration_of, store_inputs, store_model
+from loan_default.pipelines.publishing import registration_of, store_inputs, store_model
 from loan_default.pipelines.reporting import write_report
 from loan_default.pipelines.run_folder import Listener, open_folder
 from loan_default.pipelines.training import Trained, pretrain_encoder, train_classifier
@@ -86,5 +87,8 @@ def _check_folder(out: Path, home: Path) -> None:
     taken = next((path for path in (out, *out.parents) if path.exists()), None)
     if taken is not None and not taken.is_dir():
         raise ConfigurationError(f"--out must be a folder, however: {taken} is a file. Choose another.")
-    if out.resolve() == (home / MODELS).resolve():
-        raise ConfigurationError(f"--out must not be the folder of registered models, however: {out}")
+    if is_reserved(out, home):
+        raise ConfigurationError(
+            f"the folder of a run must not be one that the home folder keeps for something else, however: "
+            f"{out} is. Choose another with --out."
+        )

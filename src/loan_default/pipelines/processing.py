@@ -30,6 +30,7 @@ from loan_default.kafka.broker import Producer
 from loan_default.kafka.dead_letters import dead_letter, without_content
 from loan_default.kafka.events import Event, EventType, to_message
 from loan_default.kafka.messages import Message, Partition, Record, next_offsets
+from loan_default.kafka.outbox import must_fit
 from loan_default.kafka.topics import PROCESSED, RAW, dead_letter_topic
 from loan_default.pipelines.flow import GROUP, Flow
 from loan_default.pipelines.judging import Judged, RecordJudge
@@ -79,9 +80,7 @@ class Worker:
         self._batches = IngestionBatchRepository(flow.database)
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._schema = flow.schema_name
-        self._alike = (
-            keep is None and len({len(flow.broker.end_offsets(topic)) for topic in (RAW, PROCESSED)}) == 1
-        )
+        self._alike = 0 if keep else _partitions_alike(flow)
         self.processed = Processed()
         for repository in (self._logs, self._batches):
             repository.ensure_indexes()
@@ -105,6 +104,8 @@ class Worker:
     def __call__(self, records: list[Record]) -> None:
         batch = _Batch()
         delivery = self.producer.deliver(self._messages(records, batch))
+        if accepted := [each for each in delivery.refused if each.message.topic == PROCESSED]:
+            raise must_fit(accepted)
         # A record that its topic could hold, with our headers on it, may be too large for the dead letters.
         self.producer.deliver(without_content(each.message) for each in delivery.refused)
         batch.lap("send")
@@ -172,8 +173,15 @@ class Worker:
             data=judged.canonical or {},
         )
         message = to_message(event, PROCESSED)
-        # The same key, so the same partition: it need not be reckoned again.
-        return message._replace(partition=judged.record.partition.number) if self._alike else message
+        number = judged.record.partition.number
+        # The same key, so the same partition: not reckoned again, unless `raw_data` was given more.
+        return message._replace(partition=number) if number < self._alike else message
+
+
+def _partitions_alike(flow: Flow) -> int:
+    """How many partitions both topics have, so that a key has the same one on both; 0 where they differ."""
+    raw, processed = (len(flow.broker.end_offsets(topic)) for topic in (RAW, PROCESSED))
+    return raw if raw == processed else 0
 
 
 @contextmanager

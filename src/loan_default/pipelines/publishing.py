@@ -27,12 +27,10 @@ from loan_default.evaluation.bootstrap import Interval
 from loan_default.files import sha256_of, write_atomically
 from loan_default.models.artifact import write_digest
 from loan_default.pipelines.dataset import snapshot_of
-from loan_default.pipelines.figures import figures_to_store
+from loan_default.pipelines.home_folder import MODELS
 from loan_default.pipelines.preparing import Prepared
+from loan_default.pipelines.stored_figures import figures_to_store
 from loan_default.pipelines.training import LIBRARIES, Trained
-
-MODELS = "models"
-"""Folder of the registered models, under the home folder."""
 
 
 def store_inputs(prepared: Prepared, out: Path) -> Path | None:

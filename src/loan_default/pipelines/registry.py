@@ -10,7 +10,7 @@ from loan_default.database.control_repositories import DecisionRepository
 from loan_default.database.documents import ID_DIGITS, ModelMetadata, PerformanceMetrics
 from loan_default.database.repositories import MetricsRepository, ModelRepository
 from loan_default.errors import ArtifactError, DataError, did_you_mean
-from loan_default.pipelines.figures import on_unseen_rows
+from loan_default.pipelines.stored_figures import on_unseen_rows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

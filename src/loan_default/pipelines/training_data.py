@@ -2,12 +2,13 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event as Flag
 from typing import Any
 
 import structlog
 
 from loan_default.data.schema import Kind
-from loan_default.data.store import StoredEvent, write_part
+from loan_default.data.training_store import StoredEvent, write_part
 from loan_default.database.documents import TrainingData
 from loan_default.database.repositories import TrainingDataRepository
 from loan_default.kafka.consuming import Consumed, drain
@@ -22,8 +23,8 @@ GROUP = "training-store"
 log = structlog.get_logger()
 
 
-def store_processed_data(flow: Flow, folder: Path) -> Consumed:
-    """Write what is on `processed_data` now into the training store; again is no change.
+def store_processed_data(flow: Flow, folder: Path, *, stop: Flag | None = None) -> Consumed:
+    """Write what is on `processed_data` now into the training store; safe to repeat.
 
     Raises:
         DependencyError: the broker is away; what was not committed is written again, into the same files.
@@ -48,7 +49,7 @@ def store_processed_data(flow: Flow, folder: Path) -> Consumed:
     ends = flow.broker.end_offsets(PROCESSED)
     consumer = flow.broker.consumer(GROUP, [PROCESSED])
     try:
-        consumed = drain(consumer, write, ends=ends, pace=flow.pace)
+        consumed = drain(consumer, write, ends=ends, pace=flow.pace, stop=stop)
     finally:
         consumer.close()
     log.info("processed_data_stored", run=flow.run, records=consumed.records, batches=consumed.batches)

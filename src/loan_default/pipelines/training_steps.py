@@ -29,18 +29,16 @@ from loan_default.files import write_atomically, write_once
 from loan_default.kafka.commands import FactType
 from loan_default.models.fitting import Progress
 from loan_default.pipelines.announcing import announce
-from loan_default.pipelines.dataset import STORE
-from loan_default.pipelines.figures import on_unseen_rows
 from loan_default.pipelines.flow import Flow
+from loan_default.pipelines.home_folder import SCHEDULED_RUNS, TRAINING_STORE
 from loan_default.pipelines.preparing import Prepared, Stopwatch, TrainingOptions, prepare
 from loan_default.pipelines.publishing import Registration, registration_of, store_inputs, store_model
 from loan_default.pipelines.reporting import write_report
 from loan_default.pipelines.run_folder import Listener, open_folder
+from loan_default.pipelines.stored_figures import on_unseen_rows
 from loan_default.pipelines.training import pretrain_encoder, train_classifier
 from loan_default.pipelines.training_data import prepare_training_data
 
-RUNS = "training"
-"""Folder of the runs, under the home folder."""
 _SNAPSHOT, _REGISTRATION = "snapshot.json", "registration.json"
 _LONGEST = 150
 """Characters of a run's id in the name of its folder."""
@@ -70,7 +68,11 @@ class TrainingRun:
         """What the steps leave for each other."""
         # The digest tells ids apart that differ only in what a file name cannot hold.
         readable = re.sub(r"[^A-Za-z0-9_.+-]", "-", self.id)[:_LONGEST]
-        return self.home / RUNS / f"{readable}-{hashlib.sha256(self.id.encode()).hexdigest()[:ID_DIGITS]}"
+        return (
+            self.home
+            / SCHEDULED_RUNS
+            / f"{readable}-{hashlib.sha256(self.id.encode()).hexdigest()[:ID_DIGITS]}"
+        )
 
     @property
     def encoder(self) -> Path | None:
@@ -80,7 +82,7 @@ class TrainingRun:
     @property
     def store(self) -> Path:
         """The training store."""
-        return self.home / STORE
+        return self.home / TRAINING_STORE
 
     @property
     def snapshot(self) -> TrainingData:
@@ -104,7 +106,7 @@ class TrainingRun:
 
 
 def freeze_training_data(run: TrainingRun, fence: Fence) -> TrainingData:
-    """Bring the training store up to date and keep what it holds as the data of the run; again is no change.
+    """Bring the training store up to date and keep what it holds as the data of the run; safe to repeat.
 
     Raises:
         DependencyError: as `prepare_training_data`.

@@ -20,7 +20,14 @@ from loan_default.data.cleaning import digest_of
 from loan_default.data.generator import generate
 from loan_default.data.records import record_model, records_frame, validate_record
 from loan_default.data.schema import Column, Kind, Schema
-from loan_default.data.store import APPLICATION, OUTCOME, StoreContents, StoredEvent, read_store, write_part
+from loan_default.data.training_store import (
+    APPLICATION,
+    OUTCOME,
+    StoreContents,
+    StoredEvent,
+    read_store,
+    write_part,
+)
 from loan_default.errors import ConfigurationError, DataError
 
 SCHEMA = Schema(

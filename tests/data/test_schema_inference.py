@@ -1,5 +1,6 @@
 """Schemas for files without one: the traps of real files are reported, and the file passes its own schema."""
 
+import os
 import time
 from pathlib import Path
 
@@ -10,7 +11,6 @@ import tomlkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loan_default.data.inference import Severity, infer_schema
 from loan_default.data.plausibility import (
     age_bounds,
     heavy_tail,
@@ -22,13 +22,14 @@ from loan_default.data.plausibility import (
     words_of,
 )
 from loan_default.data.schema import Kind, dump_schema, schema_from_dict
+from loan_default.data.schema_inference import Severity, infer_schema
 from loan_default.data.sources import read_frame
 from loan_default.data.validation import validate
 from loan_default.errors import DataError
 
 ROOT = Path(__file__).parents[2]
 BUNDLED = ROOT / "data/credit_card/credit_card.csv.gz"
-REAL = ROOT.parent / "shared/data"
+REAL = Path(os.environ.get("LOAN_DEFAULT_SETS", ROOT / "build/sets"))
 
 RNG = np.random.default_rng(7)
 N = 400

@@ -214,7 +214,7 @@ class Documents:
         self.connection.execute("DELETE FROM documents WHERE place = ?", (place,))
 
     def add_index(self, name: str, fields: tuple[str, ...], *, unique: bool) -> None:
-        """Index the fields, also of documents that are there; the same index again is no change."""
+        """Index the fields, also of documents that are there; the same index again changes nothing."""
         index = _Index(name=name, fields=fields, unique=unique)
         known = next((each for each in self._indexes() if each.name == name), None)
         if known == index:

@@ -1,0 +1,22 @@
+"""What lies under the home folder (`LOAN_DEFAULT_HOME`), beside the folders of runs by hand."""
+
+from pathlib import Path
+
+MODELS = "models"
+"""Registered models, `<version>.pth`."""
+TRAINING_STORE = "training_store"
+"""What was ingested, as Parquet files."""
+SCHEDULED_RUNS = "training"
+"""A folder for each training that a scheduler runs."""
+OUTBOX = "outbox"
+"""What was accepted and is yet to be sent to `processed_data`."""
+FEEDS = "feeds"
+"""How far each source has been read."""
+FROM_STORE = "from_training_store"
+"""The folder of a run by hand whose data are the training store."""
+
+
+def is_reserved(folder: Path, home: Path) -> bool:
+    """Whether a folder is one that the home keeps for something else than a run by hand."""
+    reserved = (MODELS, TRAINING_STORE, SCHEDULED_RUNS, OUTBOX, FEEDS)
+    return folder.resolve() in {(home / name).resolve() for name in reserved}
