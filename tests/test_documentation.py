@@ -30,11 +30,15 @@ ELSEWHERE = {
     r"docker compose exec airflow-scheduler loan-default status": "tests/integration/test_compose.py",
     r"docker compose exec kafka kafka-topics .* --alter .*": "tests/integration/test_compose.py",
     r"docker compose exec kafka kafka-console-producer .*": "tests/integration/test_compose.py",
-    r"echo COMPOSE_FILE=docker-compose\.yml:docker-compose\.(secure|brokers)\.yml >> \.env": (
+    r"echo COMPOSE_FILE=docker-compose\.yml:docker-compose\.(secure|external)\.yml >> \.env": (
         "tests/integration/test_compose_secure.py"
+    ),
+    r"echo COMPOSE_FILE=docker-compose\.yml:docker-compose\.brokers\.yml >> \.env": (
+        "tests/integration/test_compose.py"
     ),
     r"docker/(backup|restore)\.sh.*": "tests/integration/test_compose.py",
     r"rm secrets/.*": "tests/integration/test_compose.py",
+    r"rm -r incoming": "tests/integration/test_compose.py: each stack there has a folder of its own",
 }
 """What runs a command, or its like."""
 

@@ -29,8 +29,19 @@ OURS = {
 ONE_SHOTS = {"init", "airflow-init"}
 
 
+class Loader(yaml.SafeLoader):
+    """Reads also what compose's own tags, `!override` and `!reset`, stand before."""
+
+    def tagged(self, _: str, node: yaml.Node) -> object:
+        plain = {yaml.MappingNode: "map", yaml.SequenceNode: "seq", yaml.ScalarNode: "null"}
+        return self.yaml_constructors[f"tag:yaml.org,2002:{plain[type(node)]}"](self, node)
+
+
+Loader.add_multi_constructor("!", Loader.tagged)
+
+
 def read(name: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((ROOT / name).read_text())
+    loaded: dict[str, Any] = yaml.load((ROOT / name).read_text(), Loader)
     return loaded
 
 
@@ -73,7 +84,9 @@ def test_ports_are_open_to_this_machine_only(services):
     }
 
 
-@pytest.mark.parametrize("file", ["docker-compose.yml", "docker-compose.secure.yml"])
+@pytest.mark.parametrize(
+    "file", ["docker-compose.yml", "docker-compose.secure.yml", "docker-compose.external.yml"]
+)
 def test_no_secret_is_in_the_file_or_in_a_variable(file):
     content = read(file)
     for name, source in content["secrets"].items():
@@ -83,7 +96,7 @@ def test_no_secret_is_in_the_file_or_in_a_variable(file):
         for variable, value in (service.get("environment") or {}).items():
             named = re.search("PASSWORD|SECRET|KEY|TOKEN|_CONN$", variable)
             assert not named or str(value).startswith("/run/secrets"), (name, variable)
-    assert not re.search(r"//[^/\s:]+:[^/\s$]+@", (ROOT / file).read_text()), "an address with a password"
+    assert not re.search(r"//[^/\s:]+:[^/\s$%]+@", (ROOT / file).read_text()), "an address with a password"
 
 
 def test_each_secret_is_made_by_the_script_and_given_to_somebody(services):
@@ -112,6 +125,16 @@ def test_who_gets_which_secret(services):
     assert of("commands") == {"MONGODB_COMMANDS_PASSWORD", "AIRFLOW_COMMANDS_PASSWORD"}
     assert of("replay") == set()
     assert {name for name in services if "MONGODB_ROOT_PASSWORD" in of(name)} == {"mongodb", "init"}
+
+
+def test_with_servers_of_a_provider_nothing_waits_for_those_of_the_stack(services):
+    external = read("docker-compose.external.yml")
+    assert set(external["services"]) == set(services) - {"replay"}
+    assert set(external["secrets"]) <= set(read("docker-compose.secure.yml")["secrets"])
+    for name in OFFICIAL:
+        assert external["services"][name] == {"profiles": ["own-servers"]}
+    for name in OURS - {"replay"}:
+        assert set(external["services"][name]["depends_on"]) <= OURS, name
 
 
 @pytest.fixture

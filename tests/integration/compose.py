@@ -34,6 +34,8 @@ class Compose:
     secrets: Path
     incoming: Path
     ports: dict[str, int]
+    variables: dict[str, str] = field(default_factory=dict)
+    """More of what stands in .env."""
     _token: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -48,6 +50,7 @@ class Compose:
             "LOAN_DEFAULT_UID": str(USER),
             "LOAN_DEFAULT_PRESET": "fast",
             **{name: str(port) for name, port in self.ports.items()},
+            **self.variables,
         }
 
     def __call__(self, *words: str, check: bool = True, seconds: float = 600, given: bytes = b"") -> str:

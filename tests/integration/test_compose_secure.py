@@ -3,18 +3,21 @@
 import os
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from integration.compose import Compose, composed
 from integration.stack import patiently
-from integration.test_compose import busy, events, start
+from integration.test_compose import busy, drop, events, start
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import TopicAuthorizationFailedError
 
+from loan_default.data.schema import load_schema
 from loan_default.errors import DependencyError
 from loan_default.kafka.client import Connection, KafkaBroker
 from loan_default.kafka.topics import COMMANDS, PROCESSED, RAW, dead_letter_topic
+from loan_default.pipelines.dataset import BUNDLED_SCHEMA
 
 pytestmark = [
     pytest.mark.integration,
@@ -35,6 +38,7 @@ MAY_READ: dict[str, set[str]] = {
     "requester": set(),
 }
 USERS = tuple(MAY_READ)
+SERVERS = {"zookeeper", "kafka", "kafka-users", "mongodb", "postgres"}
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +94,42 @@ def test_each_writes_its_own_topics_only(stack, user):
             producer.send(topic, b"from a test").get(timeout=20)
             written.add(topic)
     assert written == MAY_WRITE[user]
+
+
+@pytest.fixture
+def tenant(stack, tmp_path) -> Iterator[Compose]:
+    """A stack without servers of its own: those of the other one are its provider's."""
+    stack("stop", *(name for name in stack.services() if name not in SERVERS))
+    network = tmp_path / "network.yml"
+    network.write_text(f"networks: {{default: {{external: true, name: {stack.name}_default}}}}")
+    tenant = replace(
+        stack,
+        name=f"{stack.name}-tenant",
+        files=("docker-compose.yml", "docker-compose.external.yml", str(network)),
+        variables={
+            "KAFKA_BOOTSTRAP_SERVERS": "kafka:29092",
+            "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+            "MONGODB_URI": "mongodb://mongodb:27017/loan_default",
+            "MONGODB_ADMIN_URI": "mongodb://mongodb:27017/?authSource=admin",
+            "POSTGRES_HOST": "postgres",
+            "POSTGRES_SSLMODE": "disable",
+        },
+    )
+    try:
+        yield tenant
+    finally:
+        tenant("down", "--volumes", "--timeout", "10", check=False)
+
+
+def test_servers_of_a_provider_take_the_place_of_those_of_the_stack(stack, tenant):
+    accepted, _ = events(stack)
+    tenant("up", "--detach", "--wait", seconds=600)
+    assert set(tenant.services()) & SERVERS == set()
+    drop(tenant, load_schema(BUNDLED_SCHEMA), rows=500, seed=1)
+    patiently(lambda: start(tenant, "data_ingestion"), seconds=60)
+    patiently(lambda: not busy(tenant, "data_ingestion"), seconds=300)
+    assert events(stack) == (accepted + 500, 0)
+    assert tenant.troubles() == {}
 
 
 def _look(stack: Compose, login: dict[str, Any]) -> None:

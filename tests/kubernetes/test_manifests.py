@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
@@ -200,11 +201,13 @@ def test_airflow_has_no_account_and_no_server_from_its_chart():
 
 def test_airflow_in_kubernetes_is_configured_like_the_image():
     (values,) = documents("airflow-values.yaml")
-    image = (ROOT / "docker" / "airflow" / "airflow.cfg").read_text("utf-8")
-    for section in ("core", "api_auth", "scheduler", "usage_data_collection"):
-        for key, value in values["config"][section].items():
-            if key != "execution_api_server_url":
-                assert f"{key} = {value}\n" in image
+    image = ConfigParser(interpolation=None)
+    image.read(ROOT / "docker" / "airflow" / "airflow.cfg", "utf-8")
+    elsewhere = {"executor", "execution_api_server_url"}  # the chart's own value, and another service
+    for section in ("core", "api", "api_auth", "scheduler", "logging", "usage_data_collection"):
+        ours = {name: value for name, value in image[section].items() if not name.endswith("_cmd")}
+        theirs = {name: str(value) for name, value in values["config"][section].items()}
+        assert {**ours, **dict.fromkeys(elsewhere)} == {**theirs, **dict.fromkeys(elsewhere)}, section
     service = values["config"]["core"]["execution_api_server_url"].removesuffix("/execution/")
     (ours,) = documents("chart/values.yaml")
     assert ours["commands"]["airflowUrl"] == service

@@ -21,7 +21,7 @@ from loan_default.database.embedded import EmbeddedDatabase
 from loan_default.errors import ConfigurationError, DependencyError
 from loan_default.settings import Settings
 
-STORE_FILE = "store.sqlite3"
+STORE_FILE = "documents.sqlite3"
 """The embedded store, under `Settings.home`."""
 LONG_CALL_SECONDS = 600.0
 """Deadline of what goes through a whole collection: indexing and counting."""
