@@ -471,7 +471,7 @@ class OwnCollections:
     """The database of the environment, with a prefix before the names of its collections.
 
     A database of its own would be simpler, but on MongoDB the application's user may use this one alone. The
-    pointer of the house says which model scores, and its newest model scores where there is no pointer.
+    pointer there says which model scores, and its newest model scores where there is no pointer.
     """
 
     def __init__(self, database: "Database", prefix: str) -> None:

@@ -67,7 +67,7 @@ def test_one_that_was_done_is_not_asked_for_again(flow, tmp_path):
     assert not request_first_training(flow, minimum_rows=10)
 
 
-def test_a_house_with_a_champion_needs_none(flow, tmp_path):
+def test_a_stack_with_a_champion_needs_none(flow, tmp_path):
     ingest(flow, tmp_path, 50)
     flow.database[POINTERS].insert_one(Champion(version="1", digest="ab" * 32, rev=1).to_store())
     assert not request_first_training(flow, minimum_rows=10)

@@ -106,6 +106,11 @@ class Repository(Generic[D]):
         """The newest document, None where there is none."""
         return next(iter(self.newest_first(limit=1)), None)
 
+    def count(self) -> int:
+        """How many documents there are."""
+        with store_errors(f"counting {self.collection}"):
+            return self._documents.count_documents({})
+
     def _newest(self, condition: dict[str, str], *, limit: int = 0) -> list[D]:
         with store_errors(f"reading {self.collection}"):
             stored = self._documents.find(condition).sort([(self.time_field, -1), ("_id", -1)]).limit(limit)

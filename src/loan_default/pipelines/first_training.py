@@ -1,4 +1,4 @@
-"""A house that has no champion yet asks for its first training as soon as enough applications are there."""
+"""A stack that has no champion yet asks for its first training as soon as enough applications are there."""
 
 import math
 from contextlib import closing

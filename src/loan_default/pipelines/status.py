@@ -32,7 +32,7 @@ def stack_status(database: Database) -> StackStatus:
     return StackStatus(
         accepted=events[EventOutcome.ACCEPTED],
         rejected=events[EventOutcome.REJECTED],
-        models=len(models.newest_first()),
+        models=models.count(),
         decision=DecisionRepository(database).latest(),
         champion=models.champion(),
     )
