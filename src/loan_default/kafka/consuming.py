@@ -171,7 +171,8 @@ def _work_off(
             if stop.is_set() or time.monotonic() + pause > given_up:
                 raise
             log.warning("batch_waits", records=len(batch), pause_seconds=pause, reason=str(error))
-        batch = _after_a_pause(consumer, batch, read, pause)
+        read = _still_ours(consumer, read, after_seconds=pause)
+        batch = [record for record in batch if record.partition in read]
         if not batch:
             consumed.stale_commits += 1
             return
@@ -183,18 +184,20 @@ def _work_off(
     consumed.batches += 1
 
 
-def _after_a_pause(consumer: Consumer, batch: list[Record], read: Offsets, seconds: float) -> list[Record]:
-    """What of the batch is still to be done then."""
+def _still_ours(consumer: Consumer, read: Offsets, *, after_seconds: float) -> Offsets:
+    """What of this was not dealt anew during a pause.
+
+    A partition that was goes back to what is committed, though it be ours again: somebody reads its records
+    once more.
+    """
     try:
-        consumer.idle(seconds)
+        consumer.idle(after_seconds)
         now = consumer.positions()
-    except (
-        DependencyError
-    ):  # the broker itself is away: nobody knows, and a commit leaves out what is not ours
-        time.sleep(seconds)
-        return batch
-    # A group that was dealt anew goes back to what is committed: somebody reads those records again.
-    return [record for record in batch if now.get(record.partition) == read[record.partition]]
+    except DependencyError:
+        # The broker itself is away: nobody knows, and a commit leaves out what is not ours.
+        time.sleep(after_seconds)
+        return read
+    return {partition: offset for partition, offset in read.items() if now.get(partition) == offset}
 
 
 def _reached(read: Offsets, ends: Offsets) -> bool:
