@@ -38,7 +38,6 @@ ELSEWHERE = {
     ),
     r"docker/(backup|restore)\.sh.*": "tests/integration/test_compose.py",
     r"rm secrets/.*": "tests/integration/test_compose.py",
-    r"rm -r incoming": "tests/integration/test_compose.py: each stack there has a folder of its own",
 }
 """What runs a command, or its like."""
 

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from loan_default.database.documents import Champion
 from loan_default.database.repositories import POINTERS
@@ -61,16 +62,30 @@ def test_status_does_not_wait_for_ever(shell):
     assert "a champion must be there" in errors
 
 
-def test_replay_drops_files_until_it_is_stopped(tmp_path):
-    words = ["replay", "--folder", str(tmp_path), "--rows", "20", "--files", "2", "--every", "1"]
-    command = [sys.executable, "-c", "from loan_default.cli import main; main()", *words]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+def replayed(folder: Path, *words: str, files: int) -> list[str]:
+    """Names of the files that `replay` drops until there are so many, in order."""
+    command = [sys.executable, "-c", "from loan_default.cli import main; main()", "replay", *words]
+    with subprocess.Popen([*command, "--folder", str(folder)], stderr=subprocess.PIPE, text=True) as process:
         for _ in range(200):
-            if len(list(tmp_path.glob("bundled-*.csv"))) > 2:
+            if len(list(folder.glob("bundled-*.csv"))) >= files:
                 break
             time.sleep(0.1)
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=30)
     assert process.returncode == 0
-    assert "bundled-00001-00020.csv" in log
-    assert len(list(tmp_path.glob("bundled-*.csv"))) > 2
+    assert "file_dropped" in log
+    return sorted(path.name for path in folder.glob("bundled-*.csv"))
+
+
+def test_replay_drops_files_until_it_is_stopped(tmp_path):
+    names = replayed(tmp_path, "--rows", "20", "--files", "2", "--every", "1", files=3)
+    assert names[:2] == ["bundled-00001-00020.csv", "bundled-00021-00040.csv"]
+    assert len(names) > 2
+
+
+def test_replay_begins_at_once_where_the_folder_is_known_and_the_home_is_new(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOAN_DEFAULT_HOME", str(tmp_path / "home"))
+    (tmp_path / ".done").mkdir()
+    (tmp_path / ".done" / "bundled-00001-00020.csv").touch()
+    names = replayed(tmp_path, "--rows", "20", "--files", "2", files=2)
+    assert names == ["bundled-00021-00040.csv", "bundled-00041-00060.csv"]

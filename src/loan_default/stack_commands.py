@@ -54,18 +54,20 @@ def init(
 def replay(
     folder: Annotated[Path, typer.Option(help="Folder that the ingestion watches.")],
     rows: Annotated[int, typer.Option(min=1, help="Accounts in one file.")] = 1_000,
-    files: Annotated[int, typer.Option(min=1, help="Files at once into a folder that is new.")] = 6,
+    files: Annotated[int, typer.Option(min=1, help="Files at once where nothing was taken yet.")] = 6,
     every: Annotated[float, typer.Option(min=1, help="Seconds between two files after that.")] = 3_600,
 ) -> None:
     """Drop the bundled accounts into a folder, file by file, until Ctrl-C or SIGTERM.
 
     It stops dropping when they are all there, or somebody drops files of their own.
     """
+    from loan_default.pipelines.home_folder import has_ingested
     from loan_default.pipelines.replay import has_begun, replay_bundled
 
-    start()
+    settings = start()
     with stopping() as stop:
-        at_once = 0 if has_begun(folder) else files
+        # A stack whose volumes were deleted has taken nothing yet, whatever the folder has seen.
+        at_once = 0 if has_begun(folder) and has_ingested(settings.home) else files
         while not stop.is_set():
             if at_once or not stop.wait(every):
                 path = replay_bundled(folder, rows=rows)

@@ -16,6 +16,11 @@ FROM_STORE = "from_training_store"
 """The folder of a run by hand whose data are the training store."""
 
 
+def has_ingested(home: Path) -> bool:
+    """Whether applications were ever taken here."""
+    return any((home / name).exists() for name in (OUTBOX, TRAINING_STORE))
+
+
 def is_reserved(folder: Path, home: Path) -> bool:
     """Whether a folder is one that the home keeps for something else than a run by hand."""
     reserved = (MODELS, TRAINING_STORE, SCHEDULED_RUNS, OUTBOX, FEEDS)
