@@ -239,9 +239,9 @@ class SleepyBroker:
 
 class Sleeper(KafkaRecordConsumer):
     def __init__(self, broker: KafkaBroker, bed: Bed, group: str, topics: list[str]) -> None:
-        impatient = {"max_poll_interval_ms": 3_000, "session_timeout_ms": 3_000, "heartbeat_interval_ms": 500}
         connection = broker._connection
-        super().__init__(replace(connection, security={**connection.security, **impatient}), group, topics)
+        impatient = {**connection.security, "max_poll_interval_ms": 3_000}
+        super().__init__(replace(connection, security=impatient, session_seconds=3), group, topics)
         self._bed = bed
 
     def poll(self, *, max_records: int, timeout_seconds: float) -> list[Record]:
