@@ -132,7 +132,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     )
     listener, home = Listener(), folder / "runs"
     home.mkdir()
-    database = EmbeddedDatabase(home / "store.sqlite3")
+    database = EmbeddedDatabase(home / "documents.sqlite3")
     outcome = run_training(
         options, out=home / "loans", home=home, database=database, listener=listener, command="train.py …"
     )

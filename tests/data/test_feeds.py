@@ -158,6 +158,7 @@ typed_columns = {
             pa.array([1.0, np.inf, np.nan]),
             pa.array([1.5, 2.0, None]),
             pa.array([Decimal("1.50"), None, Decimal("2.00")]),
+            pa.array([Decimal(2**53 + 1), None, Decimal(10**20 + 1)]),
             pa.array([{"a": 1}, None, {"a": 2}]),
             pa.array([b"x", None, b"y"]),
             pa.array([2**63, None, 2**64 - 1], pa.uint64()),

@@ -149,6 +149,22 @@ def test_constant_and_empty_columns_are_left_out(tmp_path):
     assert result.unknown_columns == ("same", "none", "spelt")
 
 
+def test_a_column_that_is_there_or_not_says_something(tmp_path):
+    flags = {"bankrupt": ["Y", "", "", ""] * (N // 4), "guarantor": ["none", "guarantor"] * (N // 2)}
+    inference = infer(tmp_path, **flags, hit=["1", ""] * (N // 2), spelt=["y", "Y", "", ""] * (N // 4))
+    assert messages(inference, "bankrupt") == ["'Y' or missing: kept, as that may say something"]
+    for name in (*flags, "hit", "spelt"):
+        assert inference.schema[name].nullable
+        assert inference.schema[name].is_feature
+    assert rejected(tmp_path / "file.csv", inference.schema) == {}
+
+
+def test_rows_that_are_all_longer_than_the_header_are_the_error_that_is_named(tmp_path):
+    (tmp_path / "file.csv").write_text("a,bad\n" + "1,0,\n2,1,\n" * 50)
+    with pytest.raises(DataError, match=r"must be readable, however: all 100 are not. The first: .*3"):
+        infer_schema(tmp_path / "file.csv", target="bad")
+
+
 def test_one_identifier_is_kept(tmp_path):
     inference = infer(
         tmp_path, row=range(N), LoanID=[f"L{n}" for n in range(N)], key=[f"k{n}" for n in range(N)]
@@ -209,6 +225,14 @@ def test_times(tmp_path):
     inference = infer(tmp_path, issued=days, paid=days)
     assert inference.schema.timestamp == inference.schema["issued"]
     assert messages(inference, "paid") == ["left out: 'issued' is the timestamp"]
+    inference = infer(tmp_path, birth_date=days, paid=days, application_date=days)
+    assert inference.schema.timestamp == inference.schema["application_date"]
+    assert messages(inference, "birth_date") == ["left out: not the time of the application, by its name"]
+    inference = infer(tmp_path, date_of_birth=days)
+    assert inference.schema.timestamp is None
+    inference = infer(tmp_path, seen=days, paid=days)
+    assert messages(inference, "paid") == ["left out: 'seen' is guessed to be the timestamp"]
+    inference = infer(tmp_path, issued=days, paid=days)
     assert rejected(tmp_path / "file.csv", inference.schema) == {}
 
 

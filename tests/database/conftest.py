@@ -29,7 +29,7 @@ def mongomock_database() -> Database:
 
 @pytest.fixture
 def embedded_database(tmp_path: Path) -> Iterator[Database]:
-    database = EmbeddedDatabase(tmp_path / "store.sqlite3")
+    database = EmbeddedDatabase(tmp_path / "documents.sqlite3")
     yield database
     database.close()
 

@@ -217,7 +217,7 @@ _champions = st.builds(Champion, version=_key, digest=_digest, rev=st.integers(1
 @pytest.mark.parametrize("world", ["embedded", "mongomock"])
 def test_any_document_comes_back_equal(world, tmp_path):
     database = (
-        EmbeddedDatabase(tmp_path / "store.sqlite3")
+        EmbeddedDatabase(tmp_path / "documents.sqlite3")
         if world == "embedded"
         else mongomock_ng.MongoClient(tz_aware=True)["d"]
     )

@@ -23,7 +23,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "store.sqlite3"
+    return tmp_path / "documents.sqlite3"
 
 
 def run(code, *arguments):

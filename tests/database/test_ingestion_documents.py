@@ -196,7 +196,7 @@ _predictions = st.builds(
 
 
 def test_any_document_comes_back_equal(tmp_path):
-    things = EmbeddedDatabase(tmp_path / "store.sqlite3")["things"]
+    things = EmbeddedDatabase(tmp_path / "documents.sqlite3")["things"]
 
     @settings(max_examples=60, deadline=None)
     @given(document=st.one_of(_logs(), _batches(), _predictions))

@@ -21,7 +21,7 @@ from loan_default.pipelines.flow import Flow
 @pytest.fixture
 def new_flow(tmp_path: Path) -> Iterator[Callable[[Schema, Pace], Flow]]:
     """Makes a flow with all topics; its store is closed after the test."""
-    database = EmbeddedDatabase(tmp_path / "store.sqlite3")
+    database = EmbeddedDatabase(tmp_path / "documents.sqlite3")
 
     def make(schema: Schema, pace: Pace) -> Flow:
         broker = MemoryBroker()

@@ -9,7 +9,7 @@ from pathlib import Path
 from conftest import SCHEMA, Listener
 
 from loan_default.data.feeds import GeneratedFeed
-from loan_default.data.schema import dump_schema
+from loan_default.data.schema import Schema, dump_schema
 from loan_default.database.control_documents import Decision
 from loan_default.database.control_repositories import Fence
 from loan_default.database.documents import ModelMetadata, ModelStatus, PerformanceMetrics
@@ -62,10 +62,12 @@ class Court:
             flow=replace(self.flow, run=name), home=self.home, maturity_days=0, thresholds=thresholds
         )
 
-    def candidate(self, name: str, **provenance: object) -> ModelMetadata:
+    def candidate(self, name: str, *, schema: Schema = SCHEMA, **provenance: object) -> ModelMetadata:
         """Another model of the registry with the same weights; it says of its training what is asked for."""
         original = load_model(self.home / self.model.path)
-        copy = replace(original, version=name, provenance=dict(original.provenance) | provenance)
+        copy = replace(
+            original, version=name, schema=schema, provenance=dict(original.provenance) | provenance
+        )
         path = self.home / "models" / f"{name}.pth"
         document = self.model.model_copy(
             update={
@@ -115,7 +117,7 @@ def new_flow(home: Path) -> Flow:
     broker.create_topics(TOPICS)
     flow = Flow(
         broker=broker,
-        database=EmbeddedDatabase(home / "store.sqlite3"),
+        database=EmbeddedDatabase(home / "documents.sqlite3"),
         schema=SCHEMA,
         outbox=Outbox(home / "outbox"),
         pace=Pace(poll_seconds=0.01),

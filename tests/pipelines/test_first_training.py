@@ -65,6 +65,12 @@ def test_one_that_was_done_is_not_asked_for_again(flow, tmp_path):
     CommandWorker(flow, starts)(records(flow))
     assert starts.runs == [FIRST_TRAINING]
     assert not request_first_training(flow, minimum_rows=10)
+    # Without a champion it is asked for again when twice as much is there.
+    ingest(flow, tmp_path, 49)
+    assert not request_first_training(flow, minimum_rows=10)
+    ingest(flow, tmp_path, 2)
+    assert request_first_training(flow, minimum_rows=10)
+    assert requests(flow)[-1].id == f"{FIRST_TRAINING}-2"
 
 
 def test_a_stack_with_a_champion_needs_none(flow, tmp_path):

@@ -83,6 +83,13 @@ def test_every_row_of_a_feed_arrives_once_and_in_canonical_form(flow, feed):
     assert ledger(flow) == {"accepted": 200}
 
 
+def test_of_two_rows_of_one_file_the_second_is_the_later_event(flow, feed):
+    ingest_raw_data(flow, feed(60))
+    events = [read_event(record) for record in records_of(flow.broker, RAW)]
+    times = [event.time for event in sorted(events, key=lambda event: int(event.id.rpartition("-")[2]))]
+    assert times == sorted(set(times))
+
+
 def test_nothing_new_is_nothing_to_do(flow, feed):
     for _ in range(2):
         ingest_raw_data(flow, feed(30))

@@ -168,11 +168,11 @@ def test_of_two_promotions_at_once_one_wins_each_time(court):
     names = ("left", "right")
     for name in names:
         court.candidate(name)
-    pointer = EmbeddedDatabase(court.home / "store.sqlite3")
+    pointer = EmbeddedDatabase(court.home / "documents.sqlite3")
     barrier = threading.Barrier(len(names))
 
     def evaluator(name: str) -> None:
-        database, broker = EmbeddedDatabase(court.home / "store.sqlite3"), MemoryBroker()
+        database, broker = EmbeddedDatabase(court.home / "documents.sqlite3"), MemoryBroker()
         broker.create_topics(TOPICS)
         try:
             for number in range(rounds):

@@ -22,7 +22,7 @@ HOME = Path("home")
 
 @pytest.fixture
 def empty(tmp_path):
-    database = EmbeddedDatabase(tmp_path / "store.sqlite3")
+    database = EmbeddedDatabase(tmp_path / "documents.sqlite3")
     yield database
     database.close()
 

@@ -55,6 +55,30 @@ def test_the_store_holds_what_the_generator_made(flow, tmp_path):
     assert (dataset.rows_read, dataset.duplicates) == (ROWS, 0)
 
 
+def test_the_store_is_read_by_the_schema_of_now(flow, tmp_path):
+    store_processed_data(flow, tmp_path / "store")
+    before = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW)
+    incomes = before.frame["income"].dropna()
+    code, least = incomes.iloc[0], incomes.quantile(0.1)
+    schema = with_income(special=(float(code),), minimum=float(least))
+    dataset = load_store(tmp_path / "store", schema, maturity_days=0, now=NOW)
+    assert len(dataset.quarantined) == dataset.reasons[f"income: must be at least {least:g}"] > 10
+    assert len(dataset.frame) + len(dataset.quarantined) + dataset.duplicates == dataset.rows_read
+    assert not dataset.frame["income"].eq(code).any()
+    assert dataset.frame["income"].isna().sum() > before.frame["income"].isna().sum()
+    assert dataset.digest != before.digest
+    assert load_store(tmp_path / "store", schema, maturity_days=0, now=NOW).digest == dataset.digest
+    with pytest.raises(DataError, match=r"applications that the schema allows, however: all 400 break it"):
+        load_store(tmp_path / "store", with_income(minimum=1e12, nullable=False), maturity_days=0, now=NOW)
+
+
+def with_income(**changes: object) -> Schema:
+    income = replace(SCHEMA["income"], **changes)
+    return replace(
+        SCHEMA, columns=tuple(income if each.name == "income" else each for each in SCHEMA.columns)
+    )
+
+
 def test_reading_the_topic_again_changes_nothing(flow, tmp_path):
     store_processed_data(flow, tmp_path / "store")
     once = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW)

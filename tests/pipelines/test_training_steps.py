@@ -53,6 +53,18 @@ def run(flow: Flow, tmp_path: Path) -> TrainingRun:
     return run
 
 
+def test_parts_that_were_written_anew_under_other_names_are_taken(run, flow, tmp_path):
+    for part in run.store.glob("*.parquet"):
+        head, _, end = part.stem.rpartition("-")
+        part.rename(part.with_name(f"{head}-{int(end) + 1:012d}.parquet"))
+    again = replace(run, flow=replace(flow, run="again"))
+    snapshot = freeze_training_data(again, fence_of(again, "freeze"))
+    assert snapshot.digest == run.snapshot.digest
+    assert (
+        set(snapshot.parts) == {part.name for part in run.store.glob("*.parquet")} != set(run.snapshot.parts)
+    )
+
+
 def fence_of(run: TrainingRun, task: str, *, attempt: int = 1) -> Fence:
     return Fence(database=run.flow.database, run=run.id, task=task, attempt=attempt)
 

@@ -15,16 +15,12 @@ _HASHED_ROWS = 65_536
 def drop_duplicates(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     """The frame without the later copies of rows that are equal in every column.
 
-    Only rows that say which application they are, by an identifier or a timestamp, are dropped. Without
-    either, two equal rows may be two people: they stay.
+    Only rows that say which application they are, by an identifier, are dropped. Without one, two equal rows
+    may be two people, also two of the same day: they stay.
     """
-    known = np.zeros(len(frame), bool)
-    for column in (schema.identifier, schema.timestamp):
-        if column is not None and column.name in frame:
-            known |= frame[column.name].notna().to_numpy()
-    if not known.any():
+    if schema.identifier is None or schema.identifier.name not in frame:
         return frame
-    copies = frame.duplicated().to_numpy() & known
+    copies = frame.duplicated().to_numpy() & frame[schema.identifier.name].notna().to_numpy()
     return frame[~copies] if copies.any() else frame
 
 

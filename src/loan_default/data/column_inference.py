@@ -95,8 +95,11 @@ def infer_column(values: Values, report: Report) -> Column | None:
         report(values.name, Severity.WARNING, "left out: its values are neither numbers nor text")
         return None
     if values.raw.nunique() == 1:
-        report(values.name, Severity.NOTE, f"left out: every value is {show(values.raw.iloc[0])}")
-        return None
+        only = show(values.raw.iloc[0])
+        if not values.n_missing:
+            report(values.name, Severity.NOTE, f"left out: every value is {only}")
+            return None
+        report(values.name, Severity.NOTE, f"{only} or missing: kept, as that may say something")
     if names_lender_decision(values.name):
         report(
             values.name, Severity.WARNING, "known only after the decision? Remove it from the schema if so"
@@ -210,7 +213,7 @@ def _infer_text(values: Values, report: Report) -> Column | None:
     spellings: dict[str, list[str]] = {}
     for text in counts.index:  # the most frequent spelling of a category comes first
         spellings.setdefault(fold(text), []).append(text)
-    if len(spellings) == 1:
+    if len(spellings) == 1 and not values.n_missing:
         report(values.name, Severity.NOTE, "left out: all values are spellings of one")
         return None
     if len(spellings) > MAX_CATEGORIES:

@@ -25,6 +25,13 @@ _PROTECTED_WORDS = frozenset(
     {"sex", "gender", "race", "ethnicity", "ethnic", "religion", "nationality"}
     | {"marital", "marriage", "age", "disability"}
 )
+_OTHER_TIME_WORDS = frozenset(
+    {"birth", "born", "dob", "birthday", "maturity", "closed", "closing", "end", "expiry", "last", "next"}
+)
+_APPLICATION_TIME_WORDS = frozenset(
+    {"application", "applied", "apply", "issue", "issued", "origination", "originated", "decision"}
+    | {"created", "submitted", "funded", "disbursed", "disbursement"}
+)
 _IDENTIFIER_WORDS = frozenset({"id", "ids", "uuid", "guid"})
 
 
@@ -36,6 +43,16 @@ def words_of(name: str) -> tuple[str, ...]:
 def names_identifier(name: str) -> bool:
     """Whether a name says that the column names things: id, LoanID, customer_uuid."""
     return not _IDENTIFIER_WORDS.isdisjoint(words_of(name))
+
+
+def names_another_time(name: str) -> bool:
+    """Whether a name is that of another time than the application's: a birth, an end."""
+    return not _OTHER_TIME_WORDS.isdisjoint(words_of(name))
+
+
+def names_application_time(name: str) -> bool:
+    """Whether a name is that of the application's time, or of the loan that it became."""
+    return not _APPLICATION_TIME_WORDS.isdisjoint(words_of(name)) and not names_another_time(name)
 
 
 def names_lender_decision(name: str) -> bool:

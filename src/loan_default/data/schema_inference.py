@@ -19,7 +19,7 @@ from loan_default.data.column_inference import (
     infer_target,
     rows_in_words,
 )
-from loan_default.data.plausibility import names_identifier
+from loan_default.data.plausibility import names_another_time, names_application_time, names_identifier
 from loan_default.data.schema import Column, Kind, Schema
 from loan_default.data.sources import read_frame, stem_of
 from loan_default.data.validation import parse_numbers
@@ -62,6 +62,12 @@ def infer_schema(path: Path, *, target: str | None) -> Inference:
         raise DataError(
             f"the target must be a column of {path.name}, however: {target!r}.{did_you_mean(target, names)}"
         )
+    if raw.frame.empty and len(raw.rejects):
+        raise DataError(
+            f"the rows of {path.name} must be readable, however: all {len(raw.rejects):,} are not. The "
+            f"first: {raw.rejects['reason'].iloc[0]}. Look at its header and at separators at the ends of "
+            "lines."
+        )
     findings: list[Finding] = []
 
     def report(column: str, severity: Severity, message: str) -> None:
@@ -80,7 +86,7 @@ def infer_schema(path: Path, *, target: str | None) -> Inference:
         if column is not None:
             columns.append(column)
     columns = _keep_one(columns, Kind.IDENTIFIER, report)
-    columns = _keep_one(columns, Kind.TIMESTAMP, report)
+    columns = _keep_one(_without_other_times(columns, report), Kind.TIMESTAMP, report)
     if not any(column.is_feature for column in columns):
         raise DataError(
             f"{path.name} must have a column to learn from, however: none of {names} can be a feature"
@@ -106,15 +112,25 @@ def _present(name: str, raw: pd.Series) -> tuple[Values, pd.Series]:
     return values, comparable
 
 
+def _without_other_times(columns: list[Column], report: Report) -> list[Column]:
+    others = [each for each in columns if each.kind is Kind.TIMESTAMP and names_another_time(each.name)]
+    for column in others:
+        report(column.name, Severity.WARNING, "left out: not the time of the application, by its name")
+    return [column for column in columns if column not in others]
+
+
 def _keep_one(columns: list[Column], kind: Kind, report: Report) -> list[Column]:
     several = [column for column in columns if column.kind is kind]
     if len(several) < 2:
         return columns
-    # Of identifiers, one that is called so; otherwise the first in the file.
-    kept = min(several, key=lambda column: not names_identifier(column.name))
+    # One that is called so; otherwise the first in the file.
+    called = names_application_time if kind is Kind.TIMESTAMP else names_identifier
+    kept = min(several, key=lambda column: not called(column.name))
+    guessed = kind is Kind.TIMESTAMP and sum(called(column.name) for column in several) != 1
     for column in several:
         if column is not kept:
-            report(column.name, Severity.NOTE, f"left out: {kept.name!r} is the {kind}")
+            message = f"left out: {kept.name!r} is {'guessed to be ' if guessed else ''}the {kind}"
+            report(column.name, Severity.WARNING if guessed else Severity.NOTE, message)
     return [column for column in columns if column.kind is not kind or column is kept]
 
 

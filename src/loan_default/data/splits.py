@@ -138,7 +138,8 @@ def split_for_good(
     """A split by the features of each row: a row lies on the same side in every snapshot of growing data.
 
     So whatever model was trained with it, on whatever snapshot, has not seen the rows that `held_out` names:
-    two models can be compared on them. The shares hold on average.
+    two models can be compared on them. An application that comes again with other features is another row,
+    though, and may be on another side than before. The shares hold on average.
 
     Args:
         groups: `(N,)` whole numbers; rows with the same number have equal features, and stay on one side.

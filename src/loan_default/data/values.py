@@ -124,6 +124,10 @@ def reason(rule: str, value: object) -> str:
 
 def show(value: object) -> str:
     """A raw value for a message: quoted if text, and never long."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, Decimal):
+        return str(value)[:60]
     if isinstance(value, int) and value.bit_length() > 1024:
         return f"a whole number of {value.bit_length()} bits"
     text = (
@@ -168,6 +172,8 @@ def as_text(value: object) -> str | None:
         return "true" if value else "false"
     if isinstance(value, int | np.integer):
         return str(value) if int(value).bit_length() <= 1024 else None
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
+        return str(int(value)) if value.adjusted() <= 308 else None  # a float would round long ones
     if isinstance(value, float | np.floating | Decimal) and math.isfinite(value):
         return plain_number(float(value))
     return None

@@ -53,8 +53,9 @@ def permutation_importance(
     whole = auc(outcomes, predict(sample))
 
     def drop(column: str) -> float:
-        shuffled = sample[column].array.take(generator.permutation(len(sample)))
-        return whole - auc(outcomes, predict(sample.assign(**{column: shuffled})))
+        shuffled = sample.copy(deep=False)
+        shuffled[column] = sample[column].array.take(generator.permutation(len(sample)))
+        return whole - auc(outcomes, predict(shuffled))
 
     found = []
     for column in columns:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from loan_default.data.cleaning import digest_of, drop_duplicates
 from loan_default.data.schema import Schema, dump_schema, load_schema
 from loan_default.data.schema_inference import Finding, infer_schema
-from loan_default.data.sources import iter_frames, read_columns
+from loan_default.data.sources import RawFrame, iter_frames, read_columns
 from loan_default.data.training_store import holds_parts, read_store
-from loan_default.data.validation import validate
+from loan_default.data.validation import Validation, validate
 from loan_default.database.documents import TrainingData
 from loan_default.errors import ConfigurationError, DataError
 
@@ -124,7 +124,10 @@ def load_store(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Dataset:
-    """The applications of the training store, which have passed the schema on their way.
+    """The applications of the training store.
+
+    They have passed the schema that they came with; the one of now may be stricter, or read a value as a
+    code. So they are judged once more.
 
     Args:
         maturity_days: age from which on an application's label counts.
@@ -133,7 +136,7 @@ def load_store(
 
     Raises:
         EmptyStoreError: it holds no application of that time.
-        DataError: it is damaged.
+        DataError: it is damaged, or none of its applications passes the schema.
     """
     contents = read_store(
         folder, schema, maturity_days=maturity_days, now=now, only=only, since=since, until=until
@@ -143,21 +146,44 @@ def load_store(
             f"the training store must hold applications, however: {folder} has none. `loan-default ingest` "
             "brings them."
         )
+    frame, verdict = _judged_again(contents.frame, schema)
     copies = contents.duplicates + contents.superseded
     first, last = contents.first_event_time, contents.last_event_time
     return Dataset(
         schema=schema,
         source="the training store",
-        frame=contents.frame,
-        quarantined=pd.DataFrame(),
-        reasons={},
+        frame=frame,
+        quarantined=verdict.rejected,
+        reasons=verdict.counts,
         rows_read=contents.applications + copies,
         duplicates=copies,
         ignored_columns=(),
-        digest=contents.digest,
-        period=_period(contents.frame, schema) or ((first, last) if first and last else None),
+        digest=contents.digest if frame is contents.frame else digest_of(frame),
+        period=_period(frame, schema) or ((first, last) if first and last else None),
         parts=contents.parts,
     )
+
+
+def _judged_again(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, Validation]:
+    """The same frame where nothing changes, else the rows that pass, as the schema reads them now."""
+    # A column that came later than some of the rows is missing in those.
+    lenient = [replace(each, nullable=each.nullable or each.optional) for each in schema.columns]
+    absent = [each.name for each in lenient if each.optional and frame[each.name].isna().all()]
+    verdict = validate(
+        RawFrame(frame=frame.drop(columns=absent)), replace(schema, columns=tuple(lenient)), labelled=False
+    )
+    passed = verdict.accepted
+    if passed.empty:
+        raise DataError(
+            "the training store must hold applications that the schema allows, however: all "
+            f"{len(frame):,} break it: {', '.join(verdict.counts)}. Use the schema that they came with, or "
+            "bring them in anew."
+        )
+    if passed.equals(frame[passed.columns]):
+        return frame, verdict
+    read = frame.loc[passed.index].copy()
+    read[passed.columns] = passed
+    return read.reset_index(drop=True), verdict
 
 
 def load_snapshot(folder: Path, schema: Schema, snapshot: TrainingData, *, maturity_days: int) -> Dataset:

@@ -16,6 +16,7 @@ import pandas as pd
 import structlog
 from numpy.typing import NDArray
 
+from loan_default.data.schema import Column, Schema
 from loan_default.data.splits import held_out
 from loan_default.database.documents import (
     DatasetName,
@@ -121,6 +122,8 @@ def evaluate_model(run: EvaluationRun, chosen: Chosen) -> Evaluated:
     rows, champion, alone = _unseen(dataset, [model], fewest=fewest), None, None
     if other is not None:
         champion, alone = _champion(run, other)
+    if champion is not None and (changed := _read_otherwise(champion, dataset.schema)):
+        champion, alone = None, f"the schema reads {', '.join(changed)} otherwise than when it was trained"
     if champion is not None:
         both = _unseen(dataset, [model, champion], fewest=fewest)
         if len(both.positions):
@@ -191,6 +194,14 @@ class _Rows:
 def _unseen(dataset: Dataset, models: list[LoanModel], *, fewest: int) -> _Rows:
     """Labelled rows that no model of these has seen: the latest, where enough of them have a time."""
     labelled = ~np.isnan(dataset.labels)
+    for model in models:
+        if changed := _read_otherwise(model, dataset.schema):
+            return _Rows(
+                positions=np.zeros(0, np.int64),
+                name=DatasetName.HELD_OUT,
+                reason=f"the schema reads {', '.join(changed)} otherwise than it did for {model.version}",
+                can_be_measured=False,
+            )
     later = labelled & _later_than_all(dataset, models)
     if later.sum() >= fewest and len(set(dataset.labels[later])) > 1:
         reason = "out of time: later than all that the models were trained on"
@@ -213,6 +224,16 @@ def _unseen(dataset: Dataset, models: list[LoanModel], *, fewest: int) -> _Rows:
         reason=reason,
         can_be_measured=measurable,
     )
+
+
+def _read_otherwise(model: LoanModel, schema: Schema) -> list[str]:
+    """Features of a model that a schema lacks, or whose values mean something else in it."""
+    now = {column.name: _meaning(column) for column in schema.features}
+    return [column.name for column in model.schema.features if now.get(column.name) != _meaning(column)]
+
+
+def _meaning(column: Column) -> tuple[object, ...]:
+    return column.kind, column.unit, column.special, column.categories
 
 
 def _later_than_all(dataset: Dataset, models: list[LoanModel]) -> NDArray[np.bool_]:

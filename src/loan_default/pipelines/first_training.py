@@ -15,7 +15,11 @@ from loan_default.kafka.commands import Command, CommandType, request
 from loan_default.pipelines.flow import Flow
 
 FIRST_TRAINING = "first-training"
-"""Id of the command: it is done once, however often it is sent."""
+"""Id of the command: it is done once, however often it is sent.
+
+Not all that was accepted can be judged on: outcomes and applications without a label count too. So it is
+asked for again, as `first-training-2`, when twice as much is there, and so on, until there is a champion.
+"""
 
 log = structlog.get_logger()
 
@@ -31,15 +35,17 @@ def request_first_training(flow: Flow, *, minimum_rows: int) -> bool:
     """
     if ModelRepository(flow.database).champion() is not None:
         return False
-    if CommandRepository(flow.database).find(FIRST_TRAINING) is not None:
-        return False
     accepted = RawDataLogRepository(flow.database).count_by_outcome()[EventOutcome.ACCEPTED]
     wanted = math.ceil(minimum_rows / TEST_SHARE)
     if accepted < wanted:
         log.info("first_training_waits", accepted=accepted, wanted=wanted)
         return False
+    times = 2 ** int(math.log2(accepted / wanted))
+    name = FIRST_TRAINING if times == 1 else f"{FIRST_TRAINING}-{times}"
+    if CommandRepository(flow.database).find(name) is not None:
+        return False
     command = Command(
-        id=FIRST_TRAINING,
+        id=name,
         type=CommandType.TRAIN,
         source="loan-default",
         time=datetime.now(UTC),
@@ -47,5 +53,5 @@ def request_first_training(flow: Flow, *, minimum_rows: int) -> bool:
     )
     with closing(flow.broker.producer()) as producer:
         producer.deliver([request(command)])
-    log.info("first_training_requested", accepted=accepted)
+    log.info("first_training_requested", command=name, accepted=accepted)
     return True

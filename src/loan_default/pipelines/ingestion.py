@@ -12,7 +12,7 @@ effects are effectively once.
 
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Event as Flag
 
 import structlog
@@ -108,18 +108,19 @@ def follow_raw_data(flow: Flow, *, stop: Flag) -> Processed:
 
 def _events(piece: Slice, schema: str) -> list[Message]:
     now = datetime.now(UTC)
+    # Each a little later: of two states of an application in one file the second is the later one.
     return [
         to_message(
             Event(
                 id=row.event_id,
                 type=EventType.RECEIVED,
                 source=piece.source,
-                time=now,
+                time=now + timedelta(microseconds=place),
                 subject=row.subject,
                 schema=schema,
                 data=row.data,
             ),
             RAW,
         )
-        for row in piece.rows
+        for place, row in enumerate(piece.rows)
     ]

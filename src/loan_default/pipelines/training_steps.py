@@ -123,8 +123,11 @@ def freeze_training_data(run: TrainingRun, fence: Fence) -> TrainingData:
         since=run.since,
         until=run.until,
     )
-    # The stored one, where the same data were there before: its time and its files belong together.
-    snapshot = TrainingDataRepository(run.flow.database).get(snapshot.id)
+    # The stored one, where the same data were there before: its time and its files belong together. But not
+    # where its files were written anew under other names.
+    stored = TrainingDataRepository(run.flow.database).get(snapshot.id)
+    if all((run.store / part).exists() for part in stored.parts):
+        snapshot = stored
     fence.check()
     write_once(path, snapshot.model_dump_json().encode())
     return run.snapshot
