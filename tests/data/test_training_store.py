@@ -277,8 +277,18 @@ def test_a_later_state_of_an_application_supersedes_the_earlier_one(tmp_path: Pa
         [application("e3", of="a", day=2, income=3.0)],
     )
     assert contents.frame["income"].tolist() == [3.0]  # of two at one time the later id
-    assert (contents.superseded, contents.events, labels(contents)) == (2, 3, {"a": None})
+    assert (contents.superseded, contents.events) == (2, 3)
     assert contents.first_event_time == contents.last_event_time == START + timedelta(days=2)
+
+
+def test_a_label_stays_known_though_a_later_state_has_none(tmp_path: Path) -> None:
+    contents = read(
+        tmp_path,
+        [application("e1", of="a", day=1, bad="1"), application("e2", of="b", day=1, bad="1")],
+        [application("e3", of="a", day=2), application("e4", of="b", day=2, bad="0")],
+        [application("e5", of="a", day=3), application("e6", of="c", day=3)],
+    )
+    assert (contents.superseded, labels(contents)) == (3, {"a": 1.0, "b": 0.0, "c": None})
 
 
 @pytest.mark.parametrize(
@@ -349,11 +359,16 @@ def slowly(events: list[StoredEvent], *, days: int) -> Slow:
         for kind in (APPLICATION, OUTCOME)
     }
     latest = {event.application_id: event for event in of_type[APPLICATION]}
-    known = {event.application_id: event.record["label"] for event in of_type[OUTCOME]}
+    known = {
+        event.application_id: event.record["bad"]
+        for event in of_type[APPLICATION]
+        if event.record["bad"] is not None
+    }
+    known |= {event.application_id: event.record["label"] for event in of_type[OUTCOME]}
     rows = []
     for event in sorted(latest.values(), key=lambda event: (event.event_time, event.event_id)):
         record = dict(event.record)
-        record["bad"] = known.get(event.application_id, record["bad"])
+        record["bad"] = known.get(event.application_id)
         if days and NOW - event.event_time < timedelta(days=days):
             record["bad"] = None
         rows.append(record)

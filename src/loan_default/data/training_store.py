@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from loan_default.data.cleaning import digest_of
-from loan_default.data.schema import Kind, Schema
+from loan_default.data.schema import Column, Kind, Schema
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.files import write_atomically
 
@@ -151,7 +151,8 @@ def read_store(
         since, until: applications from that time on, and before that time; None = all.
 
     Copies of an event (the earliest stays) and earlier states of an application are dropped. The latest
-    outcome of an application is its label, else the one it came with. A label counts if its application
+    outcome of an application is its label, else the latest that one of its states came with: a state without
+    one does not take back what is known. A label counts if its application
     is at least `maturity_days` old at `now` (0 = at once), else it is NaN; the row stays for pretraining. The
     time of an application is the schema's timestamp, or where that is missing the time of its event.
 
@@ -166,7 +167,10 @@ def read_store(
     sizes = [part.num_rows for part in keys]
     chosen = _choose(pa.concat_tables([_KEYS.empty_table(), *keys]))
     del keys  # a third of the memory, no longer needed
-    frame = _frame(parts, sizes, chosen.rows, schema)
+    frame = _frame(parts, sizes, chosen.rows, schema.columns)
+    if schema.target is not None and chosen.superseded:
+        states = _frame(parts, sizes, chosen.states, (schema.target,))[schema.target.name].to_numpy()
+        frame[schema.target.name] = chosen.latest_known(states)
     times, event_times, outcomes = chosen.times, chosen.times, chosen.outcomes
     if (timestamp := schema.timestamp) is not None:
         times = frame[timestamp.name].fillna(times)
@@ -249,12 +253,26 @@ class _Chosen:
     """Which of all rows make the frame, in its order, and what else was found."""
 
     rows: NDArray[np.int64]
+    states: NDArray[np.int64]
+    """These and the earlier states of the same applications, in the order of their times."""
+    applications: NDArray[np.int64]
+    """A number for the application of each state."""
     times: pd.Series
-    """Event times of these rows."""
+    """Event times of the rows."""
     outcomes: NDArray[np.float64]
     """Labels of these rows by outcome events; NaN = none."""
     duplicates: int
     superseded: int
+
+    def latest_known(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """For each row the latest value, of one for each state, that is not NaN; NaN where all are."""
+        known = ~np.isnan(values)
+        applications, values = self.applications[known], values[known]
+        last = ~_duplicated(applications, keep="last")
+        value_of = np.full(int(self.applications.max(initial=-1)) + 1, np.nan)
+        value_of[applications[last]] = values[last]
+        latest = ~_duplicated(self.applications, keep="last")
+        return value_of[self.applications[latest]]
 
 
 def _choose(keys: pa.Table) -> _Chosen:
@@ -271,6 +289,8 @@ def _choose(keys: pa.Table) -> _Chosen:
     label_of[ids[latest]] = keys["outcome"].to_numpy()[latest]
     return _Chosen(
         rows=rows,
+        states=applications,
+        applications=ids[applications],
         times=pd.Series(keys["event_time"].to_numpy()[rows]).dt.tz_localize("UTC"),
         outcomes=label_of[ids[rows]],
         duplicates=len(order) - len(unique),
@@ -289,23 +309,25 @@ def _duplicated(codes: NDArray[np.int64], *, keep: Literal["first", "last"]) -> 
     return pd.Series(codes).duplicated(keep=keep).to_numpy()
 
 
-def _frame(parts: list[Path], sizes: list[int], rows: NDArray[np.int64], schema: Schema) -> pd.DataFrame:
+def _frame(
+    parts: list[Path], sizes: list[int], rows: NDArray[np.int64], columns: tuple[Column, ...]
+) -> pd.DataFrame:
     """The given rows of all parts, counted through, in the given order."""
     types = {Kind.NUMERICAL: pa.float64(), Kind.TARGET: pa.float64(), Kind.TIMESTAMP: _TIME}
-    fields = {column.name: types.get(column.kind, pa.string()) for column in schema.columns}
+    fields = {column.name: types.get(column.kind, pa.string()) for column in columns}
     wanted = np.zeros(sum(sizes), bool)
     wanted[rows] = True
-    columns: dict[str, list[pa.Array]] = {name: [] for name in fields}
+    chunks: dict[str, list[pa.Array]] = {name: [] for name in fields}
     for path, size, end in zip(parts, sizes, np.cumsum(sizes).tolist(), strict=True):
         mask = wanted[end - size : end]
         if mask.any():
             table = _read_columns(path, fields).filter(pa.array(mask))
             for name in fields:
-                columns[name] += table[name].chunks
+                chunks[name] += table[name].chunks
     places = pa.array(np.searchsorted(np.flatnonzero(wanted), rows))
     # A column at a time, so that its parts are gone before the next is put together.
     data = {
-        name: pa.chunked_array(columns.pop(name), kind).take(places).to_pandas()
+        name: pa.chunked_array(chunks.pop(name), kind).take(places).to_pandas()
         for name, kind in fields.items()
     }
     return pd.DataFrame(data, copy=False)
