@@ -382,7 +382,7 @@ def test_isolated_values():
     assert isolated_bounds(-years) == (-82.0, None)
     assert isolated_bounds(years[:-2]) == (None, None)
     assert isolated_bounds(np.concatenate([years, np.repeat(123.0, 50)])) == (None, None)  # not that rare
-    incomes = np.exp(RNG.normal(10, 1, 5_000))
+    incomes = np.exp(np.random.default_rng(7).normal(10, 1, 5_000))
     assert isolated_bounds(np.append(incomes, 3 * incomes.max())) == (None, None)
 
 

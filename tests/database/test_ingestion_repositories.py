@@ -128,6 +128,8 @@ def test_events_by_batch_and_outcome(logs):
     assert [log.event for log in logs.of_batch("b2")] == ["d"]
     assert logs.of_batch("b3") == []
     assert logs.count_by_outcome() == {ACCEPTED: 3, REJECTED: 1}
+    assert logs.count_by_outcome(until=NOON) == {ACCEPTED: 3, REJECTED: 1}
+    assert logs.count_by_outcome(until=NOON - timedelta(milliseconds=1)) == {ACCEPTED: 0, REJECTED: 0}
     assert sorted(logs.event_ids(ACCEPTED)) == ["a", "c", "d"]
     assert list(logs.event_ids(REJECTED)) == ["b"]
 

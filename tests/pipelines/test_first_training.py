@@ -37,6 +37,19 @@ def requests(flow):
     return [read_command(record) for record in records(flow)]
 
 
+class Starts:
+    """Notes the runs that it is to start."""
+
+    def __init__(self):
+        self.runs = []
+
+    def start_run(self, pipeline, *, command, parameters):
+        self.runs.append(command)
+
+    def switch_ingestion(self, *, on):
+        raise AssertionError(on)
+
+
 def test_it_waits_for_as_many_rows_as_a_model_is_judged_on(flow, tmp_path):
     ingest(flow, tmp_path, 90)
     assert not request_first_training(flow, minimum_rows=20)
@@ -48,16 +61,6 @@ def test_it_waits_for_as_many_rows_as_a_model_is_judged_on(flow, tmp_path):
 
 
 def test_one_that_was_done_is_not_asked_for_again(flow, tmp_path):
-    class Starts:
-        def __init__(self):
-            self.runs = []
-
-        def start_run(self, pipeline, *, command, parameters):
-            self.runs.append(command)
-
-        def switch_ingestion(self, *, on):
-            raise AssertionError(on)
-
     ingest(flow, tmp_path, 50)
     for _ in range(2):  # the listener is away
         assert request_first_training(flow, minimum_rows=10)
@@ -65,12 +68,22 @@ def test_one_that_was_done_is_not_asked_for_again(flow, tmp_path):
     CommandWorker(flow, starts)(records(flow))
     assert starts.runs == [FIRST_TRAINING]
     assert not request_first_training(flow, minimum_rows=10)
-    # Without a champion it is asked for again when twice as much is there.
-    ingest(flow, tmp_path, 49)
+
+
+def test_without_a_champion_it_is_asked_for_again_when_twice_as_much_is_there(flow, tmp_path):
+    for _ in range(3):  # the listener is away: however much comes meanwhile, one training is asked for
+        ingest(flow, tmp_path, 50)
+        assert request_first_training(flow, minimum_rows=10)
+    assert {command.id for command in requests(flow)} == {FIRST_TRAINING}
+    work_off = CommandWorker(flow, Starts())
+    work_off(records(flow))
+    ingest(flow, tmp_path, 149)
     assert not request_first_training(flow, minimum_rows=10)
-    ingest(flow, tmp_path, 2)
+    ingest(flow, tmp_path, 1)
     assert request_first_training(flow, minimum_rows=10)
     assert requests(flow)[-1].id == f"{FIRST_TRAINING}-2"
+    work_off(records(flow))
+    assert not request_first_training(flow, minimum_rows=10)
 
 
 def test_a_stack_with_a_champion_needs_none(flow, tmp_path):

@@ -6,6 +6,7 @@ answer was lost changes nothing.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from pymongo.errors import BulkWriteError, OperationFailure
@@ -119,11 +120,12 @@ class RawDataLogRepository:
             found = [RawDataLog.from_store(document) for document in self._documents.find({"batch": batch})]
         return sorted(found, key=lambda log: log.place)
 
-    def count_by_outcome(self) -> dict[EventOutcome, int]:
-        """Number of events of each outcome, also where it is 0."""
+    def count_by_outcome(self, *, until: datetime | None = None) -> dict[EventOutcome, int]:
+        """Number of events of each outcome, also where it is 0; with `until`, of those logged by then."""
+        logged = {} if until is None else {"logged_at": {"$lte": until}}
         with store_errors(f"counting {self.collection}", seconds=LONG_CALL_SECONDS):
             return {
-                outcome: self._documents.count_documents({"outcome": outcome.value})
+                outcome: self._documents.count_documents({"outcome": outcome.value, **logged})
                 for outcome in EventOutcome
             }
 
