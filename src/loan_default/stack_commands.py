@@ -62,12 +62,13 @@ def replay(
     It stops dropping when they are all there, or somebody drops files of their own.
     """
     from loan_default.pipelines.home_folder import has_ingested
-    from loan_default.pipelines.replay import has_begun, replay_bundled
+    from loan_default.pipelines.replay import has_begun, replay_bundled, waits
 
     settings = start()
     with stopping() as stop:
         # A stack whose volumes were deleted has taken nothing yet, whatever the folder has seen.
-        at_once = 0 if has_begun(folder) and has_ingested(settings.home) else files
+        begun = has_begun(folder) and has_ingested(settings.home)
+        at_once = 0 if begun or waits(folder) else files
         while not stop.is_set():
             if at_once or not stop.wait(every):
                 path = replay_bundled(folder, rows=rows)

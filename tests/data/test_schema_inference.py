@@ -159,6 +159,18 @@ def test_a_column_that_is_there_or_not_says_something(tmp_path):
     assert rejected(tmp_path / "file.csv", inference.schema) == {}
 
 
+def test_a_column_of_one_value_and_blanks_displaces_no_other(tmp_path):
+    start, note = ["2023-05-01"] * 20, ["He called. " * 5 + "He will pay."]
+    ids = [f"L{n}" for n in range(N)]
+    columns = {"hardship_start": start, "referrer_id": ["R1"], "note": note, "rare": ["Y"] * 9}
+    columns = {name: values + [""] * (N - len(values)) for name, values in columns.items()}
+    days = pd.date_range("2024-01-01", periods=N).strftime("%Y-%m-%d")
+    inference = infer(tmp_path, **columns, seen=days, loan_id=ids)
+    for name in columns:
+        assert messages(inference, name)[0].startswith("left out: every value is")
+    assert (inference.schema.timestamp.name, inference.schema.identifier.name) == ("seen", "loan_id")
+
+
 def test_rows_that_are_all_longer_than_the_header_are_the_error_that_is_named(tmp_path):
     (tmp_path / "file.csv").write_text("a,bad\n" + "1,0,\n2,1,\n" * 50)
     with pytest.raises(DataError, match=r"must be readable, however: all 100 are not. The first: .*3"):

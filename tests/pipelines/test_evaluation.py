@@ -7,13 +7,13 @@ import pytest
 from conftest import SCHEMA
 from pipelines.court import ROWS, STRICT, evaluated, judged
 
-from loan_default.data.schema import Kind
+from loan_default.data.schema import Column, Kind
 from loan_default.database.documents import DatasetName
 from loan_default.database.repositories import MetricsRepository
 from loan_default.errors import DependencyError
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.pipelines.dataset import load_store
-from loan_default.pipelines.evaluation import check_thresholds
+from loan_default.pipelines.evaluation import _mean_the_same, check_thresholds
 from loan_default.pipelines.home_folder import TRAINING_STORE
 
 
@@ -45,6 +45,23 @@ def test_a_schema_that_reads_a_feature_otherwise_measures_no_model_of_before(cou
     found = evaluated(replace(run, flow=replace(run.flow, schema=schema)), court.model.version)
     assert found.metrics is None
     assert f"the schema reads {feature.name} otherwise than it did for {court.model.version}" in found.rows
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "same"),
+    [
+        ({"special": (1.0, 2.0)}, {"special": (2.0, 1.0)}, True),
+        ({"special": (1.0,)}, {"special": (1.0, 2.0)}, False),
+        ({"unit": "months"}, {"unit": "years"}, False),
+        ({"minimum": 0.0}, {"minimum": 1.0, "nullable": True, "description": "more"}, True),
+        ({"kind": Kind.CATEGORICAL, "categories": ("a", "b")}, {"categories": ("c", "b", "a")}, True),
+        ({"kind": Kind.CATEGORICAL, "categories": ("a", "b")}, {"categories": ("a",)}, False),
+        ({"kind": Kind.ORDINAL, "categories": ("a", "b")}, {"categories": ("b", "a")}, False),
+    ],
+)
+def test_what_a_model_has_learnt_of_a_column_is_true_while_its_values_mean_the_same(then, now, same):
+    before = Column(name="x", **{"kind": Kind.NUMERICAL} | then)
+    assert _mean_the_same(before, replace(before, **now)) is same
 
 
 def test_a_champion_of_another_schema_is_not_compared_with(court):

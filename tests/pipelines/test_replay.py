@@ -8,7 +8,7 @@ from loan_default.data.folder_feed import FolderFeed
 from loan_default.data.schema import load_schema
 from loan_default.errors import ConfigurationError
 from loan_default.pipelines.dataset import BUNDLED_DATA, BUNDLED_SCHEMA
-from loan_default.pipelines.replay import has_begun, replay_bundled
+from loan_default.pipelines.replay import has_begun, replay_bundled, waits
 
 
 def take(folder):
@@ -23,11 +23,12 @@ def take(folder):
 
 
 def test_the_accounts_come_in_order_and_once_whether_files_were_taken_or_not(tmp_path):
-    assert not has_begun(tmp_path)
+    assert (has_begun(tmp_path), waits(tmp_path)) == (False, False)
     names = [replay_bundled(tmp_path, rows=40).name for _ in range(2)]
     assert names == ["bundled-00001-00040.csv", "bundled-00041-00080.csv"]
+    assert waits(tmp_path)
     taken = take(tmp_path)
-    assert has_begun(tmp_path)
+    assert (has_begun(tmp_path), waits(tmp_path)) == (True, False)
     assert replay_bundled(tmp_path, rows=10).name == "bundled-00081-00090.csv"
     taken += take(tmp_path)
     assert [int(number) for number in taken] == list(range(1, 91))

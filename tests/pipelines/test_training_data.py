@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from loan_default.data.feeds import GeneratedFeed
-from loan_default.data.generator import generate
+from loan_default.data.feeds import FileFeed, GeneratedFeed
+from loan_default.data.generator import generate, to_text
 from loan_default.data.schema import Column, Kind, Schema, dump_schema
 from loan_default.data.splits import held_out
 from loan_default.database.repositories import TrainingDataRepository
@@ -70,6 +70,22 @@ def test_the_store_is_read_by_the_schema_of_now(flow, tmp_path):
     assert load_store(tmp_path / "store", schema, maturity_days=0, now=NOW).digest == dataset.digest
     with pytest.raises(DataError, match=r"applications that the schema allows, however: all 400 break it"):
         load_store(tmp_path / "store", with_income(minimum=1e12, nullable=False), maturity_days=0, now=NOW)
+
+
+def test_a_code_in_a_column_that_must_be_filled_is_no_gap(new_flow, tmp_path):
+    incomes = generate(SCHEMA, rows=ROWS, seed=5).frame["income"].dropna()
+    schema = with_income(special=(float(incomes.iloc[0]),), nullable=False)
+    flow = new_flow(schema, Pace(batch=70, poll_seconds=0.05))
+    frame = generate(SCHEMA, rows=ROWS, seed=5).frame.dropna(subset="income")
+    to_text(frame, SCHEMA).to_csv(tmp_path / "loans.csv", index=False)
+    feed = FileFeed(tmp_path / "loans.csv", schema, state=tmp_path / "feed.json")
+    ingest_raw_data(flow, feed)
+    process_raw_data(flow)
+    send_processed_data(flow)
+    store_processed_data(flow, tmp_path / "store")
+    dataset = load_store(tmp_path / "store", schema, maturity_days=0, now=NOW)
+    assert len(dataset.quarantined) == 0
+    assert dataset.frame["income"].isna().sum() == incomes.eq(incomes.iloc[0]).sum() > 0
 
 
 def with_income(**changes: object) -> Schema:

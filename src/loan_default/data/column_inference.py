@@ -31,6 +31,8 @@ MAX_FREQUENT_CATEGORIES = 200
 """Of a longer list, as many frequent levels are kept if they cover `MIN_COVERAGE` of the rows."""
 MIN_COVERAGE = 0.8
 
+_FEWEST_FLAGS = 10  # rows from which on a value that is there or not is a flag
+_LONGEST_FLAG = 64  # characters
 _MAX_WHOLE_NUMBERS = 200  # whole numbers with more distinct values are amounts: 1200.50 may come tomorrow
 
 _DATE_LIKE = (
@@ -96,7 +98,7 @@ def infer_column(values: Values, report: Report) -> Column | None:
         return None
     if values.raw.nunique() == 1:
         only = show(values.raw.iloc[0])
-        if not values.n_missing:
+        if not _is_flag(values):
             report(values.name, Severity.NOTE, f"left out: every value is {only}")
             return None
         report(values.name, Severity.NOTE, f"{only} or missing: kept, as that may say something")
@@ -109,6 +111,13 @@ def infer_column(values: Values, report: Report) -> Column | None:
             values.name, Severity.NOTE, "may be protected by law: protected = true keeps it from the model"
         )
     return _infer_numerical(values, report) if _is_numerical(values) else _infer_text(values, report)
+
+
+def _is_flag(values: Values) -> bool:
+    """Whether a column of one value says something by where that is missing: no remark, date or name."""
+    text = as_text(values.raw.iloc[0]) or ""
+    often = len(values.raw) >= _FEWEST_FLAGS
+    return values.n_missing > 0 and often and len(text) <= _LONGEST_FLAG and parse_timestamp(text) is None
 
 
 def _is_numerical(values: Values) -> bool:

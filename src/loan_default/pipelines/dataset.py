@@ -127,7 +127,7 @@ def load_store(
     """The applications of the training store.
 
     They have passed the schema that they came with; the one of now may be stricter, or read a value as a
-    code. So they are judged once more.
+    code. So their features are judged once more.
 
     Args:
         maturity_days: age from which on an application's label counts.
@@ -166,8 +166,11 @@ def load_store(
 
 def _judged_again(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, Validation]:
     """The same frame where nothing changes, else the rows that pass, as the schema reads them now."""
-    # A column that came later than some of the rows is missing in those.
-    lenient = [replace(each, nullable=each.nullable or each.optional) for each in schema.columns]
+    # A column that came later than some of the rows is missing in those; a code is stored as missing.
+    lenient = [
+        replace(each, nullable=each.nullable or each.optional or bool(each.special))
+        for each in schema.columns
+    ]
     absent = [each.name for each in lenient if each.optional and frame[each.name].isna().all()]
     verdict = validate(
         RawFrame(frame=frame.drop(columns=absent)), replace(schema, columns=tuple(lenient)), labelled=False

@@ -16,7 +16,7 @@ import pandas as pd
 import structlog
 from numpy.typing import NDArray
 
-from loan_default.data.schema import Column, Schema
+from loan_default.data.schema import Column, Kind, Schema
 from loan_default.data.splits import held_out
 from loan_default.database.documents import (
     DatasetName,
@@ -228,12 +228,21 @@ def _unseen(dataset: Dataset, models: list[LoanModel], *, fewest: int) -> _Rows:
 
 def _read_otherwise(model: LoanModel, schema: Schema) -> list[str]:
     """Features of a model that a schema lacks, or whose values mean something else in it."""
-    now = {column.name: _meaning(column) for column in schema.features}
-    return [column.name for column in model.schema.features if now.get(column.name) != _meaning(column)]
+    now = {column.name: column for column in schema.features}
+    return [
+        then.name
+        for then in model.schema.features
+        if then.name not in now or not _mean_the_same(then, now[then.name])
+    ]
 
 
-def _meaning(column: Column) -> tuple[object, ...]:
-    return column.kind, column.unit, column.special, column.categories
+def _mean_the_same(then: Column, now: Column) -> bool:
+    """Whether what a model has learnt of a column is still true; a category that is new is unknown to it."""
+    if (then.kind, then.unit, set(then.special)) != (now.kind, now.unit, set(now.special)):
+        return False
+    if now.kind is Kind.ORDINAL:
+        return then.categories == now.categories
+    return set(then.categories) <= set(now.categories)
 
 
 def _later_than_all(dataset: Dataset, models: list[LoanModel]) -> NDArray[np.bool_]:

@@ -51,6 +51,11 @@ def has_begun(folder: Path) -> bool:
     return any(True for _ in _dropped(folder))
 
 
+def waits(folder: Path) -> bool:
+    """Whether something lies in the folder that is yet to be taken."""
+    return any(path.parent == folder for path in _dropped(folder))
+
+
 def _dropped(folder: Path) -> Iterator[Path]:
     """The files of applications that are in the folder, or were."""
     if not folder.is_dir():
