@@ -115,7 +115,7 @@ def backup(folder: Annotated[Path, typer.Argument(help="Folder to be made; one f
     console, settings = make_console(), start()
     with open_database(settings) as database:
         for name, contents in back_up(database, folder).items():
-            say(console, name, f"{contents.documents:,} documents, SHA-256 {contents.sha256}")
+            say(console, name, f"{contents.documents:,} documents, digest {contents.digest}")
 
 
 def restore(
@@ -132,7 +132,7 @@ def restore(
     with open_database(settings) as database:
         gone = f"{datetime.now(UTC):%Y%m%dT%H%M%S}" if kafka_is_new else None
         for name, contents in restore(database, folder, gone=gone).items():
-            say(console, name, f"{contents.documents:,} documents, SHA-256 {contents.sha256}")
+            say(console, name, f"{contents.documents:,} documents, digest {contents.digest}")
 
 
 def _lines(now: "StackStatus") -> list[tuple[str, str]]:

@@ -53,7 +53,7 @@ def test_a_damaged_or_unfinished_backup_is_refused(embedded_database, tmp_path):
     folder = tmp_path / "backup"
     back_up(embedded_database, folder)
     digests = json.loads((folder / "digests.json").read_text())
-    digests["pointers"]["sha256"] = "0" * 64
+    digests["pointers"]["digest"] = "f" * 64
     (folder / "digests.json").write_text(json.dumps(digests))
     with pytest.raises(DataError, match="pointers differ"):
         restore(embedded_database, folder)
@@ -82,4 +82,10 @@ def test_places_of_topics_that_are_gone_can_be_taken_again(database, tmp_path):
     # What came without an id is called after its place, which another record may take now.
     assert logs.add_new([log("raw_data-0-17", 17)]).count(Arrival.NEW) == 1
     assert logs.add_new([log("a", 7)]).count(Arrival.DUPLICATE) == 1
+    # And so again: both of that place are kept.
+    saved = back_up(other, tmp_path / "second")
     other.close()
+    third = EmbeddedDatabase(tmp_path / "third.sqlite3")
+    assert restore(third, tmp_path / "second", gone="20261126T120000") == saved
+    assert RawDataLogRepository(third).add_new([log("raw_data-0-17", 17)]).count(Arrival.NEW) == 1
+    third.close()

@@ -132,7 +132,31 @@ def test_what_a_member_leaves_behind_is_handled_by_one_that_had_nothing_to_do(br
     for member in members[:3]:
         member.close()
     worker.join(10)
+    assert set(sink.numbers) == set(range(100))
+
+
+def test_a_commit_while_partitions_are_dealt_is_repeated_by_who_keeps_them(broker, monkeypatch):
+    consumer, ends, sink = broker.consumer("g", ["t"]), broker.end_offsets("t"), Sink()
+    real, answers = consumer.commit, [False]
+    monkeypatch.setattr(consumer, "commit", lambda offsets: answers.pop() if answers else real(offsets))
+    drain(consumer, sink, ends=ends, pace=replace(QUICK, batch=1_000))
     assert sink.numbers == list(range(100))
+    assert broker.committed("g", "t") == ends
+
+
+def test_a_stuck_member_ends_a_drain_though_more_records_keep_coming_to_others(broker):
+    members = [broker.consumer("g", ["t"]) for _ in range(2)]
+    ends, turns = broker.end_offsets("t"), count()
+    ours = min(members[0].assigned()).number
+    more = Message(topic="t", key=b"k", value=b"more", partition=ours)
+
+    def handle(_: list[Record]) -> None:
+        assert next(turns) < 100, "it must end"
+        time.sleep(0.01)
+        broker.producer().deliver([more])
+
+    with pytest.raises(DependencyError, match=r"were left alone for 0\.3 s"):
+        drain(members[0], handle, ends=ends, pace=QUICK)
 
 
 def test_a_member_that_is_stuck_with_its_records_is_waited_for_as_long_as_patience_lasts(broker):

@@ -1,7 +1,7 @@
 """The whole database as files, and back: from any store into any other.
 
     backups/2026-11-25/model_metadata.jsonl.gz …   a document a line, MongoDB's canonical extended JSON, by id
-    backups/2026-11-25/digests.json                collection -> documents and SHA-256 of their lines
+    backups/2026-11-25/digests.json                collection -> how many documents, and a digest of them
 
 https://github.com/mongodb/specifications/blob/master/source/extended-json/extended-json.md
 """
@@ -28,7 +28,7 @@ _DIGESTS = "digests.json"
 _AT_ONCE = 1_000
 _LOGS = RawDataLogRepository.collection
 _OF_PLACE = "#"
-"""Before the mark of an id: less than digits and letters, so that the order of the ids stays."""
+"""Before the mark of an id."""
 _READING = json_util.CANONICAL_JSON_OPTIONS.with_options(tz_aware=True)
 
 
@@ -37,8 +37,8 @@ class Contents:
     """What a collection holds."""
 
     documents: int
-    sha256: str
-    """Of its lines."""
+    digest: str
+    """Sum of the SHA-256 of its lines: their order does not count, as marks may change that of the ids."""
 
 
 def contents_of(
@@ -124,11 +124,11 @@ def _written(lines: Iterable[bytes], file: gzip.GzipFile) -> Iterator[bytes]:
 
 
 def _contents(lines: Iterable[bytes]) -> Contents:
-    count, digest = 0, hashlib.sha256()
+    count, digest = 0, 0
     for line in lines:
-        digest.update(line)
+        digest = (digest + int.from_bytes(hashlib.sha256(line).digest())) % 2**256
         count += 1
-    return Contents(count, digest.hexdigest())
+    return Contents(count, f"{digest:064x}")
 
 
 def _insert(database: Database, name: str, lines: Iterable[str], *, mark: str) -> None:

@@ -71,9 +71,9 @@ def drain(
     pace, consumed = pace or Pace(), Consumed()
     others = _Others(consumer, ends, pace.patience_seconds)
     for turn in _turns(consumer, handle, stop=stop or Flag(), pace=pace, consumed=consumed):
-        if turn.handled:
+        if any(record.offset < ends.get(record.partition, 0) for record in turn.records):
             others.wait_anew()
-        if (not turn.handled or _reached(turn.read, ends)) and others.are_done():
+        if (not turn.records or _reached(turn.read, ends)) and others.are_done():
             break
     return consumed
 
@@ -115,8 +115,8 @@ def look(consumer: Consumer, *, ends: Offsets, pace: Pace | None = None) -> Iter
 class _Turn(NamedTuple):
     """What one poll came to."""
 
-    handled: bool
-    """Whether there were records."""
+    records: list[Record]
+    """What was handled."""
     read: Offsets
     """How far our partitions were read then."""
 
@@ -127,7 +127,8 @@ def _turns(
     """Poll, handle and commit, again and again until told to stop.
 
     What is committed is how far was read, not the last record: the markers of transactions stand between and
-    behind records, and take offsets too.
+    behind records, and take offsets too. A commit that came while the partitions were being dealt is repeated
+    when nothing is left to read: who keeps a partition keeps its place in it, and is given nothing again.
     """
     committed: Offsets = {}
     while not stop.is_set():
@@ -135,17 +136,15 @@ def _turns(
         read: Offsets = {}
         try:
             read = consumer.positions()
-            if not records and read != committed:
-                consumer.commit(read)
+            if not records and read != committed and consumer.commit(read):
+                committed = read
         except DependencyError as error:
             if records:
                 raise
             log.warning("commit_waits", reason=str(error))
-        else:
-            committed = read
         if records:
-            _work_off(consumer, handle, records, read, pace=pace, consumed=consumed, stop=stop)
-        yield _Turn(bool(records), read)
+            committed = _work_off(consumer, handle, records, read, pace=pace, consumed=consumed, stop=stop)
+        yield _Turn(records, read)
 
 
 def _work_off(
@@ -157,8 +156,8 @@ def _work_off(
     pace: Pace,
     consumed: Consumed,
     stop: Flag,
-) -> None:
-    """Handle one batch and commit it, however often it takes."""
+) -> Offsets:
+    """Handle one batch and commit it, however often it takes; returns what is committed."""
     given_up, pause, handled = time.monotonic() + pace.patience_seconds, pace.first_pause_seconds, False
     while True:
         try:
@@ -175,20 +174,20 @@ def _work_off(
         batch = [record for record in batch if record.partition in read]
         if not batch:
             consumed.stale_commits += 1
-            return
+            return {}
         pause = min(2 * pause, pace.longest_pause_seconds)
     if not current:
         consumed.stale_commits += 1
         log.warning("commit_was_stale", records=len(batch))
     consumed.records += len(batch)
     consumed.batches += 1
+    return read if current else {}
 
 
 def _still_ours(consumer: Consumer, read: Offsets, *, after_seconds: float) -> Offsets:
-    """What of this was not dealt anew during a pause.
+    """What of this stayed ours during a pause.
 
-    A partition that was goes back to what is committed, though it be ours again: somebody reads its records
-    once more.
+    A partition that went and came back is read from what is committed on: somebody reads its records again.
     """
     try:
         consumer.idle(after_seconds)

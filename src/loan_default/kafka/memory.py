@@ -201,14 +201,15 @@ class _Group:
         self.done: dict[Partition, int] = {}
 
     def rebalance(self, broker: MemoryBroker) -> None:
-        """Deal the partitions anew; as on Kafka, everyone goes on from what is committed."""
+        """Deal the partitions anew; as on Kafka, who gets one goes on from what is committed, who keeps one
+        from where it is."""
         shares: list[dict[Partition, int]] = [{} for _ in self.members]
         topics = sorted({topic for member in self.members for topic in member.topics})
         for topic in topics:
             takers = [place for place, member in enumerate(self.members) if topic in member.topics]
             for partition in broker.partitions_of(topic):
-                shares[takers[partition.number % len(takers)]][partition] = self.done.get(
-                    partition, broker.first_offset
-                )
+                taker, committed = takers[partition.number % len(takers)], self.done.get(partition)
+                start = broker.first_offset if committed is None else committed
+                shares[taker][partition] = self.members[taker].read.get(partition, start)
         for member, share in zip(self.members, shares, strict=True):
             member.read = share
