@@ -48,6 +48,7 @@ kubernetes-check: $(VENV)/dev  ## ask an API server of Kubernetes what it says t
 bench: $(VENV)/benchmarks  ## the figures of the README (hours); `python -m benchmarks.NAME --help` for one
 	$(BIN)/python -m benchmarks.presets
 	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.tables
 	$(BIN)/python -m benchmarks.labels
 	$(BIN)/python -m benchmarks.quality
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.ingestion

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -375,13 +374,6 @@ def test_counts_must_be_positive(tmp_path: Path, counts: dict[str, int]) -> None
 def test_names_fit_into_ids_and_headers() -> None:
     assert plain_text("a b\tc\udcff\u200b\u00e9") == "a_b_c__\u00e9"
     assert len(plain_text("x" * 300)) == 150
-
-
-def test_the_conversion_is_fast(tmp_path: Path) -> None:
-    begin = time.process_time()
-    rows = rows_of(list(FileFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=tmp_path / "s.json").slices()))
-    assert len(rows) == 30_000
-    assert time.process_time() - begin < 30_000 / 30_000  # about 0.3 s on a core of 2026; the goal is 0.6 s
 
 
 # The generator -------------------------------------------------------------------------------------------

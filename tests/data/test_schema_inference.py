@@ -1,7 +1,6 @@
 """Schemas for files without one: the traps of real files are reported, and the file passes its own schema."""
 
 import os
-import time
 from pathlib import Path
 
 import numpy as np
@@ -78,9 +77,7 @@ def test_bundled_set():
 
 def test_give_me_some_credit():
     path = real("give_me_some_credit.csv")
-    start = time.perf_counter()
     inference = infer_schema(path, target="SeriousDlqin2yrs")
-    assert time.perf_counter() - start < 6  # 0.6 s on an idle core
     schema = inference.schema
     late = [column for column in schema.columns if "PastDue" in column.name or "DaysLate" in column.name]
     assert schema.identifier == schema["unnamed_1"]

@@ -1,7 +1,6 @@
 """The training store: the same table and digest however the events lie in parts."""
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -426,15 +425,6 @@ def test_a_change_of_one_value_changes_the_digest(tmp_path: Path) -> None:
     first = read(tmp_path / "one", [application("a", income=1.0)]).digest
     assert read(tmp_path / "two", [application("a", income=1.5)]).digest != first
     assert read(tmp_path / "three", [application("a", income=1.0, bad="1")]).digest != first
-
-
-def test_a_hundred_thousand_events_take_a_second(tmp_path: Path) -> None:
-    record = validate_record({"application_id": "x", "income": 1, "label": "x"}, SCHEMA)
-    events = [StoredEvent(f"e{n}", APPLICATION, f"a{n}", START, record) for n in range(100_000)]
-    write(tmp_path, *(events[first : first + 5_000] for first in range(0, 100_000, 5_000)))
-    begin = time.process_time()
-    assert read_store(tmp_path, SCHEMA, maturity_days=0, now=NOW).applications == 100_000
-    assert time.process_time() - begin < 3  # about 0.4 s
 
 
 def test_a_range_of_a_topic_that_was_made_anew_does_not_overwrite_the_old_one(tmp_path):

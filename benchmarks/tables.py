@@ -1,0 +1,82 @@
+"""Rows a second of reading, judging and inferring the bundled file, beside pandas.read_csv of it.
+
+    python -m benchmarks.tables           # a minute
+
+The training store holds the same rows, which came by way of the broker in memory; the generator draws as
+many.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from loan_default.data.feeds import FileFeed
+from loan_default.data.generator import generate
+from loan_default.data.schema import Schema, load_schema
+from loan_default.data.schema_inference import infer_schema
+from loan_default.data.sources import read_frame
+from loan_default.data.validation import validate
+from loan_default.database.embedded import EmbeddedDatabase
+from loan_default.kafka.memory import MemoryBroker
+from loan_default.kafka.outbox import Outbox
+from loan_default.kafka.topics import TOPICS
+from loan_default.pipelines.dataset import BUNDLED_DATA, BUNDLED_SCHEMA, load_store
+from loan_default.pipelines.flow import Flow
+from loan_default.pipelines.ingestion import ingest_raw_data, process_raw_data, send_processed_data
+from loan_default.pipelines.training_data import store_processed_data
+
+ROUNDS = 5
+"""The best one counts."""
+
+
+def main() -> None:
+    """Measure and print the table."""
+    schema, rows = load_schema(BUNDLED_SCHEMA), len(pd.read_csv(BUNDLED_DATA))
+    with tempfile.TemporaryDirectory() as name:
+        folder, now = Path(name), datetime.now(UTC)
+        _fill(folder, schema)
+        works: dict[str, Callable[[], object]] = {
+            "pandas.read_csv": lambda: pd.read_csv(BUNDLED_DATA),
+            "a file read and judged": lambda: validate(read_frame(BUNDLED_DATA), schema, labelled=True),
+            "a schema inferred": lambda: infer_schema(BUNDLED_DATA, target="default.payment.next.month"),
+            "a file as rows of events": lambda: _read_feed(folder, schema),
+            "the training store read": lambda: load_store(folder / "store", schema, maturity_days=0, now=now),
+            "rows generated": lambda: generate(schema, rows=rows, seed=1),
+        }
+        rates = {work: rows / min(_seconds(works[work]) for _ in range(ROUNDS)) for work in works}
+    peer = next(iter(rates.values()))
+    print("| work | rows/s | ratio |", "|---|---|---|", sep="\n")
+    for work, rate in rates.items():
+        print(f"| {work} | {rate:,.0f} | {rate / peer:.2f} |")
+
+
+def _fill(folder: Path, schema: Schema) -> None:
+    """Bring the bundled rows into a training store."""
+    broker = MemoryBroker()
+    broker.create_topics(TOPICS)
+    with closing(EmbeddedDatabase(folder / "documents.sqlite3")) as database:
+        flow = Flow(broker=broker, database=database, schema=schema, outbox=Outbox(folder / "outbox"))
+        ingest_raw_data(flow, FileFeed(BUNDLED_DATA, schema, state=folder / "feed.json"))
+        process_raw_data(flow)
+        send_processed_data(flow)
+        store_processed_data(flow, folder / "store")
+
+
+def _read_feed(folder: Path, schema: Schema) -> int:
+    feed = FileFeed(BUNDLED_DATA, schema, state=folder / "unread.json")  # no slice is said to be done
+    return sum(len(piece.rows) for piece in feed.slices())
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()
