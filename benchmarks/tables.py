@@ -9,7 +9,6 @@ many.
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,14 +20,11 @@ from loan_default.data.schema import Schema, load_schema
 from loan_default.data.schema_inference import infer_schema
 from loan_default.data.sources import read_frame
 from loan_default.data.validation import validate
-from loan_default.database.embedded import EmbeddedDatabase
-from loan_default.kafka.memory import MemoryBroker
-from loan_default.kafka.outbox import Outbox
-from loan_default.kafka.topics import TOPICS
 from loan_default.pipelines.dataset import BUNDLED_DATA, BUNDLED_SCHEMA, load_store
-from loan_default.pipelines.flow import Flow
 from loan_default.pipelines.ingestion import ingest_raw_data, process_raw_data, send_processed_data
 from loan_default.pipelines.training_data import store_processed_data
+from loan_default.session import open_flow
+from loan_default.settings import Settings
 
 ROUNDS = 5
 """The best one counts."""
@@ -57,10 +53,8 @@ def main() -> None:
 
 def _fill(folder: Path, schema: Schema) -> None:
     """Bring the bundled rows into a training store."""
-    broker = MemoryBroker()
-    broker.create_topics(TOPICS)
-    with closing(EmbeddedDatabase(folder / "documents.sqlite3")) as database:
-        flow = Flow(broker=broker, database=database, schema=schema, outbox=Outbox(folder / "outbox"))
+    settings = Settings(home=folder, kafka_bootstrap_servers=None, mongodb_uri=None)
+    with open_flow(settings, BUNDLED_SCHEMA) as flow:
         ingest_raw_data(flow, FileFeed(BUNDLED_DATA, schema, state=folder / "feed.json"))
         process_raw_data(flow)
         send_processed_data(flow)

@@ -376,6 +376,11 @@ def test_names_fit_into_ids_and_headers() -> None:
     assert len(plain_text("x" * 300)) == 150
 
 
+def test_every_row_of_the_bundled_file_is_read(tmp_path: Path) -> None:
+    rows = rows_of(list(FileFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=tmp_path / "s.json").slices()))
+    assert len(rows) == 30_000
+
+
 # The generator -------------------------------------------------------------------------------------------
 
 

@@ -248,3 +248,7 @@ def test_impossible_options_are_refused_before_the_first_row(options: dict[str, 
         chunks(SCHEMA, **{"rows": 10, "chunk_rows": 10, "seed": 1, **options})  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="chunk_rows=0"):
         chunks(SCHEMA, rows=10, chunk_rows=0, seed=1)
+
+
+def test_chunks_add_up_to_the_rows_that_were_asked_for() -> None:
+    assert sum(len(part.frame) for part in chunks(SCHEMA, rows=100_000, chunk_rows=20_000, seed=1)) == 100_000

@@ -427,6 +427,13 @@ def test_a_change_of_one_value_changes_the_digest(tmp_path: Path) -> None:
     assert read(tmp_path / "three", [application("a", income=1.0, bad="1")]).digest != first
 
 
+def test_a_hundred_thousand_events_in_many_parts_are_all_read(tmp_path: Path) -> None:
+    record = validate_record({"application_id": "x", "income": 1, "label": "x"}, SCHEMA)
+    events = [StoredEvent(f"e{n}", APPLICATION, f"a{n}", START, record) for n in range(100_000)]
+    write(tmp_path, *(events[first : first + 5_000] for first in range(0, 100_000, 5_000)))
+    assert read_store(tmp_path, SCHEMA, maturity_days=0, now=NOW).applications == 100_000
+
+
 def test_a_range_of_a_topic_that_was_made_anew_does_not_overwrite_the_old_one(tmp_path):
     where = {"topic": "t", "partition": 0, "first": 0, "next": 2}
     old, new = [application("a"), application("b")], [application("c"), application("d")]

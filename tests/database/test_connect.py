@@ -17,9 +17,6 @@ from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.errors import ConfigurationError, DependencyError
 from loan_default.settings import Settings
 
-HANGS = 20.0
-"""Seconds: who takes longer has not kept the deadline of a third of one, on however busy a machine."""
-
 
 def test_without_an_address_the_embedded_store_is_made(tmp_path):
     home = tmp_path / "deep" / "home"
@@ -150,7 +147,7 @@ def test_calls_to_a_server_that_hangs_fail_within_their_deadline(tmp_path, serve
         start = time.monotonic()
         with pytest.raises(DependencyError, match=r"(writing|reading) raw_data_logs failed: "):
             call()
-        assert 0.3 < time.monotonic() - start < HANGS
+        assert 0.3 < time.monotonic() - start < 2
     server.silent = False
     logs.add_new([log])
     database.client.close()
@@ -162,7 +159,7 @@ def test_a_server_that_hangs_from_the_start_is_one_clear_line(tmp_path, server, 
     start = time.monotonic()
     with pytest.raises(DependencyError, match="connecting to MONGODB_URI failed") as caught:
         connect(Settings(home=tmp_path, mongodb_uri=server.uri))
-    assert time.monotonic() - start < HANGS
+    assert time.monotonic() - start < 2
     assert len(str(caught.value).splitlines()) == 1
 
 

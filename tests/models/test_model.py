@@ -293,7 +293,7 @@ def test_absurd_sizes_are_refused_at_once_and_without_memory(
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.monotonic()
     refused(saved)
-    assert time.monotonic() - started < 20, "a few milliseconds on an idle machine"
+    assert time.monotonic() - started < 2
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000, "kilobytes"
 
 

@@ -7,7 +7,7 @@ import pytest
 from conftest import SCHEMA
 from pipelines.court import ROWS, STRICT, evaluated, judged
 
-from loan_default.data.schema import Column, Kind
+from loan_default.data.schema import Column, Kind, Schema
 from loan_default.database.documents import DatasetName
 from loan_default.database.repositories import MetricsRepository
 from loan_default.errors import DependencyError
@@ -38,13 +38,11 @@ def test_later_rows_are_taken_where_there_are_enough(court):
 
 
 def test_a_schema_that_reads_a_feature_otherwise_measures_no_model_of_before(court):
-    feature = next(each for each in SCHEMA.features if each.kind is Kind.NUMERICAL)
-    changed = replace(feature, special=(1.0,))
-    schema = replace(SCHEMA, columns=tuple(changed if each is feature else each for each in SCHEMA.columns))
+    name, schema = with_a_feature_changed(special=(1.0,))
     run = court.run("changed")
     found = evaluated(replace(run, flow=replace(run.flow, schema=schema)), court.model.version)
     assert found.metrics is None
-    assert f"the schema reads {feature.name} otherwise than it did for {court.model.version}" in found.rows
+    assert f"the schema reads {name} otherwise than it did for {court.model.version}" in found.rows
 
 
 @pytest.mark.parametrize(
@@ -65,14 +63,21 @@ def test_what_a_model_has_learnt_of_a_column_is_true_while_its_values_mean_the_s
 
 
 def test_a_champion_of_another_schema_is_not_compared_with(court):
-    feature = next(each for each in SCHEMA.features if each.kind is Kind.NUMERICAL)
-    changed = replace(feature, unit="furlongs")
-    schema = replace(SCHEMA, columns=tuple(changed if each is feature else each for each in SCHEMA.columns))
+    name, schema = with_a_feature_changed(unit="furlongs")
     court.candidate("foreign", schema=schema)
     judged(court.run("foreign-run"), "foreign", rollback=True)
     found = evaluated(court.run("beside"), court.model.version)
     assert (found.champion, found.champion_metrics, found.metrics is None) == ("foreign", None, False)
-    assert found.alone == f"the schema reads {feature.name} otherwise than when it was trained"
+    assert found.alone == f"the schema reads {name} otherwise than when it was trained"
+
+
+def with_a_feature_changed(**changes: object) -> tuple[str, Schema]:
+    """The name of a numerical feature, and the schema in which that is another."""
+    feature = next(each for each in SCHEMA.features if each.kind is Kind.NUMERICAL)
+    changed = replace(feature, **changes)
+    return feature.name, replace(
+        SCHEMA, columns=tuple(changed if each is feature else each for each in SCHEMA.columns)
+    )
 
 
 def test_both_models_are_measured_on_the_same_rows_though_the_champion_changed_meanwhile(court):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from loan_default.data.feeds import FileFeed, GeneratedFeed
+from loan_default.data.feeds import Feed, FileFeed, GeneratedFeed
 from loan_default.data.generator import generate, to_text
 from loan_default.data.schema import Column, Kind, Schema, dump_schema
 from loan_default.data.splits import held_out
@@ -39,11 +39,15 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 @pytest.fixture
 def flow(new_flow, tmp_path: Path) -> Flow:
     flow = new_flow(SCHEMA, Pace(batch=70, poll_seconds=0.05))
-    feed = GeneratedFeed(SCHEMA, rows=None, seed=5, state=tmp_path / "feed.json", population=ROWS)
+    send_all(flow, GeneratedFeed(SCHEMA, rows=None, seed=5, state=tmp_path / "feed.json", population=ROWS))
+    return flow
+
+
+def send_all(flow: Flow, feed: Feed) -> None:
+    """The rows of a feed as far as `processed_data`."""
     ingest_raw_data(flow, feed)
     process_raw_data(flow)
     send_processed_data(flow)
-    return flow
 
 
 def test_the_store_holds_what_the_generator_made(flow, tmp_path):
@@ -73,15 +77,12 @@ def test_the_store_is_read_by_the_schema_of_now(flow, tmp_path):
 
 
 def test_a_code_in_a_column_that_must_be_filled_is_no_gap(new_flow, tmp_path):
-    incomes = generate(SCHEMA, rows=ROWS, seed=5).frame["income"].dropna()
-    schema = with_income(special=(float(incomes.iloc[0]),), nullable=False)
-    flow = new_flow(schema, Pace(batch=70, poll_seconds=0.05))
     frame = generate(SCHEMA, rows=ROWS, seed=5).frame.dropna(subset="income")
+    incomes = frame["income"]
+    schema = with_income(special=(float(incomes.iloc[0]),), nullable=False)
     to_text(frame, SCHEMA).to_csv(tmp_path / "loans.csv", index=False)
-    feed = FileFeed(tmp_path / "loans.csv", schema, state=tmp_path / "feed.json")
-    ingest_raw_data(flow, feed)
-    process_raw_data(flow)
-    send_processed_data(flow)
+    flow = new_flow(schema, Pace(batch=70, poll_seconds=0.05))
+    send_all(flow, FileFeed(tmp_path / "loans.csv", schema, state=tmp_path / "feed.json"))
     store_processed_data(flow, tmp_path / "store")
     dataset = load_store(tmp_path / "store", schema, maturity_days=0, now=NOW)
     assert len(dataset.quarantined) == 0

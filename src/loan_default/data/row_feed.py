@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from loan_default.data.schema import Column, Kind, Schema
 from loan_default.data.validation import parse_numbers, read_column
-from loan_default.data.values import MISSING_TEXTS, as_text, is_missing, parse_timestamp, show
+from loan_default.data.values import MISSING_TEXTS, as_text, is_missing, is_whole, parse_timestamp, show
 
 LONGEST_ID = 200
 """Characters of an id that a header of an event can hold."""
@@ -112,7 +112,7 @@ def _json_value(value: object) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, Decimal):
-        whole = value.is_finite() and value == value.to_integral_value() and abs(value) >= _EXACT
+        whole = is_whole(value) and abs(value) >= _EXACT
         # As a float it would be rounded, as in an identifier; JSON has whole numbers of 64 bits.
         value = (int(value) if abs(value) < 2**63 else as_text(value)) if whole else float(value)
     if isinstance(value, str | int) or (isinstance(value, float) and abs(value) < float("inf")):

@@ -152,9 +152,9 @@ def read_store(
 
     Copies of an event (the earliest stays) and earlier states of an application are dropped. The latest
     outcome of an application is its label, else the latest that one of its states came with: a state without
-    one does not take back what is known. A label counts if its application
-    is at least `maturity_days` old at `now` (0 = at once), else it is NaN; the row stays for pretraining. The
-    time of an application is the schema's timestamp, or where that is missing the time of its event.
+    one does not take back what is known. A label counts if its application is at least `maturity_days` old at
+    `now` (0 = at once), else it is NaN; the row stays for pretraining. The time of an application is the
+    schema's timestamp, or where that is missing the time of its event.
 
     Raises:
         DataError: a part is absent, damaged, or holds a column in another type than the schema's.

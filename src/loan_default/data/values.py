@@ -164,6 +164,11 @@ def one_of(categories: tuple[str, ...]) -> str:
     return f"must be one of {few}" + (f", … ({len(categories)} in all)" if len(categories) > 8 else "")
 
 
+def is_whole(value: Decimal) -> bool:
+    """Whether a decimal is a whole number; NaN and infinity are none."""
+    return value.is_finite() and value == value.to_integral_value()
+
+
 def as_text(value: object) -> str | None:
     """A code as text: 2 and 2.0 as "2", true as "true"; None where it is neither text, number nor truth."""
     if isinstance(value, str):
@@ -172,7 +177,7 @@ def as_text(value: object) -> str | None:
         return "true" if value else "false"
     if isinstance(value, int | np.integer):
         return str(value) if int(value).bit_length() <= 1024 else None
-    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
+    if isinstance(value, Decimal) and is_whole(value):
         return str(int(value)) if value.adjusted() <= 308 else None  # a float would round long ones
     if isinstance(value, float | np.floating | Decimal) and math.isfinite(value):
         return plain_number(float(value))

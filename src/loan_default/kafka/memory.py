@@ -208,8 +208,8 @@ class _Group:
         for topic in topics:
             takers = [place for place, member in enumerate(self.members) if topic in member.topics]
             for partition in broker.partitions_of(topic):
-                taker, committed = takers[partition.number % len(takers)], self.done.get(partition)
-                start = broker.first_offset if committed is None else committed
+                taker = takers[partition.number % len(takers)]
+                start = self.done.get(partition, broker.first_offset)
                 shares[taker][partition] = self.members[taker].read.get(partition, start)
         for member, share in zip(self.members, shares, strict=True):
             member.read = share

@@ -121,9 +121,7 @@ def evaluate_model(run: EvaluationRun, chosen: Chosen) -> Evaluated:
     fewest = run.thresholds.minimum_rows
     rows, champion, alone = _unseen(dataset, [model], fewest=fewest), None, None
     if other is not None:
-        champion, alone = _champion(run, other)
-    if champion is not None and (changed := _read_otherwise(champion, dataset.schema)):
-        champion, alone = None, f"the schema reads {', '.join(changed)} otherwise than when it was trained"
+        champion, alone = _champion(run, other, dataset.schema)
     if champion is not None:
         both = _unseen(dataset, [model, champion], fewest=fewest)
         if len(both.positions):
@@ -266,14 +264,17 @@ class _Measured:
     rows: _Rows
 
 
-def _champion(run: EvaluationRun, version: str) -> tuple[LoanModel | None, str | None]:
+def _champion(run: EvaluationRun, version: str, schema: Schema) -> tuple[LoanModel | None, str | None]:
     """The champion's model, or why there is none to compare with."""
     try:
-        return read_registered(run, version), None
+        champion = read_registered(run, version)
     except ArtifactError as error:
         # It cannot score either: another one is wanted, not an end of the run.
         log.exception("champion_refused", version=version)
         return None, f"its file was refused: {error}"
+    if changed := _read_otherwise(champion, schema):
+        return None, f"the schema reads {', '.join(changed)} otherwise than when it was trained"
+    return champion, None
 
 
 def _store_figures(
