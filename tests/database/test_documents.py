@@ -1,5 +1,6 @@
 """The stored documents: what is refused, and that what is accepted comes back equal from every store."""
 
+import json
 import math
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from loan_default.database.documents import (
+    FIRST_VERSION,
     Champion,
     DatasetName,
     ModelMetadata,
@@ -20,6 +22,7 @@ from loan_default.database.documents import (
     model_version,
 )
 from loan_default.database.embedded import EmbeddedDatabase
+from loan_default.database.ingestion_documents import IngestionBatch
 from loan_default.errors import DataError
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123000, tzinfo=UTC)
@@ -139,6 +142,78 @@ def test_a_broken_stored_document_is_a_data_error(model):
     stored.pop("seed")
     with pytest.raises(DataError, match=f"_id='{model.version}': seed: Field required"):
         ModelMetadata.from_store(stored)
+
+
+# Neighbouring releases ----------------------------------------------------------------------------------
+
+
+def test_a_field_that_only_another_release_knows_is_ignored_when_it_is_read(model, metrics, snapshot):
+    batch = {
+        "_id": "b", "run": "r", "worker": "w", "consumed": 0, "accepted": 0, "rejected": 0, "duplicates": 0,
+        "redelivered": 0, "started_at": NOON, "seconds": {},
+        "ranges": [{"topic": "t", "partition": 0, "first": 0, "next": 4, "later": 1}],
+    }  # fmt: skip
+    assert IngestionBatch.from_store(batch | {"later": 1}) == IngestionBatch.from_store(batch)
+    for document in (model, metrics, snapshot):
+        stored = document.to_store() | {"schema_version": "1.7", "later": {"deep": [1]}}
+        found = type(document).from_store(stored)
+        assert found.schema_version == "1.7"
+        assert found.same_content(document)
+        assert found.id == document.id
+        with pytest.raises(ValidationError, match="later"):  # but none of ours is made with it
+            changed(document, later=1)
+
+
+def test_a_document_without_a_version_is_of_the_first_one_and_ours_are_stored_as_it_was(snapshot):
+    stored = snapshot.to_store()
+    assert "schema_version" not in stored | snapshot.model_dump()
+    assert TrainingData.from_store(stored).schema_version == FIRST_VERSION == "1.0"
+    # What the release before this field made of the same data, and what it called them.
+    assert stored == {
+        "_id": "data-6c7cdf0a7fe1",
+        "digest": "ab" * 32, "created_at": NOON, "sources": ["applications.csv"], "rows_read": 12,
+        "rows_accepted": 10, "rows_rejected": 1, "rows_duplicate": 1, "label_rate": 0.2,
+        "columns": ["age", "default"], "first_at": None, "last_at": None, "parts": [], "since": None,
+        "until": None,
+    }  # fmt: skip
+
+
+def test_a_class_with_added_fields_says_so_in_what_it_makes_and_reads_both(snapshot):
+    class Grown(TrainingData):
+        current_version = "1.1"
+        passing = TrainingData.passing | {"place"}
+        place: str | None = None
+
+    made = Grown(**snapshot.model_dump(), place="here")
+    assert made.schema_version == made.to_store()["schema_version"] == "1.1"
+    assert json.loads(made.model_dump_json())["schema_version"] == "1.1"
+    assert Grown.from_store(snapshot.to_store()).schema_version == "1.0"
+    assert TrainingData.from_store(made.to_store()).id == made.id == snapshot.id
+    assert Grown.from_json(made.model_dump_json().encode()) == made
+    assert TrainingData.from_json(made.model_dump_json().encode()).same_content(snapshot)
+
+
+@pytest.mark.parametrize("version", ["2.0", "10.3"])
+def test_a_newer_major_version_is_refused_and_nothing_else_is_said_of_it(model, version):
+    stored = {"_id": model.version, "schema_version": version, "version": 7}
+    with pytest.raises(DataError) as refused:
+        ModelMetadata.from_store(stored)
+    assert str(refused.value).endswith(
+        f"_id={model.version!r}: schema_version {version} was written by a newer release, this one reads up "
+        "to 1.x. Upgrade this installation."
+    )
+
+
+@pytest.mark.parametrize("version", ["1", "one", "", "0.9", 1])
+def test_what_is_no_version_is_refused(model, version):
+    with pytest.raises(DataError, match="schema_version: "):
+        ModelMetadata.from_store(model.to_store() | {"schema_version": version})
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"{", b"{}"])
+def test_a_file_that_is_no_document_is_a_data_error(text):
+    with pytest.raises(DataError, match="a stored TrainingData must be "):
+        TrainingData.from_json(text)
 
 
 _text = st.text(min_size=1, max_size=8).filter(lambda text: "\0" not in text)

@@ -9,6 +9,8 @@ import pymongo.database
 import pytest
 
 from loan_default.database.connect import connect
+from loan_default.database.control_documents import Decision
+from loan_default.database.control_repositories import DecisionRepository
 from loan_default.database.documents import ModelStatus, model_version
 from loan_default.database.repositories import (
     MetricsRepository,
@@ -217,6 +219,31 @@ def test_a_crash_leaves_no_half_model_and_a_retry_completes_it(database, model, 
     assert len(MetricsRepository(database).of_model(model.version)) == 2
 
 
+def test_updates_leave_the_fields_of_other_releases_in_a_document(database, models, model):
+    first, second = models_of(model, 2)
+    decision = Decision(
+        version=first.version, action="promoted", reasons=("r",), champion=None, seen_rev=0, snapshot=None,
+        run="r", decided_at=NOON,
+    )  # fmt: skip
+    for each in (first, second):
+        models.add(each)
+    assert models.move_champion(first.version, first.sha256, seen_rev=0)
+    decisions = DecisionRepository(database)
+    decisions.keep(decision)
+    theirs = {"schema_version": "1.7", "later": {"deep": [1]}}
+    for name in ("model_metadata", "pointers", "decisions"):
+        database[name].update_many({}, {"$set": theirs})
+    models.set_status(first.version, ModelStatus.ARCHIVED)
+    models.reject(second.version)
+    assert models.move_champion(second.version, second.sha256, seen_rev=1)
+    decisions.overtake(decision)
+    assert [each.status for each in models.newest_first()] == ["rejected", "archived"]
+    assert (models.champion().rev, decisions.get(decision.id).action) == (2, "overtaken")
+    for name in ("model_metadata", "pointers", "decisions"):
+        for stored in database[name].find({}):
+            assert theirs.items() <= stored.items(), name
+
+
 def test_the_champion_moves_only_from_what_was_seen(models, model):
     first, second, _ = several = models_of(model, 3)
     for each in several:
@@ -269,6 +296,8 @@ RACER = """
 import sys
 from pathlib import Path
 from loan_default.database.connect import connect
+from loan_default.database.control_documents import Decision
+from loan_default.database.control_repositories import DecisionRepository
 from loan_default.database.repositories import ModelRepository
 from loan_default.settings import Settings
 

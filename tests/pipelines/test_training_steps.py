@@ -1,5 +1,6 @@
 """Steps of a training: repeated, overtaken, and of runs whose ids look alike."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -65,8 +66,26 @@ def test_parts_that_were_written_anew_under_other_names_are_taken(run, flow, tmp
     )
 
 
+def test_a_snapshot_of_a_newer_release_is_read_and_one_of_a_newer_major_refused(run):
+    path, known = run.folder / "snapshot.json", run.snapshot
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": "1.9", "later": 1}))
+    assert run.snapshot.same_content(known)
+    assert run.snapshot.parts == known.parts
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": "2.0"}))
+    with pytest.raises(DataError, match=r"schema_version 2\.0 was written by a newer release"):
+        assert run.snapshot
+
+
 def fence_of(run: TrainingRun, task: str, *, attempt: int = 1) -> Fence:
     return Fence(database=run.flow.database, run=run.id, task=task, attempt=attempt)
+
+
+def with_fields_of_another_release(path: Path) -> None:
+    """A registration that a newer release has written, whose store_step this one does."""
+    registration = json.loads(path.read_text())
+    for part in (registration, registration["model"], registration["snapshot"]):
+        part["later"] = 1
+    path.write_text(json.dumps(registration))
 
 
 def overtaken(run: TrainingRun, task: str) -> Callable[[], None]:
@@ -78,6 +97,7 @@ def test_all_steps_in_a_row_and_again_are_one_model(run):
         encoder = pretrain_step(run, Listener(), fence_of(run, "pretrain", attempt=attempt))
         assert encoder == run.encoder
         registration = train_step(run, Listener(), fence_of(run, "train", attempt=attempt))
+        with_fields_of_another_release(run.folder / "model" / "registration.json")
         model, figures = store_step(run, fence_of(run, "store", attempt=attempt))
         assert model == registration.model
         assert model.pretrained

@@ -2,9 +2,17 @@
 
 Times are UTC with milliseconds, as a server keeps them, so a document equals what comes back. Not-a-number
 and infinity are refused: a figure that does not exist is None, with its reason.
+
+Releases share a database during an upgrade and after a rollback, so each reads what the other writes:
+
+- A field that is added has a default, is no part of an id, and raises the minor version of its class.
+  Releases without the field ignore it, and updates change single fields, so it stays in the document.
+- All else (a field removed, renamed or read otherwise, a new value of an enum) raises the major version,
+  which releases before it refuse.
 """
 
 import hashlib
+import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -27,6 +35,8 @@ from pydantic import (
 
 from loan_default.errors import DataError
 
+FIRST_VERSION = "1.0"
+"""Schema version of a document that does not say its own, as none did that is older than this field."""
 CHAMPION_ID = "champion"
 """`_id` of the one pointer."""
 _SCALARS = frozenset({str, int, float, bool, datetime, type(None)})
@@ -109,10 +119,34 @@ class StoredDocument(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    current_version: ClassVar[str] = FIRST_VERSION
+    """MAJOR.MINOR of the fields below, see the rules at the top."""
     passing: ClassVar[frozenset[str]] = frozenset()
     """Fields that say when or how long, not what: two documents that differ in these alone are the same."""
     id_field: ClassVar[str | None] = None
     """Field that is stored as `_id` alone; None = the id stands for itself."""
+
+    schema_version: Annotated[str, StringConstraints(pattern=r"^[1-9]\d*\.\d+$")] = Field(
+        default=FIRST_VERSION, exclude_if=lambda version: version == FIRST_VERSION
+    )
+    """MAJOR.MINOR of the release that made the document. The first one is not stored: its absence says it,
+    and releases that know no versions can read the document."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_known_major(cls, fields: Any) -> Any:
+        """Refuse what only a newer release understands, whatever else is wrong with it; new ones get ours."""
+        if not isinstance(fields, Mapping):
+            return fields
+        version = fields.get("schema_version")
+        if version is None and cls.current_version != FIRST_VERSION:
+            return {**fields, "schema_version": cls.current_version}
+        if isinstance(version, str) and _major(version) > _major(cls.current_version):
+            raise ValueError(
+                f"schema_version {version} was written by a newer release, this one reads up to "
+                f"{_major(cls.current_version)}.x. Upgrade this installation."
+            )
+        return fields
 
     @property
     def id(self) -> str:
@@ -124,20 +158,41 @@ class StoredDocument(BaseModel):
         plain = {
             name: value if type(value) in _SCALARS else _plain(value)
             for name, value in self.__dict__.items()
-            if name != self.id_field
+            if name != self.id_field and (name != "schema_version" or value != FIRST_VERSION)
         }
         return {"_id": self.id, **plain}
 
     @classmethod
-    def from_store(cls, document: Mapping[str, Any]) -> Self:
-        """The document of a stored dict; DataError where it is broken."""
+    def from_json(cls, text: bytes) -> Self:
+        """The document of `model_dump_json`, read as by `from_store`; DataError where it is none."""
         try:
-            fields = {name: value for name, value in document.items() if name != "_id"}
+            fields = json.loads(text)
+        except ValueError as error:
+            raise DataError(f"a stored {cls.__name__} must be JSON, however: {error}") from error
+        if not isinstance(fields, dict):
+            raise DataError(
+                f"a stored {cls.__name__} must be a JSON object, however: {type(fields).__name__}"
+            )
+        return cls.from_store(fields)
+
+    @classmethod
+    def from_store(cls, document: Mapping[str, Any]) -> Self:
+        """The document of a stored dict, without fields that only other releases know.
+
+        Raises:
+            DataError: it is broken, or of a newer major version.
+        """
+        try:
+            fields = {"schema_version": FIRST_VERSION, **document}
+            fields.pop("_id", None)
             if cls.id_field is not None:
                 fields[cls.id_field] = document.get("_id")
-            return cls(**fields)
+            return cls.model_validate(fields, extra="ignore")
         except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
+            problems = "; ".join(
+                f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}".removeprefix(": Value error, ")
+                for problem in error.errors()
+            )
             raise DataError(
                 f"a stored {cls.__name__} must be complete and valid, however: "
                 f"_id={document.get('_id')!r}: {problems}"
@@ -145,7 +200,11 @@ class StoredDocument(BaseModel):
 
     def same_content(self, other: Self) -> bool:
         """Whether both say the same, whenever they said it."""
-        return self.model_dump(exclude=set(self.passing)) == other.model_dump(exclude=set(self.passing))
+        return self.model_dump(exclude=self._not_content) == other.model_dump(exclude=self._not_content)
+
+    @property
+    def _not_content(self) -> set[str]:
+        return {*self.passing, "schema_version"}
 
 
 class ModelMetadata(StoredDocument):
@@ -265,7 +324,7 @@ class TrainingData(StoredDocument):
     @property
     def id(self) -> str:
         """From all that is not passing: the same data read the same way are the same snapshot."""
-        content = self.model_dump_json(exclude=set(self.passing)).encode()
+        content = self.model_dump_json(exclude=self._not_content).encode()
         return f"data-{hashlib.sha256(content).hexdigest()[:ID_DIGITS]}"
 
     @model_validator(mode="after")
@@ -298,6 +357,11 @@ class Champion(StoredDocument):
     def id(self) -> str:
         """There is one."""
         return CHAMPION_ID
+
+
+def _major(version: str) -> int:
+    head = version.partition(".")[0]
+    return int(head) if head.isdecimal() else 0
 
 
 def _plain(value: Any) -> Any:

@@ -90,7 +90,7 @@ class TrainingRun:
         path = self.folder / _SNAPSHOT
         if not path.exists():
             raise DataError(f"a run must have its snapshot, however: {path} is not there. Prepare it first.")
-        return TrainingData.model_validate_json(path.read_bytes())
+        return TrainingData.from_json(path.read_bytes())
 
     @property
     def options_to_pretrain(self) -> TrainingOptions:
@@ -202,7 +202,7 @@ def store_step(run: TrainingRun, fence: Fence) -> tuple[ModelMetadata, Mapping[s
     path = run.folder / "model" / _REGISTRATION
     if not path.exists():
         raise DataError(f"a model must be trained before it is stored, however: {path} is not there.")
-    registration = Registration.model_validate_json(path.read_bytes())
+    registration = Registration.model_validate_json(path.read_bytes(), extra="ignore")
     fence.check()
     failpoint("model_checked")
     model = store_model(registration, path.with_name("model.pth"), home=run.home, database=run.flow.database)
