@@ -59,13 +59,13 @@ class Tour:
 
 def schema(tour: Tour) -> None:
     """What a row may hold: real rows against a schema, then broken ones."""
+    from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
     from loan_default.data.records import validate_record
     from loan_default.data.row_feed import json_rows
     from loan_default.data.schema import load_schema
     from loan_default.data.schema_inference import infer_schema
     from loan_default.data.sources import RawFrame, read_frame
     from loan_default.data.validation import validate
-    from loan_default.pipelines.dataset import BUNDLED_DATA, BUNDLED_SCHEMA
 
     accounts = load_schema(BUNDLED_SCHEMA)
     protected = ", ".join(column.name for column in accounts.protected)
@@ -129,11 +129,11 @@ def producer(tour: Tour) -> None:
 
 def consumer(tour: Tour) -> None:
     """Events are judged, then committed: what is left undone comes again."""
+    from loan_default.bundled import BUNDLED_SCHEMA
     from loan_default.data.records import RecordError, validate_record
     from loan_default.data.schema import load_schema
     from loan_default.kafka.consuming import drain
     from loan_default.kafka.events import event_id, read_event
-    from loan_default.pipelines.dataset import BUNDLED_SCHEMA
 
     broker, accounts = connected_broker(tour), load_schema(BUNDLED_SCHEMA)
     first = broker.consumer(tour.id, [TOPIC])
@@ -229,6 +229,7 @@ def encoder(tour: Tour) -> None:
     """Rows become tokens; by NT-Xent two views of a row find each other."""
     import torch
 
+    from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
     from loan_default.data.schema import load_schema
     from loan_default.models.arrays import to_tensors
     from loan_default.models.contrastive import ObjectiveConfig, corrupt, nt_xent
@@ -236,7 +237,7 @@ def encoder(tour: Tour) -> None:
     from loan_default.models.features import fit_features
     from loan_default.models.fitting import FitConfig
     from loan_default.models.pretraining import pretrain
-    from loan_default.pipelines.dataset import BUNDLED_DATA, BUNDLED_SCHEMA, load_dataset
+    from loan_default.pipelines.dataset import load_dataset
     from loan_default.pipelines.scoring import use_threads
 
     use_threads()
@@ -299,9 +300,9 @@ TRAINING_ROWS = 16_000
 
 def training(tour: Tour) -> None:
     """From rows to a calibrated model and its figures on unseen rows."""
+    from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
     from loan_default.data.sources import read_frame
     from loan_default.evaluation.metrics import measure
-    from loan_default.pipelines.dataset import BUNDLED_DATA, BUNDLED_SCHEMA
     from loan_default.pipelines.preparing import Stopwatch, TrainingOptions, prepare
     from loan_default.pipelines.training import train_classifier
 
@@ -330,13 +331,13 @@ def training(tour: Tour) -> None:
 
 def scoring(tour: Tour) -> None:
     """New applications become PDs; what if; a damaged model is refused."""
+    from loan_default.bundled import BUNDLED_DATA
     from loan_default.data.records import records_frame, validate_record
     from loan_default.data.row_feed import json_rows
     from loan_default.data.sources import read_frame
     from loan_default.evaluation.metrics import score_points
     from loan_default.files import sha256_of
     from loan_default.models.model import load_model
-    from loan_default.pipelines.dataset import BUNDLED_DATA
     from loan_default.pipelines.scoring import score_file, use_threads
 
     home = tour.settings.home
@@ -389,11 +390,11 @@ def connected_broker(tour: Tour) -> "Broker":
 
 def example_events(tour: Tour, *, rows: int) -> list["Message"]:
     """The first rows of the bundled file as events."""
+    from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
     from loan_default.data.row_feed import json_rows, row_subjects
     from loan_default.data.schema import load_schema
     from loan_default.data.sources import read_frame
     from loan_default.kafka.events import Event, EventType, to_message
-    from loan_default.pipelines.dataset import BUNDLED_DATA, BUNDLED_SCHEMA
 
     accounts, frame = load_schema(BUNDLED_SCHEMA), read_frame(BUNDLED_DATA).frame.head(rows)
     return [
@@ -417,10 +418,11 @@ def example_events(tour: Tour, *, rows: int) -> list["Message"]:
 
 def example_documents(column: str) -> "tuple[ModelMetadata, PerformanceMetrics, TrainingData]":
     """What a training run registers. The PD of this model is the default rate at each value of one column."""
+    from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
     from loan_default.data.schema import load_schema
     from loan_default.database import documents
     from loan_default.evaluation.metrics import auc, brier, ks
-    from loan_default.pipelines.dataset import BUNDLED_DATA, BUNDLED_SCHEMA, load_dataset
+    from loan_default.pipelines.dataset import load_dataset
 
     accounts, now = load_dataset(BUNDLED_DATA, load_schema(BUNDLED_SCHEMA)), datetime.now(UTC)
     y = accounts.labels

@@ -13,10 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
+from loan_default.bundled import BUNDLED_DATA
 from loan_default.data.schema import Column, Kind, Schema
-from loan_default.pipelines.dataset import BUNDLED_DATA, PROJECT
 
-FOLDER = Path(os.environ.get("LOAN_DEFAULT_SETS", PROJECT / "build" / "sets"))
+_BUILD = Path(__file__).resolve().parents[1] / "build"
+FOLDER = Path(os.environ.get("LOAN_DEFAULT_SETS", _BUILD / "sets"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

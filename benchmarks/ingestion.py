@@ -31,6 +31,7 @@ from servers.ferretdb import start_ferretdb
 from servers.kafka import start_kafka
 from servers.process import temporary_folder
 
+from loan_default.bundled import BUNDLED_SCHEMA
 from loan_default.data.feeds import GeneratedFeed
 from loan_default.data.schema import load_schema
 from loan_default.database.connect import connect as connect_database
@@ -41,7 +42,6 @@ from loan_default.kafka.consuming import drain
 from loan_default.kafka.messages import Record
 from loan_default.kafka.outbox import Outbox
 from loan_default.kafka.topics import RAW, TOPICS, Topic
-from loan_default.pipelines.dataset import BUNDLED_SCHEMA
 from loan_default.pipelines.flow import GROUP, Flow
 from loan_default.pipelines.ingestion import ingest_raw_data
 from loan_default.pipelines.processing import Worker

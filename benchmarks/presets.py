@@ -14,7 +14,8 @@ from pathlib import Path
 
 from loan_default.models.model import load_model
 from loan_default.models.presets import PRESETS
-from loan_default.pipelines.dataset import PROJECT
+
+PROJECT = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:

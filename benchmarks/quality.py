@@ -25,9 +25,8 @@ from benchmarks.credit_sets import SETS, CreditSet, available, load
 from benchmarks.peers import PEERS
 from loan_default.evaluation.metrics import measure
 from loan_default.files import write_atomically
-from loan_default.pipelines.dataset import PROJECT
 
-FOLDER = PROJECT / "build" / "quality"
+FOLDER = Path(__file__).resolve().parents[1] / "build" / "quality"
 OURS = ("scratch", "pretrained")
 FIGURES = ("auc", "ks", "brier")
 

@@ -23,12 +23,12 @@ from rtdl_revisiting_models import FTTransformer
 from torch import Tensor, nn
 
 from benchmarks.credit_sets import load
-from benchmarks.presets import environment
+from benchmarks.presets import PROJECT, environment
+from loan_default.bundled import BUNDLED_DATA
 from loan_default.models.classifier import Classifier, HeadConfig
 from loan_default.models.encoder import Encoder, EncoderConfig
 from loan_default.models.features import Features, fit_features
 from loan_default.models.presets import preset_for
-from loan_default.pipelines.dataset import BUNDLED_DATA, PROJECT
 
 BATCH, SCORING_BATCH, LAYERS = 512, 2_048, 6
 

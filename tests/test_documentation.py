@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from loan_default.bundled import BUNDLED_SCHEMA
 from loan_default.data.generator import generate, to_text
 from loan_default.data.schema import load_schema
-from loan_default.pipelines.dataset import BUNDLED_SCHEMA
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "DEPLOYMENT.md", "ARCHITECTURE.md", "kubernetes/README.md")
@@ -93,6 +94,20 @@ def loans(tmp_path: Path) -> Path:
     frame.tail(100).to_csv(tmp_path / "inbox" / "more.csv", index=False)
     os.utime(tmp_path / "inbox" / "more.csv", (1, 1))
     return tmp_path
+
+
+def test_the_python_of_the_readme_scores_each_row(lab, sound_applications, tmp_path, monkeypatch):
+    (block,) = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE
+    )
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "credit_card").symlink_to(lab.home / "loans")
+    sound_applications.to_csv(tmp_path / "new.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(compile(block, "README.md", "exec"), names)
+    assert len(names["checked"].accepted) == len(names["pds"]) == len(sound_applications)
+    assert ((names["pds"] > 0) & (names["pds"] < 1)).all()
 
 
 @pytest.mark.slow

@@ -6,11 +6,11 @@ import signal
 
 import pytest
 
+from loan_default.bundled import BUNDLED_SCHEMA
 from loan_default.data.generator import generate, to_text
 from loan_default.data.schema import load_schema
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.topics import TOPICS
-from loan_default.pipelines.dataset import BUNDLED_SCHEMA
 
 
 @pytest.fixture
@@ -32,6 +32,13 @@ def test_a_file_is_taken_in_slices_and_once(shell, tmp_path):
     assert "200 records: 200 accepted, 0 rejected, 0 duplicates, 0 redelivered" in out
     assert "100 records: 100 accepted" in shell("ingest", "--file", str(data))[1]
     assert "0 records" in shell("ingest", "--file", str(data))[1]
+
+
+def test_rows_without_a_source_are_those_of_the_bundled_accounts(shell):
+    for _ in range(2):
+        code, out, _ = shell("ingest", "--rows", "30")
+        assert code == 0
+        assert "30 records: 30 accepted" in out
 
 
 def test_bad_rows_become_dead_letters_that_can_be_looked_at_and_sent_again(shell, tmp_path, one_broker):

@@ -109,8 +109,8 @@ def train(
     out: options.RunFolder = None,
 ) -> None:
     """Runs the training pipeline."""
+    from loan_default.bundled import BUNDLED_DATA
     from loan_default.data.sources import stem_of
-    from loan_default.pipelines.dataset import BUNDLED_DATA
     from loan_default.pipelines.home_folder import FROM_STORE, TRAINING_STORE
     from loan_default.pipelines.local import run_training
     from loan_default.pipelines.preparing import TrainingOptions
@@ -342,7 +342,7 @@ def _checked_digest(sha256: str | None) -> str | None:
 
 def _next_command(outcome: "Outcome") -> str:
     """What a person may want to type after a run."""
-    from loan_default.pipelines.dataset import BUNDLED_DATA
+    from loan_default.bundled import BUNDLED_DATA
 
     if outcome.trained is not None:
         version = outcome.trained.model.version

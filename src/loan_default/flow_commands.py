@@ -28,12 +28,15 @@ log = structlog.get_logger()
 
 dead_letters = typer.Typer(help="Records that could not be used: look at them, and send them again.")
 
+_ROWS_HELP = (
+    "Rows of --file in one go, default: all that are left. Without a source: of the bundled accounts."
+)
 _SCHEMA_HELP = "Schema file. Default: that of the bundled accounts."
 SchemaFile = Annotated[Path | None, typer.Option("--schema", help=_SCHEMA_HELP)]
 Folder = Annotated[Path | None, typer.Option(help="Folder that CSV and Parquet files drop into.")]
 File = Annotated[Path | None, typer.Option(help="File whose next rows are sent, see --rows.")]
 Generate = Annotated[int | None, typer.Option(help="Send so many generated applications.")]
-Rows = Annotated[int | None, typer.Option(help="Rows of --file in one go. Default: all that are left.")]
+Rows = Annotated[int | None, typer.Option(help=_ROWS_HELP)]
 Seed = Annotated[int, typer.Option(help="Seed of --generate.")]
 Follow = Annotated[bool, typer.Option("--follow", help="Go on until Ctrl-C or SIGTERM.")]
 Events = Annotated[list[str] | None, typer.Argument(help="Ids of events. Default: all that wait.")]
@@ -95,7 +98,7 @@ def ingest(
 
 def prepare(schema: SchemaFile = None) -> None:
     """Bring the training store up to date with `processed_data` and register what it holds."""
-    from loan_default.pipelines.dataset import BUNDLED_SCHEMA
+    from loan_default.bundled import BUNDLED_SCHEMA
     from loan_default.pipelines.home_folder import TRAINING_STORE
     from loan_default.pipelines.training_data import prepare_training_data
 
@@ -214,7 +217,9 @@ def _source(
         return "generated", generate
     if folder is not None:
         return f"folder:{folder}", None
-    return (f"file:{file}", rows) if file is not None else (None, None)
+    if file is not None:
+        return f"file:{file}", rows
+    return ("bundled", rows) if rows is not None else (None, None)
 
 
 _FEED_SECONDS = 2.0

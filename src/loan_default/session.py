@@ -64,11 +64,11 @@ def open_flow(settings: Settings, schema: Path | None = None, *, run: str | None
         schema: another one than the settings name.
         run: id of the run; None = a new one.
     """
+    from loan_default.bundled import BUNDLED_SCHEMA
     from loan_default.data.schema import load_schema
     from loan_default.kafka.connect import connect
     from loan_default.kafka.consuming import Pace
     from loan_default.kafka.outbox import Outbox
-    from loan_default.pipelines.dataset import BUNDLED_SCHEMA
     from loan_default.pipelines.flow import Flow
     from loan_default.pipelines.home_folder import OUTBOX
 
@@ -93,9 +93,9 @@ def feed_of(
         rows: rows in one go; None = all that are left. A folder is taken whole.
         seed: of the generator.
     """
+    from loan_default.bundled import BUNDLED_DATA
     from loan_default.data.feeds import FileFeed, GeneratedFeed
     from loan_default.data.folder_feed import FolderFeed
-    from loan_default.pipelines.dataset import BUNDLED_DATA
     from loan_default.pipelines.home_folder import FEEDS
 
     kind, _, path = source.partition(":")

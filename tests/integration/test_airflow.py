@@ -15,6 +15,7 @@ from servers.browser import open_page
 from servers.errors import NotInstallable
 from servers.kafka import console_producer
 
+from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
 from loan_default.data.schema import load_schema
 from loan_default.data.sources import RawFrame, read_frame
 from loan_default.data.validation import validate
@@ -26,7 +27,6 @@ from loan_default.database.repositories import MetricsRepository, ModelRepositor
 from loan_default.kafka.commands import CommandType, FactType
 from loan_default.kafka.topics import COMMANDS, PROCESSED, RAW
 from loan_default.models.model import load_model
-from loan_default.pipelines.dataset import BUNDLED_DATA, BUNDLED_SCHEMA
 
 pytestmark = [
     pytest.mark.integration,

@@ -22,6 +22,7 @@ from servers.ferretdb import start_ferretdb
 from servers.kafka import start_kafka
 from servers.process import temporary_folder
 
+from loan_default.bundled import BUNDLED_SCHEMA
 from loan_default.data.feeds import GeneratedFeed, Slice
 from loan_default.data.schema import Schema, load_schema
 from loan_default.database.ingestion_repositories import IngestionBatchRepository
@@ -31,7 +32,6 @@ from loan_default.kafka.events import event_id
 from loan_default.kafka.messages import Offsets, Partition, Record
 from loan_default.kafka.outbox import Outbox
 from loan_default.kafka.topics import RAW
-from loan_default.pipelines.dataset import BUNDLED_SCHEMA
 from loan_default.pipelines.flow import GROUP, Flow
 from loan_default.pipelines.home_folder import OUTBOX
 from loan_default.pipelines.ingestion import ingest_raw_data, process_raw_data

@@ -21,6 +21,7 @@ from pymongo.errors import OperationFailure
 from servers.browser import open_page
 from servers.errors import NotInstallable
 
+from loan_default.bundled import BUNDLED_SCHEMA
 from loan_default.data.generator import generate, to_text
 from loan_default.data.schema import load_schema
 from loan_default.database.backup import contents_of
@@ -28,7 +29,6 @@ from loan_default.database.documents import ModelStatus
 from loan_default.database.ingestion_documents import EventOutcome
 from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.database.repositories import ModelRepository
-from loan_default.pipelines.dataset import BUNDLED_SCHEMA
 
 pytestmark = [
     pytest.mark.integration,

@@ -24,6 +24,7 @@ from servers.kafka import Kafka, start_kafka
 from servers.process import temporary_folder
 
 from loan_default import cli
+from loan_default.bundled import BUNDLED_SCHEMA
 from loan_default.data.generator import generate, to_text
 from loan_default.data.schema import load_schema
 from loan_default.errors import DependencyError
@@ -32,7 +33,6 @@ from loan_default.kafka.connect import connect
 from loan_default.kafka.messages import Message
 from loan_default.kafka.topics import COMMANDS, RAW, TOPICS
 from loan_default.pipelines.commands import Handled
-from loan_default.pipelines.dataset import BUNDLED_SCHEMA
 from loan_default.session import open_flow
 from loan_default.settings import Settings, load_settings
 

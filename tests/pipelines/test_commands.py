@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pipelines.listener import handle_commands
 
+from loan_default.bundled import BUNDLED_SCHEMA
 from loan_default.data.schema import load_schema
 from loan_default.database.control_documents import CommandOutcome
 from loan_default.database.control_repositories import CommandRepository
@@ -18,7 +19,6 @@ from loan_default.kafka.dead_letters import DeadLetter, read_dead_letter
 from loan_default.kafka.messages import Message
 from loan_default.kafka.topics import COMMANDS, dead_letter_topic
 from loan_default.pipelines.commands import Handled
-from loan_default.pipelines.dataset import BUNDLED_SCHEMA
 from loan_default.pipelines.flow import Flow
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)

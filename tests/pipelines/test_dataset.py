@@ -2,14 +2,10 @@
 
 import pytest
 
+from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
 from loan_default.data.schema import load_schema, schema_from_dict
 from loan_default.errors import ConfigurationError, DataError
-from loan_default.pipelines.dataset import (
-    BUNDLED_DATA,
-    BUNDLED_SCHEMA,
-    choose_schema,
-    load_dataset,
-)
+from loan_default.pipelines.dataset import choose_schema, load_dataset
 
 
 def test_the_bundled_data_have_a_schema_whatever_their_path_is_called(monkeypatch):

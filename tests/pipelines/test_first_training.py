@@ -2,6 +2,7 @@
 
 import pytest
 
+from loan_default.bundled import BUNDLED_SCHEMA
 from loan_default.data.feeds import GeneratedFeed
 from loan_default.data.schema import load_schema
 from loan_default.database.documents import Champion
@@ -10,7 +11,6 @@ from loan_default.kafka.commands import CommandType, read_command
 from loan_default.kafka.consuming import Pace, look
 from loan_default.kafka.topics import COMMANDS
 from loan_default.pipelines.commands import CommandWorker
-from loan_default.pipelines.dataset import BUNDLED_SCHEMA
 from loan_default.pipelines.first_training import FIRST_TRAINING, request_first_training
 from loan_default.pipelines.flow import Flow
 from loan_default.pipelines.ingestion import ingest_raw_data, process_raw_data

@@ -4,10 +4,10 @@ import gzip
 
 import pytest
 
+from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
 from loan_default.data.folder_feed import FolderFeed
 from loan_default.data.schema import load_schema
 from loan_default.errors import ConfigurationError
-from loan_default.pipelines.dataset import BUNDLED_DATA, BUNDLED_SCHEMA
 from loan_default.pipelines.replay import has_begun, replay_bundled, waits
 
 

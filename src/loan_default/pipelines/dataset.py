@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
 from loan_default.data.cleaning import digest_of, drop_duplicates
 from loan_default.data.schema import Schema, dump_schema, load_schema
 from loan_default.data.schema_inference import Finding, infer_schema
@@ -18,11 +19,6 @@ from loan_default.data.training_store import holds_parts, read_store
 from loan_default.data.validation import Validation, validate
 from loan_default.database.documents import TrainingData
 from loan_default.errors import ConfigurationError, DataError
-
-PROJECT = Path(__file__).resolve().parents[3]
-"""The checkout, in which the bundled data lie."""
-BUNDLED_DATA = PROJECT / "data" / "credit_card" / "credit_card.csv.gz"
-BUNDLED_SCHEMA = PROJECT / "config" / "schemas" / "credit_card.toml"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from loan_default.bundled import BUNDLED_DATA
 from loan_default.errors import ConfigurationError
 from loan_default.files import write_atomically
-from loan_default.pipelines.dataset import BUNDLED_DATA
 
 _OURS = re.compile(r"bundled-(\d{5})-(\d{5})")
 
