@@ -4,9 +4,12 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 SETTINGS := requirements.txt pyproject.toml
+FAST := not slow and not integration
+# One thread for each process: the processes have the cores already.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint notebook servers airflow secrets demo kubernetes-check bench pins clean
+.PHONY: help train check test lint fast coverage notebook servers airflow secrets demo kubernetes-check bench pins clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,15 +17,24 @@ help:  ## this list
 train: $(VENV)/core  ## install the core, pretrain and train on the bundled data, write the report
 	$(BIN)/python train.py --pretrain --train
 
+check: $(VENV)/dev  ## what to run before a commit: format, lint, types, layers and the fast tests, in a minute
+	$(MAKE) --jobs 2 --output-sync=target lint fast
+
 test: $(VENV)/dev lint  ## install everything for development, static checks, all tests but three long files
 	-PYTHONPATH=tests $(BIN)/python -m servers --install  # tests of what cannot be had are skipped
-	$(BIN)/pytest -n auto
+	$(PYTEST)
 
 lint: $(VENV)/dev  ## ruff, mypy and the layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fast: $(VENV)/dev  ## the fast tests, which need no server
+	$(PYTEST) -q -m "$(FAST)"
+
+coverage: $(VENV)/dev  ## all tests again, and which lines and branches they reach, also in processes of their own
+	$(PYTEST) --cov --cov-report=term:skip-covered --cov-report=html:build/coverage
 
 notebook: $(VENV)/dev  ## run the notebook anew and keep its outputs
 	KEEP_OUTPUTS=1 $(BIN)/pytest -k to_the_end tests/test_notebook.py

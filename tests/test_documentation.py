@@ -17,12 +17,14 @@ from loan_default.data.generator import generate, to_text
 from loan_default.data.schema import load_schema
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "DEPLOYMENT.md", "ARCHITECTURE.md", "kubernetes/README.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "DEPLOYMENT.md", "ARCHITECTURE.md", "kubernetes/README.md")
 QUICKLY = ("--preset", "fast", "--epochs", "1", "--pretraining-epochs", "1", "--members", "1")
 
 ELSEWHERE = {
     r"make train": "tests/integration/test_kill_and_resume.py: the same run, killed and resumed",
     r"make test": "this run",
+    r"make check": ".github/workflows/ci.yml",
+    r".venv/bin/pre-commit install": "tests/test_project.py: its hooks are what `make lint` runs",
     r"make secrets": "tests/docker/test_compose_files.py",
     r"make demo": "tests/integration/test_compose.py: its commands, by themselves",
     r"kafka-console-producer\.sh .*|\{\"specversion.*": "tests/integration/test_airflow.py",
