@@ -15,6 +15,7 @@ from bson import encode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymongo.errors import DuplicateKeyError, InvalidOperation, OperationFailure, WriteError
+from reading import documents_read
 
 from loan_default.database.embedded import EmbeddedDatabase
 
@@ -169,7 +170,7 @@ def test_a_closed_store_says_so(path):
 
 def test_a_write_waits_and_then_fails_with_the_drivers_error(path, monkeypatch):
     database = EmbeddedDatabase(path)
-    monkeypatch.setattr("loan_default.database.sqlite_storage.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("loan_default.database.sqlite_file.BUSY_SECONDS", 0.1)
     blocker = sqlite3.connect(path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     caught = []
@@ -249,6 +250,63 @@ def test_filters_agree_with_mongomock(path, index):
         assert sorted(found) == sorted(document["_id"] for document in oracle.find(condition))
 
     check()
+
+
+@pytest.mark.parametrize("index", [None, ["x"], ["y", "x"], ["z.k"], ["x", "z.k"]])
+def test_counts_and_the_first_in_an_order_are_those_of_all_that_match(path, index):
+    """By whatever index they are answered; the oracle sorts the places of all documents by itself."""
+    things = EmbeddedDatabase(path)["things"]
+    if index:
+        things.create_index([(field, -1) for field in index])
+    orders = st.lists(
+        st.tuples(st.sampled_from(["x", "y", "z.k"]), st.sampled_from([1, -1])), min_size=1, max_size=2
+    )
+
+    @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(documents=_documents, condition=_conditions, order=orders, first=st.integers(0, 2), data=st.data())
+    def check(documents, condition, order, first, data):
+        things.delete_many({})
+        oracle = mongomock_ng.MongoClient(tz_aware=True)["d"]["c"]
+        for number, document in enumerate(documents):
+            things.insert_one({"_id": str(number), **document})
+            oracle.insert_one({"_id": str(number), **document})
+        everything = [document["_id"] for document in things.find(condition).sort(order)]
+        assert things.count_documents(condition) == oracle.count_documents(condition) == len(everything)
+        count = data.draw(st.integers(1, 4))
+        found = [each["_id"] for each in things.find(condition).sort(order).skip(first).limit(count)]
+        assert found == everything[first : first + count]
+        one = things.find_one(condition, sort=order)
+        assert [one["_id"]] == everything[:1] if one else not everything
+
+    check()
+
+
+def test_what_an_index_says_is_counted_and_ordered_without_a_look_at_the_documents(path):
+    log = EmbeddedDatabase(path)["log"]
+    log.create_index([("outcome", 1), ("at", 1)])
+    log.create_index([("at", -1)])
+    for n in range(200):
+        log.insert_one(
+            {"_id": f"e{n:03}", "outcome": "b" if n % 4 else "a", "at": NOON + timedelta(0, n // 2)}
+        )
+    log.insert_one({"_id": "none"})
+    until = {"at": {"$lte": NOON + timedelta(seconds=49)}}
+    with documents_read() as read:
+        assert log.count_documents({"outcome": "a"}) == 50
+        assert log.count_documents({"outcome": {"$in": ["a", "b"]}, **until}) == 100
+        assert log.count_documents(until) == 100
+    assert read == []
+    with documents_read() as read:
+        assert log.count_documents({"outcome": None}) == 1  # a key does not tell null from missing: looked at
+    assert len(read) == 201
+    with documents_read() as read:
+        newest = log.find({}).sort([("at", -1), ("_id", -1)]).limit(3)
+        assert [each["_id"] for each in newest] == ["e199", "e198", "e197"]
+    assert len(read) == 4
+    with documents_read() as read:
+        beginning = log.find({"_id": {"$gte": "e10", "$lt": "e11"}})
+        assert [each["_id"] for each in beginning] == [f"e10{n}" for n in range(10)]
+    assert len(read) == 10
 
 
 _values = st.recursive(

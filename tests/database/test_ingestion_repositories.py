@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymongo.errors import AutoReconnect, BulkWriteError
+from reading import documents_read
 
 from loan_default.database.connect import connect
 from loan_default.database.ingestion_documents import (
@@ -245,6 +246,29 @@ def test_any_deliveries_agree_with_a_dict(database, logs):
             assert logs.count_by_outcome()[outcome] == len(events)
 
     check()
+
+
+def test_events_are_counted_by_outcome_up_to_a_time(logs):
+    batch = [log_of(f"e{n}", n, outcome=REJECTED if n % 3 == 0 else ACCEPTED) for n in range(30)]
+    hours = [changed_time(log, NOON + timedelta(hours=n)) for n, log in enumerate(batch)]
+    logs.add_new(hours)
+    assert logs.count_by_outcome() == {ACCEPTED: 20, REJECTED: 10}
+    assert logs.count_by_outcome(until=NOON + timedelta(hours=4)) == {ACCEPTED: 3, REJECTED: 2}
+    assert logs.count_by_outcome(until=NOON - timedelta(hours=1)) == {ACCEPTED: 0, REJECTED: 0}
+
+
+def test_counting_events_reads_none_of_them(embedded_database):
+    logs = RawDataLogRepository(embedded_database)
+    logs.ensure_indexes()
+    logs.add_new([log_of(f"e{n}", n) for n in range(500)])
+    with documents_read() as read:
+        assert logs.count_by_outcome()[ACCEPTED] == 500
+        assert logs.count_by_outcome(until=NOON)[ACCEPTED] == 500
+    assert read == []
+
+
+def changed_time(log, time):
+    return log.model_copy(update={"logged_at": time})
 
 
 WRITER = """

@@ -1,10 +1,12 @@
 """Which model is meant: a version, its beginning, the champion, the newest."""
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 
 import pytest
+from reading import documents_read
 from rich.console import Console
 
 from loan_default.console import print_model
@@ -82,6 +84,30 @@ def test_a_version_is_found_by_its_beginning_if_that_names_one(three):
     assert find_model(database, "20261124").model == models[1]
     with pytest.raises(DataError, match=r"must name one model, however: '202611' names .*Write more of it"):
         find_model(database, "202611")
+
+
+@pytest.mark.parametrize("asked", ["20270305-120000-", "20270305"])
+def test_of_many_models_only_the_one_that_is_meant_is_read(empty, lab, asked):
+    template, models = ModelRepository(lab.database).get(lab.version), ModelRepository(empty)
+    for repository in (models, MetricsRepository(empty), DecisionRepository(empty)):
+        repository.ensure_indexes()
+    stored = {}
+    figures = MetricsRepository(lab.database).of_model(lab.version)
+    for day in range(200):
+        digest = hashlib.sha256(str(day).encode()).hexdigest()
+        version = model_version(NOON + timedelta(days=day), digest)
+        stored[version[:9]] = template.model_copy(update={"version": version, "sha256": digest})
+        models.add(stored[version[:9]])
+        for metrics in figures:
+            MetricsRepository(empty).add(metrics.model_copy(update={"version": version}))
+    expected = stored["20270305-"]
+    for version in (asked, expected.version):
+        with documents_read() as read:
+            found = find_model(empty, version)
+        assert (found.model, len(found.metrics)) == (expected, len(figures))
+        assert sorted(read) == sorted([expected.version, *(each.id for each in found.metrics)])
+    with pytest.raises(DataError, match=r"'2027' names (202706\d\d-120000-\w{12}(, )?){5}\. Write more"):
+        find_model(empty, "2027")
 
 
 @pytest.mark.parametrize(

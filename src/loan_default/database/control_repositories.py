@@ -19,6 +19,12 @@ class CommandRepository(Repository[CommandLog]):
     time_field = "handled_at"
     kind = CommandLog
 
+    def ensure_indexes(self) -> None:
+        """Make the indexes; once they are there, no change."""
+        super().ensure_indexes()
+        with store_errors(f"indexing {self.collection}", seconds=LONG_CALL_SECONDS):
+            self._documents.create_index([("sent_at", -1)], name="by_sent_at")
+
     def last_done(self, types: Iterable[str]) -> datetime | None:
         """When the youngest command of these types that had an effect was sent; None without any."""
         wanted = {"type": {"$in": list(types)}, "outcome": str(CommandOutcome.DONE)}
@@ -41,6 +47,7 @@ class DecisionRepository(Repository[Decision]):
         with store_errors(f"indexing {self.collection}", seconds=LONG_CALL_SECONDS):
             self._documents.create_index("version", name="by_version")
             self._documents.create_index("run", name="by_run")
+            self._documents.create_index("seen_rev", name="by_seen_rev")
 
     def of_model(self, version: str) -> list[Decision]:
         """All decisions about a model, the newest first."""

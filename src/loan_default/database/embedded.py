@@ -18,15 +18,16 @@ from pymongo.results import BulkWriteResult, DeleteResult, InsertManyResult, Ins
 
 from loan_default.database.matching import (
     Document,
+    in_order,
     order_key,
     project,
     replaced,
     updated,
     upsert_base,
-    value_at,
     values_at,
 )
-from loan_default.database.sqlite_storage import Documents, StoreFile, as_stored
+from loan_default.database.sqlite_file import StoreFile
+from loan_default.database.sqlite_storage import Documents, as_stored
 
 COMMAND_NOT_FOUND = 59
 
@@ -89,14 +90,12 @@ class EmbeddedCollection:
         self, condition: Filter | None = None, projection: Projection = None, /, *, sort: Sort = ()
     ) -> Document | None:
         """The first document that matches, or None."""
-        return next(iter(self.find(condition, projection).sort(sort)), None)
+        return next(iter(self.find(condition, projection).sort(sort).limit(1)), None)
 
     def count_documents(self, condition: Filter, /) -> int:
         """How many documents match."""
         with self._reading() as documents:
-            return (
-                sum(1 for _ in documents.matching(as_stored(condition))) if condition else documents.count()
-            )
+            return documents.count(as_stored(condition))
 
     def distinct(self, field: str, condition: Filter | None = None, /) -> list[Any]:
         """The different values of a field in order: of lists each element, of missing values none."""
@@ -163,7 +162,7 @@ class EmbeddedCollection:
     ) -> Document | None:
         """Change one document and return it as it was (or is), None where none matched: compare-and-set."""
         with self._writing() as documents:
-            found = _sorted(documents.matching(as_stored(condition)), sort)
+            found = in_order(documents.matching(as_stored(condition)), _pairs(sort))
             before, after = None, None
             if found:
                 place, before = found[0]
@@ -237,13 +236,13 @@ class EmbeddedCursor:
         self._reading = reading
         self._condition = condition
         self._projection = projection
-        self._sort: Sort = ()
+        self._sort: list[tuple[str, int]] = []
         self._first = 0
         self._count = 0
 
     def sort(self, keys: Sort, direction: int = 1, /) -> "EmbeddedCursor":
         """Order by a field, or by pairs of field and direction."""
-        self._sort = [(keys, direction)] if isinstance(keys, str) else keys
+        self._sort = _pairs([(keys, direction)] if isinstance(keys, str) else keys)
         return self
 
     def skip(self, count: int, /) -> "EmbeddedCursor":
@@ -258,10 +257,14 @@ class EmbeddedCursor:
 
     def __iter__(self) -> Iterator[Document]:
         with self._reading() as documents:
-            found: Iterable[tuple[int, Document]] = documents.matching(self._condition)
-            if self._sort:
-                found = _sorted(found, self._sort)
             last = self._first + self._count if self._count else None
+            found: Iterable[tuple[int, Document]]
+            if self._sort and last is not None:
+                found = documents.first(self._condition, self._sort, last)
+            elif self._sort:
+                found = in_order(documents.matching(self._condition), self._sort)
+            else:
+                found = documents.matching(self._condition)
             for _, document in itertools.islice(found, self._first, last):
                 yield project(document, self._projection)
 
@@ -319,11 +322,8 @@ def _write_error(error: DuplicateKeyError, index: int) -> Document:
     return {**(error.details or {}), "index": index}
 
 
-def _sorted(found: Iterable[tuple[int, Document]], sort: Sort) -> list[tuple[int, Document]]:
-    pairs = [(sort, 1)] if isinstance(sort, str) else sort
-    for field, direction in reversed(pairs):  # equals keep their order, so the field that decides comes last
-        found = sorted(found, key=lambda item: order_key(value_at(item[1], field)), reverse=direction < 0)
-    return list(found)
+def _pairs(sort: Sort) -> list[tuple[str, int]]:
+    return [(sort, 1)] if isinstance(sort, str) else list(sort)
 
 
 def _no_result() -> Document:

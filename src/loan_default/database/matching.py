@@ -6,7 +6,7 @@ Source: MongoDB manual, "Query and Projection Operators", "Update Operators", "C
 """
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import NoneType, UnionType
 from typing import Any
@@ -15,6 +15,8 @@ from bson import ObjectId
 from pymongo.errors import OperationFailure, WriteError
 
 Document = dict[str, Any]
+Sort = Sequence[tuple[str, int]]
+"""Fields, the one that decides first, each with 1 for up or -1 for down."""
 
 _KINDS: tuple[type | UnionType, ...] = (
     NoneType, int | float, str, dict, list, bytes, ObjectId, bool, datetime,
@@ -95,6 +97,23 @@ def fixed_values(wanted: Any) -> list[Any] | None:
     return None if any(isinstance(value, list) for value in values) else values
 
 
+def decided_by_key(wanted: Any) -> bool:
+    """Whether an index key decides a condition: keys hold no lists, and null where a field is missing."""
+    operators = _operators(wanted)
+    if operators is None:
+        values = [wanted]
+    elif set(operators) <= _OF_KEYS:
+        values = [item for name, value in operators.items() for item in (value if name == "$in" else [value])]
+    else:
+        return False
+    return not any(value is None or isinstance(value, list | dict) for value in values)
+
+
+def value_matches(value: Any, wanted: Any) -> bool:
+    """Whether a field with this value satisfies the condition on it."""
+    return _field_matches([value], wanted)
+
+
 def values_at(document: Mapping[str, Any], path: str) -> list[Any]:
     """All values at a dotted path: none where it is missing, several through lists."""
     if "." not in path:
@@ -131,6 +150,14 @@ def order_key(value: Any) -> tuple[int, Any]:
     if isinstance(value, list):
         return rank, tuple(order_key(item) for item in value)
     return rank, value
+
+
+def in_order(found: Iterable[tuple[int, Document]], sort: Sort) -> list[tuple[int, Document]]:
+    """Places and documents, sorted as a server does; equals keep their order."""
+    result = list(found)
+    for field, direction in reversed(sort):  # the one that decides comes last
+        result.sort(key=lambda item: order_key(value_at(item[1], field)), reverse=direction < 0)
+    return result
 
 
 def _rank(value: Any) -> int:
@@ -208,6 +235,9 @@ _TESTS: dict[str, Callable[[list[Any], Any], bool]] = {
     "$lt": _compares(lambda value, limit: value < limit),
     "$lte": _compares(lambda value, limit: value <= limit),
 }
+
+_OF_KEYS = frozenset({"$eq", "$in", "$gt", "$gte", "$lt", "$lte"})
+"""Operators that a missing field and null satisfy alike, where no operand is null."""
 
 _MISSING = object()
 

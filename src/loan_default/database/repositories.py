@@ -6,7 +6,7 @@ or names one that does not exist, DependencyError where the database does not an
 
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from pymongo.errors import DuplicateKeyError
 
@@ -111,14 +111,18 @@ class Repository(Generic[D]):
         with store_errors(f"counting {self.collection}"):
             return self._documents.count_documents({})
 
-    def _newest(self, condition: dict[str, str], *, limit: int = 0) -> list[D]:
+    def ids(self) -> list[str]:
+        """The ids of all documents, in no order."""
+        with store_errors(f"reading {self.collection}"):
+            return [str(document["_id"]) for document in self._documents.find({}, {"_id": 1})]
+
+    def _newest(self, condition: dict[str, Any], *, limit: int = 0) -> list[D]:
         with store_errors(f"reading {self.collection}"):
             stored = self._documents.find(condition).sort([(self.time_field, -1), ("_id", -1)]).limit(limit)
             return [self.kind.from_store(document) for document in stored]
 
     def _unknown(self, identifier: str) -> DataError:
-        with store_errors(f"reading {self.collection}"):
-            known = [str(document["_id"]) for document in self._documents.find({}, {"_id": 1})]
+        known = self.ids()
         hint = did_you_mean(identifier, known) if known else " Nothing is stored yet."
         return DataError(f"{self.collection} must hold what is asked for, however: _id={identifier!r}.{hint}")
 
@@ -129,6 +133,16 @@ class TrainingDataRepository(Repository[TrainingData]):
     collection = "training_data"
     time_field = "created_at"
     kind = TrainingData
+
+    def ensure_indexes(self) -> None:
+        """Make the indexes; once they are there, no change."""
+        super().ensure_indexes()
+        with store_errors(f"indexing {self.collection}", seconds=LONG_CALL_SECONDS):
+            self._documents.create_index("digest", name="by_digest")
+
+    def with_digest(self, digest: str) -> list[TrainingData]:
+        """The snapshots of rows with this digest, the newest first."""
+        return self._newest({"digest": digest})
 
 
 class MetricsRepository(Repository[PerformanceMetrics]):
@@ -160,6 +174,22 @@ class ModelRepository(Repository[ModelMetadata]):
         super().__init__(database)
         self._pointers = database[POINTERS]
         self._claims = database[FENCES]
+
+    def ensure_indexes(self) -> None:
+        """Make the indexes; once they are there, no change."""
+        super().ensure_indexes()
+        with store_errors(f"indexing {self.collection}", seconds=LONG_CALL_SECONDS):
+            self._documents.create_index("status", name="by_status")
+            self._documents.create_index("snapshot", name="by_snapshot")
+
+    def starting_with(self, beginning: str, *, limit: int) -> list[ModelMetadata]:
+        """At most so many models whose version begins so, the newest first."""
+        # A range of ids, which every store answers by its index of them; the last character there is ends it.
+        return self._newest({"_id": {"$gte": beginning, "$lt": f"{beginning}\U0010ffff"}}, limit=limit)
+
+    def of_snapshots(self, snapshots: Iterable[str]) -> list[ModelMetadata]:
+        """The models that were made from one of these snapshots, the newest first."""
+        return self._newest({"snapshot": {"$in": list(snapshots)}})
 
     def with_status(self, status: ModelStatus) -> list[ModelMetadata]:
         """The models of this status, the newest first."""

@@ -1,35 +1,31 @@
-"""Documents, index entries and transactions in one SQLite file: what the embedded database stands on.
+"""Documents and index entries in the tables of `sqlite_file`: what the embedded database stands on.
 
-Documents are BSON, so that dates, 64-bit integers, nulls and nesting come back as from a server. Every write
-is one transaction that is on the disk before the call returns (as with `w="majority", journal=True`). Threads
-and processes may share the file; it must not lie on a network file system.
+Documents are BSON, so that dates, 64-bit integers, nulls and nesting come back as from a server.
 """
 
 import itertools
 import json
-import os
 import sqlite3
-import threading
-import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import bson
 from bson.codec_options import CodecOptions
-from pymongo.errors import DuplicateKeyError, InvalidOperation, OperationFailure
+from pymongo.errors import DuplicateKeyError, OperationFailure
 
-from loan_default.database.matching import Document, fixed_values, matches, value_at
+from loan_default.database.matching import (
+    Document,
+    Sort,
+    decided_by_key,
+    fixed_values,
+    in_order,
+    matches,
+    order_key,
+    value_at,
+    value_matches,
+)
 
-LAYOUT = 1
-"""Number of the table layout below; a file of another layout is refused."""
-BUSY_SECONDS = 30.0
-"""How long a write waits for the writes of other threads and processes."""
-WAL_PAGES = 4000
-"""How far the write-ahead log grows, in pages of 4 KiB, before it is copied into the file: batches rewrite
-many pages of the indexes, and copying them once for several batches is a fifth faster."""
 VALUES_AT_ONCE = 500
 """How many values one question to SQLite holds; builds of it differ in how many they take, from 999."""
 ID_INDEX = "_id_"
@@ -38,98 +34,11 @@ DUPLICATE_KEY = 11000
 INDEX_KEY_SPECS_CONFLICT = 86
 
 _OPTIONS: CodecOptions[Document] = CodecOptions(tz_aware=True)
-_TABLES = """
-CREATE TABLE IF NOT EXISTS documents (
-    place INTEGER PRIMARY KEY AUTOINCREMENT, collection TEXT NOT NULL, key BLOB NOT NULL, body BLOB NOT NULL,
-    UNIQUE (collection, key));
-CREATE TABLE IF NOT EXISTS indexes (
-    collection TEXT NOT NULL, name TEXT NOT NULL, fields TEXT NOT NULL, is_unique INTEGER NOT NULL,
-    PRIMARY KEY (collection, name)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS entries (
-    collection TEXT NOT NULL, name TEXT NOT NULL, key BLOB NOT NULL, place INTEGER NOT NULL,
-    PRIMARY KEY (collection, name, key, place)) WITHOUT ROWID;
-"""
 
 
 def as_stored(document: Mapping[str, Any]) -> Document:
     """The document as it comes back: UTC milliseconds, lists, plain strings; InvalidDocument if it cannot."""
     return bson.decode(bson.encode(document), _OPTIONS)
-
-
-class StoreFile:
-    """The file; a connection for each thread."""
-
-    def __init__(self, path: Path) -> None:
-        """Open the file or make it; OperationFailure where it is no store or cannot be written."""
-        self._path = path
-        self._local = threading.local()
-        self._handles: weakref.WeakSet[_Handle] = weakref.WeakSet()
-        self._inherited: list[_Handle] = []
-        self._closed = False
-        with self.writing() as connection:
-            (layout,) = connection.execute("PRAGMA user_version").fetchone()
-            if layout not in (0, LAYOUT):
-                raise OperationFailure(f"the store must have layout {LAYOUT}, however: layout={layout}")
-            for statement in _TABLES.split(";"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {LAYOUT}")
-
-    def close(self) -> None:
-        """Close the file for all threads of this process."""
-        self._closed = True
-        for handle in list(self._handles):
-            handle.close()
-
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection; errors of SQLite come out as OperationFailure."""
-        try:
-            yield self._handle()
-        except sqlite3.Error as error:
-            raise OperationFailure(f"the store must be readable and writable, however: {error}") from error
-
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection within a transaction that alone may write."""
-        with self.reading() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:  # SQLite has ended it already where the disk was full
-                    connection.execute("ROLLBACK")
-                raise
-
-    def _handle(self) -> "_Handle":
-        if self._closed:
-            raise InvalidOperation("the store must be open, however: it was closed")
-        handle: _Handle | None = getattr(self._local, "handle", None)
-        if handle is not None and handle.process != os.getpid():
-            self._inherited.append(handle)  # a forked process may neither use nor close its parent's
-            handle = None
-        if handle is None:
-            handle = sqlite3.connect(
-                self._path,
-                timeout=BUSY_SECONDS,
-                isolation_level=None,
-                check_same_thread=False,
-                factory=_Handle,
-            )
-            handle.execute("PRAGMA journal_mode = WAL")
-            handle.execute("PRAGMA synchronous = FULL")
-            handle.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
-            self._local.handle = handle
-            self._handles.add(handle)
-        return handle
-
-
-class _Handle(sqlite3.Connection):
-    """A connection that knows its process and can be referred to weakly."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.process = os.getpid()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,15 +64,42 @@ class Documents:
         The documents are those that are there when the iteration starts, each as it is when it is reached.
         """
         places, rest = self._candidates(condition)
-        for place, body in self._bodies(sorted(set(places))):
-            document = bson.decode(body, _OPTIONS)
+        for place, document in self._documents(places):
             if matches(document, rest):
                 yield place, document
 
-    def count(self) -> int:
-        """Number of all documents."""
-        query = "SELECT COUNT(*) FROM documents WHERE collection = ?"
-        return int(self.connection.execute(query, (self.collection,)).fetchone()[0])
+    def first(self, condition: Document, sort: Sort, count: int) -> list[tuple[int, Document]]:
+        """The first so many that match, in an order; where an index has that order, others are not read."""
+        (field, direction), *_ = sort
+        index = next((each for each in self._indexes() if each.fields == (field,)), None)
+        if index is None or self._is_narrow(condition):
+            return in_order(self.matching(condition), sort)[:count]
+        found: list[tuple[int, Document]] = []
+        query = "SELECT place FROM entries WHERE collection = ? AND name = ? AND key IN"
+        keys = sorted((order_key(value), key) for (value,), key, _ in self._keys(index))
+        for _, key in reversed(keys) if direction < 0 else keys:
+            if len(found) >= count:
+                break
+            places = [place for (place,) in self._select(query, [self.collection, index.name], [key])]
+            alike = (each for each in self._documents(places) if matches(each[1], condition))
+            found += in_order(alike, sort)
+        return found[:count]
+
+    def count(self, condition: Document) -> int:
+        """Number of documents that match; none is read where an index has all that the condition asks for."""
+        if not condition:
+            query = "SELECT COUNT(*) FROM documents WHERE collection = ?"
+            return int(self.connection.execute(query, (self.collection,)).fetchone()[0])
+        if all(decided_by_key(wanted) for wanted in condition.values()):
+            for index in self._indexes():
+                if set(condition) <= set(index.fields):
+                    wanted = [(index.fields.index(field), each) for field, each in condition.items()]
+                    return sum(
+                        documents
+                        for values, _, documents in self._keys(index)
+                        if all(value_matches(values[place], each) for place, each in wanted)
+                    )
+        return sum(1 for _ in self.matching(condition))
 
     def insert(self, document: Mapping[str, Any]) -> None:
         """Add a document; DuplicateKeyError, with nothing written, where a key is taken."""
@@ -234,9 +170,7 @@ class Documents:
 
     def _candidates(self, condition: Document) -> tuple[Iterable[int], Document]:
         """Places among which the matches are, by `_id` or an index where one fits, and what is to test."""
-        fixed = {
-            field: values for field in condition if (values := fixed_values(condition[field])) is not None
-        }
+        fixed = _fixed(condition)
         if "_id" in fixed:
             # All that are found have one of the ids, so that is not tested again: with `$in` it takes long.
             alone = not isinstance(condition["_id"], dict) or len(condition["_id"]) == 1
@@ -244,16 +178,34 @@ class Documents:
             keys = [_key([value]) for value in fixed["_id"]]
             query = "SELECT place FROM documents WHERE collection = ? AND key IN"
             return (place for (place,) in self._select(query, [self.collection], keys)), rest
-        for index in self._indexes():
-            if all(field in fixed for field in index.fields):
-                keys = [
-                    _key(values) for values in itertools.product(*(fixed[field] for field in index.fields))
-                ]
-                query = "SELECT place FROM entries WHERE collection = ? AND name = ? AND key IN"
-                found = self._select(query, [self.collection, index.name], keys)
-                return (place for (place,) in found), condition
-        query = "SELECT place FROM documents WHERE collection = ?"
-        return (place for (place,) in self.connection.execute(query, (self.collection,))), condition
+        if (index := self._index_for(fixed)) is not None:
+            keys = [_key(values) for values in itertools.product(*(fixed[field] for field in index.fields))]
+            query = "SELECT place FROM entries WHERE collection = ? AND name = ? AND key IN"
+            found = self._select(query, [self.collection, index.name], keys)
+            return (place for (place,) in found), condition
+        query = "SELECT place, key FROM documents WHERE collection = ?"
+        rows = self.connection.execute(query, (self.collection,))
+        if "_id" in condition and decided_by_key(condition["_id"]):
+            wanted = condition["_id"]
+            return [place for place, key in rows if value_matches(_values(key)[0], wanted)], condition
+        return (place for place, _ in rows), condition
+
+    def _is_narrow(self, condition: Document) -> bool:
+        """Whether a few documents are found without a look at the others."""
+        return "_id" in condition or self._index_for(_fixed(condition)) is not None
+
+    def _index_for(self, fixed: Mapping[str, list[Any]]) -> _Index | None:
+        return next((each for each in self._indexes() if all(field in fixed for field in each.fields)), None)
+
+    def _keys(self, index: _Index) -> Iterator[tuple[tuple[Any, ...], bytes, int]]:
+        """The different keys of an index: their values, the stored bytes, how many documents have them."""
+        query = "SELECT key, COUNT(*) FROM entries WHERE collection = ? AND name = ? GROUP BY key"
+        for key, documents in self.connection.execute(query, (self.collection, index.name)):
+            yield _values(key), key, documents
+
+    def _documents(self, places: Iterable[int]) -> Iterator[tuple[int, Document]]:
+        for place, body in self._bodies(sorted(set(places))):
+            yield place, bson.decode(body, _OPTIONS)
 
     def _bodies(self, places: list[int]) -> Iterator[tuple[int, bytes]]:
         """Places and stored bytes, in the order of the places; those removed meanwhile are left out."""
@@ -323,3 +275,14 @@ def _key(values: Iterable[Any]) -> bytes:
     """One byte string for values that a server takes for equal: 1 and 1.0 are, 1 and True are not."""
     whole = [int(v) if isinstance(v, float) and v.is_integer() and abs(v) < 2**63 else v for v in values]
     return bson.encode({str(position): value for position, value in enumerate(whole)})
+
+
+def _values(key: bytes) -> tuple[Any, ...]:
+    """The values that a key was made of."""
+    return tuple(bson.decode(key, _OPTIONS).values())
+
+
+def _fixed(condition: Document) -> dict[str, list[Any]]:
+    """The fields that a condition fixes, each with the values that it may have."""
+    fixed = {field: fixed_values(wanted) for field, wanted in condition.items()}
+    return {field: values for field, values in fixed.items() if values is not None}

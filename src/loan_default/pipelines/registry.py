@@ -7,10 +7,13 @@ from typing import Any
 from loan_default.database.connect import Database
 from loan_default.database.control_documents import Decision
 from loan_default.database.control_repositories import DecisionRepository
-from loan_default.database.documents import ID_DIGITS, ModelMetadata, PerformanceMetrics
+from loan_default.database.documents import ID_DIGITS, Champion, ModelMetadata, PerformanceMetrics
 from loan_default.database.repositories import MetricsRepository, ModelRepository
 from loan_default.errors import ArtifactError, DataError, did_you_mean
 from loan_default.pipelines.stored_figures import on_unseen_rows
+
+_SHOWN = 5
+"""The most models that a message names."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,18 +54,9 @@ class ModelFile:
 
 def list_models(database: Database) -> list[Registered]:
     """All models, the newest first."""
-    repository, metrics = ModelRepository(database), MetricsRepository(database)
-    decisions = DecisionRepository(database)
+    repository = ModelRepository(database)
     champion = repository.champion()
-    return [
-        Registered(
-            model=model,
-            is_champion=champion is not None and champion.version == model.version,
-            metrics=tuple(metrics.of_model(model.version)),
-            decisions=tuple(decisions.of_model(model.version)),
-        )
-        for model in repository.newest_first()
-    ]
+    return [_registered(database, model, champion) for model in repository.newest_first()]
 
 
 def find_model(database: Database, version: str) -> Registered:
@@ -71,15 +65,15 @@ def find_model(database: Database, version: str) -> Registered:
     Raises:
         DataError: no model has it, or several.
     """
-    listed = list_models(database)
-    versions = [each.model.version for each in listed]
-    found = [each for each in listed if each.model.version.startswith(version)] if version else []
-    exact = [each for each in found if each.model.version == version]
-    if len(exact or found) == 1:
-        return (exact or found)[0]
+    repository = ModelRepository(database)
+    exact = repository.find(version)
+    found = [exact] if exact else repository.starting_with(version, limit=_SHOWN) if version else []
+    if len(found) == 1:
+        return _registered(database, found[0], repository.champion())
     if found:
-        few = ", ".join(each.model.version for each in found[:5])
+        few = ", ".join(each.version for each in found)
         raise DataError(f"a version must name one model, however: {version!r} names {few}. Write more of it.")
+    versions = repository.ids()
     hint = did_you_mean(version, versions) or " `loan-default models` lists them."
     if not versions:
         hint = " None is yet: train one with train.py --pretrain --train."
@@ -110,6 +104,15 @@ def file_to_score_with(
             f"{model.version} is {model.sha256[:ID_DIGITS]}…"
         )
     return ModelFile(path=home / model.path, sha256=model.sha256, why=why)
+
+
+def _registered(database: Database, model: ModelMetadata, champion: Champion | None) -> Registered:
+    return Registered(
+        model=model,
+        is_champion=champion is not None and champion.version == model.version,
+        metrics=tuple(MetricsRepository(database).of_model(model.version)),
+        decisions=tuple(DecisionRepository(database).of_model(model.version)),
+    )
 
 
 def _default(database: Database) -> tuple[ModelMetadata, str]:

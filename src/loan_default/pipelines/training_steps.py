@@ -135,12 +135,9 @@ def freeze_training_data(run: TrainingRun, fence: Fence) -> TrainingData:
 
 def model_of_data(run: TrainingRun) -> str | None:
     """Version of the newest model that another run trained on the same rows; None = they are new."""
-    digest, snapshots = run.snapshot.digest, TrainingDataRepository(run.flow.database)
-    for model in ModelRepository(run.flow.database).newest_first():
-        data = snapshots.find(model.snapshot)
-        if model.run not in (None, run.id) and data is not None and data.digest == digest:
-            return model.version
-    return None
+    same = TrainingDataRepository(run.flow.database).with_digest(run.snapshot.digest)
+    models = ModelRepository(run.flow.database).of_snapshots(snapshot.id for snapshot in same)
+    return next((model.version for model in models if model.run not in (None, run.id)), None)
 
 
 def pretrain_step(run: TrainingRun, listener: Listener, fence: Fence) -> Path:
