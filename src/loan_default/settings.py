@@ -8,7 +8,7 @@
 | `MONGODB_PIPELINE_PASSWORD`, `MONGODB_READER_PASSWORD` | none | of users that `loan-default init` makes |
 | `MONGODB_COMMANDS_PASSWORD` | none | of the one that `loan-default commands` needs |
 | `LOAN_DEFAULT_MONGODB_DATABASE` | `loan_default` | name of the database on that server |
-| `KAFKA_BOOTSTRAP_SERVERS` | none | `host:port` of brokers, by commas; without it one in memory is used |
+| `KAFKA_BOOTSTRAP_SERVERS` | none | `host:port` or `[IPv6]:port`, by commas; none: a broker in memory |
 | `KAFKA_SECURITY_PROTOCOL` | `PLAINTEXT` | `SSL`, `SASL_PLAINTEXT` or `SASL_SSL` for TLS and passwords |
 | `KAFKA_SASL_MECHANISM` | `SCRAM-SHA-512` | or `SCRAM-SHA-256`, `PLAIN`; with SASL only |
 | `KAFKA_SASL_USERNAME`, `KAFKA_SASL_PASSWORD` | none | with SASL only |
@@ -35,11 +35,20 @@
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_origin
 
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from loan_default.addresses import check_web_address, looks_like_address, server_list
 from loan_default.errors import ConfigurationError
 
 _PREFIX = "LOAN_DEFAULT_"
@@ -51,26 +60,45 @@ def _server_address(uri: SecretStr) -> SecretStr:
     return uri
 
 
-def _server_list(servers: str) -> str:
-    if not re.fullmatch(r"[\w.\-]+:[0-9]{1,5}(,[\w.\-]+:[0-9]{1,5})*", servers):
-        raise ValueError("must be host:port, or several by commas")
+def _servers(servers: str) -> str:
+    server_list(servers)
     return servers
+
+
+def _web_address(url: str) -> str:
+    check_web_address(url)
+    return url
+
+
+def _no_address(path: Any) -> Any:
+    if looks_like_address(str(path)):  # a path is shown in messages, and an address may hold a password
+        raise ValueError("must be a path of this machine, not an address")
+    return path
+
+
+LocalPath = Annotated[Path, BeforeValidator(_no_address)]
+"""A path; what looks like `scheme://host` or `user:password@host` is refused."""
 
 
 class Settings(BaseSettings):
     """The settings; made by `load_settings` and passed on as an argument."""
 
     model_config = SettingsConfigDict(
-        env_prefix=_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, populate_by_name=True
+        env_prefix=_PREFIX,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
     )
 
-    home: Annotated[Path, AfterValidator(Path.expanduser)] = Path("runs")
+    home: Annotated[LocalPath, AfterValidator(Path.expanduser)] = Path("runs")
     """Folder of models, reports and the embedded store; relative to the current folder, made when needed."""
     mongodb_uri: Annotated[SecretStr, AfterValidator(_server_address)] | None = Field(
         default=None, validation_alias="MONGODB_URI"
     )
     """Address, with user name and password or without; None = the embedded store under `home`."""
-    mongodb_username: str | None = Field(default=None, validation_alias="MONGODB_USERNAME")
+    mongodb_username: SecretStr | None = Field(default=None, validation_alias="MONGODB_USERNAME")
     mongodb_password: SecretStr | None = Field(default=None, validation_alias="MONGODB_PASSWORD")
     """They take the place of those in the address."""
     mongodb_pipeline_password: SecretStr | None = Field(
@@ -85,19 +113,19 @@ class Settings(BaseSettings):
     """Of the users that `loan-default init` makes; None = that one is not made."""
     mongodb_database: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,63}$")] = "loan_default"
     """Database on the server: letters, digits, `_` and `-`."""
-    kafka_bootstrap_servers: Annotated[str, AfterValidator(_server_list)] | None = Field(
+    kafka_bootstrap_servers: Annotated[str, AfterValidator(_servers)] | None = Field(
         default=None, validation_alias="KAFKA_BOOTSTRAP_SERVERS"
     )
-    """`host:port,host:port`; None = a broker in memory."""
+    """`host:port,[IPv6 address]:port`; None = a broker in memory."""
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         default="PLAINTEXT", validation_alias="KAFKA_SECURITY_PROTOCOL"
     )
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
         default="SCRAM-SHA-512", validation_alias="KAFKA_SASL_MECHANISM"
     )
-    kafka_sasl_username: str | None = Field(default=None, validation_alias="KAFKA_SASL_USERNAME")
+    kafka_sasl_username: SecretStr | None = Field(default=None, validation_alias="KAFKA_SASL_USERNAME")
     kafka_sasl_password: SecretStr | None = Field(default=None, validation_alias="KAFKA_SASL_PASSWORD")
-    kafka_ssl_cafile: Path | None = Field(default=None, validation_alias="KAFKA_SSL_CAFILE")
+    kafka_ssl_cafile: LocalPath | None = Field(default=None, validation_alias="KAFKA_SSL_CAFILE")
     answer_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
     """How long a broker or the database may take to answer."""
     patience_seconds: Annotated[float, Field(gt=0, le=86_400)] = 60.0
@@ -106,17 +134,19 @@ class Settings(BaseSettings):
     """How long a consumer that crashed keeps its partitions from others; brokers take 6 and more."""
     maturity_days: Annotated[int, Field(ge=0, le=3660)] = 0
     """Days; 0 = every label counts at once."""
-    airflow_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/@]+(/\S*)?$")] = (
-        "http://127.0.0.1:8080"
-    )
+    airflow_url: Annotated[str, AfterValidator(_web_address)] = "http://127.0.0.1:8080"
     """Without a user name or password in it."""
-    airflow_username: str | None = None
+    airflow_username: SecretStr | None = None
     airflow_password: SecretStr | None = None
-    source: Annotated[str, StringConstraints(pattern=r"^(bundled|generated|folder:.+|file:.+)$")] = "bundled"
+    source: Annotated[
+        str,
+        StringConstraints(pattern=r"^(bundled|generated|folder:.+|file:.+)$"),
+        AfterValidator(_no_address),
+    ] = "bundled"
     """Where the applications of a scheduled run come from."""
     source_rows: Annotated[int, Field(ge=1)] = 1_000
     """Rows of one scheduled run; a folder is taken whole."""
-    schema_file: Path | None = Field(default=None, validation_alias="LOAN_DEFAULT_SCHEMA")
+    schema_file: LocalPath | None = Field(default=None, validation_alias="LOAN_DEFAULT_SCHEMA")
     """The schema of what is ingested; None = that of the bundled accounts."""
     preset: Literal["fast", "default", "best"] = "default"
     """Of scheduled trainings."""
@@ -177,10 +207,14 @@ def load_settings() -> Settings:
     environment goes first.
 
     Raises:
-        ConfigurationError: that folder is not there, or values are wrong: a line for each.
+        ConfigurationError: that folder is not there, a file in it is not text that can be read, or values are
+            wrong: a line for each.
     """
+    folder = secrets_folder()
     try:
-        return Settings(_secrets_dir=secrets_folder())
+        return Settings(_secrets_dir=folder)
+    except (OSError, SettingsError):
+        lines = [f"each file in {folder} must be text that can be read, however: one is not. Write it anew."]
     except ValidationError as error:
         lines = [
             _explained(dict(problem)) for problem in error.errors(include_url=False, include_context=False)
@@ -195,8 +229,7 @@ def secrets_folder() -> Path | None:
         return None
     if not Path(folder).is_dir():
         raise ConfigurationError(
-            f"LOAN_DEFAULT_SECRETS must be a folder, however: LOAN_DEFAULT_SECRETS={folder!r}. Change it or "
-            "unset it."
+            "LOAN_DEFAULT_SECRETS must be a folder, however: it names none. Change it or unset it."
         )
     return Path(folder)
 
@@ -213,6 +246,21 @@ def _explained(problem: dict[str, Any]) -> str:
         .replace("Input should ", "must ")
         .replace("String should ", "must ")
     )
-    secret = name == "MONGODB_URI" or name.endswith("_PASSWORD")
-    shown = "a value that is not shown" if secret else f"{name}={problem['input']!r}"
-    return f"{name} {rule}, however: {shown}. Change it or unset it."
+    return f"{name} {rule}, however: {_shown(field, name, problem['input'])}. Change it or unset it."
+
+
+def _shown(field: str, name: str, value: object) -> str:
+    """A wrong value where a choice or a number was expected and it is a word or a number; else not the value.
+
+    Passwords are pasted into the wrong variable, and come within addresses.
+    """
+    kinds = {alias: each.annotation for key, each in Settings.model_fields.items() for alias in _names(key)}
+    kind, text = kinds.get(field), str(value)
+    is_word = get_origin(kind) is Literal and re.fullmatch("[A-Za-z_-]{1,16}", text)
+    is_number = kind in {int, float} and re.fullmatch("[-+.0-9eE]{1,24}", text)
+    return f"{name}={value!r}" if is_word or is_number else "a value that is not shown"
+
+
+def _names(key: str) -> tuple[str, ...]:
+    """What a problem may call a field: by its name, or by its variable."""
+    return key, str(Settings.model_fields[key].validation_alias or key)

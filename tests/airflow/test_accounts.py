@@ -46,6 +46,7 @@ def test_accounts_are_made_once_and_get_the_passwords_of_now(environ):
     refused = make(environ, admin="s3cret-a")
     assert refused.returncode != 0
     assert "viewer_password" in refused.stderr
+    assert "s3cret" not in refused.stdout + refused.stderr
 
     for password, said in (("s3cret-1", "made"), ("s3cret-2", "was there")):
         done = make(environ, **{name: f"{password}-{name}" for name in ROLES})

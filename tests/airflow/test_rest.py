@@ -97,6 +97,26 @@ def test_an_answer_decides_whether_to_ask_again(api, actor, status, detail, erro
     assert api.runs == {}
 
 
+def test_what_airflow_repeats_of_a_request_is_in_no_message(api, actor):
+    api.broken = HTTPStatus.UNPROCESSABLE_ENTITY
+    for detail in (
+        [{"loc": ["body", "password"], "msg": "too short", "input": {"password": PASSWORD}}],
+        f"cannot read {{'password': '{PASSWORD}'}}",
+    ):
+        api.detail = detail
+        with pytest.raises(DataError, match="422") as refused:
+            actor.switch_ingestion(on=True)  # which logs in
+        assert PASSWORD not in str(refused.value)
+
+
+def test_of_the_fields_that_airflow_refuses_the_rules_are_told_not_the_values(api, actor):
+    actor.switch_ingestion(on=True)  # logged in
+    api.broken = HTTPStatus.UNPROCESSABLE_ENTITY
+    api.detail = [{"loc": ["body", "conf", "seed"], "msg": "must be a number", "input": "Jane Canary"}]
+    with pytest.raises(DataError, match=r"422: body\.conf\.seed: must be a number$"):
+        actor.start_run(TRAIN, command="a", parameters={"seed": "Jane Canary"})
+
+
 def test_an_airflow_that_is_away_is_asked_again():
     with running_airflow_api() as gone:
         settings = settings_of(gone)

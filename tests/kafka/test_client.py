@@ -13,8 +13,10 @@ from servers.process import open_sockets
 
 from loan_default.errors import DependencyError
 from loan_default.kafka.client import Connection, KafkaBroker, _records
+from loan_default.kafka.connect import connect
 from loan_default.kafka.messages import Message, Partition
 from loan_default.kafka.topics import Topic
+from loan_default.settings import Settings
 
 
 @pytest.fixture
@@ -44,6 +46,22 @@ def test_who_finds_no_broker_keeps_no_thread_and_no_socket(silent_broker, who):
     # Threads of earlier tests may end meanwhile.
     assert set(threading.enumerate()) <= threads
     assert open_sockets(os.getpid()) == sockets
+
+
+def test_a_broker_may_have_an_ipv6_address():
+    try:
+        server = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with server:
+        settings = Settings(
+            kafka_bootstrap_servers=f"[::1]:{server.getsockname()[1]}", answer_seconds=0.3, session_seconds=1
+        )
+        with pytest.raises(DependencyError, match="must answer"):
+            connect(settings).check_topics(["raw_data"])
+        server.settimeout(5)
+        caller, _ = server.accept()  # the client was there
+        caller.close()
 
 
 def test_headers_without_a_value_can_be_sent_again():

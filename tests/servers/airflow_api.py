@@ -26,7 +26,7 @@ class AirflowApi:
     """Any other is refused."""
     broken: HTTPStatus | None = None
     """Answered to everything."""
-    detail: str = "broken"
+    detail: object = "broken"
     """Said with it."""
     lock: Lock = field(default_factory=Lock)
 

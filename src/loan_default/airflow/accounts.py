@@ -26,7 +26,7 @@ _COMMANDS = [("can_read", "DAGs"), ("can_edit", "DAGs"), ("can_read", "DAG Runs"
 class Passwords(BaseSettings):
     """Of the accounts; all must be given."""
 
-    model_config = SettingsConfigDict(env_prefix="AIRFLOW_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="AIRFLOW_", frozen=True, hide_input_in_errors=True)
 
     admin_password: SecretStr
     viewer_password: SecretStr

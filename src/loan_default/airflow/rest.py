@@ -58,7 +58,7 @@ class AirflowActor:
                 "LOAN_DEFAULT_AIRFLOW_USERNAME and LOAN_DEFAULT_AIRFLOW_PASSWORD must be set for commands, "
                 "however: they are not. Name a user who may start runs."
             )
-        self._login = {"username": username, "password": password.get_secret_value()}
+        self._login = {"username": username.get_secret_value(), "password": password.get_secret_value()}
         self._client = httpx.Client(base_url=settings.airflow_url, timeout=settings.answer_seconds)
 
     def close(self) -> None:
@@ -88,13 +88,13 @@ class AirflowActor:
             answer = self._send(method, path, body)
         if answer.is_success or answer.status_code == done:
             return
-        _raise_for(answer, f"{method} {path}")
+        _raise_for(answer, f"{method} {path}", detail=_detail(answer))
 
     def _log_in(self) -> None:
         self._client.headers.pop("Authorization", None)
         answer = self._send("POST", "/auth/token", self._login)
         if not answer.is_success:
-            _raise_for(answer, "logging in")
+            _raise_for(answer, "logging in", detail="see its log.")  # what it says may repeat the password
         self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def _send(self, method: str, path: str, body: Mapping[str, Any]) -> httpx.Response:
@@ -117,7 +117,7 @@ def _check_names(pipeline: CommandType, parameters: Mapping[str, Any]) -> None:
         )
 
 
-def _raise_for(answer: httpx.Response, doing: str) -> None:
+def _raise_for(answer: httpx.Response, doing: str, *, detail: str) -> None:
     code = answer.status_code
     if code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         raise ConfigurationError(
@@ -125,12 +125,10 @@ def _raise_for(answer: httpx.Response, doing: str) -> None:
             "password and role."
         )
     # A DAG that is not parsed yet, or whose file is being mended, is there later.
-    absent = code == httpx.codes.NOT_FOUND or "has import errors" in _detail(answer)
+    absent = code == httpx.codes.NOT_FOUND or "has import errors" in detail
     if absent or code >= httpx.codes.INTERNAL_SERVER_ERROR or code == httpx.codes.TOO_MANY_REQUESTS:
-        raise DependencyError(
-            f"Airflow must be ready, however: {doing} failed with {code}: {_detail(answer)}"
-        )
-    raise DataError(f"a command must be one that Airflow takes, however: {code}: {_detail(answer)}")
+        raise DependencyError(f"Airflow must be ready, however: {doing} failed with {code}: {detail}")
+    raise DataError(f"a command must be one that Airflow takes, however: {code}: {detail}")
 
 
 def _detail(answer: httpx.Response) -> str:
@@ -139,4 +137,10 @@ def _detail(answer: httpx.Response) -> str:
         detail = answer.json()["detail"]
     except (ValueError, KeyError, TypeError):
         detail = answer.text
+    if isinstance(detail, list):  # of the fields that it refuses, FastAPI repeats the values
+        detail = "; ".join(
+            f"{'.'.join(map(str, each.get('loc', ())))}: {each.get('msg')}"
+            for each in detail
+            if isinstance(each, Mapping)
+        )
     return " ".join(str(detail).split())[:300]

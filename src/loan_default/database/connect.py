@@ -3,6 +3,7 @@
 The protocols name what the repositories may use; pymongo, the embedded store and mongomock all have it.
 """
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol, Self
@@ -135,13 +136,13 @@ def _open_server(settings: Settings, uri: str) -> Database:
     login: dict[str, Any] = {}
     if settings.mongodb_username is not None and settings.mongodb_password is not None:
         password = settings.mongodb_password.get_secret_value()
-        login = {"username": settings.mongodb_username, "password": password}
+        login = {"username": settings.mongodb_username.get_secret_value(), "password": password}
     client = _client(uri, login, answer_seconds=answer_seconds)
     if client is None:  # raised here, where no driver's error that quotes the address can be its cause
         raise ConfigurationError(
             "MONGODB_URI must be a MongoDB address, however: the driver does not accept it. Write "
             "mongodb://user:password@host:port/ with special characters of user and password as %XX, known "
-            "options only, and for mongodb+srv:// a name that the DNS knows."
+            "options and files that are there only, and for mongodb+srv:// a name that the DNS knows."
         )
     try:
         with store_errors("connecting to MONGODB_URI", seconds=answer_seconds):
@@ -158,20 +159,23 @@ def _client(
 ) -> pymongo.MongoClient[Document] | None:
     """A client that has not connected yet, None where the address cannot be read."""
     milliseconds = max(1, int(answer_seconds * 1000))
-    try:
-        return pymongo.MongoClient(
-            uri,
-            appname="loan-default",
-            tz_aware=True,
-            w="majority",
-            journal=True,
-            serverSelectionTimeoutMS=milliseconds,
-            connectTimeoutMS=milliseconds,
-            timeoutMS=milliseconds,
-            **login,
-        )
-    except (PyMongoError, ValueError, TypeError):
-        return None
+    with warnings.catch_warnings():
+        # Of an option that it does not understand the driver only warns, in words that may repeat its value.
+        warnings.simplefilter("error", UserWarning)
+        try:
+            return pymongo.MongoClient(
+                uri,
+                appname="loan-default",
+                tz_aware=True,
+                w="majority",
+                journal=True,
+                serverSelectionTimeoutMS=milliseconds,
+                connectTimeoutMS=milliseconds,
+                timeoutMS=milliseconds,
+                **login,
+            )
+        except (PyMongoError, ValueError, TypeError, OSError, UserWarning):
+            return None
 
 
 def _reason(error: PyMongoError) -> str:

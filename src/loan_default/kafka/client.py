@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -39,7 +39,7 @@ class Connection:
 
     servers: tuple[str, ...]
     """`host:port` of some brokers."""
-    security: Mapping[str, str | None]
+    security: Mapping[str, str | None] = field(repr=False)
     """kafka-python's settings for SASL and TLS."""
     timeout_seconds: float = 10.0
     """How long a broker may take to be found, and to answer a request."""

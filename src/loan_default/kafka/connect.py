@@ -2,6 +2,7 @@
 
 import time
 
+from loan_default.addresses import server_list
 from loan_default.kafka.broker import Broker
 from loan_default.kafka.client import Connection, KafkaBroker
 from loan_default.kafka.memory import MemoryBroker
@@ -17,7 +18,7 @@ def connect(settings: Settings) -> Broker:
         return broker
     return KafkaBroker(
         Connection(
-            servers=tuple(settings.kafka_bootstrap_servers.split(",")),
+            servers=server_list(settings.kafka_bootstrap_servers),
             security=_security(settings),
             timeout_seconds=settings.answer_seconds,
             delivery_seconds=3 * settings.answer_seconds,  # an answer, and time for another try
@@ -28,12 +29,13 @@ def connect(settings: Settings) -> Broker:
 
 def _security(settings: Settings) -> dict[str, str | None]:
     """kafka-python's settings for TLS and passwords."""
-    protocol, password = settings.kafka_security_protocol, settings.kafka_sasl_password
+    protocol = settings.kafka_security_protocol
+    username, password = settings.kafka_sasl_username, settings.kafka_sasl_password
     security: dict[str, str | None] = {"security_protocol": protocol}
     if protocol.startswith("SASL"):
         security |= {
             "sasl_mechanism": settings.kafka_sasl_mechanism,
-            "sasl_plain_username": settings.kafka_sasl_username,
+            "sasl_plain_username": username.get_secret_value() if username else None,
             "sasl_plain_password": password.get_secret_value() if password else None,
         }
     if protocol.endswith("SSL") and settings.kafka_ssl_cafile is not None:
