@@ -238,9 +238,7 @@ def encoder(tour: Tour) -> None:
     from loan_default.models.fitting import FitConfig
     from loan_default.models.pretraining import pretrain
     from loan_default.pipelines.dataset import load_dataset
-    from loan_default.pipelines.scoring import use_threads
 
-    use_threads()
     torch.manual_seed(0)
     accounts = load_dataset(BUNDLED_DATA, load_schema(BUNDLED_SCHEMA))
     features = fit_features(accounts.frame.head(6000), accounts.schema)
@@ -338,13 +336,12 @@ def scoring(tour: Tour) -> None:
     from loan_default.evaluation.metrics import score_points
     from loan_default.files import sha256_of
     from loan_default.models.model import load_model
-    from loan_default.pipelines.scoring import score_file, use_threads
+    from loan_default.pipelines.scoring import score_file, scoring_threads
 
     home = tour.settings.home
     path = home / "model.pth"
     if not path.exists():
         training(tour)
-    use_threads()
     model = load_model(path)  # refused, unless it has the digest that lies beside it
     tour.say("model", f"{model.version}, figures and schema inside")
 
@@ -352,7 +349,8 @@ def scoring(tour: Tour) -> None:
     new.loc[new.index[-1], "LIMIT_BAL"] = "much"
     new.to_csv(home / "new.csv", index=False)
     out, quarantine = home / "scores.csv", home / "scores.quarantine.csv"
-    scored = score_file(model, home / "new.csv", out=out, quarantine=quarantine, report=lambda _: None)
+    with scoring_threads():
+        scored = score_file(model, home / "new.csv", out=out, quarantine=quarantine, report=lambda _: None)
     print_scored(tour.console, scored)
     for line in out.read_text(encoding="utf-8").splitlines()[:3]:
         tour.say("", line)

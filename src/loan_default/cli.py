@@ -167,16 +167,15 @@ def score(
     Rows that break the model's schema go to the quarantine with their reasons; the exit code is then 5.
     """
     from loan_default.models.model import load_model
-    from loan_default.pipelines.scoring import check_paths, quarantine_beside, score_file, use_threads
+    from loan_default.pipelines.scoring import check_paths, quarantine_beside, score_file, scoring_threads
 
     console, settings = make_console(), start()
     rejected = quarantine or quarantine_beside(out)
     check_paths(data, out=out, quarantine=rejected)
-    use_threads()
     chosen = _model_file(model, settings, sha256=_checked_digest(sha256))
     loaded = load_model(chosen.path, sha256=chosen.sha256)
     say(console, "model", f"{loaded.version}: {chosen.why}")
-    with _rows_listener(console) as report:
+    with scoring_threads(), _rows_listener(console) as report:
         scored = score_file(loaded, data, out=out, quarantine=rejected, report=report)
     print_scored(console, scored)
     if not console.is_terminal:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from loan_default.errors import ConfigurationError
-from loan_default.models.device import Compute, choose_compute, usable_cores
+from loan_default.models.device import Compute, choose_compute, torch_threads, usable_cores
 
 
 def chosen(
@@ -77,3 +77,18 @@ def test_threads_without_a_wish(cores: int) -> None:
 
 def test_usable_cores() -> None:
     assert usable_cores() >= 1
+
+
+def test_threads_of_torch_are_put_back_also_after_an_error() -> None:
+    before = torch.get_num_threads()
+
+    def stopped_while_using(count: int) -> None:
+        with torch_threads(count):
+            assert torch.get_num_threads() == count
+            raise KeyError("stopped")
+
+    with torch_threads(before + 2):
+        with pytest.raises(KeyError):
+            stopped_while_using(1)
+        assert torch.get_num_threads() == before + 2
+    assert torch.get_num_threads() == before

@@ -6,12 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from conftest import Listener
 
 from loan_default.data.schema import load_schema
 from loan_default.database.documents import DatasetName, ModelStatus
 from loan_default.database.repositories import MetricsRepository, ModelRepository, TrainingDataRepository
 from loan_default.errors import ArtifactError, ConfigurationError, DependencyError
 from loan_default.evaluation.metrics import measure
+from loan_default.models.device import torch_threads
 from loan_default.models.model import load_model
 from loan_default.pipelines import local, training
 from loan_default.pipelines.local import run_training
@@ -40,6 +43,26 @@ def test_stages_are_announced_in_order_and_nothing_slow_before_everything_is_pre
     assert lab.listener.signs >= 3  # an epoch of pretraining and two of training
     assert lab.outcome.trained is not None
     assert set(lab.outcome.trained.seconds) == set(stages[:-1])
+
+
+def test_a_run_computes_on_its_threads_and_leaves_those_of_its_caller(lab, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    seen = []
+    listener = Listener()
+    monkeypatch.setattr(listener, "progress", lambda _: seen.append(torch.get_num_threads()))
+    with torch_threads(3):
+        outcome = run_training(
+            lab.with_options(epochs=1),
+            out=tmp_path / "run",
+            home=tmp_path,
+            database=lab.database,
+            listener=listener,
+            command="train.py",
+        )
+        assert torch.get_num_threads() == 3
+    assert len(seen) >= 2
+    assert set(seen) == {outcome.prepared.compute.threads}
+    assert outcome.prepared.compute.threads < 3
 
 
 def test_counts_of_rows_add_up(lab):

@@ -8,14 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from loan_default.data.sources import iter_frames
 from loan_default.data.validation import validate
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.evaluation.metrics import score_points
+from loan_default.models.device import torch_threads
 from loan_default.models.model import load_model
 from loan_default.pipelines import scoring
-from loan_default.pipelines.scoring import check_paths, quarantine_beside, score_file, use_threads
+from loan_default.pipelines.scoring import check_paths, quarantine_beside, score_file, scoring_threads
 
 
 @pytest.fixture(scope="module")
@@ -267,5 +269,8 @@ def test_the_quarantine_lies_beside_the_scores(tmp_path):
         assert quarantine_beside(tmp_path / name).name == "a.quarantine.csv"
 
 
-def test_threads_follow_the_environment():
-    assert use_threads({"OMP_NUM_THREADS": "1"}) == 1
+def test_threads_follow_the_environment_and_are_put_back():
+    with torch_threads(3):
+        with scoring_threads({"OMP_NUM_THREADS": "1"}) as threads:
+            assert threads == torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 3

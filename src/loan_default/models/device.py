@@ -1,7 +1,8 @@
 """Where and how parallel to compute, each choice with the reason that is printed and stored."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,6 +53,17 @@ def choose_compute(requested: DeviceName, *, members: int, environ: Mapping[str,
         Choice(what="processes", value=str(processes), reason=why_processes),
     )
     return Compute(device=device, threads=threads, processes=processes, choices=choices)
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Let torch compute on so many threads while the block runs, and on as many as before after it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def usable_cores() -> int:

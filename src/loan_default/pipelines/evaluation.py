@@ -32,7 +32,7 @@ from loan_default.models.model import LoanModel, load_model
 from loan_default.pipelines.dataset import Dataset
 from loan_default.pipelines.flow import Flow
 from loan_default.pipelines.home_folder import TRAINING_STORE
-from loan_default.pipelines.scoring import use_threads
+from loan_default.pipelines.scoring import scoring_threads
 from loan_default.pipelines.stored_figures import figures_to_store
 from loan_default.pipelines.training_data import snapshot_store
 
@@ -130,11 +130,11 @@ def evaluate_model(run: EvaluationRun, chosen: Chosen) -> Evaluated:
             champion, alone = None, "no row is left that the champion has not seen"
     metrics, champion_metrics = None, None
     if rows.can_be_measured:
-        use_threads()
         measured = _Measured(dataset=dataset, snapshot=snapshot, rows=rows)
-        metrics = _store_figures(run, model, measured, beside=champion)
-        if champion is not None:
-            champion_metrics = _store_figures(run, champion, measured, beside=model)
+        with scoring_threads():
+            metrics = _store_figures(run, model, measured, beside=champion)
+            if champion is not None:
+                champion_metrics = _store_figures(run, champion, measured, beside=model)
     return Evaluated(
         version=chosen.version,
         metrics=metrics,

@@ -23,7 +23,7 @@ from loan_default.evaluation.report_inputs import (
 )
 from loan_default.files import write_atomically
 from loan_default.pipelines.preparing import Prepared
-from loan_default.pipelines.training import Trained
+from loan_default.pipelines.training import Trained, with_threads_of_run
 
 
 def importance_of(prepared: Prepared, trained: Trained) -> list[Importance]:
@@ -44,6 +44,7 @@ def held_out_intervals(trained: Trained, *, seed: int) -> Mapping[str, Interval]
     return bootstrap_figures(trained.test.y, trained.test.calibrated, seed=seed)
 
 
+@with_threads_of_run
 def write_report(prepared: Prepared, trained: Trained, path: Path, *, command: str) -> Mapping[str, Interval]:
     """Write the page of a run; returns the figures on the test rows with their ranges."""
     intervals = held_out_intervals(trained, seed=prepared.options.seed)

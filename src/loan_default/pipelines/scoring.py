@@ -21,14 +21,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 
 from loan_default.data.sources import SUFFIXES, iter_frames, read_columns, suffix_of
 from loan_default.data.validation import RENAMED, Validation, validate
 from loan_default.errors import ConfigurationError
 from loan_default.evaluation.metrics import score_points
 from loan_default.files import write_atomically
-from loan_default.models.device import choose_compute, usable_cores
+from loan_default.models.device import choose_compute, torch_threads, usable_cores
 from loan_default.models.model import LoanModel
 
 CHUNK_ROWS = 8_192
@@ -98,11 +97,15 @@ def check_paths(data: Path, *, out: Path, quarantine: Path) -> None:
             )
 
 
-def use_threads(environ: Mapping[str, str] = os.environ) -> int:
-    """Let torch use as many threads as one process should on this machine; returns their number."""
+@contextmanager
+def scoring_threads(environ: Mapping[str, str] = os.environ) -> Iterator[int]:
+    """Let torch use as many threads as one process should on this machine, while the block runs.
+
+    Yields their number; after the block torch uses as many as before.
+    """
     threads = choose_compute("cpu", members=1, environ=environ, cores=usable_cores()).threads
-    torch.set_num_threads(threads)
-    return threads
+    with torch_threads(threads):
+        yield threads
 
 
 def score_file(

@@ -9,9 +9,10 @@ import platform
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import wraps
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from loan_default.database.documents import model_version
 from loan_default.evaluation.metrics import measure
 from loan_default.models.baseline import fit_logistic
 from loan_default.models.calibration import fit_platt
+from loan_default.models.device import torch_threads
 from loan_default.models.features import features_to_dict
 from loan_default.models.fitting import Fitted, Progress, StateDict
 from loan_default.models.model import (
@@ -40,6 +42,9 @@ from loan_default.models.training import (
     trained_classifier,
 )
 from loan_default.pipelines.preparing import Prepared, Stopwatch
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 LIBRARIES = ("torch", "numpy", "pandas", "scikit-learn", "pyarrow")
 """Their versions decide the result and are recorded."""
@@ -72,6 +77,21 @@ class Predictions:
     """Of logistic regression."""
 
 
+def with_threads_of_run(work: Callable[Concatenate[Prepared, P], R]) -> Callable[Concatenate[Prepared, P], R]:
+    """Make a function of a prepared run compute on as many threads as were decided for that run.
+
+    After each call torch computes on as many as before.
+    """
+
+    @wraps(work)
+    def working(prepared: Prepared, /, *arguments: P.args, **named: P.kwargs) -> R:
+        with torch_threads(prepared.compute.threads):
+            return work(prepared, *arguments, **named)
+
+    return working
+
+
+@with_threads_of_run
 def pretrain_encoder(
     prepared: Prepared,
     *,
@@ -92,7 +112,6 @@ def pretrain_encoder(
     frame = prepared.dataset.frame
     rows = prepared.features.transform(frame.iloc[prepared.pretraining])
     watch.start("pretrain", f"{preset.objective.objective}, {len(rows):,} rows, no labels")
-    torch.set_num_threads(prepared.compute.threads)
     torch.manual_seed(prepared.options.seed)
     architecture = _architecture(prepared)
     pretrained = pretrain(
@@ -123,6 +142,7 @@ def pretrain_encoder(
     return pretrained, path
 
 
+@with_threads_of_run
 def train_classifier(
     prepared: Prepared,
     pretrained: Pretrained | None,
@@ -145,7 +165,6 @@ def train_classifier(
     start = pretrained.state if pretrained else prepared.encoder.state if prepared.encoder else None
     origin = "a pretrained encoder" if prepared.starts_pretrained else "random weights"
     watch.start("train", f"{preset.members} x {preset.training.epochs} epochs at most, from {origin}")
-    torch.set_num_threads(prepared.compute.threads)
     architecture = _architecture(prepared)
     jobs = [
         MemberJob(
