@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -11,16 +12,22 @@ from loan_default.data.feeds import Feed, FileFeed, GeneratedFeed
 from loan_default.data.generator import generate, to_text
 from loan_default.data.schema import Column, Kind, Schema, dump_schema
 from loan_default.data.splits import held_out
+from loan_default.data.store_compaction import compact
 from loan_default.database.repositories import TrainingDataRepository
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.kafka.consuming import Pace
 from loan_default.kafka.events import Event, EventType, to_message
 from loan_default.kafka.topics import RAW
-from loan_default.pipelines.dataset import load_store
+from loan_default.pipelines.dataset import load_snapshot, load_store, snapshot_of
 from loan_default.pipelines.flow import Flow
 from loan_default.pipelines.ingestion import ingest_raw_data, process_raw_data, send_processed_data
 from loan_default.pipelines.preparing import Stopwatch, TrainingOptions, prepare
-from loan_default.pipelines.training_data import GROUP, prepare_training_data, store_processed_data
+from loan_default.pipelines.training_data import (
+    GROUP,
+    prepare_training_data,
+    snapshot_store,
+    store_processed_data,
+)
 
 SCHEMA = Schema(
     name="loans",
@@ -57,6 +64,26 @@ def test_the_store_holds_what_the_generator_made(flow, tmp_path):
     found = dataset.frame.sort_values("id").reset_index(drop=True)
     pd.testing.assert_frame_equal(found, made.sort_values("id").reset_index(drop=True), check_dtype=False)
     assert (dataset.rows_read, dataset.duplicates) == (ROWS, 0)
+
+
+def test_a_store_of_many_small_parts_is_compacted_and_its_snapshots_stay_readable(
+    new_flow, tmp_path, monkeypatch
+):
+    soon = partial(compact, parts=5, kept=timedelta(0))
+    monkeypatch.setattr("loan_default.pipelines.training_data.compact", soon)
+    flow, store, drains, taken = new_flow(SCHEMA, Pace(poll_seconds=0.01)), tmp_path / "store", 16, {}
+    for seed in range(drains):
+        send_all(flow, GeneratedFeed(SCHEMA, rows=9, seed=seed, state=tmp_path / f"{seed}.json"))
+        dataset, snapshot = snapshot_store(flow, store, maturity_days=0)
+        taken[snapshot] = dataset
+    store_processed_data(flow, store)  # removes what the one before has compacted
+    files = {path.name for path in store.glob("*.parquet")}
+    assert len(files) < drains
+    assert sum(bool(files.isdisjoint(snapshot.parts)) for snapshot in taken) > 2
+    for snapshot, dataset in taken.items():
+        found = load_snapshot(store, SCHEMA, snapshot, maturity_days=0)
+        pd.testing.assert_frame_equal(found.frame, dataset.frame)
+        assert snapshot_of(found, snapshot.created_at).same_content(snapshot)
 
 
 def test_the_store_is_read_by_the_schema_of_now(flow, tmp_path):

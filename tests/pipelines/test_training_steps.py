@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from conftest import SCHEMA, Listener
 from pipelines.court import feed, new_flow, new_training
 
 from loan_default.data.feeds import GeneratedFeed
+from loan_default.data.store_compaction import compact
 from loan_default.database.control_repositories import Fence
 from loan_default.errors import ArtifactError, DataError
 from loan_default.kafka.memory import MemoryBroker
@@ -64,6 +66,15 @@ def test_parts_that_were_written_anew_under_other_names_are_taken(run, flow, tmp
     assert (
         set(snapshot.parts) == {part.name for part in run.store.glob("*.parquet")} != set(run.snapshot.parts)
     )
+
+
+def test_a_run_goes_on_from_its_snapshot_when_the_store_was_compacted_meanwhile(run, flow):
+    for _ in range(2):
+        compact(run.store, now=datetime.now(UTC) + timedelta(seconds=1), parts=1, kept=timedelta(0))
+    assert not any((run.store / part).exists() for part in run.snapshot.parts)
+    assert pretrain_step(run, Listener(), fence_of(run, "pretrain")).exists()
+    again = replace(run, flow=replace(flow, run="again"))
+    assert freeze_training_data(again, fence_of(again, "freeze")) == run.snapshot  # the stored one
 
 
 def test_a_snapshot_of_a_newer_release_is_read_and_one_of_a_newer_major_refused(run):

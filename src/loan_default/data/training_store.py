@@ -1,66 +1,33 @@
-"""The training store: Parquet files of processed events, and the table that they add up to.
+"""The training store: the table that its parts add up to.
 
-    write_part(folder, topic="processed_data", partition=0, first=500, next=1000, rows=events)
     contents = read_store(folder, schema, maturity_days=30, now=datetime.now(UTC))
 
-A part is named after the offsets it was made of: who reads the same range again writes the same file again.
-Parts may overlap and lie in any order; the table depends on the events alone.
+Parts may overlap and lie in any order; the table depends on the events alone. It is the same, and so are all
+counts, whether parts lie in files of their own or were compacted into larger ones (`store_compaction`).
 """
 
-import hashlib
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from loan_default.data.cleaning import digest_of
 from loan_default.data.schema import Column, Kind, Schema
-from loan_default.errors import ConfigurationError, DataError
-from loan_default.files import write_atomically
-
-APPLICATION = "application.processed"
-"""An application that passed the schema."""
-OUTCOME = "outcome.observed"
-"""What became of an application that came earlier."""
-
-_TIME = pa.timestamp("us", tz="UTC")
-_KEYS = pa.schema(
-    [
-        ("event_id", pa.string()),
-        ("event_type", pa.string()),
-        ("application_id", pa.string()),
-        ("event_time", _TIME),
-        ("outcome", pa.float64()),
-    ]
+from loan_default.data.store_parts import (
+    APPLICATION,
+    KEYS,
+    TIME,
+    stored_name,
 )
-"""Columns of every part; `outcome` is the label that an outcome event brings."""
-_PREFIX = "record."
-_OUTLINE = b"loan_default.outline"
-_PART = re.compile(r".+-[0-9]+-[0-9]{12,}-[0-9]{12,}(-[0-9a-f]{8})?\.parquet")
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
-    """One processed event."""
-
-    event_id: str
-    event_type: str
-    """`APPLICATION` or `OUTCOME`."""
-    application_id: str
-    event_time: datetime
-    """UTC."""
-    record: Mapping[str, Any]
-    """Application: the canonical record of `records.validate_record`. Outcome: {"label": 1.0 or 0.0}."""
+from loan_default.data.store_sources import Source, find_sources
+from loan_default.errors import ConfigurationError, DataError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -84,55 +51,6 @@ class StoreContents:
     first_event_time: datetime | None
     """Of the applications; None without any."""
     last_event_time: datetime | None
-
-
-def write_part(
-    folder: Path,
-    *,
-    topic: str,
-    partition: int,
-    first: int,
-    next: int,  # noqa: A002 - the offset after the last, as Kafka calls it
-    rows: Sequence[StoredEvent],
-) -> Path:
-    """Write the events of the offsets from `first` to before `next`; the same range is the same file.
-
-    Unless that holds other events, as where a topic was made anew and its offsets count from 0 again: then
-    it stays, and these get a name of their own.
-
-    Raises:
-        DataError: the range is empty, or an event is neither an application nor an outcome with a label.
-    """
-    if not 0 <= first < next:
-        raise DataError(f"a part must have offsets from 0 upwards, however: first={first}, next={next}")
-    table = _table(rows)
-    name = f"{topic}-{partition}-{first:012d}-{next:012d}"
-    path, ids = folder / f"{name}.parquet", [row.event_id for row in rows]
-    if _holds_others(path, ids):
-        path = folder / f"{name}-{hashlib.sha256(chr(10).join(ids).encode()).hexdigest()[:8]}.parquet"
-
-    def write(temporary: Path) -> None:
-        # Checksums: without them Parquet reads a flipped bit as another number.
-        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
-
-    write_atomically(path, write)
-    return path
-
-
-def _holds_others(path: Path, ids: list[str]) -> bool:
-    """Whether a part is there, sound, and of other events."""
-    if not path.exists():
-        return False
-    try:
-        found: list[str] = pq.read_table(path, columns=["event_id"])["event_id"].to_pylist()
-    except (pa.ArrowException, OSError):
-        return False  # it is written again
-    return found != ids
-
-
-def holds_parts(folder: Path) -> bool:
-    """Whether a folder is a training store with something in it."""
-    return any(_PART.fullmatch(path.name) for path in folder.iterdir())
 
 
 def read_store(
@@ -162,14 +80,14 @@ def read_store(
     if maturity_days < 0 or now.tzinfo is None:
         rule = "maturity_days must be at least 0 and now in a time zone"
         raise ConfigurationError(f"{rule}, however: maturity_days={maturity_days}, now={now.isoformat()}")
-    parts = _parts(folder, only)
-    keys = [_read_keys(path) for path in parts]
+    sources = find_sources(folder, only)
+    keys = [source.read(KEYS.names).select(KEYS.names) for source in sources]
     sizes = [part.num_rows for part in keys]
-    chosen = _choose(pa.concat_tables([_KEYS.empty_table(), *keys]))
+    chosen = _choose(pa.concat_tables([KEYS.empty_table(), *keys]))
     del keys  # a third of the memory, no longer needed
-    frame = _frame(parts, sizes, chosen.rows, schema.columns)
+    frame = _frame(sources, sizes, chosen.rows, schema.columns)
     if schema.target is not None and chosen.superseded:
-        states = _frame(parts, sizes, chosen.states, (schema.target,))[schema.target.name].to_numpy()
+        states = _frame(sources, sizes, chosen.states, (schema.target,))[schema.target.name].to_numpy()
         frame[schema.target.name] = chosen.latest_known(states)
     times, event_times, outcomes = chosen.times, chosen.times, chosen.outcomes
     if (timestamp := schema.timestamp) is not None:
@@ -186,7 +104,7 @@ def read_store(
     return StoreContents(
         frame=frame,
         digest=digest_of(frame),
-        parts=tuple(path.name for path in parts),
+        parts=tuple(name for source in sources for name in source.names),
         events=sum(sizes),
         duplicates=chosen.duplicates,
         superseded=chosen.superseded,
@@ -194,55 +112,6 @@ def read_store(
         first_event_time=event_times.iloc[0].to_pydatetime() if len(frame) else None,
         last_event_time=event_times.iloc[-1].to_pydatetime() if len(frame) else None,
     )
-
-
-# Writing -------------------------------------------------------------------------------------------------
-
-
-def _table(rows: Sequence[StoredEvent]) -> pa.Table:
-    records = [row.record if row.event_type == APPLICATION else {} for row in rows]
-    keys = {
-        "event_id": [row.event_id for row in rows],
-        "event_type": [row.event_type for row in rows],
-        "application_id": [row.application_id for row in rows],
-        "event_time": [row.event_time for row in rows],
-        "outcome": [_outcome(row) for row in rows],
-    }
-    names = dict.fromkeys(chain.from_iterable(records))
-    columns = {_stored_name(name): _column([record.get(name) for record in records], name) for name in names}
-    table = pa.table(keys, schema=_KEYS)
-    for name, values in columns.items():
-        table = table.append_column(name, values)
-    return table.replace_schema_metadata({_OUTLINE: _outline(table.schema, rows=len(rows))})
-
-
-def _outcome(row: StoredEvent) -> float | None:
-    if row.event_type == APPLICATION:
-        return None
-    label = row.record.get("label") if row.event_type == OUTCOME else None
-    if label not in (0.0, 1.0):
-        raise DataError(
-            f"an event must be {APPLICATION!r} or {OUTCOME!r} with a label of 1.0 or 0.0, however: "
-            f"{row.event_id!r} is {row.event_type!r} with label={label!r}"
-        )
-    return float(label)
-
-
-def _column(values: list[Any], name: str) -> pa.Array:
-    sample = next((value for value in values if value is not None), None)
-    kinds = {str: pa.string(), datetime: _TIME, float: pa.float64(), int: pa.float64()}
-    kind = next((kinds[kind] for kind in kinds if isinstance(sample, kind)), pa.null())
-    try:
-        return pa.array(values, kind)
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        raise DataError(
-            f"{name} must be text, a number or a time throughout, however: {kind} and {error}"
-        ) from error
-
-
-def _stored_name(name: str) -> str:
-    """A column's name in a part: its own, unless that is one of the store's."""
-    return f"{_PREFIX}{name}" if name in _KEYS.names or name.startswith(_PREFIX) else name
 
 
 # Reading -------------------------------------------------------------------------------------------------
@@ -310,18 +179,18 @@ def _duplicated(codes: NDArray[np.int64], *, keep: Literal["first", "last"]) -> 
 
 
 def _frame(
-    parts: list[Path], sizes: list[int], rows: NDArray[np.int64], columns: tuple[Column, ...]
+    sources: list[Source], sizes: list[int], rows: NDArray[np.int64], columns: tuple[Column, ...]
 ) -> pd.DataFrame:
     """The given rows of all parts, counted through, in the given order."""
-    types = {Kind.NUMERICAL: pa.float64(), Kind.TARGET: pa.float64(), Kind.TIMESTAMP: _TIME}
+    types = {Kind.NUMERICAL: pa.float64(), Kind.TARGET: pa.float64(), Kind.TIMESTAMP: TIME}
     fields = {column.name: types.get(column.kind, pa.string()) for column in columns}
     wanted = np.zeros(sum(sizes), bool)
     wanted[rows] = True
     chunks: dict[str, list[pa.Array]] = {name: [] for name in fields}
-    for path, size, end in zip(parts, sizes, np.cumsum(sizes).tolist(), strict=True):
+    for source, size, end in zip(sources, sizes, np.cumsum(sizes).tolist(), strict=True):
         mask = wanted[end - size : end]
         if mask.any():
-            table = _read_columns(path, fields).filter(pa.array(mask))
+            table = _read_columns(source, fields).filter(pa.array(mask))
             for name in fields:
                 chunks[name] += table[name].chunks
     places = pa.array(np.searchsorted(np.flatnonzero(wanted), rows))
@@ -342,57 +211,17 @@ def _inside(times: pd.Series, since: datetime | None, until: datetime | None) ->
     return inside
 
 
-def _parts(folder: Path, only: Collection[str] | None) -> list[Path]:
-    there = sorted(path for path in folder.glob("*.parquet") if _PART.fullmatch(path.name))
-    if only is None:
-        return there
-    chosen = [path for path in there if path.name in only]
-    if absent := sorted(set(only) - {path.name for path in chosen}):
-        raise DataError(
-            f"the parts of a snapshot must be in the training store, however: {len(absent)} are not in "
-            f"{folder}, among them {absent[0]}. Restore them, or prepare the training data anew."
-        )
-    return chosen
-
-
-def _read_keys(path: Path) -> pa.Table:
-    return _read(path, _KEYS.names).select(_KEYS.names)
-
-
-def _read_columns(path: Path, fields: Mapping[str, pa.DataType]) -> pa.Table:
-    stored = _read(path, [_stored_name(name) for name in fields])
+def _read_columns(source: Source, fields: Mapping[str, pa.DataType]) -> pa.Table:
+    stored = source.read([stored_name(name) for name in fields])
     columns = {}
     for name, kind in fields.items():
-        place = stored.schema.get_field_index(_stored_name(name))
+        place = stored.schema.get_field_index(stored_name(name))
         values = stored.column(place) if place >= 0 else pa.chunked_array([pa.nulls(stored.num_rows)])
         if values.type not in (kind, pa.null()):
             raise DataError(
                 f"the column {name!r} must be {kind} in all parts, however: it is {values.type} in "
-                f"{path.name}. Give it a new name where its meaning has changed, or use another folder."
+                f"{source.path.name}. Give it a new name where its meaning has changed, or use another "
+                "folder."
             )
         columns[name] = values.cast(kind)
     return pa.table(columns)
-
-
-def _read(path: Path, names: list[str]) -> pa.Table:
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            outline = (file.schema_arrow.metadata or {}).get(_OUTLINE)
-            if outline == _outline(file.schema_arrow, rows=file.metadata.num_rows):
-                return file.read(columns=names)
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, str(error).splitlines()[0]) from error
-    raise _damaged(path, "its columns are not those that were written")
-
-
-def _outline(schema: pa.Schema, *, rows: int) -> bytes:
-    # The checksums of Parquet do not cover the names of the columns: a lost one would read as missing values.
-    fields = [(field.name, str(field.type)) for field in schema]
-    return hashlib.sha256(repr((fields, rows)).encode(errors="replace")).hexdigest().encode()
-
-
-def _damaged(path: Path, what: str) -> DataError:
-    return DataError(
-        f"a part of the training store must be a Parquet file of events, however: {path.name}: {what}. "
-        "Delete it and read its offsets, which its name says, once more."
-    )

@@ -315,7 +315,8 @@ class TrainingData(StoredDocument):
     """Time of the earliest application; None where the data have no time."""
     last_at: Time | None = None
     parts: tuple[Text, ...] = ()
-    """Files of the training store, which with `created_at` tell the rows again; empty for other data."""
+    """Parts of the training store, or where they are many the file that lists them. With `created_at` they
+    tell the rows again; empty for other data."""
     since: Time | None = None
     """Earlier applications of those files were left out; None = none was."""
     until: Time | None = None

@@ -15,7 +15,9 @@ from loan_default.data.cleaning import digest_of, drop_duplicates
 from loan_default.data.schema import Schema, dump_schema, load_schema
 from loan_default.data.schema_inference import Finding, infer_schema
 from loan_default.data.sources import RawFrame, iter_frames, read_columns
-from loan_default.data.training_store import holds_parts, read_store
+from loan_default.data.store_parts import holds_parts
+from loan_default.data.store_sources import short_names
+from loan_default.data.training_store import read_store
 from loan_default.data.validation import Validation, validate
 from loan_default.database.documents import TrainingData
 from loan_default.errors import ConfigurationError, DataError
@@ -59,7 +61,7 @@ class Dataset:
     period: tuple[datetime, datetime] | None
     """Times of the first and the last application; None where nothing tells them."""
     parts: tuple[str, ...] = ()
-    """Names of the files of the training store that the rows are from."""
+    """Names of the parts of the training store that the rows are from; see `store_sources.short_names`."""
 
     @property
     def labels(self) -> NDArray[np.float64]:
@@ -156,7 +158,7 @@ def load_store(
         ignored_columns=(),
         digest=contents.digest if frame is contents.frame else digest_of(frame),
         period=_period(frame, schema) or ((first, last) if first and last else None),
-        parts=contents.parts,
+        parts=short_names(folder, contents.parts),
     )
 
 

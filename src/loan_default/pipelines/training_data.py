@@ -8,7 +8,8 @@ from typing import Any
 import structlog
 
 from loan_default.data.schema import Kind
-from loan_default.data.training_store import StoredEvent, write_part
+from loan_default.data.store_compaction import compact
+from loan_default.data.store_parts import StoredEvent, write_part
 from loan_default.database.documents import TrainingData
 from loan_default.database.repositories import TrainingDataRepository
 from loan_default.kafka.consuming import Consumed, drain
@@ -24,7 +25,7 @@ log = structlog.get_logger()
 
 
 def store_processed_data(flow: Flow, folder: Path, *, stop: Flag | None = None) -> Consumed:
-    """Write what is on `processed_data` now into the training store; safe to repeat.
+    """Write what is on `processed_data` now into the training store, and compact it; safe to repeat.
 
     Raises:
         DependencyError: the broker is away; what was not committed is written again, into the same files.
@@ -52,6 +53,7 @@ def store_processed_data(flow: Flow, folder: Path, *, stop: Flag | None = None) 
         consumed = drain(consumer, write, ends=ends, pace=flow.pace, stop=stop)
     finally:
         consumer.close()
+    compact(folder, now=datetime.now(UTC))
     log.info("processed_data_stored", run=flow.run, records=consumed.records, batches=consumed.batches)
     return consumed
 

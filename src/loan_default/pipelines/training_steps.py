@@ -20,6 +20,7 @@ from pathlib import Path
 
 import structlog
 
+from loan_default.data.store_sources import has_parts
 from loan_default.database.control_repositories import Fence
 from loan_default.database.documents import ID_DIGITS, ModelMetadata, TrainingData
 from loan_default.database.repositories import ModelRepository, TrainingDataRepository
@@ -126,7 +127,7 @@ def freeze_training_data(run: TrainingRun, fence: Fence) -> TrainingData:
     # The stored one, where the same data were there before: its time and its files belong together. But not
     # where its files were written anew under other names.
     stored = TrainingDataRepository(run.flow.database).get(snapshot.id)
-    if all((run.store / part).exists() for part in stored.parts):
+    if has_parts(run.store, stored.parts):
         snapshot = stored
     fence.check()
     write_once(path, snapshot.model_dump_json().encode())

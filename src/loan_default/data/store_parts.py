@@ -1,0 +1,292 @@
+"""Parts of the training store: Parquet files of processed events, named after the offsets they were made of.
+
+    write_part(folder, topic="processed_data", partition=0, first=500, next=1000, rows=events)
+
+Who reads the same range again writes the same file again. A part may be one of many that were compacted into
+a larger file (see `store_compaction`), which keeps the rows of each, in order, under the name that it had.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from loan_default.errors import DataError
+from loan_default.files import write_atomically
+
+APPLICATION = "application.processed"
+"""An application that passed the schema."""
+OUTCOME = "outcome.observed"
+"""What became of an application that came earlier."""
+TIME = pa.timestamp("us", tz="UTC")
+KEYS = pa.schema(
+    [
+        ("event_id", pa.string()),
+        ("event_type", pa.string()),
+        ("application_id", pa.string()),
+        ("event_time", TIME),
+        ("outcome", pa.float64()),
+    ]
+)
+"""Columns of every part; `outcome` is the label that an outcome event brings."""
+_PREFIX = "record."
+_OUTLINE = b"loan_default.outline"
+_PIECES = b"loan_default.pieces"
+_NAME = re.compile(
+    r"(?P<topic>.+)-(?P<partition>[0-9]+)-(?P<first>[0-9]{12,})-(?P<next>[0-9]{12,})"
+    r"(?P<digest>-[0-9a-f]{8})?\.parquet"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """One processed event."""
+
+    event_id: str
+    event_type: str
+    """`APPLICATION` or `OUTCOME`."""
+    application_id: str
+    event_time: datetime
+    """UTC."""
+    record: Mapping[str, Any]
+    """Application: the canonical record of `records.validate_record`. Outcome: {"label": 1.0 or 0.0}."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PartName:
+    """What the name of a part says."""
+
+    topic: str
+    partition: int
+    first: int
+    next: int
+    """The offset after the last."""
+    name: str
+    has_digest: bool
+    """A compacted file, or a range whose plain name is taken by other events."""
+
+    def spans(self, other: "PartName") -> bool:
+        """Whether its offsets include those of the other."""
+        same = (self.topic, self.partition) == (other.topic, other.partition)
+        return same and self.first <= other.first and other.next <= self.next
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Rows of a compacted file that were a part of their own."""
+
+    name: str
+    """The part's."""
+    first: int
+    """Index of its first row in the file."""
+    rows: int
+
+
+def parse_name(name: str) -> PartName | None:
+    """What a file name says; None where it is not that of a part."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    topic, partition, first, following, digest = match.groups()
+    return PartName(topic, int(partition), int(first), int(following), name, digest is not None)
+
+
+def part_names(folder: Path) -> list[PartName]:
+    """All parts of a folder, compacted ones among them, by partition and offset."""
+    found = (parse_name(path.name) for path in folder.glob("*.parquet"))
+    return sorted(name for name in found if name is not None)
+
+
+def holds_parts(folder: Path) -> bool:
+    """Whether a folder is a training store with something in it."""
+    return any(parse_name(path.name) for path in folder.iterdir())
+
+
+def write_part(
+    folder: Path,
+    *,
+    topic: str,
+    partition: int,
+    first: int,
+    next: int,  # noqa: A002 - the offset after the last, as Kafka calls it
+    rows: Sequence[StoredEvent],
+) -> Path:
+    """Write the events of the offsets from `first` to before `next`; the same range is the same file.
+
+    Unless that holds other events, as where a topic was made anew and its offsets count from 0 again: then
+    it stays, and these get a name of their own. What a compacted file holds already is not written again.
+
+    Returns:
+        The file that holds the events.
+
+    Raises:
+        DataError: the range is empty, or an event is neither an application nor an outcome with a label.
+    """
+    if not 0 <= first < next:
+        raise DataError(f"a part must have offsets from 0 upwards, however: first={first}, next={next}")
+    table = _table(rows)
+    ids = [row.event_id for row in rows]
+    plain = f"{topic}-{partition}-{first:012d}-{next:012d}"
+    digest = hashlib.sha256("\n".join(ids).encode()).hexdigest()[:8]
+    for name in (f"{plain}.parquet", f"{plain}-{digest}.parquet"):
+        path = folder / name
+        if path.exists():
+            if not _holds_others(path, ids):
+                break
+        elif (held := _find_held(folder, name)) is None:
+            break
+        elif held[1] == ids:
+            return held[0]
+    write_table(path, table, pieces=())
+    return path
+
+
+def _holds_others(path: Path, ids: list[str]) -> bool:
+    """Whether a part is sound, and of other events."""
+    try:
+        found: list[str] = pq.read_table(path, columns=["event_id"])["event_id"].to_pylist()
+    except (pa.ArrowException, OSError):
+        return False  # it is written again
+    return found != ids
+
+
+def _find_held(folder: Path, name: str) -> tuple[Path, list[str]] | None:
+    """The compacted file that holds a part which has no file any more, and the ids of its events."""
+    part = parse_name(name)
+    for other in part_names(folder):
+        if part is None or not other.has_digest or not other.spans(part):
+            continue
+        path = folder / other.name
+        for piece in pieces_of(path):
+            if piece.name == name:
+                ids = read_part(path, ["event_id"])["event_id"].slice(piece.first, piece.rows)
+                return path, ids.to_pylist()
+    return None
+
+
+# Writing -------------------------------------------------------------------------------------------------
+
+
+def _table(rows: Sequence[StoredEvent]) -> pa.Table:
+    records = [row.record if row.event_type == APPLICATION else {} for row in rows]
+    keys = {
+        "event_id": [row.event_id for row in rows],
+        "event_type": [row.event_type for row in rows],
+        "application_id": [row.application_id for row in rows],
+        "event_time": [row.event_time for row in rows],
+        "outcome": [_outcome(row) for row in rows],
+    }
+    names = dict.fromkeys(chain.from_iterable(records))
+    columns = {stored_name(name): _column([record.get(name) for record in records], name) for name in names}
+    table = pa.table(keys, schema=KEYS)
+    for name, values in columns.items():
+        table = table.append_column(name, values)
+    return table
+
+
+def _outcome(row: StoredEvent) -> float | None:
+    if row.event_type == APPLICATION:
+        return None
+    label = row.record.get("label") if row.event_type == OUTCOME else None
+    if label not in (0.0, 1.0):
+        raise DataError(
+            f"an event must be {APPLICATION!r} or {OUTCOME!r} with a label of 1.0 or 0.0, however: "
+            f"{row.event_id!r} is {row.event_type!r} with label={label!r}"
+        )
+    return float(label)
+
+
+def _column(values: list[Any], name: str) -> pa.Array:
+    sample = next((value for value in values if value is not None), None)
+    kinds = {str: pa.string(), datetime: TIME, float: pa.float64(), int: pa.float64()}
+    kind = next((kinds[kind] for kind in kinds if isinstance(sample, kind)), pa.null())
+    try:
+        return pa.array(values, kind)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise DataError(
+            f"{name} must be text, a number or a time throughout, however: {kind} and {error}"
+        ) from error
+
+
+def stored_name(name: str) -> str:
+    """A column's name in a part: its own, unless that is one of the store's."""
+    return f"{_PREFIX}{name}" if name in KEYS.names or name.startswith(_PREFIX) else name
+
+
+# Files ---------------------------------------------------------------------------------------------------
+
+
+def write_table(path: Path, table: pa.Table, *, pieces: Sequence[Piece]) -> None:
+    """Write a part, whole or not at all, with what `read_part` checks."""
+    metadata = {_OUTLINE: _outline(table.schema, rows=table.num_rows)}
+    if pieces:
+        listed = [[piece.name, piece.first, piece.rows] for piece in pieces]
+        metadata[_PIECES] = json.dumps({"pieces": listed, "sha256": _digest(listed)}).encode()
+    table = table.replace_schema_metadata(metadata)
+
+    def write(temporary: Path) -> None:
+        # Checksums: without them Parquet reads a flipped bit as another number.
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+
+    write_atomically(path, write)
+
+
+def read_part(path: Path, names: list[str] | None) -> pa.Table:
+    """The columns of these names that a part has, None = all; DataError where it is damaged."""
+    with _opened(path) as file:
+        return file.read(columns=names).replace_schema_metadata(None)
+
+
+def pieces_of(path: Path) -> tuple[Piece, ...]:
+    """The parts that a compacted file is made of, none for another; DataError where it is damaged."""
+    with _opened(path) as file:
+        text = (file.schema_arrow.metadata or {}).get(_PIECES)
+        rows = file.metadata.num_rows
+    if text is None:
+        return ()
+    try:
+        stored = json.loads(text)
+        pieces = tuple(Piece(*each) for each in stored["pieces"])
+        if stored["sha256"] == _digest(stored["pieces"]) and sum(piece.rows for piece in pieces) == rows:
+            return pieces
+    except (ValueError, TypeError, KeyError):
+        pass  # it is as damaged as where the digest is another
+    raise _damaged(path, "the list of its parts is not that which was written")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            outline = (file.schema_arrow.metadata or {}).get(_OUTLINE)
+            if outline != _outline(file.schema_arrow, rows=file.metadata.num_rows):
+                raise _damaged(path, "its columns are not those that were written")
+            yield file
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, str(error).splitlines()[0]) from error
+
+
+def _digest(listed: Iterable[Sequence[Any]]) -> str:
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
+
+
+def _outline(schema: pa.Schema, *, rows: int) -> bytes:
+    # The checksums of Parquet do not cover the names of the columns: a lost one would read as missing values.
+    fields = [(field.name, str(field.type)) for field in schema]
+    return hashlib.sha256(repr((fields, rows)).encode(errors="replace")).hexdigest().encode()
+
+
+def _damaged(path: Path, what: str) -> DataError:
+    return DataError(
+        f"a part of the training store must be a Parquet file of events, however: {path.name}: {what}. "
+        "Delete it and read its offsets, which its name says, once more."
+    )
