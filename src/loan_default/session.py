@@ -70,7 +70,7 @@ def open_flow(settings: Settings, schema: Path | None = None, *, run: str | None
     from loan_default.kafka.consuming import Pace
     from loan_default.kafka.outbox import Outbox
     from loan_default.pipelines.flow import Flow
-    from loan_default.pipelines.home_folder import OUTBOX
+    from loan_default.pipelines.home_folder import OUTBOX, REPLAYS
 
     loaded = load_schema(schema or settings.schema_file or BUNDLED_SCHEMA)
     with open_database(settings) as database:
@@ -79,6 +79,7 @@ def open_flow(settings: Settings, schema: Path | None = None, *, run: str | None
             database=database,
             schema=loaded,
             outbox=Outbox(settings.home / OUTBOX),
+            replays=Outbox(settings.home / REPLAYS) if settings.kafka_bootstrap_servers is None else None,
             pace=Pace(patience_seconds=settings.patience_seconds),
             run=run or uuid4().hex,
         )

@@ -37,6 +37,18 @@ def test_parts_are_sent_in_the_order_in_which_they_were_put_and_go(tmp_path, bro
     ]
 
 
+def test_bytes_that_are_no_text_come_out_as_they_were(tmp_path, broker):
+    odd = Message(
+        topic="t", key=b"\xff", value=b"\x00\xfe", headers=(("a", b"\x80"), ("b", b""), ("c", b"text"))
+    )
+    outbox = Outbox(tmp_path)
+    outbox.put([odd, Message(topic="t", key=None, value=None)])
+    assert outbox.send(broker.producer()) == 2
+    first, second = broker.logs[Partition("t", 0)]
+    assert (first.key, first.value, first.headers) == (odd.key, odd.value, odd.headers)
+    assert (second.key, second.value, second.headers) == (None, None, ())
+
+
 def test_what_the_broker_does_not_take_stays(tmp_path, broker):
     class Away:
         def __init__(self) -> None:

@@ -5,15 +5,23 @@ import time
 from loan_default.addresses import server_list
 from loan_default.kafka.broker import Broker
 from loan_default.kafka.client import Connection, KafkaBroker
+from loan_default.kafka.kept_topics import KeptTopics
 from loan_default.kafka.memory import MemoryBroker
-from loan_default.kafka.topics import TOPICS
+from loan_default.kafka.topics import DEAD_LETTER_TOPICS, READERS, TOPICS
 from loan_default.settings import Settings
+
+DEAD_LETTERS_FILE = "dead_letters.sqlite3"
+"""Under the home folder: the dead-letter records of all commands that ran without Kafka."""
 
 
 def connect(settings: Settings) -> Broker:
-    """The broker; a cluster is asked nothing yet. In memory all topics are there from the start."""
+    """The broker; a cluster is asked nothing yet.
+
+    In memory all topics are there from the start, and the dead-letter records of earlier processes with them.
+    """
     if settings.kafka_bootstrap_servers is None:
-        broker = MemoryBroker(first_offset=time.time_ns() // 1000)
+        kept = KeptTopics(settings.home / DEAD_LETTERS_FILE, names=DEAD_LETTER_TOPICS)
+        broker = MemoryBroker(first_offset=time.time_ns() // 1000, readers=READERS, kept=kept)
         broker.create_topics(TOPICS)
         return broker
     return KafkaBroker(

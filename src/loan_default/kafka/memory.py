@@ -1,12 +1,18 @@
-"""A broker in this process: partitions, offsets, groups, commits as on Kafka; gone when the process ends."""
+"""A broker in this process: partitions, offsets, groups, commits as on Kafka.
+
+It is gone when the process ends, but for the topics that are kept in a file. Of a topic whose readers are
+named, the records that all of them have committed are dropped, so that memory does not grow with what passes.
+"""
 
 import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import count
 from threading import Condition
 
+from loan_default.kafka.kept_topics import KeptTopics
 from loan_default.kafka.messages import Delivery, Message, Offsets, Partition, Record, Refused
+from loan_default.kafka.partition_log import MemoryLog, PartitionLog
 from loan_default.kafka.topics import Topic, missing_topics
 
 MAX_BYTES = 1_048_576
@@ -14,12 +20,27 @@ MAX_BYTES = 1_048_576
 
 
 class MemoryBroker:
-    """Keeps everything that is sent to it; safe to use from several threads."""
+    """Keeps what is sent to it until its readers have it; safe to use from several threads."""
 
-    def __init__(self, *, first_offset: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        first_offset: int = 0,
+        readers: Mapping[str, Collection[str]] | None = None,
+        kept: KeptTopics | None = None,
+    ) -> None:
+        """Make a broker without any topic.
+
+        Args:
+            readers: topic -> groups that read it, sooner or later. What all of them have committed, and any
+                other group that reads the topic by then, is dropped. Other topics keep everything.
+            kept: topics that outlive the process; None = none does.
+        """
         self.first_offset = first_offset
         """Of each partition. A store that outlives this broker takes equal offsets for equal records."""
-        self.logs: dict[Partition, list[Record]] = {}
+        self.readers = readers or {}
+        self.kept = kept
+        self.logs: dict[Partition, PartitionLog] = {}
         self.groups: dict[str, _Group] = {}
         self.changed = Condition()
         """Held while anything here is read or written, and told when records come."""
@@ -30,7 +51,10 @@ class MemoryBroker:
         with self.changed:
             made = [topic for topic in topics if not self.partitions_of(topic.name)]
             for topic in made:
-                self.logs |= {Partition(topic.name, number): [] for number in range(topic.partitions)}
+                if self.kept is not None and topic.name in self.kept.names:
+                    self.kept.drop_expired(topic)
+                partitions = [Partition(topic.name, number) for number in range(topic.partitions)]
+                self.logs |= {partition: self._new_log(partition) for partition in partitions}
             return [topic.name for topic in made]
 
     def check_topics(self, names: Iterable[str], /) -> None:
@@ -64,11 +88,37 @@ class MemoryBroker:
 
     def end_of(self, partition: Partition) -> int:
         """The offset that the next message of a partition will get."""
-        return self.first_offset + len(self.logs[partition])
+        return self.logs[partition].end
 
     def partitions_of(self, topic: str) -> list[Partition]:
         """The partitions of a topic, none where there is no such topic."""
         return [partition for partition in self.logs if partition.topic == topic]
+
+    def drop_committed(self, partitions: Iterable[Partition]) -> None:
+        """Forget what all readers of these partitions have committed."""
+        for partition in partitions:
+            readers = self.readers.get(partition.topic)
+            if not readers:
+                continue
+            log = self.logs[partition]
+            others = [name for name, group in self.groups.items() if group.reads(partition)]
+            done = [
+                self.groups[name].done.get(partition, log.first) if name in self.groups else log.first
+                for name in {*readers, *others}
+            ]
+            # A commit beyond the end is of records that are gone, and says nothing of those here.
+            if (before := min(done)) <= log.end:
+                log.drop(before=before)
+
+    def forget_idle_groups(self) -> None:
+        """Forget groups without a member that have committed nothing: each look is a group of its own."""
+        for name in [name for name, group in self.groups.items() if not (group.members or group.done)]:
+            del self.groups[name]
+
+    def _new_log(self, partition: Partition) -> PartitionLog:
+        if self.kept is not None and partition.topic in self.kept.names:
+            return self.kept.log(partition)
+        return MemoryLog(partition, first=self.first_offset)
 
 
 class MemoryProducer:
@@ -80,15 +130,22 @@ class MemoryProducer:
     def deliver(self, messages: Iterable[Message], /) -> Delivery:
         """Append all to their partitions; DependencyError where a topic is not there."""
         delivered, refused = 0, []
-        for message in messages:
-            size = len(message.key or b"") + len(message.value or b"")
-            if size > MAX_BYTES:
-                refused.append(Refused(message=message, reason=f"{size:,} bytes are over the size limit"))
-                continue
-            with self._broker.changed:
-                self._append(message)
-                self._broker.changed.notify_all()
-            delivered += 1
+        try:
+            for message in messages:
+                size = len(message.key or b"") + len(message.value or b"")
+                if size > MAX_BYTES:
+                    reason = f"{size:,} bytes are over the size limit"
+                    refused.append(Refused(message=message, reason=reason))
+                    continue
+                with self._broker.changed:
+                    self._append(message)
+                    self._broker.changed.notify_all()
+                delivered += 1
+        finally:
+            if self._broker.kept is not None:
+                with self._broker.changed:
+                    self._broker.kept.flush()
+                    self._broker.changed.notify_all()
         return Delivery(delivered=delivered, refused=tuple(refused))
 
     def close(self) -> None:
@@ -104,16 +161,7 @@ class MemoryProducer:
             place = next(broker.turn) if message.key is None else zlib.crc32(message.key)
         elif place >= len(partitions):
             raise ValueError(f"the partition must be one of the topic's, however: {message.topic}-{place}")
-        partition = partitions[place % len(partitions)]
-        broker.logs[partition].append(
-            Record(
-                partition=partition,
-                offset=broker.end_of(partition),
-                key=message.key,
-                value=message.value,
-                headers=message.headers,
-            )
-        )
+        broker.logs[partitions[place % len(partitions)]].append(message)
 
 
 class MemoryConsumer:
@@ -145,6 +193,7 @@ class MemoryConsumer:
         with self._broker.changed:
             ours = {partition: offset for partition, offset in offsets.items() if partition in self.read}
             self._group.done |= ours
+            self._broker.drop_committed(ours)
         return len(ours) == len(offsets)
 
     def idle(self, seconds: float) -> None:
@@ -159,11 +208,13 @@ class MemoryConsumer:
     def uncommitted(self, ends: Offsets) -> Mapping[Partition, int]:
         """How many records before these ends the group has yet to commit, whoever reads them."""
         with self._broker.changed:
-            done, first = dict(self._group.done), self._broker.first_offset
+            done = dict(self._group.done)
+            firsts = {partition: self._broker.logs[partition].first for partition in ends}
             lasts = {partition: self._broker.end_of(partition) for partition in ends}
         left = {}
         for partition, end in ends.items():
-            committed = done.get(partition, first)
+            first = firsts[partition]
+            committed = max(first, done.get(partition, first))
             # A commit beyond the end is of records that are gone: of those here none is done.
             first_open = committed if committed <= lasts[partition] else first
             if end > first_open:
@@ -182,14 +233,17 @@ class MemoryConsumer:
                 self._group.members.remove(self)
                 self.read.clear()
                 self._group.rebalance(self._broker)
+                self._broker.forget_idle_groups()
 
     def _take(self, max_records: int) -> list[Record]:
         records: list[Record] = []
         for partition, start in self.read.items():
-            skipped = start - self._broker.first_offset
-            new = self._broker.logs[partition][skipped : skipped + max_records - len(records)]
-            self.read[partition] = start + len(new)
+            new = self._broker.logs[partition].read(start, count=max_records - len(records))
+            if new:
+                self.read[partition] = new[-1].offset + 1
             records += new
+            if len(records) >= max_records:
+                break
         return records
 
 
@@ -200,6 +254,10 @@ class _Group:
         self.members: list[MemoryConsumer] = []
         self.done: dict[Partition, int] = {}
 
+    def reads(self, partition: Partition) -> bool:
+        """Whether a member reads a partition's topic now, or the group has committed in it."""
+        return partition in self.done or any(partition.topic in member.topics for member in self.members)
+
     def rebalance(self, broker: MemoryBroker) -> None:
         """Deal the partitions anew; as on Kafka, who gets one goes on from what is committed, who keeps one
         from where it is."""
@@ -209,7 +267,7 @@ class _Group:
             takers = [place for place, member in enumerate(self.members) if topic in member.topics]
             for partition in broker.partitions_of(topic):
                 taker = takers[partition.number % len(takers)]
-                start = self.done.get(partition, broker.first_offset)
+                start = self.done.get(partition, broker.logs[partition].first)
                 shares[taker][partition] = self.members[taker].read.get(partition, start)
         for member, share in zip(self.members, shares, strict=True):
             member.read = share

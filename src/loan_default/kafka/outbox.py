@@ -29,7 +29,7 @@ class Outbox:
         self._number = count()
 
     def put(self, messages: Iterable[Message]) -> None:
-        """Keep messages of text until they are sent; none = no part."""
+        """Keep messages until they are sent; none = no part."""
         lines = [_line(message) for message in messages]
         if lines:
             # Names sort by time: what concerns one application is sent in the order in which it came.
@@ -73,9 +73,9 @@ def _line(message: Message) -> bytes:
     return orjson.dumps(
         [
             message.topic,
-            None if message.key is None else message.key.decode(),
-            None if message.value is None else message.value.decode(),
-            [[name, value.decode()] for name, value in message.headers],
+            _written(message.key),
+            _written(message.value),
+            [[name, _written(value)] for name, value in message.headers],
         ]
     )
 
@@ -88,7 +88,23 @@ def _messages(content: bytes, path: Path) -> Iterator[Message]:
             raise DataError(f"a part of the outbox must be whole, however: {path} is not") from error
         yield Message(
             topic=topic,
-            key=None if key is None else key.encode(),
-            value=None if value is None else value.encode(),
-            headers=tuple((name, text.encode()) for name, text in headers),
+            key=_read(key),
+            value=_read(value),
+            headers=tuple((name, _read(value) or b"") for name, value in headers),
         )
+
+
+def _written(content: bytes | None) -> str | dict[str, str] | None:
+    """Bytes as JSON: text as it is, any other bytes as `{"hex": ...}`."""
+    if content is None:
+        return None
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return {"hex": content.hex()}
+
+
+def _read(written: str | dict[str, str] | None) -> bytes | None:
+    if written is None:
+        return None
+    return written.encode() if isinstance(written, str) else bytes.fromhex(written["hex"])

@@ -23,6 +23,13 @@ PROCESSED = "processed_data"
 COMMANDS = "commands"
 """Requests to the pipelines and facts about what they did."""
 
+PROCESSING = "processing"
+"""Consumer group of those who validate `raw_data`."""
+TRAINING_STORE = "training-store"
+"""Consumer group of those who bring `processed_data` into the training store."""
+READERS = {RAW: (PROCESSING,), PROCESSED: (TRAINING_STORE,)}
+"""Topic -> groups that read all of it. The other topics are for people, and for whoever comes later."""
+
 
 def dead_letter_topic(name: str) -> str:
     """Where records of a topic go that cannot be used."""
@@ -37,6 +44,7 @@ TOPICS = (
     Topic(name=dead_letter_topic(RAW), retention=timedelta(days=90)),
     Topic(name=dead_letter_topic(COMMANDS), retention=timedelta(days=90)),
 )
+DEAD_LETTER_TOPICS = tuple(dead_letter_topic(name) for name in (RAW, COMMANDS))
 
 
 def missing_topics(names: list[str]) -> DependencyError:

@@ -8,9 +8,9 @@ from loan_default.database.connect import Database
 from loan_default.kafka.broker import Broker
 from loan_default.kafka.consuming import Pace
 from loan_default.kafka.outbox import Outbox
+from loan_default.kafka.topics import PROCESSING
 
-GROUP = "processing"
-"""Consumer group of those who judge `raw_data`."""
+GROUP = PROCESSING
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,6 +21,9 @@ class Flow:
     database: Database
     schema: Schema
     outbox: Outbox
+    replays: Outbox | None = None
+    """Where replayed events wait for the next process that takes them, without Kafka. None = the topic keeps
+    them."""
     pace: Pace = field(default_factory=Pace)
     run: str = field(default_factory=lambda: uuid4().hex)
     """Id of the run, in the documents of its batches."""

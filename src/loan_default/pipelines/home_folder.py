@@ -10,6 +10,8 @@ SCHEDULED_RUNS = "training"
 """A folder for each training that a scheduler runs."""
 OUTBOX = "outbox"
 """What was accepted and is yet to be sent to `processed_data`."""
+REPLAYS = "replays"
+"""Without Kafka: replayed events, until the next `ingest` takes them."""
 FEEDS = "feeds"
 """How far each source has been read."""
 FROM_STORE = "from_training_store"
@@ -23,5 +25,5 @@ def has_ingested(home: Path) -> bool:
 
 def is_reserved(folder: Path, home: Path) -> bool:
     """Whether a folder is one that the home keeps for something else than a run by hand."""
-    reserved = (MODELS, TRAINING_STORE, SCHEDULED_RUNS, OUTBOX, FEEDS)
+    reserved = (MODELS, TRAINING_STORE, SCHEDULED_RUNS, OUTBOX, REPLAYS, FEEDS)
     return folder.resolve() in {(home / name).resolve() for name in reserved}

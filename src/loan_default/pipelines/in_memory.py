@@ -1,10 +1,12 @@
 """The whole way of applications in one process, for a broker in memory, which is gone when the process ends.
 
-A slice of a feed is in the training store before the feed's watermark moves: who is stopped, or finds the
-database away, leaves what was not finished to the next run.
+A batch of a feed is in the training store before the feed's watermark moves: who is stopped, or finds the
+database away, leaves what was not finished to the next run. What has to outlive the process lies in files:
+dead-letter records (`kafka/kept_topics.py`), replayed events and accepted ones (`kafka/outbox.py`).
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event as Flag
@@ -34,7 +36,7 @@ class Taken:
 
 
 def take_to_store(flow: Flow, feed: Feed | None, folder: Path, *, stop: Flag) -> Taken:
-    """Take what waits, and the rows of a feed, from the source to the training store.
+    """Take what waits, replayed events too, and the rows of a feed, from the source to the training store.
 
     Args:
         feed: None = only what is on the broker and in the outbox.
@@ -49,6 +51,7 @@ def take_to_store(flow: Flow, feed: Feed | None, folder: Path, *, stop: Flag) ->
     flow, taken = replace(flow, pace=replace(flow.pace, poll_seconds=0.0)), Taken()
 
     def finish() -> None:
+        _send_replays(flow)
         taken.processed.add(process_raw_data(flow))
         taken.sent += send_processed_data(flow)
         taken.stored += store_processed_data(flow, folder).records
@@ -57,6 +60,16 @@ def take_to_store(flow: Flow, feed: Feed | None, folder: Path, *, stop: Flag) ->
         taken.ingested = ingest_raw_data(flow, _Finished(feed, finish), stop=stop)
     finish()  # what an earlier process left in the outbox, where the feed had nothing
     return taken
+
+
+def _send_replays(flow: Flow) -> None:
+    """Bring what `dead-letters replay` left to the topic.
+
+    Its files are gone then. Who dies before it is processed loses nothing: its dead-letter records wait on.
+    """
+    if flow.replays is not None and len(flow.replays):
+        with closing(flow.broker.producer()) as producer:
+            flow.replays.send(producer)
 
 
 @dataclass(frozen=True, slots=True)

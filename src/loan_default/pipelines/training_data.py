@@ -15,11 +15,11 @@ from loan_default.database.repositories import TrainingDataRepository
 from loan_default.kafka.consuming import Consumed, drain
 from loan_default.kafka.events import read_event
 from loan_default.kafka.messages import Partition, Record
-from loan_default.kafka.topics import PROCESSED
+from loan_default.kafka.topics import PROCESSED, TRAINING_STORE
 from loan_default.pipelines.dataset import Dataset, load_store, snapshot_of
 from loan_default.pipelines.flow import Flow
 
-GROUP = "training-store"
+GROUP = TRAINING_STORE
 
 log = structlog.get_logger()
 
