@@ -89,6 +89,18 @@ def test_row_numbers_stay_right_over_blocks(tmp_path, monkeypatch):
     assert raw.rejects["reason"][~ragged].str.contains("UTF-8").all()
 
 
+def test_a_row_that_is_longer_than_a_block_is_read_and_no_row_comes_twice(tmp_path, monkeypatch):
+    lines = [f"{n},{'x' * 700 if n % 90 == 70 else 'x'}{',y' * (n % 13 == 5)}" for n in range(400)]
+    path = write(tmp_path, "a,b\n" + "\n".join(lines) + "\n")
+    whole = read_frame(path)
+    assert len(whole.frame) + len(whole.rejects) == 400
+    for size in (50, 200, 300):
+        monkeypatch.setattr(sources, "_BLOCK_BYTES", size)
+        raw = read_frame(path)
+        assert raw.frame.equals(whole.frame), size
+        assert raw.rejects.equals(whole.rejects), size
+
+
 def test_a_file_without_one_good_row_still_reports_its_rows(tmp_path):
     raw = read_frame(write(tmp_path, "a,b\n1\n1,2,3\n"))
     assert raw.frame.empty

@@ -25,7 +25,10 @@ from loan_default.errors import DataError
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 
-_BLOCK_BYTES = 8 * 1024 * 1024
+_BLOCK_BYTES = 512 * 1024
+"""Of a CSV file that are parsed together. Arrow reads up to 32 blocks ahead, whatever it is asked for."""
+_LONGEST_ROW = 8 * 1024 * 1024
+"""Bytes; a file with rows that are longer than a block is read in blocks of this size from there on."""
 _DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _REJECT_COLUMNS = ("row", "reason", "text")
 _HEADER = -1  # its row number: the first row after it is 0
@@ -200,7 +203,7 @@ Reject = tuple[int, str, str]
 def _iter_csv(path: Path, names: list[str], rows: int) -> Iterator[RawFrame]:
     tables: list[pa.Table] = []
     numbers, rejects = np.array([], np.int64), list[Reject]()
-    for table, placed, broken in _iter_records(path, names):
+    for table, placed, broken in _iter_any_records(path, names):
         tables.append(table)
         numbers = np.concatenate([numbers, placed])
         rejects += broken
@@ -212,7 +215,26 @@ def _iter_csv(path: Path, names: list[str], rows: int) -> Iterator[RawFrame]:
         yield _raw_frame(pa.concat_tables(tables), numbers, rejects)
 
 
-def _iter_records(path: Path, names: list[str]) -> Iterator[tuple[pa.Table, np.ndarray, list[Reject]]]:
+class _LongRowError(Exception):
+    """A row is longer than a block."""
+
+
+def _iter_any_records(path: Path, names: list[str]) -> Iterator[tuple[pa.Table, np.ndarray, list[Reject]]]:
+    """As `_iter_records`, in small blocks as long as the rows fit into them."""
+    unread = 0
+    try:
+        for table, numbers, broken in _iter_records(path, names, block_bytes=_BLOCK_BYTES):
+            yield table, numbers, broken
+            unread = max([unread, *(numbers[-1:] + 1).tolist(), *(number + 1 for number, _, _ in broken)])
+    except _LongRowError:
+        for table, numbers, broken in _iter_records(path, names, block_bytes=_LONGEST_ROW):
+            new = numbers >= unread
+            yield table.filter(pa.array(new)), numbers[new], [each for each in broken if each[0] >= unread]
+
+
+def _iter_records(
+    path: Path, names: list[str], *, block_bytes: int
+) -> Iterator[tuple[pa.Table, np.ndarray, list[Reject]]]:
     """Blocks of text columns, the number of each row, and the rows that are not usable."""
     ragged: list[Reject] = []
 
@@ -225,7 +247,7 @@ def _iter_records(path: Path, names: list[str]) -> Iterator[tuple[pa.Table, np.n
 
     unread, last = _HEADER, (_HEADER, "")
     try:
-        for batch in _open_csv(path, names, skip):
+        for batch in _open_csv(path, names, skip, block_bytes=block_bytes):
             # The reader may be ahead: of the ragged rows, those after this block wait for a later one.
             candidates = np.arange(unread, unread + batch.num_rows + len(ragged), dtype=np.int64)
             numbers = candidates[~np.isin(candidates, [number for number, _, _ in ragged])][: batch.num_rows]
@@ -240,6 +262,8 @@ def _iter_records(path: Path, names: list[str]) -> Iterator[tuple[pa.Table, np.n
             yield table, numbers, due + broken
     except (pa.ArrowInvalid, OSError, EOFError) as error:
         if "straddling" in str(error):
+            if block_bytes < _LONGEST_ROW:
+                raise _LongRowError from None
             raise _unclosed_quote(path, row=unread) from None
         raise DataError(
             f"the data file must be readable to its end, however: {path.name}: {error}"
@@ -252,7 +276,7 @@ def _iter_records(path: Path, names: list[str]) -> Iterator[tuple[pa.Table, np.n
         yield _no_text(names), np.array([], np.int64), ragged
 
 
-def _open_csv(path: Path, names: list[str], skip: Any) -> Iterator[pa.RecordBatch]:
+def _open_csv(path: Path, names: list[str], skip: Any, *, block_bytes: int) -> Iterator[pa.RecordBatch]:
     compression = "gzip" if path.name.lower().endswith(".gz") else None
     # The header is read as the first record under names of our own: two columns may lack one.
     own = [str(place) for place in range(len(names))]
@@ -260,7 +284,7 @@ def _open_csv(path: Path, names: list[str], skip: Any) -> Iterator[pa.RecordBatc
         pa.input_stream(str(path), compression=compression),
         # Latin-1 is any bytes: the reader stops at a row that it cannot show to `skip` as text.
         read_options=pa_csv.ReadOptions(
-            block_size=_BLOCK_BYTES, column_names=own, use_threads=False, encoding="latin-1"
+            block_size=block_bytes, column_names=own, use_threads=False, encoding="latin-1"
         ),
         parse_options=pa_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
         convert_options=pa_csv.ConvertOptions(
