@@ -19,9 +19,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from loan_default.bundled import BUNDLED_SCHEMA
 from loan_default.data.generator import chunks, to_text
 from loan_default.data.schema import Schema, load_schema
-from loan_default.pipelines.dataset import BUNDLED_SCHEMA
 
 _COMMAND = "from loan_default.cli import main; main()"
 _CHUNK = 5_000

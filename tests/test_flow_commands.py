@@ -2,13 +2,18 @@
 
 import json
 import os
+import re
 import signal
+import threading
+from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 
+from loan_default import flow_commands
 from loan_default.bundled import BUNDLED_SCHEMA
 from loan_default.data.generator import generate, to_text
-from loan_default.data.schema import load_schema
+from loan_default.data.schema import dump_schema, load_schema
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.topics import TOPICS
 
@@ -145,3 +150,139 @@ def test_a_broker_and_a_store_that_are_away_are_named(shell, monkeypatch):
     assert code == 3
     assert "connecting to MONGODB_URI failed" in errors
     assert "s3cret" not in errors
+
+
+def broken_accounts(path, *, rows=50, broken=(7,)):
+    """A file of generated accounts, some with a limit that the schema does not allow."""
+    schema = load_schema(BUNDLED_SCHEMA)
+    frame = to_text(generate(schema, rows=rows, seed=1).frame, schema)
+    frame.loc[frame.index[list(broken)], "LIMIT_BAL"] = "-1"
+    path.parent.mkdir(exist_ok=True)
+    frame.to_csv(path, index=False)
+    os.utime(path, (1, 1))
+
+
+def mended_schema(path):
+    """The schema of the accounts, with a lower bound that allows what was broken."""
+    schema = load_schema(BUNDLED_SCHEMA)
+    columns = tuple(
+        replace(column, minimum=-10) if column.name == "LIMIT_BAL" else column for column in schema.columns
+    )
+    path.write_text(dump_schema(replace(schema, columns=columns)))
+    return str(path)
+
+
+def waiting(shell):
+    code, out, errors = shell("dead-letters", "list", "--json")
+    assert code == 0, errors
+    return json.loads(out)
+
+
+@pytest.mark.parametrize("source", ["file", "folder"])
+def test_without_kafka_rejected_records_outlive_the_command(shell, tmp_path, source):
+    """Each command has a broker of its own here, as each process has: all they share is the home folder."""
+    data = tmp_path / "in" / "loans.csv"
+    broken_accounts(data, broken=(7, 30))
+    options = ("--file", str(data)) if source == "file" else ("--folder", str(data.parent))
+    assert "48 accepted, 2 rejected" in shell("ingest", *options)[1]
+    first, second = waiting(shell)
+    assert first["reason"] == second["reason"] == "LIMIT_BAL: must be at least 0"
+    assert first["topic"] == "raw_data"
+    code, out, _ = shell("dead-letters", "show", first["event"])
+    assert code == 0
+    assert '"LIMIT_BAL":-1' in out
+
+    mended = mended_schema(tmp_path / "mended.toml")
+    assert "replayed    1 events" in shell("dead-letters", "replay", first["event"])[1]
+    assert len(waiting(shell)) == 2, "it waits until its replay is processed"
+    assert "1 records: 1 accepted, 0 rejected" in shell("ingest", "--schema", mended)[1]
+    assert [letter["event"] for letter in waiting(shell)] == [second["event"]]
+    assert "49 applications" in shell("prepare", "--schema", mended)[1]
+    assert "0 records" in shell("ingest", "--schema", mended)[1], "a replay is taken once"
+
+    assert "replayed    1 events" in shell("dead-letters", "replay")[1]
+    assert "1 records: 0 accepted, 1 rejected" in shell("ingest", *options)[1]
+    assert [letter["event"] for letter in waiting(shell)] == [second["event"] + "~1"]
+
+
+def test_without_kafka_a_command_that_follows_keeps_rejected_records_and_takes_replays(
+    shell, tmp_path, monkeypatch
+):
+    data = tmp_path / "loans.csv"
+    broken_accounts(data)
+    typed = []
+
+    class Typing(threading.Event):
+        """Other commands are typed between two looks of the one that follows."""
+
+        def wait(self, timeout=None):
+            typed.append(waiting(shell))
+            if len(typed) == 1:
+                assert "replayed    1 events" in shell("dead-letters", "replay")[1]
+            else:
+                self.set()
+            return self.is_set()
+
+    monkeypatch.setattr(flow_commands, "stopping", lambda: nullcontext(Typing()))
+    code, _, errors = shell("ingest", "--file", str(data), "--follow")
+    assert code == 0, errors
+    (event,) = [letter["event"] for letter in typed[0]]
+    assert [letter["event"] for letter in typed[1]] == [f"{event}~1"]
+
+
+def test_rejected_rows_are_counted_by_the_rules_that_they_break(shell, tmp_path):
+    data = tmp_path / "loans.csv"
+    broken_accounts(data, broken=(3, 4, 5))
+    text = data.read_text().splitlines()
+    text[-1] += ",a,b"
+    data.write_text("\n".join(text))
+    code, out, _ = shell("ingest", "--file", str(data))
+    assert code == 0
+    assert "46 accepted, 4 rejected" in out
+    lines = [line.split(maxsplit=1) for line in out.splitlines()]
+    assert ["3", "LIMIT_BAL: must be at least 0"] in lines
+    assert ["1", "fields must be columns of the schema"] in lines
+    assert "-1" not in out.split("rejected")[1], "never a value"
+
+
+def test_a_folder_says_which_files_wait_and_why(shell, tmp_path):
+    incoming = tmp_path / "in"
+    broken_accounts(incoming / "young.csv")
+    os.utime(incoming / "young.csv")
+    (incoming / "empty.csv").touch()
+    (incoming / "growing.csv.part").write_text("x")
+    (incoming / "inner").mkdir()
+    code, out, _ = shell("ingest", "--folder", str(incoming))
+    assert code == 0
+    assert "raw_data    0 events sent" in out
+    assert re.search(r"waits +young.csv: it changed \d+\.\d s ago, and is taken when .* alone for 2 s", out)
+    assert "waits       empty.csv: it is empty" in out
+    assert "waits       growing.csv.part: its name says that it is still being written" in out
+    assert "waits       inner: it must be a plain file" in out
+    assert "nothing" not in out
+
+
+def test_files_that_were_refused_before_are_named_with_their_reason(shell, tmp_path):
+    incoming = tmp_path / "in"
+    incoming.mkdir()
+    for number in range(12):
+        (incoming / f"other-{number:02}.csv").write_text(f"name,town\nx,{number}\n")
+        os.utime(incoming / f"other-{number:02}.csv", (1, 1))
+    out = shell("ingest", "--folder", str(incoming))[1]
+    assert out.count("left out    other-") == 12
+    assert "refused     " not in out
+    out = shell("ingest", "--folder", str(incoming))[1]
+    reason = "the column 'LIMIT_BAL' of the schema must be in other-00.csv, however: it is not."
+    assert f"refused     other-00.csv: {reason}" in out
+    assert out.count("refused     other-") == 10
+    assert "and 2 more that were refused before" in out
+    assert f"nothing     {incoming}: no file to take" in out
+
+
+def test_a_source_without_new_rows_says_so(shell, tmp_path):
+    data = tmp_path / "loans.csv"
+    broken_accounts(data)
+    assert "nothing" not in shell("ingest", "--file", str(data))[1]
+    out = shell("ingest", "--file", str(data))[1]
+    assert "nothing     loans.csv: all rows were taken before" in out
+    assert "loans.csv.json" in out

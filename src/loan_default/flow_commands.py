@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from threading import Event as Flag
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import structlog
 import typer
 
-from loan_default.console import make_console, say
+from loan_default.console import make_console, print_reasons, say
 from loan_default.errors import ConfigurationError, DependencyError
 from loan_default.session import feed_of, open_flow, start, stopping
 
@@ -94,6 +94,9 @@ def ingest(
         f"{processed.consumed:,} records: {processed.accepted:,} accepted, {processed.rejected:,} rejected, "
         f"{processed.duplicates:,} duplicates, {processed.redelivered:,} redelivered",
     )
+    print_reasons(console, dict(processed.rules.most_common()))
+    if processed.rejected:
+        say(console, "", "`loan-default dead-letters list` names the rejected records")
 
 
 def prepare(schema: SchemaFile = None) -> None:
@@ -222,6 +225,8 @@ def _source(
     return ("bundled", rows) if rows is not None else (None, None)
 
 
+_EARLIER_SHOWN = 10
+"""Files that were refused before and are named again, at most."""
 _FEED_SECONDS = 2.0
 """Between two looks at a source that is followed."""
 
@@ -255,14 +260,12 @@ def _follow(flow: "Flow", feed: "Feed | None", stop: Flag) -> "Processed":
 def _feed_on(flow: "Flow", feed: "Feed | None", stop: Flag, take: Callable[[], object]) -> None:
     """Take what a feed has, again and again until told to stop."""
     answered = time.monotonic()
-    said: set[tuple[str, str]] = set()
+    logged: set[tuple[str, str]] = set()
     while not stop.is_set():
         try:
             take()
             answered = time.monotonic()
-            for name, reason in set(_left_out(feed)) - said:
-                log.warning("file_left_out", name=name, reason=reason)
-                said.add((name, reason))
+            logged = _log_remarks(feed, logged)
         except DependencyError as error:
             if time.monotonic() - answered > flow.pace.patience_seconds:
                 raise
@@ -270,23 +273,35 @@ def _feed_on(flow: "Flow", feed: "Feed | None", stop: Flag, take: Callable[[], o
         stop.wait(_FEED_SECONDS)
 
 
+def _log_remarks(feed: "Feed | None", logged: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Log the files of a folder that were not taken, each once for as long as it lies there; return them."""
+    from loan_default.pipelines.feed_remarks import remarks_on
+
+    remarks = [] if feed is None else list(remarks_on(feed))
+    for remark in remarks:
+        if (remark.kind, remark.name) not in logged:
+            if remark.kind == "waits":
+                log.info("file_waits", name=remark.name, reason=remark.reason)
+            else:
+                log.warning("file_left_out", name=remark.name, reason=remark.reason)
+    return {(remark.kind, remark.name) for remark in remarks}
+
+
 def _say_ingested(console: "Console", ingested: "Ingested", feed: "Feed | None") -> None:
     if feed is None:
         return
+    from loan_default.pipelines.feed_remarks import earlier_remarks_on, remarks_on, why_nothing_came
+
     say(console, "raw_data", f"{ingested.sent:,} events sent, {ingested.refused:,} too large")
-    for name, reason in _left_out(feed):
-        say(console, "left out", f"{name}: {reason}", style="yellow")
+    remarks, earlier = list(remarks_on(feed)), list(earlier_remarks_on(feed))
+    if not (remarks or ingested.sent or ingested.refused):
+        remarks.append(why_nothing_came(feed))
+    for remark in [*remarks, *earlier[:_EARLIER_SHOWN]]:
+        say(console, remark.kind, f"{remark.name}: {remark.reason}", style="yellow")
+    if len(earlier) > _EARLIER_SHOWN:
+        say(console, "", f"and {len(earlier) - _EARLIER_SHOWN:,} more that were refused before")
 
 
 def _say_stored(console: "Console", *, sent: int, stored: int, store: Path) -> None:
     say(console, "sent", f"{sent:,} events to processed_data")
     say(console, "stored", f"{stored:,} events in {store}")
-
-
-def _left_out(feed: "Feed | None") -> Iterator[tuple[str, str]]:
-    """Files of a folder that cannot be used, and why."""
-    from loan_default.data.folder_feed import FolderFeed
-
-    if isinstance(feed, FolderFeed):
-        yield from ((file.name, file.reason) for file in feed.refused)
-        yield from ((name, "its name must end like one of CSV or Parquet; it stays") for name in feed.unknown)

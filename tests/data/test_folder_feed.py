@@ -148,8 +148,15 @@ def test_a_file_that_grows_while_it_is_looked_at_waits(
     monkeypatch.setattr(folder_feed, "_read_to_the_end", grow)
     feed = feed_of(tmp_path, settle_seconds=0.2)
     assert run(feed) == []
+    (waits,) = feed.waiting
+    assert (waits.name, waits.reason) == (
+        "a.csv",
+        "it changed while it was read: it is still being written",
+    )
     monkeypatch.undo()
     assert run(feed) == []  # too young
+    (waits,) = feed.waiting
+    assert waits.reason.endswith("s ago, and is taken when it has been left alone for 0.2 s")
     time.sleep(0.2)
     slices = run(feed)
     assert subjects(slices) == [f"a-{n}" for n in range(11)]
@@ -235,6 +242,33 @@ def test_a_file_that_may_not_be_read_is_set_aside(tmp_path: Path, monkeypatch: p
     assert len(names(tmp_path / ".refused")) == 2
 
 
+def test_a_file_that_another_process_sends_waits(tmp_path: Path) -> None:
+    drop(tmp_path, "a.csv")
+    first, second = feed_of(tmp_path), feed_of(tmp_path)
+    slices = first.slices()
+    next(slices)
+    assert run(second) == []
+    assert [(waits.name, waits.reason) for waits in second.waiting] == [
+        ("a.csv", "another process is sending it")
+    ]
+    slices.close()
+    assert run(second)
+    assert second.waiting == []
+
+
+def test_what_was_refused_before_is_known_as_long_as_it_lies_there(tmp_path: Path) -> None:
+    drop(tmp_path, "other-1.csv", "x,y\n1,2\n")
+    feed = feed_of(tmp_path)
+    run(feed)
+    (refused,) = feed.refused
+    assert feed.refused_before() == []
+    run(feed)
+    assert feed.refused_before() == [refused]
+    for path in (tmp_path / ".refused").glob("*.csv"):
+        path.unlink()
+    assert feed.refused_before() == []
+
+
 def test_other_things_stay_where_they_are(tmp_path: Path) -> None:
     (tmp_path / "sub.csv").mkdir()
     drop(tmp_path, "loans.xlsx")
@@ -242,6 +276,7 @@ def test_other_things_stay_where_they_are(tmp_path: Path) -> None:
     feed = feed_of(tmp_path)
     assert run(feed) == []
     assert feed.unknown == ["loans.xlsx"]
+    assert {waits.name for waits in feed.waiting} == {"sub.csv", "link.csv"}
     assert {"sub.csv", "loans.xlsx", "link.csv"} <= set(names(tmp_path))
 
 

@@ -14,12 +14,16 @@ from loan_default.data.schema import Column, Kind, Schema
 from loan_default.data.training_store import read_store
 from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.errors import DependencyError
+from loan_default.kafka.connect import connect
 from loan_default.kafka.consuming import Pace
 from loan_default.kafka.memory import MemoryBroker
+from loan_default.kafka.outbox import Outbox
 from loan_default.kafka.topics import TOPICS
+from loan_default.pipelines.dead_letters import replay, waiting_letters
 from loan_default.pipelines.flow import Flow
 from loan_default.pipelines.in_memory import take_to_store
 from loan_default.pipelines.ingestion import ingest_raw_data, process_raw_data
+from loan_default.settings import Settings
 
 SCHEMA = Schema(
     name="loans",
@@ -87,3 +91,38 @@ def test_what_waits_in_the_outbox_of_an_earlier_process_is_stored(next_process, 
     process_raw_data(flow)
     take_to_store(next_process(), None, tmp_path / "store", stop=Flag())
     assert len(stored(tmp_path)) == 50
+
+
+def test_what_was_stored_is_no_longer_in_memory(new_flow, tmp_path):
+    flow = replace(new_flow(SCHEMA, PACE), broker=connect(Settings(home=tmp_path)))
+    assert isinstance(flow.broker, MemoryBroker)
+    for rows in (120, 80):
+        taken = take_to_store(flow, feed_of(tmp_path, rows=rows), tmp_path / "store", stop=Flag())
+        assert taken.stored == rows
+        held = {partition: len(log) for partition, log in flow.broker.logs.items()}
+        assert set(held.values()) == {0}, held
+    assert len(stored(tmp_path)) == 200
+
+
+def test_rejected_records_and_their_replays_are_there_in_the_next_process(new_flow, tmp_path):
+    def next_flow(schema: Schema = SCHEMA) -> Flow:
+        broker, replays = connect(Settings(home=tmp_path)), Outbox(tmp_path / "replays")
+        return replace(new_flow(schema, PACE), broker=broker, replays=replays)
+
+    strict = Schema(
+        name="loans",
+        columns=tuple(
+            replace(each, minimum=1e9) if each.name == "income" else each for each in SCHEMA.columns
+        ),
+    )
+    taken = take_to_store(next_flow(strict), feed_of(tmp_path, rows=60), tmp_path / "store", stop=Flag())
+    assert 0 < (rejected := taken.processed.rejected) == 60 - taken.stored
+    assert taken.processed.rules == {"income: must be at least 1000000000": rejected}
+    letters = waiting_letters(next_flow())
+    assert len(letters) == rejected
+    assert replay(next_flow(), None).sent == rejected
+    assert len(waiting_letters(next_flow())) == rejected, "their replay is not processed yet"
+    taken = take_to_store(next_flow(), None, tmp_path / "store", stop=Flag())
+    assert (taken.processed.accepted, taken.stored) == (rejected, rejected)
+    assert waiting_letters(next_flow()) == []
+    assert len(stored(tmp_path)) == 60

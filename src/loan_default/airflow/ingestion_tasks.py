@@ -9,6 +9,7 @@ import structlog
 
 from loan_default.airflow.parts import Context, flow_of
 from loan_default.pipelines import ingestion
+from loan_default.pipelines.feed_remarks import remarks_on
 from loan_default.pipelines.first_training import request_first_training
 from loan_default.session import feed_of
 
@@ -21,6 +22,8 @@ def ingest_raw_data(context: Context) -> dict[str, int]:
         rows = context["params"]["rows"] or settings.source_rows
         feed = feed_of(settings.source, flow.schema, settings, rows=rows)
         sent = ingestion.ingest_raw_data(flow, feed)
+    for remark in remarks_on(feed):
+        log.warning("file_not_taken", kind=remark.kind, name=remark.name, reason=remark.reason)
     if not sent.sent and not sent.refused:
         log.info("nothing_new", source=settings.source.partition(":")[0])
     return asdict(sent)

@@ -36,6 +36,8 @@ from loan_default.errors import ConfigurationError, DataError
 from loan_default.files import sha256_of, write_atomically
 
 _WATERMARK = ".json"
+_REASON = ".reason.txt"
+_GROWS = "it changed while it was read: it is still being written"
 _DROP_AGAIN = "Drop it again to send all of its rows."
 _LONGEST_STEM = 180
 """Bytes of a file's name that are kept, so that what is put around it fits into 255."""
@@ -44,6 +46,15 @@ _LONGEST_STEM = 180
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RefusedFile:
     """A file that cannot be used."""
+
+    name: str
+    """As it was dropped."""
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WaitingFile:
+    """A file that is taken later, by itself or after something is done."""
 
     name: str
     """As it was dropped."""
@@ -71,7 +82,10 @@ class FolderFeed:
         """Files that this feed has refused since `slices` was last called."""
         self.unknown: list[str] = []
         """Files that were seen then and are neither CSV nor Parquet by their names; they stay."""
-        self._folder, self._schema = folder, schema
+        self.waiting: list[WaitingFile] = []
+        """Files that were seen then and left for later: too young, empty, being written, or held by another
+        process."""
+        self.folder, self._schema = folder, schema
         self._settle_seconds, self._slice_rows = settle_seconds, slice_rows
         self._taken, self._done, self._refused = (folder / name for name in (".taken", ".done", ".refused"))
 
@@ -81,15 +95,15 @@ class FolderFeed:
         Raises:
             DataError: there is no such folder.
         """
-        self.refused, self.unknown = [], []
-        if not self._folder.is_dir():
-            raise DataError(f"the folder of applications must exist, however: {self._folder}. Make it.")
+        self.refused, self.unknown, self.waiting = [], [], []
+        if not self.folder.is_dir():
+            raise DataError(f"the folder of applications must exist, however: {self.folder}. Make it.")
         try:
             for folder in (self._taken, self._done, self._refused):
                 folder.mkdir(exist_ok=True)
         except OSError as error:
             raise DataError(
-                f"the folder of applications must be writable, however: {self._folder}: {error.strerror}"
+                f"the folder of applications must be writable, however: {self.folder}: {error.strerror}"
             ) from error
         for path in [*self._left_behind(), *self._dropped()]:
             try:
@@ -99,11 +113,24 @@ class FolderFeed:
                 self._refuse(path, reason, tag=secrets.token_hex(4))
                 continue
             if lock is None:
+                if path.exists():
+                    self._wait(path, "another process is sending it")
                 continue
             try:
                 yield from self._slices_of(path, lock)
             finally:
                 os.close(lock)
+
+    def refused_before(self) -> list[RefusedFile]:
+        """Files that were refused before `slices` was last called and still lie in the folder, by name."""
+        new = {file.name for file in self.refused}
+        found = []
+        for path in sorted(self._refused.glob(f"*{_REASON}")):
+            name = _untagged(path.name.removesuffix(_REASON))
+            if name not in new and path.with_name(path.name.removesuffix(_REASON)).exists():
+                reason = path.read_text(errors="replace").strip()
+                found.append(RefusedFile(name=name, reason=reason))
+        return found
 
     def _left_behind(self) -> list[Path]:
         """Files that were taken and are not finished, whether their holders live or not."""
@@ -114,14 +141,18 @@ class FolderFeed:
 
     def _dropped(self) -> list[Path]:
         found = []
-        for path in self._folder.iterdir():
-            if path.name.startswith(".") or path.name.endswith((".tmp", ".part")):
+        for path in self.folder.iterdir():
+            if path.name.startswith("."):
                 continue
             try:
                 look = path.lstat()
             except FileNotFoundError:
                 continue  # another process has taken it
+            if path.name.endswith((".tmp", ".part")):
+                self._wait(path, "its name says that it is still being written. Rename it when it is whole")
+                continue
             if not stat.S_ISREG(look.st_mode):
+                self._wait(path, "it must be a plain file, however: it is a folder, a link or a device")
                 continue
             if suffix_of(path) is None:
                 self.unknown.append(_filed_name(path.name))
@@ -132,22 +163,21 @@ class FolderFeed:
     def _slices_of(self, path: Path, lock: int) -> Iterator[Slice]:
         look = os.fstat(lock)
         begun = path.parent == self._taken and _watermark_of(path).exists()
-        if not begun and not self._has_settled(look):
+        if not begun and (reason := self._not_settled(look)):
+            self._wait(path, reason)
             return
-        if path.parent == self._folder:
-            try:
-                path = path.rename(self._taken / f"{secrets.token_hex(8)}-{_filed_name(path.name)}")
-            except FileNotFoundError:
-                return  # its owner has taken it back
-            if not _is_at(lock, path):
-                return  # in this moment another file came under the name; the next look takes it
+        taken = self._take(path, lock) if path.parent == self.folder else path
+        if taken is None:
+            return
+        path = taken
         name, digest = _dropped_name(path), sha256_of(path)
         try:
             check_columns(path, self._schema)
             if not begun:
                 _read_to_the_end(path)
             if _has_changed(look, lock):
-                return  # it is still being written
+                self._wait(path, _GROWS)
+                return
             watermark = Watermark(_watermark_of(path), digest=digest, what=name, advice=_DROP_AGAIN)
             end = watermark.next_row
             rows = file_rows(path, self._schema, prefix=f"file-{digest[:16]}", start=end)
@@ -161,22 +191,47 @@ class FolderFeed:
                 yield piece
         except DataError as error:
             # What still changes is judged when it has settled.
-            if not _has_changed(look, lock):
+            if _has_changed(look, lock):
+                self._wait(path, _GROWS)
+            else:
                 self._refuse(path, str(error).replace(path.name, name), tag=digest[:8])
             return
-        if watermark.next_row >= end and not _has_changed(look, lock):
+        if _has_changed(look, lock):
+            self._wait(path, _GROWS)
+        elif watermark.next_row >= end:
             path.rename(self._done / _filed_name(name, tag=digest[:8]))
             _watermark_of(path).unlink(missing_ok=True)
 
-    def _has_settled(self, look: os.stat_result) -> bool:
+    def _take(self, path: Path, lock: int) -> Path | None:
+        """Where a dropped file lies now that it is ours; None where it was taken back or replaced."""
+        try:
+            taken = path.rename(self._taken / f"{secrets.token_hex(8)}-{_filed_name(path.name)}")
+        except FileNotFoundError:
+            return None  # its owner has taken it back
+        # Where another file came under the name in this moment, the next look takes it.
+        return taken if _is_at(lock, taken) else None
+
+    def _not_settled(self, look: os.stat_result) -> str:
+        """Why a file is not taken yet; empty = it is."""
+        if not look.st_size:
+            return "it is empty"
         # A file from a machine whose clock is ahead would be young for long; the change time is ours.
         age = time.time() - min(look.st_mtime, look.st_ctime)
-        return look.st_size > 0 and age >= self._settle_seconds
+        if age >= self._settle_seconds:
+            return ""
+        return (
+            f"it changed {max(0.0, age):.1f} s ago, and is taken when it has been left alone for "
+            f"{self._settle_seconds:g} s"
+        )
+
+    def _wait(self, path: Path, reason: str) -> None:
+        name = _dropped_name(path) if path.parent == self._taken else _filed_name(path.name)
+        self.waiting.append(WaitingFile(name=name, reason=reason))
 
     def _refuse(self, path: Path, reason: str, *, tag: str) -> None:
         name = _dropped_name(path) if path.parent == self._taken else _filed_name(path.name)
         place = self._refused / _filed_name(name, tag=tag)
-        write_atomically(place.with_name(f"{place.name}.reason.txt"), f"{reason}\n".encode(errors="replace"))
+        write_atomically(place.with_name(f"{place.name}{_REASON}"), f"{reason}\n".encode(errors="replace"))
         try:
             path.rename(place)
         except FileNotFoundError:
@@ -214,7 +269,7 @@ def _has_changed(look: os.stat_result, lock: int) -> bool:
 
 
 def _read_to_the_end(path: Path) -> None:
-    for _ in iter_frames(path):
+    for _ in iter_frames(path, rows=SLICE_ROWS):
         pass
 
 
@@ -224,6 +279,12 @@ def _watermark_of(path: Path) -> Path:
 
 def _dropped_name(taken: Path) -> str:
     return taken.name.partition("-")[2] or taken.name
+
+
+def _untagged(filed: str) -> str:
+    """A file's name without the tag of `_filed_name`."""
+    stem = stem_of(Path(filed))
+    return f"{stem.rpartition('-')[0] or stem}{filed[len(stem) :]}"
 
 
 def _filed_name(name: str, *, tag: str = "") -> str:

@@ -23,8 +23,13 @@ class Judged(NamedTuple):
     """None = the record is no event."""
     canonical: dict[str, Any] | None
     """None = rejected."""
-    reason: str
+    rules: tuple[str, ...]
     """The broken rules, never a value; empty = accepted."""
+
+    @property
+    def reason(self) -> str:
+        """The broken rules as one text; empty = accepted."""
+        return "; ".join(self.rules)
 
 
 class RecordJudge:
@@ -42,13 +47,13 @@ class RecordJudge:
         judged = []
         for record, event in zip(records, events, strict=True):
             if isinstance(event, str):
-                judged.append(_judged(record, None, None, event))
+                judged.append(_judged(record, None, None, (event,)))
                 continue
             canonical = next(readings) if event.type == _RECEIVED else self._other(event)
             if isinstance(canonical, DataError):
                 judged.append(_judged(record, event, None, _rules(canonical)))
             else:
-                judged.append(_judged(record, event, canonical, ""))
+                judged.append(_judged(record, event, canonical, ()))
         return judged
 
     def _other(self, event: Event) -> dict[str, Any] | DataError:
@@ -70,15 +75,17 @@ def _event_or_rule(record: Record) -> Event | str:
         return str(error)
 
 
-def _rules(error: DataError) -> str:
-    return "; ".join(error.rules) if isinstance(error, RecordError) else str(error)
+def _rules(error: DataError) -> tuple[str, ...]:
+    return error.rules if isinstance(error, RecordError) else (str(error),)
 
 
-def _judged(record: Record, event: Event | None, canonical: dict[str, Any] | None, reason: str) -> Judged:
+def _judged(
+    record: Record, event: Event | None, canonical: dict[str, Any] | None, rules: tuple[str, ...]
+) -> Judged:
     return Judged(
         record=record,
         event_id=event.id if event else event_id(record),
         event=event,
         canonical=canonical,
-        reason=reason,
+        rules=rules,
     )

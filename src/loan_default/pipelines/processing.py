@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
@@ -50,6 +50,8 @@ class Processed:
     redelivered: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     """Stage -> time that the worker spent in it or waited for it."""
+    rules: Counter[str] = field(default_factory=Counter)
+    """Broken rule, never a value -> rejected records; a record may break several."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -63,6 +65,7 @@ class Processed:
             setattr(self, name, getattr(self, name) + count)
         for stage, seconds in other.seconds.items():
             self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+        self.rules.update(other.rules)
 
 
 class Worker:
@@ -226,6 +229,7 @@ class _Batch:
                 rejected=rejected,
                 duplicates=result.count(Arrival.DUPLICATE),
                 redelivered=result.count(Arrival.REDELIVERED),
+                rules=Counter(rule for each in new for rule in each.rules),
             )
         )
 
