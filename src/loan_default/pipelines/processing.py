@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import NamedTuple
 from uuid import uuid4
 
 from loan_default.database.ingestion_documents import EventOutcome, IngestionBatch, OffsetRange, RawDataLog
@@ -68,6 +69,13 @@ class Processed:
         self.rules.update(other.rules)
 
 
+class _Write(NamedTuple):
+    """Records that are judged, and the write of their log that is under way."""
+
+    judged: list[Judged]
+    result: Future[LogResult]
+
+
 class Worker:
     """Called with a batch of records, it has all their effects; a context manager.
 
@@ -106,12 +114,20 @@ class Worker:
 
     def __call__(self, records: list[Record]) -> None:
         batch = _Batch()
-        delivery = self.producer.deliver(self._messages(records, batch))
-        if accepted := [each for each in delivery.refused if each.message.topic == PROCESSED]:
-            raise must_fit(accepted)
-        # A record that its topic could hold, with our headers on it, may be too large for the dead letters.
-        self.producer.deliver(without_content(each.message) for each in delivery.refused)
-        batch.lap("send")
+        writes: deque[_Write] = deque()
+        try:
+            for first in range(0, len(records), _SLICE):
+                writes.append(self._submit(records[first : first + _SLICE], batch))
+                if len(writes) > 1:
+                    self._send_logged(writes, batch)
+            while writes:
+                self._send_logged(writes, batch)
+        finally:
+            # After an error the batch is tried again: none of its writes may go on meanwhile. This frame
+            # waits for them: a generator that the exception keeps alive would do so late or never.
+            for write in writes:
+                write.result.cancel()
+            wait([write.result for write in writes])
         failpoint("sent")
         if self._keep is not None:
             self._keep(batch.kept)
@@ -132,37 +148,39 @@ class Worker:
         failpoint("batch_stored")
         self.processed.add(batch.processed)
 
-    def _messages(self, records: list[Record], batch: "_Batch") -> Iterator[Message]:
-        """Dead letters and, unless they are kept, accepted events; each once it is logged."""
-        for judged, result in self._logged(records, batch):
-            batch.count(judged, result)
-            for each in _to_do(judged, result):
-                if each.reason:
-                    yield dead_letter(each.record, reason=each.reason, now=batch.started_at)
-                elif self._keep is None:
-                    yield self._processed_event(each)
-                else:
-                    batch.kept.append(self._processed_event(each))
-            batch.lap("send")
+    def _submit(self, records: Sequence[Record], batch: "_Batch") -> "_Write":
+        """Judge a slice and begin to log it."""
+        judged = self._judge_records(records)
+        logs = [_log_of(each, batch.id, batch.started_at) for each in judged]
+        write = _Write(judged, self._writer.submit(self._logs.add_new, logs))
+        batch.lap("judge")
+        return write
 
-    def _logged(self, records: list[Record], batch: "_Batch") -> Iterator[tuple[list[Judged], LogResult]]:
-        """The records judged, slice by slice, with what the store says of them."""
-        writes: deque[tuple[list[Judged], Future[LogResult]]] = deque()
-        try:
-            for first in range(0, len(records), _SLICE):
-                judged = self._judge_records(records[first : first + _SLICE])
-                logs = [_log_of(each, batch.id, batch.started_at) for each in judged]
-                writes.append((judged, self._writer.submit(self._logs.add_new, logs)))
-                batch.lap("judge")
-                if len(writes) > 1:
-                    yield _written(writes, batch)
-            while writes:
-                yield _written(writes, batch)
-        finally:
-            # After an error the batch is tried again: none of its writes may go on meanwhile.
-            for _, write in writes:
-                write.cancel()
-            wait([write for _, write in writes])
+    def _send_logged(self, writes: deque["_Write"], batch: "_Batch") -> None:
+        """Await the oldest of the writes and send what comes of it; it is taken away once it is done."""
+        result = writes[0].result.result()
+        judged = writes.popleft().judged
+        batch.lap("log")
+        failpoint("logged")
+        batch.count(judged, result)
+        messages: list[Message] = []
+        for each in _to_do(judged, result):
+            if each.reason:
+                messages.append(dead_letter(each.record, reason=each.reason, now=batch.started_at))
+            elif self._keep is None:
+                messages.append(self._processed_event(each))
+            else:
+                batch.kept.append(self._processed_event(each))
+        self._deliver(messages)
+        batch.lap("send")
+
+    def _deliver(self, messages: list[Message]) -> None:
+        """Send dead-letter records and accepted events, each of which is logged."""
+        delivery = self.producer.deliver(messages)
+        if accepted := [each for each in delivery.refused if each.message.topic == PROCESSED]:
+            raise must_fit(accepted)
+        # A record that its topic could hold, with our headers on it, may be too large for the dead letters.
+        self.producer.deliver(without_content(each.message) for each in delivery.refused)
 
     def _processed_event(self, judged: Judged) -> Message:
         assert judged.event is not None
@@ -232,17 +250,6 @@ class _Batch:
                 rules=Counter(rule for each in new for rule in each.rules),
             )
         )
-
-
-def _written(
-    writes: deque[tuple[list[Judged], Future[LogResult]]], batch: _Batch
-) -> tuple[list[Judged], LogResult]:
-    """The oldest of the writes, once it is done."""
-    judged, write = writes.popleft()
-    result = write.result()
-    batch.lap("log")
-    failpoint("logged")
-    return judged, result
 
 
 def _log_of(judged: Judged, batch: str, now: datetime) -> RawDataLog:
