@@ -16,9 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loan_default.data import feeds
+from loan_default.data import feeds, generator
 from loan_default.data.feeds import Feed, FeedRow, FileFeed, GeneratedFeed, Slice, plain_text
 from loan_default.data.generator import generate, to_text
+from loan_default.data.latent import Law
 from loan_default.data.records import record_model, records_frame, validate_record
 from loan_default.data.row_feed import json_rows, row_subjects
 from loan_default.data.schema import Column, Kind, Schema, load_schema
@@ -416,6 +417,23 @@ def test_slicing_does_not_change_what_is_generated(
         for _ in range(3):
             rows += rows_of(run(feed))
     assert rows == rows_of(run(whole))
+
+
+def test_going_on_draws_only_the_blocks_of_the_new_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, drawn = generator._numbered_block, []
+
+    def noting(law: Law, number: int) -> object:
+        drawn.append(number)
+        return real(law, number)
+
+    monkeypatch.setattr(generator, "_numbered_block", noting)
+    feed = GeneratedFeed(SCHEMA, rows=6_000, seed=1, state=tmp_path / "s.json", slice_rows=1_000)
+    ids = [row.event_id for _ in range(5) for row in rows_of(run(feed))]
+    assert ids == [f"generated-1-{row}" for row in range(30_000)]
+    # A look of 6,000 rows lies in one block of 8,192 or in two.
+    assert drawn == [0, 0, 1, 1, 2, 2, 2, 3]
 
 
 def test_the_watermark_of_other_rows_is_refused(tmp_path: Path) -> None:

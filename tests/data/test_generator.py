@@ -1,4 +1,6 @@
+import hashlib
 import math
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,9 @@ from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
-from loan_default.data.generator import bayes_auc, chunks, generate, to_text
+from loan_default.data import generator
+from loan_default.data.generator import Generated, bayes_auc, chunks, generate, to_text
+from loan_default.data.latent import Law
 from loan_default.data.schema import Column, Kind, Schema
 from loan_default.data.sources import RawFrame, read_frame
 from loan_default.data.validation import validate
@@ -252,3 +256,71 @@ def test_impossible_options_are_refused_before_the_first_row(options: dict[str, 
 
 def test_chunks_add_up_to_the_rows_that_were_asked_for() -> None:
     assert sum(len(part.frame) for part in chunks(SCHEMA, rows=100_000, chunk_rows=20_000, seed=1)) == 100_000
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    seed=st.integers(0, 1),
+    begin=st.integers(0, 20_000) | st.sampled_from([8191, 8192, 8193, 16_384, 20_000]),
+    chunk_rows=st.integers(200, 25_000),
+)
+def test_a_row_is_the_same_wherever_the_chunks_begin(seed: int, begin: int, chunk_rows: int) -> None:
+    whole = whole_of(seed)
+    parts = list(chunks(SCHEMA, rows=20_000, chunk_rows=chunk_rows, seed=seed, begin=begin))
+    if begin == 20_000:
+        assert parts == []
+        return
+    together = pd.concat([part.frame for part in parts])
+    pd.testing.assert_frame_equal(
+        together, whole.frame.iloc[begin:], check_index_type=False, check_exact=True
+    )
+    assert np.concatenate([part.probability for part in parts]).tolist() == whole.probability[begin:].tolist()
+
+
+@cache
+def whole_of(seed: int) -> Generated:
+    return generate(SCHEMA, rows=20_000, seed=seed)
+
+
+def test_going_on_draws_the_blocks_of_the_new_rows_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = drawn_blocks(monkeypatch)
+    list(chunks(SCHEMA, rows=1_000_000, chunk_rows=5_000, seed=1, begin=990_000))
+    assert drawn == [120, 121, 122]  # of 8192 rows each
+
+
+def test_an_end_leaves_out_what_comes_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = whole_of(1).frame.iloc[100:8192]
+    drawn = drawn_blocks(monkeypatch)
+    parts = list(chunks(SCHEMA, rows=20_000, chunk_rows=5_000, seed=1, begin=100, end=8192))
+    assert [len(part.frame) for part in parts] == [5_000, 3_092]
+    together = pd.concat([part.frame for part in parts])
+    pd.testing.assert_frame_equal(together, expected, check_index_type=False, check_exact=True)
+    assert drawn == [0]
+
+
+@pytest.mark.parametrize(("begin", "end"), [(-1, 5), (6, 5), (0, 11), (11, None)])
+def test_a_beginning_or_an_end_outside_of_the_rows_is_refused(begin: int, end: int | None) -> None:
+    with pytest.raises(ConfigurationError, match=f"begin={begin}, end={10 if end is None else end}"):
+        chunks(SCHEMA, rows=10, chunk_rows=10, seed=1, begin=begin, end=end)
+
+
+def test_the_rows_of_a_seed_stay_what_they_were() -> None:
+    """Watermarks and ids of rows that were sent name rows of this content: a change here needs new ids."""
+    frame = generate(SCHEMA, rows=9_000, seed=7).frame
+    assert digest_of_text(to_text(frame, SCHEMA)) == "a0d189c163fbd802"
+
+
+def digest_of_text(frame: pd.DataFrame) -> str:
+    return hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()[:16]
+
+
+def drawn_blocks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of the blocks that are drawn from now on."""
+    real, drawn = generator._numbered_block, []
+
+    def noting(law: Law, number: int) -> object:
+        drawn.append(number)
+        return real(law, number)
+
+    monkeypatch.setattr(generator, "_numbered_block", noting)
+    return drawn

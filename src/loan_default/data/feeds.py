@@ -154,14 +154,13 @@ class GeneratedFeed:
         )
 
     def _pieces(self, settings: dict[str, Any], *, start: int, stop: int) -> Iterator["Numbered"]:
-        for chunk in chunks(self.schema, chunk_rows=_FRAME_ROWS, **settings):
-            frame = _between(chunk.frame, start, stop)
+        # Only these are drawn: a look costs its own rows, however many were sent before.
+        for chunk in chunks(self.schema, chunk_rows=_FRAME_ROWS, begin=start, end=stop, **settings):
+            frame = chunk.frame
             if target := self.schema.target:
                 # A canonical label is 1.0 or 0.0; a source says it in the schema's words.
                 frame = frame.assign(**to_text(frame[[target.name]], self.schema))
             yield _numbered(frame, self.schema, prefix=f"generated-{self.seed}")
-            if chunk.frame.index[-1] + 1 >= stop:
-                return
 
 
 # Parts that feeds are made of ----------------------------------------------------------------------------

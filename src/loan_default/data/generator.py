@@ -5,7 +5,8 @@
 
 The seed draws a law once: how each column is distributed, how columns move together, and a risk that is not
 linear (hinges, an interaction, category effects, missing values that mean something). The rows are drawn
-from it in blocks with random numbers of their own, so chunks of any size give the same rows.
+from it in blocks with random numbers of their own, so chunks of any size, from any row on, give the same
+rows, and going on at a row does not draw those before it.
 The true PD is a function of the feature columns alone: nothing but noise keeps a model from finding it.
 """
 
@@ -54,7 +55,7 @@ def generate(
 ) -> Generated:
     """All rows at once; the arguments are those of `chunks`."""
     law = draw_law(schema, seed=seed, base_rate=base_rate, signal=signal, missing_rate=missing_rate)
-    return next(_chunks(law, rows=_positive("rows", rows), chunk_rows=rows))
+    return next(_chunks(law, range(_positive("rows", rows)), chunk_rows=rows, of_rows=rows))
 
 
 def chunks(
@@ -63,6 +64,8 @@ def chunks(
     rows: int,
     chunk_rows: int,
     seed: int,
+    begin: int = 0,
+    end: int | None = None,
     base_rate: float = 0.2,
     signal: float = 1.5,
     missing_rate: float = 0.05,
@@ -70,6 +73,9 @@ def chunks(
     """The rows of `generate` in order, `chunk_rows` at a time; the last chunk may be shorter.
 
     Args:
+        rows: rows in all, those before `begin` too: the times are spread over them.
+        begin: number of the first row that is drawn; those before it cost nothing.
+        end: number of the row before which it ends. None = all rows.
         base_rate: mean PD of the law, so that of the rows up to chance.
         signal: standard deviation of the true logits. 0 = nothing to learn.
         missing_rate: share of the values of nullable columns that is missing. 0 = none.
@@ -79,7 +85,13 @@ def chunks(
         DataError: a column that no value fits, e.g. no whole number between its bounds.
     """
     law = draw_law(schema, seed=seed, base_rate=base_rate, signal=signal, missing_rate=missing_rate)
-    return _chunks(law, rows=_positive("rows", rows), chunk_rows=_positive("chunk_rows", chunk_rows))
+    size, last = _positive("chunk_rows", chunk_rows), _positive("rows", rows) if end is None else end
+    if not 0 <= begin <= last <= rows:
+        raise ConfigurationError(
+            f"begin and end must lie between 0 and rows, in this order, however: begin={begin}, end={last}, "
+            f"rows={rows}"
+        )
+    return _chunks(law, range(begin, last), chunk_rows=size, of_rows=rows)
 
 
 def bayes_auc(probability: Floats) -> float:
@@ -106,28 +118,38 @@ def to_text(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     )
 
 
-def _chunks(law: Law, *, rows: int, chunk_rows: int) -> Iterator[Generated]:
-    drawn: dict[int, Block] = {}
-    for start in range(0, rows, chunk_rows):
-        stop = min(start + chunk_rows, rows)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Drawn:
+    """A block of rows with their true PDs, which are reckoned of whole blocks: to the last bit the same."""
+
+    block: Block
+    probability: Floats
+
+
+def _chunks(law: Law, wanted: range, *, chunk_rows: int, of_rows: int) -> Iterator[Generated]:
+    drawn: dict[int, _Drawn] = {}
+    for start in range(wanted.start, wanted.stop, chunk_rows):
+        stop = min(start + chunk_rows, wanted.stop)
         needed = range(start // _BLOCK, (stop - 1) // _BLOCK + 1)
         # A block that the last chunk ended in is not drawn again.
         drawn = {number: drawn.get(number) or _numbered_block(law, number) for number in needed}
         inside = slice(start - needed[0] * _BLOCK, stop - needed[0] * _BLOCK)
+        blocks = [each.block for each in drawn.values()]
         values = {
-            name: np.concatenate([block.values[name] for block in drawn.values()])[inside]
-            for name in drawn[needed[0]].values
+            name: np.concatenate([block.values[name] for block in blocks])[inside]
+            for name in blocks[0].values
         }
-        draws = np.concatenate([block.draws for block in drawn.values()])[inside]
-        yield _generated(law, Block(values, draws), start=start, of_rows=rows)
+        draws = np.concatenate([block.draws for block in blocks])[inside]
+        probability = np.concatenate([each.probability for each in drawn.values()])[inside]
+        yield _generated(law, Block(values, draws), probability, start=start, of_rows=of_rows)
 
 
-def _numbered_block(law: Law, number: int) -> Block:
-    return draw_block(law, np.random.default_rng([law.seed, 2 + number]), _BLOCK)
+def _numbered_block(law: Law, number: int) -> _Drawn:
+    block = draw_block(law, np.random.default_rng([law.seed, 2 + number]), _BLOCK)
+    return _Drawn(block, true_pd(law, block))
 
 
-def _generated(law: Law, block: Block, *, start: int, of_rows: int) -> Generated:
-    probability = true_pd(law, block)
+def _generated(law: Law, block: Block, probability: Floats, *, start: int, of_rows: int) -> Generated:
     rows = np.arange(start, start + len(probability))
     laws = {column.column.name: column for column in law.columns}
     data: dict[str, Any] = {}
