@@ -238,6 +238,35 @@ def test_columns_come_and_go_with_the_schema(tmp_path: Path) -> None:
 # Labels --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_of_copies_of_an_event_the_earliest_stays_wherever_it_lies(
+    tmp_path: Path, order: tuple[int, ...]
+) -> None:
+    copies = [
+        application("e", of="a", day=day, income=day, bad=bad) for day, bad in ((1, "0"), (2, "1"), (3, None))
+    ]
+    contents = read(tmp_path, *([copies[position]] for position in order))
+    assert contents.frame["income"].tolist() == [1.0]
+    assert contents.frame["bad"].tolist() == [0.0]
+    assert (contents.duplicates, contents.superseded) == (2, 0)
+    assert contents.first_event_time == contents.last_event_time == START + timedelta(days=1)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_copies_of_an_outcome_the_earliest_stays_wherever_it_lies(
+    tmp_path: Path, order: tuple[int, ...]
+) -> None:
+    copies = [outcome("o", of="a", label=1.0, day=10), outcome("o", of="a", label=0.0, day=20)]
+    contents = read(tmp_path, [application("a")], *([copies[position]] for position in order))
+    assert labels(contents) == {"a": 1.0}
+    assert contents.duplicates == 1
+
+
+def test_of_copies_of_one_time_the_one_in_the_first_part_stays(tmp_path: Path) -> None:
+    contents = read(tmp_path, [application("e", of="a", income=1)], [application("e", of="a", income=2)])
+    assert contents.frame["income"].tolist() == [1.0]
+
+
 def test_outcomes_come_late_twice_and_for_nobody(tmp_path: Path) -> None:
     contents = read(
         tmp_path,

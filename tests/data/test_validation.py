@@ -102,6 +102,26 @@ def test_canonical_values(column, text, canonical):
     assert str(value) != "-0.0"
 
 
+@given(
+    st.lists(
+        st.sampled_from(
+            ["1e3", "1E3", "2.5e-1", "+5e+2", ".5e1", "5.e1", "1e-400", "1e400", "-1E2", "12", "0.1"]
+        )
+        | st.floats(allow_nan=False, allow_infinity=False).map(lambda number: f"{number:e}")
+        | st.floats(allow_nan=False, allow_infinity=False).map(repr),
+        min_size=1,
+        max_size=5,
+    ),
+    st.sampled_from(["abc", "1e", "e3", "1e+", "1e3x", "1e3.5", "1,5", "nan", "0x1e3", "1 e3"]),
+)
+def test_numbers_are_the_same_beside_a_value_that_is_none(texts: list[str], other: str) -> None:
+    """One value that is no number sends the column through the careful reading, exponents and all."""
+    numbers, unreadable = parse_numbers(pd.Series([*texts, other], dtype="str"))
+    assert numbers[:-1].tolist() == [float(text) for text in texts]
+    assert np.isnan(numbers[-1])
+    assert unreadable.tolist() == [False] * len(texts) + [other != "nan"]
+
+
 @pytest.mark.parametrize(
     ("column", "text", "reason"),
     [
