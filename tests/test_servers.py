@@ -22,6 +22,7 @@ from servers.installation import installed
 from servers.kafka import install_kafka, start_kafka
 from servers.postgres import Postgres, install_postgres, start_postgres
 from servers.process import LOCALHOST, ServerProcess, listens, on_free_ports, temporary_folder
+from servers.required import skip_without
 
 pytestmark = [
     pytest.mark.integration,
@@ -44,7 +45,7 @@ def start(folder):
         try:
             running.append(function(folder / "server"))
         except NotInstallable as reason:
-            pytest.skip(str(reason))
+            skip_without(reason)
         return running[-1]
 
     yield start

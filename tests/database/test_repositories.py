@@ -296,8 +296,6 @@ RACER = """
 import sys
 from pathlib import Path
 from loan_default.database.connect import connect
-from loan_default.database.control_documents import Decision
-from loan_default.database.control_repositories import DecisionRepository
 from loan_default.database.repositories import ModelRepository
 from loan_default.settings import Settings
 

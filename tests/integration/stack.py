@@ -8,12 +8,12 @@ from pathlib import Path
 
 import httpx
 import pymongo
-import pytest
 from integration.world import World, running_world
 from servers.airflow import Airflow, start_airflow
 from servers.errors import NotInstallable
 from servers.postgres import Postgres, start_postgres
 from servers.process import temporary_folder
+from servers.required import skip_without
 
 from loan_default.database.connect import Database
 
@@ -88,7 +88,7 @@ def running_stack(
         except NotInstallable as reason:
             if postgres is not None:
                 postgres.stop()
-            pytest.skip(str(reason))
+            skip_without(reason)
         try:
             with pymongo.MongoClient(world.ferretdb.uri, tz_aware=True) as client:
                 yield Stack(world, postgres, airflow, client["loan_default"])

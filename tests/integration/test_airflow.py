@@ -14,6 +14,7 @@ from servers.airflow import ADMIN, VIEWER
 from servers.browser import open_page
 from servers.errors import NotInstallable
 from servers.kafka import console_producer
+from servers.required import skip_without
 
 from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
 from loan_default.data.schema import load_schema
@@ -208,7 +209,7 @@ def test_a_person_sees_the_dags_a_finished_grid_and_the_assets(stack):
             assets = f"{stack.airflow.url}/assets/{model['id']}"
             look_at(page, assets, ("model_training", "model_evaluation"), pictures / "airflow-assets.png")
     except NotInstallable as reason:
-        pytest.skip(str(reason))
+        skip_without(reason)
     assert {path.stat().st_size > 20_000 for path in pictures.glob("airflow-*.png")} == {True}
 
 

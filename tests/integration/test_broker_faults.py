@@ -21,6 +21,7 @@ from servers.errors import NotInstallable
 from servers.ferretdb import start_ferretdb
 from servers.kafka import start_kafka
 from servers.process import temporary_folder
+from servers.required import skip_without
 
 from loan_default.bundled import BUNDLED_SCHEMA
 from loan_default.data.feeds import GeneratedFeed, Slice
@@ -63,7 +64,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
             ferretdb = start_ferretdb(folder / "ferretdb")
             running.callback(ferretdb.stop)
         except NotInstallable as reason:
-            pytest.skip(str(reason))
+            skip_without(reason)
         cluster = Cluster(home=tmp_path, kafka=kafka, ferretdb=ferretdb, commands=[])
         assert cluster.run("init") == 0
         yield cluster

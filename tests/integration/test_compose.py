@@ -20,6 +20,7 @@ from kafka import KafkaConsumer
 from pymongo.errors import OperationFailure
 from servers.browser import open_page
 from servers.errors import NotInstallable
+from servers.required import skip_without
 
 from loan_default.bundled import BUNDLED_SCHEMA
 from loan_default.data.generator import generate, to_text
@@ -87,7 +88,7 @@ def test_a_person_sees_the_three_dags(stack, tmp_path):
             page.wait_for_url(lambda url: "login" not in url)
             look_at(page, f"{stack.airflow}/dags", DAGS, pictures / "compose-dags.png")
     except NotInstallable as reason:
-        pytest.skip(str(reason))
+        skip_without(reason)
 
 
 def test_who_may_do_what_in_airflow(stack):

@@ -16,6 +16,7 @@ from integration.world import check_ledger, send_broken, wait_until
 from servers.errors import NotInstallable
 from servers.ferretdb import Ferretdb, start_ferretdb
 from servers.process import temporary_folder
+from servers.required import skip_without
 
 from loan_default.database.connect import Database, connect
 from loan_default.database.ingestion_documents import EventOutcome, RawDataLog
@@ -40,7 +41,7 @@ def store() -> Iterator[Ferretdb]:
         try:
             server = start_ferretdb(folder / "ferretdb")
         except NotInstallable as reason:
-            pytest.skip(str(reason))
+            skip_without(reason)
         yield server
         server.stop()
 

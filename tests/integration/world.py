@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pymongo
-import pytest
 from servers.errors import NotInstallable
 from servers.ferretdb import Ferretdb, start_ferretdb
 from servers.kafka import Kafka, start_kafka
 from servers.process import temporary_folder
+from servers.required import skip_without
 
 from loan_default.errors import DependencyError
 from loan_default.kafka.client import Connection, KafkaBroker
@@ -84,7 +84,7 @@ def running_world(home: Path) -> Iterator[World]:
             for name, start in (("kafka", start_kafka), ("ferretdb", start_ferretdb)):
                 running.append(start(folder / name))
         except NotInstallable as reason:
-            pytest.skip(str(reason))
+            skip_without(reason)
         try:
             world = World(home=home, kafka=running[0], ferretdb=running[1], commands=[])
             assert world.run("init") == 0

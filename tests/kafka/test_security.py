@@ -8,6 +8,7 @@ from servers.certificate import Certificate, make_certificate
 from servers.errors import NotInstallable
 from servers.kafka import Kafka, start_kafka
 from servers.process import temporary_folder
+from servers.required import skip_without
 
 from loan_default.errors import DependencyError
 from loan_default.kafka.broker import Broker
@@ -27,7 +28,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     try:
         return make_certificate(tmp_path_factory.mktemp("certificates") / "ours")
     except NotInstallable as reason:
-        pytest.skip(str(reason))
+        skip_without(reason)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def kafka(certificate: Certificate) -> Iterator[Kafka]:
         try:
             server = start_kafka(folder / "kafka", certificate=certificate.server)
         except NotInstallable as reason:
-            pytest.skip(str(reason))
+            skip_without(reason)
         yield server
         server.stop()
 

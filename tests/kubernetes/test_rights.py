@@ -22,6 +22,7 @@ from pipelines.listener import handle_commands
 from servers.errors import NotInstallable
 from servers.kafka import Kafka, start_kafka
 from servers.process import temporary_folder
+from servers.required import skip_without
 
 from loan_default import cli
 from loan_default.bundled import BUNDLED_SCHEMA
@@ -49,7 +50,7 @@ def kafka() -> Iterator[Kafka]:
         try:
             server = start_kafka(folder / "kafka", with_rights=True)
         except NotInstallable as reason:
-            pytest.skip(str(reason))
+            skip_without(reason)
         connect(Settings(kafka_bootstrap_servers=server.bootstrap)).create_topics(TOPICS)
         admin = KafkaAdminClient(bootstrap_servers=server.bootstrap)
         users = [

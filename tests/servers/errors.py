@@ -7,10 +7,11 @@ class NotInstallable(Exception):
     """A server cannot be had on this machine; the message is one line that says which and why.
 
     try: start_kafka(folder)
-    except NotInstallable as reason: pytest.skip(str(reason))
+    except NotInstallable as reason: skip_without(reason)
     """
 
     def __init__(self, server: str, reason: str) -> None:
+        self.server = server
         super().__init__(f"{server} cannot be installed: {' '.join(reason.split())}")
 
 
