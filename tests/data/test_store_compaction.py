@@ -152,6 +152,7 @@ def steps(draw: st.DrawFn) -> list[tuple[int, int, int]]:
     return found
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=15)
 @given(steps=steps(), kept=st.sampled_from([AT_ONCE, KEPT]))
 def test_a_store_that_is_compacted_between_writes_is_like_one_that_never_was(
@@ -221,6 +222,7 @@ for _ in range(2):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "failpoint",
     ["parts_compacted=kill@1", "parts_compacted=kill@2", "part_removed=kill@1", "part_removed=kill@5"],

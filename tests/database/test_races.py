@@ -25,6 +25,8 @@ from loan_default.database.initialise import REPOSITORIES
 from loan_default.database.repositories import ModelRepository
 from loan_default.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 PROCESSES, THREADS, ROUNDS = 2, 2, 40
 RACERS = PROCESSES * THREADS
 
