@@ -7,6 +7,7 @@ from loan_default.database.connect import Database
 from loan_default.database.documents import ModelMetadata
 from loan_default.errors import ConfigurationError, DependencyError
 from loan_default.evaluation.bootstrap import Interval
+from loan_default.pipelines.folder_lock import only_run_in
 from loan_default.pipelines.home_folder import is_reserved
 from loan_default.pipelines.preparing import Prepared, Stopwatch, TrainingOptions, prepare
 from loan_default.pipelines.publishing import registration_of, store_inputs, store_model
@@ -41,8 +42,8 @@ def run_training(
         command: what the person typed, for the report.
 
     Raises:
-        DataError, ConfigurationError, ArtifactError: before anything slow has begun; later only where a loss
-            is not finite or a checkpoint is damaged.
+        DataError, ConfigurationError, ArtifactError: before anything slow has begun, also where another run
+            is at work in the folder; later only where a loss is not finite or a checkpoint is damaged.
         DependencyError: a member's process was killed, or the database does not answer: model file and
             report are there then.
     """
@@ -50,6 +51,24 @@ def run_training(
     _check_folder(out, home)
     prepared = prepare(options, watch=watch)
     watch.stop()
+    with only_run_in(out):
+        return _run_prepared(
+            prepared, out=out, home=home, database=database, watch=watch, listener=listener, command=command
+        )
+
+
+def _run_prepared(
+    prepared: Prepared,
+    *,
+    out: Path,
+    home: Path,
+    database: Database,
+    watch: Stopwatch,
+    listener: Listener,
+    command: str,
+) -> Outcome:
+    """The slow part of `run_training`, in a folder that is its own."""
+    options = prepared.options
     started_at = open_folder(prepared, out)
     listener.prepared(prepared, out, kept_schema=store_inputs(prepared, out))
     pretrained, encoder = None, None
