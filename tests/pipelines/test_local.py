@@ -1,6 +1,7 @@
 """A whole run: what lies in its folder and in the registry, and that all of it agrees."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from loan_default.models.device import torch_threads
 from loan_default.models.model import load_model
 from loan_default.pipelines import local, training
 from loan_default.pipelines.local import run_training
+from loan_default.pipelines.publishing import store_inputs
 
 
 def test_a_run_leaves_a_model_with_its_digest_a_report_the_schema_and_the_quarantine(lab):
@@ -63,6 +65,15 @@ def test_a_run_computes_on_its_threads_and_leaves_those_of_its_caller(lab, tmp_p
     assert len(seen) >= 2
     assert set(seen) == {outcome.prepared.compute.threads}
     assert outcome.prepared.compute.threads < 3
+
+
+def test_the_quarantine_of_a_run_has_no_formula(lab, tmp_path):
+    prepared = lab.outcome.prepared
+    rejected = pd.DataFrame({"row": [3, 4], "reason": ["debt: …", "=1+1"], "debt": ["=1+1", "-4"]})
+    odd = replace(prepared, dataset=replace(prepared.dataset, quarantined=rejected))
+    store_inputs(odd, tmp_path)
+    cells = pd.read_csv(tmp_path / "quarantine.csv", dtype=str)
+    assert cells.to_numpy().tolist() == [["3", "debt: …", "'=1+1"], ["4", "'=1+1", "-4"]]
 
 
 def test_counts_of_rows_add_up(lab):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from loan_default.data.sources import iter_frames
+from loan_default.data.sources import iter_frames, read_frame
 from loan_default.data.validation import validate
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.evaluation.metrics import score_points
@@ -267,6 +267,27 @@ def test_paths_that_cannot_be_are_refused_before_anything_is_loaded(tmp_path, so
 def test_the_quarantine_lies_beside_the_scores(tmp_path):
     for name in ("a.csv", "a.csv.gz", "a.parquet", "a.CSV"):
         assert quarantine_beside(tmp_path / name).name == "a.quarantine.csv"
+
+
+def test_no_cell_of_the_files_is_a_formula_and_numbers_stay(score, sound_applications):
+    link = '=HYPERLINK("http://example.invalid","click")'
+    raw = sound_applications.head(3).copy()
+    raw["id"] = [link, "-7", "@SUM(A1)"]
+    raw["=note"] = ["", "\t=1", "+2.5"]
+    raw.loc[raw.index[1:], "purpose"] = ["-1+1", "boat"]
+    raw.loc[raw.index[1:], "debt"] = ["-5", "+cmd|' /C calc'!A0"]
+    scored, scores = score(raw)
+    assert scores["id"].tolist() == [f"'{link}"]
+    assert scored.quarantine is not None
+    rejected = pd.read_csv(scored.quarantine, dtype=str, keep_default_na=False)
+    assert rejected["id"].tolist() == ["-7", "'@SUM(A1)"]
+    assert rejected["debt"].tolist() == ["-5", "'+cmd|' /C calc'!A0"]
+    assert rejected["purpose"].tolist() == ["'-1+1", "boat"]
+    assert rejected["'=note"].tolist() == ["'\t=1", "+2.5"]
+    # Read again as applications, they are what they were.
+    again = read_frame(scored.quarantine).frame
+    columns = ["id", "debt", "purpose", "=note"]
+    assert again[columns].to_numpy().tolist() == raw.iloc[1:][columns].to_numpy().tolist()
 
 
 def test_threads_follow_the_environment_and_are_put_back():

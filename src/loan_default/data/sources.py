@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from loan_default.data.spreadsheets import MARK, from_text
 from loan_default.errors import DataError
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -140,7 +141,7 @@ def _read_header(path: Path) -> list[str]:
             stream.seek(0)
             # Bad bytes of later rows are reported with their rows; only the header must be clean here.
             text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
-            names = next((cells for cells in csv.reader(text) if cells), [])
+            names = [from_text(name) for name in next((cells for cells in csv.reader(text) if cells), [])]
     except (OSError, EOFError, zlib.error, csv.Error) as error:
         raise DataError(f"the data file must be readable, however: {path.name}: {error}") from error
     if any("\udc80" <= character <= "\udcff" for name in names for character in name):
@@ -314,7 +315,7 @@ def _decode(batch: pa.RecordBatch, numbers: np.ndarray) -> tuple[pa.Table, np.nd
         good &= np.array([_is_utf8(value) for value in values], bool)
         decoded = [value.decode(errors="replace") for value in values]
         texts[place] = pa.chunked_array([decoded], pa.string())
-    whole = pa.table(texts, schema=layout)
+    whole = pa.table([_without_marks(text) for text in texts], schema=layout)
     if good.all():
         return whole, numbers, []
     broken = [
@@ -329,6 +330,12 @@ def _decode(batch: pa.RecordBatch, numbers: np.ndarray) -> tuple[pa.Table, np.nd
         for position in np.flatnonzero(~good)
     ]
     return whole.filter(pa.array(good)), numbers[good], broken
+
+
+def _without_marks(text: pa.ChunkedArray) -> pa.ChunkedArray:
+    if not pc.any(pc.starts_with(text, MARK), min_count=0).as_py():
+        return text
+    return pa.chunked_array([[from_text(value) for value in text.to_pylist()]], pa.string())
 
 
 def _bytes_of(text: str) -> bytes:

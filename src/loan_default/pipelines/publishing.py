@@ -3,11 +3,13 @@
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from loan_default.data.spreadsheets import write_csv
 from loan_default.database.connect import Database
 from loan_default.database.documents import (
     ID_DIGITS,
@@ -47,7 +49,7 @@ def store_inputs(prepared: Prepared, out: Path) -> Path | None:
     write_atomically(saved, content)
     quarantine = out / "quarantine.csv"
     if len(prepared.dataset.quarantined):
-        write_atomically(quarantine, prepared.dataset.quarantined.to_csv(index=False).encode())
+        write_atomically(quarantine, partial(write_csv, prepared.dataset.quarantined))
     else:
         quarantine.unlink(missing_ok=True)
     return kept

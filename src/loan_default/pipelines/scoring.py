@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loan_default.data.sources import SUFFIXES, iter_frames, read_columns, suffix_of
+from loan_default.data.spreadsheets import write_csv
 from loan_default.data.validation import RENAMED, Validation, validate
 from loan_default.errors import ConfigurationError
 from loan_default.evaluation.metrics import score_points
@@ -239,7 +240,7 @@ def _csv_writer(path: Path, *, compressed: bool = False) -> Iterator[Write]:
     header = chain([True], repeat(False))  # noqa: FBT003 (once, and never again)
     open_ = gzip.open if compressed else open
     with open_(path, "wt", encoding="utf-8", newline="") as file:
-        yield lambda frame: frame.to_csv(file, index=False, header=next(header), float_format=_CSV_DIGITS)
+        yield lambda frame: write_csv(frame, file, header=next(header), digits=_CSV_DIGITS)
 
 
 def _suffix_of_scores(out: Path) -> str:
