@@ -1,13 +1,11 @@
 """Repeated rows: dropped only where they are surely the same application, grouped everywhere."""
 
-import hashlib
-
 import numpy as np
 import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loan_default.data.cleaning import digest_of, drop_duplicates, duplicate_groups
+from loan_default.data.cleaning import drop_duplicates, duplicate_groups
 from loan_default.data.schema import Column, Kind, Schema
 
 NUMBER = Column(name="x", kind=Kind.NUMERICAL, nullable=True)
@@ -73,16 +71,3 @@ def test_no_rows():
     empty = frame([]).astype({"x": "float64", "y": "float64", "id": "str", "c": "str"})
     assert duplicate_groups(empty, NAMED).shape == (0,)
     assert drop_duplicates(empty, NAMED).empty
-
-
-def test_the_digest_depends_on_names_values_and_order_alone():
-    frame = pd.DataFrame({"a": [1.0, 2.0], "b": ["x", None]})
-    assert digest_of(frame) == digest_of(frame.set_axis([7, 9]))
-    others = [frame.iloc[::-1], frame.rename(columns={"a": "c"}), frame.fillna("y"), frame.iloc[:1]]
-    assert len({digest_of(other) for other in [frame, *others]}) == 5
-
-
-def test_the_digest_of_many_rows_is_that_of_all_their_hashes():
-    many = pd.DataFrame({"x": np.arange(150_000.0), "c": ["a", "b", None] * 50_000})
-    hashes = pd.util.hash_pandas_object(many, index=False).to_numpy().tobytes()
-    assert digest_of(many) == hashlib.sha256(b"x\0c" + hashes).hexdigest()

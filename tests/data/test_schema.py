@@ -1,5 +1,6 @@
 """The schema language: what is written comes back, what is wrong is named."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,82 @@ def test_unreadable_files_are_named(tmp_path):
         load_schema(tmp_path / "none.toml")
     with pytest.raises(DataError, match="must be readable"):
         load_schema(tmp_path)
+
+
+# Digests -------------------------------------------------------------------------------------------------
+
+COMPARED = Schema(
+    name="loans",
+    description="Loans.",
+    columns=(
+        Column(
+            name="age", kind=Kind.NUMERICAL, description="Age", unit="years", minimum=18, special=(96, 98)
+        ),
+        Column(
+            name="education",
+            kind=Kind.CATEGORICAL,
+            categories=("1", "2"),
+            labels={"1": "school"},
+            aliases={"0": "2", "x": "1"},
+        ),
+        Column(name="grade", kind=Kind.ORDINAL, categories=("low", "high")),
+        Column(name="sex", kind=Kind.CATEGORICAL, categories=("1", "2"), protected=True),
+        Column(name="bad", kind=Kind.TARGET),
+    ),
+)
+
+
+def with_column(column_name: str, /, **changes: object) -> Schema:
+    return replace(
+        COMPARED,
+        columns=tuple(
+            replace(column, **changes) if column.name == column_name else column
+            for column in COMPARED.columns
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        replace(COMPARED, name="other", description="Mended."),
+        replace(COMPARED, columns=COMPARED.columns[::-1]),
+        with_column("age", description="Age of the holder"),
+        with_column("age", unit="yrs"),
+        with_column("age", special=(98.0, 96)),
+        with_column("age", minimum=21, maximum=99, nullable=True, integer=True, optional=True),
+        with_column("education", labels={"1": "graduate school"}),
+        with_column("education", categories=("2", "1"), aliases={"x": "1", "0": "2"}),
+        with_column("education", open=True),
+        with_column("sex", categories=("f", "m")),
+        with_column("bad", description="Defaulted"),
+    ],
+)
+def test_words_spellings_and_rules_of_entry_do_not_change_the_comparison_digest(same):
+    assert same.comparison_digest == COMPARED.comparison_digest
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        with_column("age", name="years"),
+        with_column("age", kind=Kind.CATEGORICAL, special=(), minimum=None, open=True),
+        with_column("age", special=(96,)),
+        with_column("age", protected=True),
+        with_column("sex", protected=False),
+        with_column("education", kind=Kind.ORDINAL),
+        with_column("education", categories=("1", "2", "3")),
+        with_column("education", aliases={"0": "1", "x": "1"}),
+        with_column("education", aliases={"0": "2"}),
+        with_column("grade", categories=("high", "low")),
+        with_column("bad", positive="0", negative="1"),
+        with_column("bad", name="default"),
+        replace(COMPARED, columns=COMPARED.columns[1:]),
+    ],
+)
+def test_what_a_model_reads_or_predicts_changes_the_comparison_digest(other):
+    assert other.comparison_digest != COMPARED.comparison_digest
+
+
+def test_the_digest_of_the_file_covers_its_words():
+    assert with_column("age", description="Age of the holder").digest != COMPARED.digest

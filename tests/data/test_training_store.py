@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loan_default.data.cleaning import digest_of
 from loan_default.data.generator import generate
 from loan_default.data.records import record_model, records_frame, validate_record
+from loan_default.data.row_hashing import digest_of
 from loan_default.data.schema import Column, Kind, Schema
 from loan_default.data.store_parts import APPLICATION, OUTCOME, StoredEvent, write_part
 from loan_default.data.training_store import StoreContents, read_store

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from loan_default.data.row_hashing import DIGEST_VERSION
 from loan_default.data.schema import Column, Kind, Schema, dump_schema
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.models.features import features_to_dict
+from loan_default.models.model import load_encoder, save_encoder
 from loan_default.pipelines.preparing import Prepared, Stopwatch, TrainingOptions, prepare
 from loan_default.pipelines.run_folder import open_folder
 from loan_default.pipelines.training import pretrain_encoder, train_classifier
@@ -160,6 +162,16 @@ def test_where_an_encoder_comes_from_is_said(lab, tmp_path):
     lab.raw.iloc[:400].to_csv(data, index=False)
     prepared = prepare(replace(options, data=data, seed=9), watch=_watch(), environ=ONE_THREAD)
     assert "whether it saw rows of this test is not known" in _reason(prepared, "encoder")
+
+
+def test_an_encoder_of_a_release_with_other_digests_says_that_its_rows_are_not_known(lab, tmp_path):
+    encoder = load_encoder(lab.outcome.out / "encoder.pth")
+    assert encoder.provenance["data_digest_version"] == DIGEST_VERSION
+    older = {name: value for name, value in encoder.provenance.items() if name != "data_digest_version"}
+    save_encoder(tmp_path / "encoder.pth", replace(encoder, provenance=older))
+    options = lab.with_options(pretrain=False, encoder=tmp_path / "encoder.pth")
+    prepared = prepare(options, watch=_watch(), environ=ONE_THREAD)
+    assert "pretrained by another release" in _reason(prepared, "encoder")
 
 
 def test_pretraining_sees_no_copy_of_a_held_out_row(lab, tmp_path):

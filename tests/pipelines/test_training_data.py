@@ -10,18 +10,22 @@ import pytest
 
 from loan_default.data.feeds import Feed, FileFeed, GeneratedFeed
 from loan_default.data.generator import generate, to_text
+from loan_default.data.row_hashing import DIGEST_VERSION
 from loan_default.data.schema import Column, Kind, Schema, dump_schema
-from loan_default.data.splits import held_out
+from loan_default.data.splits import SPLIT_VERSION, held_out
 from loan_default.data.store_compaction import compact
+from loan_default.database.documents import TrainingData
 from loan_default.database.repositories import TrainingDataRepository
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.kafka.consuming import Pace
 from loan_default.kafka.events import Event, EventType, to_message
 from loan_default.kafka.topics import RAW
+from loan_default.models.model import PretrainedEncoder
 from loan_default.pipelines.dataset import load_snapshot, load_store, snapshot_of
 from loan_default.pipelines.flow import Flow
 from loan_default.pipelines.ingestion import ingest_raw_data, process_raw_data, send_processed_data
-from loan_default.pipelines.preparing import Stopwatch, TrainingOptions, prepare
+from loan_default.pipelines.preparing import Prepared, Stopwatch, TrainingOptions, prepare
+from loan_default.pipelines.training import provenance_of
 from loan_default.pipelines.training_data import (
     GROUP,
     prepare_training_data,
@@ -215,3 +219,64 @@ def test_a_run_can_be_prepared_from_the_store(flow, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="the training store must hold applications"):
         prepare(replace(options, data=tmp_path / "empty"), watch=watch, environ={})
+
+
+def test_a_snapshot_of_a_release_with_other_digests_is_refused_with_a_way_out(flow, tmp_path):
+    snapshot = prepare_training_data(flow, tmp_path / "store", maturity_days=0)
+    assert snapshot.digest_version == DIGEST_VERSION
+    older = TrainingData.from_store({**snapshot.to_store(), "digest_version": 1})
+    assert older.id == snapshot.id
+    with pytest.raises(DataError, match=r"its version is 1\. Start a new run"):
+        load_snapshot(tmp_path / "store", SCHEMA, older, maturity_days=0)
+    unversioned = {
+        k: v for k, v in snapshot.to_store().items() if k not in ("digest_version", "schema_version")
+    }
+    assert TrainingData.from_store(unversioned).digest_version == 1
+
+
+# The permanent holdout and encoders ----------------------------------------------------------------------
+
+
+def prepared_from(
+    flow: Flow, tmp_path: Path, *, provenance: dict[str, object], schema: Schema = SCHEMA
+) -> Prepared:
+    """A run on the store that starts from an encoder with this history."""
+    prepare_training_data(flow, tmp_path / "store", maturity_days=0)
+    (tmp_path / "loans.toml").write_text(dump_schema(SCHEMA))
+    options = TrainingOptions(data=tmp_path / "store", schema=tmp_path / "loans.toml", preset="fast", seed=1)
+    own = prepare(options, watch=Stopwatch(lambda *_: None), environ={})
+    encoder = PretrainedEncoder(
+        schema=schema,
+        features=own.features,
+        config=own.preset.encoder,
+        state={},
+        provenance={"seen_until": "2020-01-01T00:00:00+00:00"} | provenance,
+    )
+    return replace(own, encoder=encoder)
+
+
+def test_a_run_records_the_permanent_holdout_that_its_encoder_was_pretrained_without(flow, tmp_path):
+    mine = {"split": "for good", "split_version": SPLIT_VERSION}
+    assert prepared_from(flow, tmp_path, provenance=mine).encoder_split_version == SPLIT_VERSION
+    recorded = provenance_of(prepared_from(flow, tmp_path, provenance=mine))
+    assert (recorded["split_version"], recorded["encoder_given"]) == (SPLIT_VERSION, True)
+    assert recorded["encoder_split_version"] == SPLIT_VERSION
+    for other in ({"split": "stratified"}, {"split": "for good"}):
+        assert prepared_from(flow, tmp_path, provenance=other).encoder_split_version is None
+    special = replace(SCHEMA["income"], special=(7.0,))
+    columns = tuple(special if each.name == "income" else each for each in SCHEMA.columns)
+    changed = replace(SCHEMA, columns=columns)
+    assert prepared_from(flow, tmp_path, provenance=mine, schema=changed).encoder_split_version is None
+
+
+def test_what_a_model_has_seen_includes_the_rows_of_its_encoder(flow, tmp_path):
+    prepared = prepared_from(flow, tmp_path, provenance={})
+    own = replace(prepared, encoder=None).seen_until
+    assert own is not None
+    assert prepared.seen_until == own
+    later = own + timedelta(days=30)
+    assert prepared_from(flow, tmp_path, provenance={"seen_until": later.isoformat()}).seen_until == later
+    assert prepared_from(flow, tmp_path, provenance={"seen_until": None}).seen_until is None
+    renamed = tuple(replace(c, name="decided") if c.name == "made" else c for c in SCHEMA.columns)
+    other = replace(SCHEMA, columns=renamed)
+    assert prepared_from(flow, tmp_path, provenance={}, schema=other).seen_until is None

@@ -153,6 +153,20 @@ class Column:
         return self.kind in CODED_KINDS
 
     @property
+    def reading(self) -> dict[str, Any]:
+        """What decides how a value of the column is read, as plain values; no words, no rules of entry."""
+        reading: dict[str, Any] = {"kind": self.kind.value}
+        if self.kind is Kind.NUMERICAL:
+            reading["special"] = sorted(_plain(self.special))
+        if self.is_coded:
+            ordered = self.kind is Kind.ORDINAL
+            reading["categories"] = list(self.categories) if ordered else sorted(self.categories)
+            reading["aliases"] = dict(self.aliases)
+        if self.kind is Kind.TARGET:
+            reading |= {"positive": self.positive, "negative": self.negative}
+        return reading
+
+    @property
     def may_be_left_out(self) -> bool:
         """Whether a record may do without this column's name."""
         return self.nullable or self.optional or self.kind is Kind.TARGET
@@ -218,9 +232,23 @@ class Schema:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the meaning: the same for every spelling of the same schema."""
-        canonical = json.dumps(schema_to_dict(self), sort_keys=True, ensure_ascii=True)
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        """SHA-256 of the whole schema, words included: the same for every spelling of the same file."""
+        return _digest(schema_to_dict(self))
+
+    @property
+    def comparison_digest(self) -> str:
+        """SHA-256 of what two models must share to be compared: how features are read, and what a default is.
+
+        It covers names, kinds, categories, aliases and special values. It leaves out words for people
+        (descriptions, units, labels) and the rules of which rows are let in (bounds, nullable, open, …): they
+        change nothing in a row that is in, and compared models are evaluated on the same rows.
+        """
+        compared = [column for column in self.columns if column.is_feature or column.kind is Kind.TARGET]
+        return _digest({column.name: column.reading for column in compared})
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
 
 def schema_to_dict(schema: Schema) -> dict[str, Any]:

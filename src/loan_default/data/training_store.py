@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from loan_default.data.cleaning import digest_of
+from loan_default.data.row_hashing import digest_of
 from loan_default.data.schema import Column, Kind, Schema
 from loan_default.data.store_parts import (
     APPLICATION,

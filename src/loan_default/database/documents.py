@@ -297,10 +297,13 @@ class PerformanceMetrics(StoredDocument):
 class TrainingData(StoredDocument):
     """The rows that a model was made from. `training_data`."""
 
-    passing = frozenset({"created_at", "parts", "since", "until"})
+    current_version = "1.1"  # 1.1: digest_version
+    passing = frozenset({"created_at", "parts", "since", "until", "digest_version"})
 
     digest: Digest
     """SHA-256 of the content."""
+    digest_version: Count = 1
+    """Version of the digest: 1 was made of pandas' row hashes, and can be compared with no other."""
     created_at: Time
     sources: tuple[Text, ...]
     """Names of the files, without folders."""

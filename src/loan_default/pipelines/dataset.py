@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
-from loan_default.data.cleaning import digest_of, drop_duplicates
+from loan_default.data.cleaning import drop_duplicates
+from loan_default.data.row_hashing import DIGEST_VERSION, digest_of
 from loan_default.data.schema import Schema, dump_schema, load_schema
 from loan_default.data.schema_inference import Finding, infer_schema
 from loan_default.data.sources import RawFrame, iter_frames, read_columns
@@ -191,8 +192,15 @@ def load_snapshot(folder: Path, schema: Schema, snapshot: TrainingData, *, matur
     """The rows of the training store that a snapshot names, whatever has come since.
 
     Raises:
-        DataError: they are not there any more, or the schema or the maturity is another one.
+        DataError: they are not there any more, the schema or the maturity is another one, or an older release
+            made the snapshot.
     """
+    if snapshot.digest_version != DIGEST_VERSION:
+        raise DataError(
+            f"a snapshot must have a digest of version {DIGEST_VERSION}, however: {snapshot.id} was made by "
+            f"another release, its version is {snapshot.digest_version}. Start a new run of the training; "
+            "what this one has pretrained was split otherwise."
+        )
     dataset = load_store(
         folder,
         schema,
@@ -255,6 +263,7 @@ def snapshot_of(dataset: Dataset, now: datetime) -> TrainingData:
     first_at, last_at = dataset.period or (None, None)
     return TrainingData(
         digest=dataset.digest,
+        digest_version=DIGEST_VERSION,
         created_at=now,
         sources=(dataset.source,),
         rows_read=dataset.rows_read,

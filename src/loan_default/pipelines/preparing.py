@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from loan_default.choices import Choice
 from loan_default.data.cleaning import duplicate_groups
+from loan_default.data.row_hashing import DIGEST_VERSION
 from loan_default.data.schema import Schema
 from loan_default.data.splits import (
+    SPLIT_VERSION,
     Split,
     on_a_held_out_side,
     split_for_good,
@@ -129,13 +131,35 @@ class Prepared:
 
     @property
     def seen_until(self) -> datetime | None:
-        """Time of the latest row that trains or validates; None where rows have no time."""
+        """Time of the latest row that trains, validates or has pretrained the encoder; None = not known."""
         column = self.schema.timestamp
         if column is None:
             return None
         seen = np.concatenate([self.split.train, self.split.validation, self.pretraining])
-        latest = self.dataset.frame[column.name].iloc[seen].max()
-        return None if pd.isna(latest) else latest.to_pydatetime()
+        latest: pd.Timestamp = self.dataset.frame[column.name].iloc[seen].max()
+        if pd.isna(latest):
+            return None
+        if self.encoder is None:
+            return latest.to_pydatetime()
+        end, then = self.encoder.provenance.get("seen_until"), self.encoder.schema.timestamp
+        if end is None or then is None or then.name != column.name:
+            return None
+        return max(latest, pd.Timestamp(str(end))).to_pydatetime()
+
+    @property
+    def split_version(self) -> int | None:
+        """Version of the permanent holdout that the rows were split by; None = by another split."""
+        return SPLIT_VERSION if self.options.split == "for good" else None
+
+    @property
+    def encoder_split_version(self) -> int | None:
+        """Version of the permanent holdout that the encoder was pretrained without; None = not known."""
+        if self.encoder is None or self.encoder.provenance.get("split") != "for good":
+            return None
+        if self.encoder.schema.comparison_digest != self.schema.comparison_digest:
+            return None  # it held out other rows
+        version: int | None = self.encoder.provenance.get("split_version")
+        return version
 
     @property
     def starts_pretrained(self) -> bool:
@@ -290,6 +314,8 @@ def _check_origin(
 ) -> str:
     """Where an encoder comes from, in words; one that has seen this run's held-out rows is refused."""
     origin = encoder.provenance
+    if origin.get("data_digest_version", 1) != DIGEST_VERSION:
+        return "pretrained by another release; whether it saw rows of this test is not known"
     if origin.get("data_digest") != dataset.digest:
         return "pretrained on other data; whether it saw rows of this test is not known"
     if origin.get("split_digest") != split.digest:

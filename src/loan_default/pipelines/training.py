@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from loan_default.data.row_hashing import DIGEST_VERSION
 from loan_default.database.documents import model_version
 from loan_default.evaluation.metrics import measure
 from loan_default.models.baseline import fit_logistic
@@ -251,12 +252,16 @@ def provenance_of(prepared: Prepared) -> dict[str, Any]:
     return {
         "data": prepared.dataset.source,
         "data_digest": prepared.dataset.digest,
+        "data_digest_version": DIGEST_VERSION,
         "schema_digest": prepared.schema.digest,
         "split_digest": prepared.split.digest,
         "code_version": version_of("loan-default"),
         "seed": prepared.options.seed,
         "out_of_time": prepared.options.out_of_time,
         "split": prepared.options.split,
+        "split_version": prepared.split_version,
+        "encoder_given": prepared.encoder is not None,
+        "encoder_split_version": prepared.encoder_split_version,
         "seen_until": None if prepared.seen_until is None else prepared.seen_until.isoformat(),
         "preset": prepared.preset.name,
         "objective": prepared.objective,
