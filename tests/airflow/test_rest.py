@@ -129,7 +129,11 @@ def test_an_airflow_that_is_away_is_asked_again():
 @pytest.mark.parametrize(
     ("kind", "parameters", "rule"),
     [
-        (EVALUATE, {"rollback": True}, r"evaluation.requested must be among version, however: 1 of 1 are"),
+        (
+            EVALUATE,
+            {"rollback": True},
+            r"evaluation.requested must be among replaces, version, however: 1 of 1 are",
+        ),
         (TRAIN, {"seed": 1, "epoch": 3}, r"however: 1 of 2 are not\. Did you mean 'epochs'\?"),
         (ROLL_BACK, {"Jane Canary": 1}, r"must be among version, however: 1 of 1 are not"),
     ],
@@ -144,4 +148,4 @@ def test_a_parameter_that_the_command_does_not_have_is_refused(api, actor, kind,
 def test_the_parameters_of_a_command_are_those_of_its_dag(dags):
     assert set(dags["model_training"].params) == PARAMETERS[TRAIN]
     assert set(dags["model_evaluation"].params) == PARAMETERS[EVALUATE] | {"rollback"}
-    assert PARAMETERS[EVALUATE] == PARAMETERS[ROLL_BACK]
+    assert PARAMETERS[EVALUATE] == PARAMETERS[ROLL_BACK] | {"replaces"}

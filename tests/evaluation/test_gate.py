@@ -52,9 +52,10 @@ def test_a_model_must_be_ahead_of_the_champion(champion, lead, passed):
     assert f"the champion's {champion:.4f}" in verdict.reasons[-1]
 
 
-def test_a_champion_without_a_figure_is_nothing_to_be_ahead_of():
+def test_nothing_is_ahead_of_a_champion_without_a_figure():
     verdict = judge(GOOD, rows=1_000, champion={"auc": None}, thresholds=Thresholds())
-    assert verdict.passed
+    (broken,) = verdict.broken
+    assert broken.startswith("broken: AUC must be ahead of the champion's not defined")
 
 
 @given(

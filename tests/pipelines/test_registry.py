@@ -12,7 +12,7 @@ from rich.console import Console
 from loan_default.console import print_model
 from loan_default.database.control_documents import Action, Decision
 from loan_default.database.control_repositories import DecisionRepository
-from loan_default.database.documents import ModelMetadata, model_version
+from loan_default.database.documents import ModelMetadata, ModelStatus, model_version
 from loan_default.database.embedded import EmbeddedDatabase
 from loan_default.database.repositories import MetricsRepository, ModelRepository
 from loan_default.errors import ArtifactError, DataError
@@ -133,6 +133,14 @@ def test_an_empty_registry_says_what_to_do(empty):
     with pytest.raises(DataError, match=r"none is\. Train one"):
         file_to_score_with(empty, None, home=HOME, sha256=None)
     assert list_models(empty) == []
+
+
+def test_no_newest_model_scores_where_the_pointer_to_the_champion_was_lost(three):
+    database, models = three
+    ModelRepository(database).set_status(models[0].version, ModelStatus.ARCHIVED)
+    with pytest.raises(DataError, match=f"{models[0].version} has been, and there is none. Restore it"):
+        file_to_score_with(database, None, home=HOME, sha256=None)
+    assert file_to_score_with(database, models[2].version, home=HOME, sha256=None).why == "asked for"
 
 
 def test_the_champion_scores_and_until_there_is_one_the_newest(three):

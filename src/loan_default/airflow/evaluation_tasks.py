@@ -24,7 +24,12 @@ def load_model(context: Context) -> dict[str, Any]:
     """The model to be judged; a run that finds none is skipped."""
     params = context["params"]
     with _evaluation_run(context) as run:
-        chosen = choosing.choose_model(run, version=params["version"], rollback=params["rollback"])
+        chosen = choosing.choose_model(
+            run,
+            version=params["version"],
+            rollback=params["rollback"],
+            replaces=params.get("replaces"),  # a run that was queued before an upgrade has no such parameter
+        )
     if chosen is None:
         raise AirflowSkipException("nothing to judge: no model is stored yet")
     return asdict(chosen)

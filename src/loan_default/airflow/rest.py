@@ -28,7 +28,7 @@ PARAMETERS = {
             *("since", "until", "out_of_time"),
         }
     ),
-    CommandType.EVALUATE: frozenset({"version"}),
+    CommandType.EVALUATE: frozenset({"version", "replaces"}),
     CommandType.ROLL_BACK: frozenset({"version"}),
 }
 """What a command may say of its run: a DAG takes any name, and does nothing with one that it lacks."""

@@ -8,7 +8,8 @@ from pymongo.errors import DuplicateKeyError
 
 from loan_default.database.connect import LONG_CALL_SECONDS, Database, store_errors
 from loan_default.database.control_documents import Action, CommandLog, CommandOutcome, Decision
-from loan_default.database.repositories import FENCES, Repository
+from loan_default.database.documents import ModelStatus
+from loan_default.database.repositories import FENCES, ModelRepository, Repository
 from loan_default.errors import DataError
 
 
@@ -78,11 +79,31 @@ class DecisionRepository(Repository[Decision]):
         decision = Decision.from_store(stored)
         return decision.champion or decision.version  # without a champion beside it, it was the champion
 
+    def last_champion(self) -> str | None:
+        """Version of the champion that the newest decision beside one names; None where none names any."""
+        with store_errors(f"reading {self.collection}"):
+            for stored in self._documents.find({"seen_rev": {"$gt": 0}}).sort([("decided_at", -1)]).limit(1):
+                decision = Decision.from_store(stored)
+                return decision.champion or decision.version
+        return None
+
     def overtake(self, decision: Decision) -> None:
         """Say that a decision had no effect, as the champion had changed."""
         with store_errors(f"writing {self.collection}"):
             change = {"$set": {"action": str(Action.OVERTAKEN)}}
             self._documents.update_one({"_id": decision.id}, change)
+
+
+def lost_champion(database: Database) -> str | None:
+    """Version of the last model that is known to have been the champion; None where there has never been one.
+
+    Where no pointer names a champion, a version says that the pointer was lost, as by a partial restore.
+    """
+    models = ModelRepository(database)
+    for status in (ModelStatus.CHAMPION, ModelStatus.ARCHIVED):
+        if found := models.with_status(status):
+            return found[0].version
+    return DecisionRepository(database).last_champion()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -57,7 +57,7 @@ def judge(
     Args:
         figures: `auc`, `ks`, `brier`, `ece` by name.
         rows: labelled rows that they were computed on.
-        champion: its figures; None = there is none to compare with.
+        champion: its figures, without which the rule of the lead is broken; None = there is no champion.
     """
     checks = [
         _at_least("rows", rows, thresholds.minimum_rows, digits=0),
@@ -86,10 +86,11 @@ def _at_most(name: str, value: float | None, bound: float) -> tuple[bool, str]:
 
 
 def _ahead(value: float | None, champion: float | None, lead: float) -> tuple[bool, str]:
-    if champion is None:
-        return True, "the champion's AUC does not exist on these rows: nothing to be ahead of"
-    held = value is not None and value - champion >= lead
-    ahead = None if value is None else value - champion
+    if value is None or champion is None:
+        held, ahead = False, None
+    else:
+        ahead = value - champion
+        held = ahead >= lead
     return held, (
         f"AUC must be ahead of the champion's {_shown(champion, 4)} by at least {_shown(lead, 4)}, "
         f"it is by {_shown(ahead, 4)}"

@@ -25,7 +25,11 @@ class CommandType(StrEnum):
     TRAIN = "training.requested"
     """Train a model; the data are the parameters of the run."""
     EVALUATE = "evaluation.requested"
-    """Judge a model: `version`, or the newest that was not judged."""
+    """Judge a model: `version`, or the newest that was not judged.
+
+    With `replaces` a person confirms that `version` may take that champion's place where the two cannot be
+    compared; all other rules hold.
+    """
     ROLL_BACK = "model.rollback.requested"
     """Make a former champion the champion: `version`, or the one before the present."""
     PAUSE = "ingestion.paused"

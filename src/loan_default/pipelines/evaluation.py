@@ -6,25 +6,23 @@
     promotion.update_status     the pointer moves or stays; the decision is written before
 
 What goes from step to step is ids. All is computed; nothing is taken over from the training.
+
+A champion that cannot be compared makes no promotion easier: the model is rejected, with the reason and the
+ways out. Thresholds alone decide where there has never been a champion, or where a person has confirmed that
+this champion is replaced without a comparison.
 """
 
+import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import structlog
-from numpy.typing import NDArray
 
-from loan_default.data.schema import Column, Kind, Schema
-from loan_default.data.splits import held_out
-from loan_default.database.documents import (
-    DatasetName,
-    PerformanceMetrics,
-    TrainingData,
-)
+from loan_default.data.schema import Schema
+from loan_default.database.control_repositories import lost_champion
+from loan_default.database.documents import Champion, ModelStatus, PerformanceMetrics, TrainingData
 from loan_default.database.repositories import MetricsRepository, ModelRepository
-from loan_default.errors import ArtifactError
+from loan_default.errors import ArtifactError, DataError
 from loan_default.evaluation.bootstrap import bootstrap_figures
 from loan_default.evaluation.gate import Thresholds, Verdict, judge
 from loan_default.evaluation.metrics import measure
@@ -35,6 +33,7 @@ from loan_default.pipelines.home_folder import TRAINING_STORE
 from loan_default.pipelines.scoring import scoring_threads
 from loan_default.pipelines.stored_figures import figures_to_store
 from loan_default.pipelines.training_data import snapshot_store
+from loan_default.pipelines.unseen_rows import UnseenRows, read_otherwise, unseen_rows
 
 log = structlog.get_logger()
 
@@ -47,6 +46,8 @@ class Chosen:
     why: str
     rollback: bool = False
     """It becomes the champion whatever its figures are: somebody asked for it."""
+    replaces: str | None = None
+    """Version of the champion that a person has confirmed may be replaced where it cannot be compared."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,9 +68,11 @@ class Evaluated:
     rows: str
     """Which rows, in words."""
     alone: str | None = None
-    """Why it is not compared with the champion that there is."""
+    """Why it is not compared with the champion that there is or has been; None = it is, or there is none."""
     rollback: bool = False
     """It becomes the champion whatever its figures are, and is not measured."""
+    replaces: str | None = None
+    """Version of the champion that a person has confirmed may be replaced where it cannot be compared."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,15 +122,18 @@ def evaluate_model(run: EvaluationRun, chosen: Chosen) -> Evaluated:
     model = read_registered(run, chosen.version)
     dataset, snapshot = snapshot_store(run.flow, run.home / TRAINING_STORE, maturity_days=run.maturity_days)
     fewest = run.thresholds.minimum_rows
-    rows, champion, alone = _unseen(dataset, [model], fewest=fewest), None, None
-    if other is not None:
-        champion, alone = _champion(run, other, dataset.schema)
+    rows = unseen_rows(dataset, [model], fewest=fewest)
+    champion, alone = None, None
+    if pointer is None:
+        alone = _lost_pointer(run)
+    elif other is not None:
+        champion, alone = _champion(run, pointer, dataset.schema)
     if champion is not None:
-        both = _unseen(dataset, [model, champion], fewest=fewest)
-        if len(both.positions):
+        both = unseen_rows(dataset, [model, champion], fewest=fewest)
+        if both.can_be_measured:
             rows = both
-        else:  # it is from elsewhere and may have seen everything: its figures would flatter it
-            champion, alone = None, "no row is left that the champion has not seen"
+        else:  # it may have seen everything: its figures would flatter it
+            champion, alone = None, both.reason
     metrics, champion_metrics = None, None
     if rows.can_be_measured:
         measured = _Measured(dataset=dataset, snapshot=snapshot, rows=rows)
@@ -144,25 +150,54 @@ def evaluate_model(run: EvaluationRun, chosen: Chosen) -> Evaluated:
         snapshot=snapshot.id,
         rows=rows.reason,
         alone=alone,
+        replaces=chosen.replaces,
     )
 
 
 def check_thresholds(run: EvaluationRun, evaluated: Evaluated) -> Verdict:
     """The verdict of the gate on stored figures."""
     if evaluated.rollback:
-        return Verdict(reasons=("a rollback was asked for: no rule was checked",))
+        return Verdict(reasons=_reasons_of_rollback(run, evaluated.version))
     metrics = MetricsRepository(run.flow.database)
     if evaluated.metrics is None:
         reason = f"broken: there must be rows to judge on: {evaluated.rows}"
-        return Verdict(reasons=(reason,), broken=(reason,))
-    own = metrics.get(evaluated.metrics)
-    champion = None if evaluated.champion_metrics is None else metrics.get(evaluated.champion_metrics).figures
-    verdict = judge(own.figures, rows=own.rows, champion=champion, thresholds=run.thresholds)
-    reasons = [*verdict.reasons, f"judged on {own.rows:,} rows, {evaluated.rows}"]
-    if evaluated.alone is not None:
-        reasons.append(f"not compared with {evaluated.champion}: {evaluated.alone}")
+        return with_comparison(evaluated, Verdict(reasons=(reason,), broken=(reason,)))
+    own, champion = metrics.get(evaluated.metrics), None
+    if evaluated.champion_metrics is not None:
+        champion = metrics.find(evaluated.champion_metrics)
+        if champion is None:
+            evaluated = replace(evaluated, champion_metrics=None, alone="its metrics are not stored any more")
+    beside = None if champion is None else champion.figures
+    verdict = judge(own.figures, rows=own.rows, champion=beside, thresholds=run.thresholds)
+    reasons = (*verdict.reasons, f"judged on {own.rows:,} rows, {evaluated.rows}")
+    verdict = with_comparison(evaluated, replace(verdict, reasons=reasons))
     log.info("model_checked", run=run.id, version=evaluated.version, passed=verdict.passed)
-    return replace(verdict, reasons=tuple(reasons))
+    return verdict
+
+
+def with_comparison(evaluated: Evaluated, verdict: Verdict) -> Verdict:
+    """The verdict with the rule that a champion is compared with or its replacement is confirmed.
+
+    A verdict that names the rule already stays as it is.
+    """
+    is_compared = evaluated.champion_metrics is not None
+    has_champion = evaluated.champion is not None or evaluated.alone is not None
+    if evaluated.rollback or is_compared or not has_champion:
+        return verdict
+    why = evaluated.alone or "it was not measured"
+    if evaluated.champion is None:
+        reason = f"broken: a model must be compared with the champion, however: {why}"
+    elif evaluated.replaces == evaluated.champion:
+        reason = f"confirmed: {evaluated.champion} is replaced without a comparison: {why}"
+    else:
+        reason = (
+            f"broken: a model must be compared with the champion, however: {evaluated.champion} is not: "
+            f"{why}. {_ways_out(evaluated.version, evaluated.champion)}"
+        )
+    if any(reason == each for each in verdict.reasons):
+        return verdict
+    broken = (reason,) if reason.startswith("broken") else ()
+    return Verdict(reasons=(*verdict.reasons, reason), broken=(*verdict.broken, *broken))
 
 
 def read_registered(run: EvaluationRun, version: str) -> LoanModel:
@@ -176,80 +211,56 @@ def read_registered(run: EvaluationRun, version: str) -> LoanModel:
     return load_model(run.home / model.path, sha256=model.sha256)
 
 
-# Choosing rows -------------------------------------------------------------------------------------------
+# The champion -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class _Rows:
-    positions: NDArray[np.int64]
-    """Labelled rows."""
-    name: DatasetName
-    reason: str
-    can_be_measured: bool = True
-    """Whether both outcomes are among them."""
+def _champion(run: EvaluationRun, pointer: Champion, schema: Schema) -> tuple[LoanModel | None, str | None]:
+    """The champion's model, or why it cannot be compared with."""
+    try:
+        document = run.models.find(pointer.version)
+        if document is None:
+            return None, "it is not in the registry"
+        champion = load_model(run.home / document.path, sha256=pointer.digest)
+    except DataError as error:
+        return None, f"its document cannot be read: {error}"
+    except ArtifactError as error:
+        # The run goes on: the decision shall say why nothing takes its place.
+        log.exception("champion_refused", version=pointer.version)
+        return None, f"its file was refused: {error}"
+    if changed := read_otherwise(champion, schema):
+        return None, f"the schema reads {', '.join(changed)} otherwise than when it was trained"
+    return champion, None
 
 
-def _unseen(dataset: Dataset, models: list[LoanModel], *, fewest: int) -> _Rows:
-    """Labelled rows that no model of these has seen: the latest, where enough of them have a time."""
-    labelled = ~np.isnan(dataset.labels)
-    for model in models:
-        if changed := _read_otherwise(model, dataset.schema):
-            return _Rows(
-                positions=np.zeros(0, np.int64),
-                name=DatasetName.HELD_OUT,
-                reason=f"the schema reads {', '.join(changed)} otherwise than it did for {model.version}",
-                can_be_measured=False,
-            )
-    later = labelled & _later_than_all(dataset, models)
-    if later.sum() >= fewest and len(set(dataset.labels[later])) > 1:
-        reason = "out of time: later than all that the models were trained on"
-        return _Rows(positions=np.flatnonzero(later), name=DatasetName.OUT_OF_TIME, reason=reason)
-    for_good = all(
-        model.provenance.get("split") == "for good"
-        and model.provenance.get("schema_digest") == dataset.schema.digest
-        for model in models
-    )
-    kept = labelled & held_out(dataset.frame, dataset.schema) if for_good else np.zeros(len(labelled), bool)
-    measurable = len(set(dataset.labels[kept])) > 1
-    reason = (
-        "held out for good: seen by no model that was trained on the store"
-        if measurable
-        else f"of {int(labelled.sum()):,} labelled ones none of each outcome is known to be unseen"
-    )
-    return _Rows(
-        positions=np.flatnonzero(kept),
-        name=DatasetName.HELD_OUT,
-        reason=reason,
-        can_be_measured=measurable,
+def _lost_pointer(run: EvaluationRun) -> str | None:
+    """Why the absence of a pointer is no absence of a champion; None where there has never been one."""
+    former = lost_champion(run.flow.database)
+    if former is None:
+        return None
+    return (
+        f"nothing says which it is, though {former} has been one: the pointer is lost. Restore the "
+        "collection `pointers` from a backup, or name the champion on `commands`: model.rollback.requested "
+        f"with {json.dumps({'version': former})}."
     )
 
 
-def _read_otherwise(model: LoanModel, schema: Schema) -> list[str]:
-    """Features of a model that a schema lacks, or whose values mean something else in it."""
-    now = {column.name: column for column in schema.features}
-    return [
-        then.name
-        for then in model.schema.features
-        if then.name not in now or not _mean_the_same(then, now[then.name])
-    ]
+def _ways_out(version: str, champion: str) -> str:
+    confirmed = json.dumps({"version": version, "replaces": champion})
+    return (
+        "Restore the champion from a backup, go back to a former one (model.rollback.requested), or wait for "
+        "later applications and evaluate the model again (evaluation.requested with its version). Where none "
+        "of that can be, a person confirms the replacement, for which all other rules hold: "
+        f"evaluation.requested with {confirmed}, or these parameters of the DAG model_evaluation."
+    )
 
 
-def _mean_the_same(then: Column, now: Column) -> bool:
-    """Whether what a model has learnt of a column is still true; a category that is new is unknown to it."""
-    if (then.kind, then.unit, set(then.special)) != (now.kind, now.unit, set(now.special)):
-        return False
-    if now.kind is Kind.ORDINAL:
-        return then.categories == now.categories
-    return set(then.categories) <= set(now.categories)
-
-
-def _later_than_all(dataset: Dataset, models: list[LoanModel]) -> NDArray[np.bool_]:
-    column = dataset.schema.timestamp
-    ends = [model.provenance.get("seen_until") for model in models]
-    if column is None or None in ends:
-        return np.zeros(len(dataset.frame), bool)
-    latest = max(pd.Timestamp(str(end)) for end in ends)
-    return np.asarray(dataset.frame[column.name] > latest, dtype=bool)
+def _reasons_of_rollback(run: EvaluationRun, version: str) -> tuple[str, ...]:
+    reasons = ("a rollback was asked for: no rule was checked",)
+    pointer, status = run.models.champion(), run.models.get(version).status
+    has_been = status in (ModelStatus.CHAMPION, ModelStatus.ARCHIVED)
+    if has_been or (pointer is not None and pointer.version == version):
+        return reasons
+    return (*reasons, f"{version} was never the champion before, its status was {status}")
 
 
 # Figures -------------------------------------------------------------------------------------------------
@@ -261,20 +272,7 @@ class _Measured:
 
     dataset: Dataset
     snapshot: TrainingData
-    rows: _Rows
-
-
-def _champion(run: EvaluationRun, version: str, schema: Schema) -> tuple[LoanModel | None, str | None]:
-    """The champion's model, or why there is none to compare with."""
-    try:
-        champion = read_registered(run, version)
-    except ArtifactError as error:
-        # It cannot score either: another one is wanted, not an end of the run.
-        log.exception("champion_refused", version=version)
-        return None, f"its file was refused: {error}"
-    if changed := _read_otherwise(champion, schema):
-        return None, f"the schema reads {', '.join(changed)} otherwise than when it was trained"
-    return champion, None
+    rows: UnseenRows
 
 
 def _store_figures(

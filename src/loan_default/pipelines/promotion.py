@@ -24,6 +24,7 @@ from loan_default.pipelines.evaluation import (
     EvaluationRun,
     check_thresholds,
     evaluate_model,
+    with_comparison,
 )
 
 _MOVES = frozenset({Action.PROMOTED, Action.ROLLED_BACK})
@@ -35,7 +36,8 @@ def update_status(run: EvaluationRun, evaluated: Evaluated, verdict: Verdict) ->
     """Promote or reject a model; returns the decision. Again is no change.
 
     Where another model has become the champion since the figures were computed, they are computed anew beside
-    that one.
+    that one. Whatever the verdict, a champion is replaced only where it was compared with, or where a person
+    confirmed that.
 
     Raises:
         DataError: the model is not stored.
@@ -45,13 +47,18 @@ def update_status(run: EvaluationRun, evaluated: Evaluated, verdict: Verdict) ->
     decision = _standing(decisions, run=run.id, version=evaluated.version)
     while True:
         if decision is None:
-            decision = decisions.keep(_decision(run, evaluated, verdict))
+            decision = decisions.keep(_decision(run, evaluated, with_comparison(evaluated, verdict)))
             failpoint("decision_written")
         if decision.action is not Action.OVERTAKEN and _carry_out(run, decision):
             break
         decisions.overtake(decision)
         log.info("decision_overtaken", run=run.id, version=evaluated.version)
-        again = Chosen(version=evaluated.version, why="judged again", rollback=evaluated.rollback)
+        again = Chosen(
+            version=evaluated.version,
+            why="judged again",
+            rollback=evaluated.rollback,
+            replaces=evaluated.replaces,
+        )
         evaluated, decision = evaluate_model(run, again), None
         verdict = check_thresholds(run, evaluated)
     failpoint("pointer_moved")

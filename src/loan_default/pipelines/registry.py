@@ -6,7 +6,7 @@ from typing import Any
 
 from loan_default.database.connect import Database
 from loan_default.database.control_documents import Decision
-from loan_default.database.control_repositories import DecisionRepository
+from loan_default.database.control_repositories import DecisionRepository, lost_champion
 from loan_default.database.documents import ID_DIGITS, Champion, ModelMetadata, PerformanceMetrics
 from loan_default.database.repositories import MetricsRepository, ModelRepository
 from loan_default.errors import ArtifactError, DataError, did_you_mean
@@ -120,6 +120,12 @@ def _default(database: Database) -> tuple[ModelMetadata, str]:
     champion = repository.champion()
     if champion is not None:
         return repository.get(champion.version), "the champion"
+    if (former := lost_champion(database)) is not None:
+        raise DataError(
+            "the pointer to the champion must be there where a model has been the champion, however: "
+            f"{former} has been, and there is none. Restore it, roll back to that version, or name a model "
+            "with --model."
+        )
     newest = repository.latest()
     if newest is None:
         raise DataError(

@@ -2,7 +2,9 @@
 
 When models have been stored, and once a day, the newest that waits is judged on rows that it has not seen,
 beside the champion on the same rows. One that passes the thresholds becomes the champion; one that fails
-keeps its verdict and reasons, and the champion stays. A rollback is not measured: it waits for no data.
+keeps its verdict and reasons, and the champion stays. One that cannot be compared with the champion fails,
+unless a person has confirmed by `replaces` that it may take that champion's place. A rollback is not
+measured: it waits for no data.
 
 Reads the training store and the registry. Writes the collections `performance_metrics`, `decisions` and
 `model_metadata`, the champion's pointer, and `model.promoted` or `model.rejected` on `commands`.
@@ -35,6 +37,11 @@ from loan_default.airflow.shared import DEFAULT_ARGS, MODEL, START
             False,
             type="boolean",
             description="Make it, or the former one, the champion whatever its figures.",
+        ),
+        "replaces": Param(
+            None,
+            type=["null", "string"],
+            description="The champion that the version may replace even if the two cannot be compared.",
         ),
     },
 )
