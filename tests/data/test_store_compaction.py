@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loan_default.data.schema import Column, Kind, Schema
-from loan_default.data.store_compaction import KEPT, Compacted, compact
+from loan_default.data.store_compaction import KEPT, ROWS, Compacted, compact
 from loan_default.data.store_parts import APPLICATION, OUTCOME, StoredEvent, parse_name, pieces_of, write_part
 from loan_default.data.store_sources import has_parts, short_names
 from loan_default.data.training_store import StoreContents, read_store
@@ -122,6 +122,18 @@ def test_large_parts_are_compacted_before_they_are_many(
     size = max(path.stat().st_size for path in tmp_path.iterdir())
     monkeypatch.setattr("loan_default.data.store_compaction.BYTES", size + 1)
     assert compact(tmp_path, now=NOW) == Compacted(files=2, parts=4, removed=0)
+
+
+def test_many_parts_are_joined_a_few_thousand_rows_at_a_time(tmp_path: Path) -> None:
+    write_many(tmp_path, 15, rows=2_000)
+    before, small = read(tmp_path), names(tmp_path)
+    assert compact(tmp_path, now=NOW, parts=15).files == 1
+    (larger,) = set(names(tmp_path)) - set(small)
+    with pq.ParquetFile(tmp_path / larger) as file:
+        groups = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+    assert sum(groups) == 30_000
+    assert max(groups) < ROWS + 2_000, "each of them was in memory at once, and no more"
+    assert_same(read(tmp_path), before)
 
 
 def test_a_column_that_came_later_is_joined_and_one_of_another_type_is_not(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ A file that was made by compaction is never compacted again, so it has one name 
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,16 @@ from pathlib import Path
 import pyarrow as pa
 import structlog
 
-from loan_default.data.store_parts import PartName, Piece, part_names, pieces_of, read_part, write_table
+from loan_default.data.store_parts import (
+    PartName,
+    Piece,
+    check_part,
+    layout_of,
+    part_names,
+    pieces_of,
+    read_part,
+    write_tables,
+)
 from loan_default.errors import DataError
 from loan_default.failpoints import failpoint
 
@@ -29,6 +38,8 @@ PARTS = 200
 """So many parts make a compacted file."""
 BYTES = 64 * 2**20
 """Fewer do when they are as large as this together."""
+ROWS = 5_000
+"""So many rows of the parts are in memory while they are written, about; they are a row group of the file."""
 KEPT = timedelta(days=1)
 """How long the files of compacted parts stay for those who are reading them."""
 
@@ -102,8 +113,14 @@ def _groups(folder: Path, waiting: list[PartName], count: int) -> Iterator[list[
 def _compact(folder: Path, group: list[PartName]) -> bool:
     """Write parts into one file; False where they cannot be joined, which is logged."""
     try:
-        tables = [read_part(folder / part.name, None) for part in group]
-        table = pa.concat_tables(tables, promote_options="default")
+        layouts = [layout_of(folder / part.name) for part in group]
+        schema = pa.unify_schemas([schema for schema, _ in layouts], promote_options="default")
+        pieces, first = [], 0
+        for part, (_, rows) in zip(group, layouts, strict=True):
+            pieces.append(Piece(part.name, first, rows))
+            first += rows
+        tables = _joined(folder, pieces, schema)
+        write_tables(folder / _name(group), schema, tables, pieces=pieces, rows=first)
     except DataError as error:
         log.warning("part_not_compacted", part=group[0].name, reason=str(error))
         return False
@@ -115,13 +132,20 @@ def _compact(folder: Path, group: list[PartName]) -> bool:
             if len(half) > 1 and _compact(folder, half):
                 written = True
         return written
-    pieces, first = [], 0
-    for part, one in zip(group, tables, strict=True):
-        pieces.append(Piece(part.name, first, one.num_rows))
-        first += one.num_rows
-    write_table(folder / _name(group), table, pieces=pieces)
     failpoint("parts_compacted")
     return True
+
+
+def _joined(folder: Path, pieces: Iterable[Piece], schema: pa.Schema) -> Iterator[pa.Table]:
+    """The rows of the parts in order, in tables of about `ROWS` rows: many parts take no more memory."""
+    waiting: list[pa.Table] = []
+    for piece in pieces:
+        waiting.append(read_part(folder / piece.name, None))
+        if sum(table.num_rows for table in waiting) >= ROWS:
+            yield pa.concat_tables([schema.empty_table(), *waiting], promote_options="default")
+            waiting = []
+    if waiting:
+        yield pa.concat_tables([schema.empty_table(), *waiting], promote_options="default")
 
 
 def _name(group: list[PartName]) -> str:
@@ -138,7 +162,7 @@ def _remove(folder: Path, compacted: str, pieces: tuple[Piece, ...]) -> int:
     if not left:
         return 0
     try:
-        read_part(folder / compacted, None)  # the last look at the originals' only copy, by its checksums
+        check_part(folder / compacted)  # the last look at the originals' only copy, by its checksums
     except DataError as error:
         log.warning("parts_not_removed", part=compacted, reason=str(error))
         return 0

@@ -227,17 +227,45 @@ def stored_name(name: str) -> str:
 
 def write_table(path: Path, table: pa.Table, *, pieces: Sequence[Piece]) -> None:
     """Write a part, whole or not at all, with what `read_part` checks."""
-    metadata = {_OUTLINE: _outline(table.schema, rows=table.num_rows)}
+    write_tables(path, table.schema, [table], pieces=pieces, rows=table.num_rows)
+
+
+def write_tables(
+    path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, pieces: Sequence[Piece], rows: int
+) -> None:
+    """Write tables of one schema as a part, one after the other, so that only one is in memory.
+
+    Args:
+        rows: of all tables together.
+    """
+    schema = schema.remove_metadata()
+    metadata = {_OUTLINE: _outline(schema, rows=rows)}
     if pieces:
         listed = [[piece.name, piece.first, piece.rows] for piece in pieces]
         metadata[_PIECES] = json.dumps({"pieces": listed, "sha256": _digest(listed)}).encode()
-    table = table.replace_schema_metadata(metadata)
 
     def write(temporary: Path) -> None:
         # Checksums: without them Parquet reads a flipped bit as another number.
-        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+        with pq.ParquetWriter(
+            temporary, schema.with_metadata(metadata), compression="zstd", write_page_checksum=True
+        ) as writer:
+            for table in tables:
+                writer.write_table(table.replace_schema_metadata(metadata))
 
     write_atomically(path, write)
+
+
+def check_part(path: Path) -> None:
+    """Read a part to its end, a row group at a time; DataError where it is damaged."""
+    with _opened(path) as file:
+        for number in range(file.num_row_groups):
+            file.read_row_group(number)
+
+
+def layout_of(path: Path) -> tuple[pa.Schema, int]:
+    """The columns and the number of rows of a part; DataError where it is damaged."""
+    with _opened(path) as file:
+        return file.schema_arrow.remove_metadata(), file.metadata.num_rows
 
 
 def read_part(path: Path, names: list[str] | None) -> pa.Table:
