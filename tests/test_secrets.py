@@ -95,6 +95,7 @@ def test_pydantic_shows_none_where_settings_are_made_in_code(field):
         assert CANARY not in shown, form
 
 
+@pytest.mark.slow  # together: the address of a database is waited for
 @pytest.mark.parametrize("command", ["models", "init"])
 @pytest.mark.parametrize("field", Settings.model_fields)
 def test_no_command_prints_one(shell, monkeypatch, tmp_path, field, command):
