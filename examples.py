@@ -420,22 +420,12 @@ def example_documents(column: str) -> "tuple[ModelMetadata, PerformanceMetrics, 
     from loan_default.data.schema import load_schema
     from loan_default.database import documents
     from loan_default.evaluation.metrics import auc, brier, ks
-    from loan_default.pipelines.dataset import load_dataset
+    from loan_default.pipelines.dataset import load_dataset, snapshot_of
 
     accounts, now = load_dataset(BUNDLED_DATA, load_schema(BUNDLED_SCHEMA)), datetime.now(UTC)
     y = accounts.labels
     pds = accounts.frame.assign(y=y).groupby(column)["y"].transform("mean")
-    snapshot = documents.TrainingData(
-        digest=accounts.digest,
-        created_at=now,
-        sources=(accounts.source,),
-        rows_read=accounts.rows_read,
-        rows_accepted=len(accounts.frame),
-        rows_rejected=len(accounts.quarantined),
-        rows_duplicate=accounts.duplicates,
-        label_rate=y.mean(),
-        columns=tuple(accounts.frame.columns),
-    )
+    snapshot = snapshot_of(accounts, now)
     model = documents.ModelMetadata(
         version=f"by-{column}",
         created_at=now,
