@@ -219,6 +219,34 @@ def test_a_crash_leaves_no_half_model_and_a_retry_completes_it(database, model, 
     assert len(MetricsRepository(database).of_model(model.version)) == 2
 
 
+def test_models_are_found_by_the_beginning_of_a_version_and_by_their_snapshots(models, model):
+    versions = ["2026", "20261", "2026\U0010fffe", "2025", "2027", "202"]
+    for hours, version in enumerate(versions):
+        at, snapshot = NOON + timedelta(hours=hours), f"data-{hours % 2}"
+        models.add(changed(model, version=version, created_at=at, snapshot=snapshot))
+
+    def found(beginning, limit=9):
+        return [each.version for each in models.starting_with(beginning, limit=limit)]
+
+    assert found("2026") == ["2026\U0010fffe", "20261", "2026"]
+    assert found("2026", limit=2) == ["2026\U0010fffe", "20261"]
+    assert found("20261") == ["20261"]
+    assert found("20262") == []
+    assert [each.version for each in models.of_snapshots(["data-1"])] == ["202", "2025", "20261"]
+    assert len(models.of_snapshots(["data-0", "data-1", "other"])) == len(versions) == len(models.ids())
+    assert models.of_snapshots([]) == []
+
+
+def test_snapshots_are_found_by_the_digest_of_their_rows(database, snapshot):
+    snapshots = TrainingDataRepository(database)
+    snapshots.ensure_indexes()
+    later = changed(snapshot, rows_read=13, rows_rejected=2, created_at=NOON + timedelta(hours=1))
+    for each in (snapshot, later, changed(snapshot, digest="00" * 32)):
+        snapshots.add(each)
+    assert snapshots.with_digest(snapshot.digest) == [later, snapshot]
+    assert snapshots.with_digest("11" * 32) == []
+
+
 def test_updates_leave_the_fields_of_other_releases_in_a_document(database, models, model):
     first, second = models_of(model, 2)
     decision = Decision(
