@@ -60,8 +60,9 @@ class _FilesOfAStackWhole(LoadScopeScheduling):
         return file if Path(file).name in ONE_AFTER_THE_OTHER else nodeid
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    return _FilesOfAStackWhole(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    """Ours in the place of `load`, which xdist takes by itself; None = the one that `--dist` names."""
+    return _FilesOfAStackWhole(config, log) if config.getoption("dist") == "load" else None
 
 
 @dataclass

@@ -285,6 +285,7 @@ def test_rows_are_scored_with_the_newest_model_unless_told_otherwise(in_lab, lab
     assert "G8-" not in errors  # no identifier in a log
 
 
+@pytest.mark.slow
 def test_a_file_and_its_version_give_the_same_scores(in_lab, lab, new_rows):
     for name, arguments in {
         "file": ("--model", lab.outcome.out / "model.pth"),

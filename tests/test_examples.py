@@ -44,6 +44,7 @@ def test_a_section_runs_alone_and_without_a_server(section):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_help_names_the_sections_and_a_wrong_one_is_refused():
     assert all(name in examples("--help").stdout for name in SHOWS)
     done = examples("consumr")

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("data_ingestion", "model_training", "model_evaluation")
 CHAINS = {
     "data_ingestion": ["ingest_raw_data", "process_raw_data", "send_processed_data"],

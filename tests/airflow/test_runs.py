@@ -19,6 +19,8 @@ from loan_default.models.model import load_model
 from loan_default.session import open_database
 from loan_default.settings import load_settings
 
+pytestmark = pytest.mark.slow
+
 FEW, MANY = 400, 3_000
 
 
@@ -64,7 +66,6 @@ def house(dags, one_broker, tmp_path, monkeypatch) -> House:
     return House(dags, one_broker)
 
 
-@pytest.mark.slow
 def test_applications_become_a_champion_and_a_worse_model_does_not_take_its_place(house):
     assert set(house.run("data_ingestion", rows=FEW).values()) == {"success"}
     with open_database(load_settings()) as database:
@@ -120,7 +121,6 @@ def _trained(house, database, **conf):
     return model
 
 
-@pytest.mark.slow
 def test_what_was_done_is_not_done_again(house, monkeypatch):
     from airflow.sdk.exceptions import AirflowSkipException
 

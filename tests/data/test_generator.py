@@ -70,6 +70,7 @@ def schemas(draw: st.DrawFn) -> Schema:
     return Schema(name="drawn", columns=tuple(parts))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(schemas(), st.integers(0, 10_000))
 def test_every_row_of_any_schema_passes_validation_as_it_is(schema: Schema, seed: int) -> None:
@@ -156,6 +157,7 @@ def test_the_labels_have_the_auc_that_is_promised() -> None:
     assert abs(np.mean(gaps)) < 0.006
 
 
+@pytest.mark.slow
 def test_a_model_finds_most_of_the_signal_in_the_features_and_not_all_of_it_is_linear() -> None:
     generated = generate(SCHEMA, rows=12_000, seed=3, signal=2.0)
     features = generated.frame[[column.name for column in SCHEMA.features]]

@@ -55,6 +55,7 @@ def shown(result: object) -> object:
     return (str(result), result.rules) if isinstance(result, RecordError) else result
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.too_slow])  # how fast it is says the machine's load
 @given(st.lists(records, max_size=12))
 def test_a_record_is_judged_as_if_it_were_alone(batch):

@@ -421,6 +421,7 @@ def stored_events(draw: st.DrawFn) -> list[StoredEvent]:
     return events
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(events=stored_events(), days=st.sampled_from([0, 1, 50]), data=st.data())
 def test_any_events_in_any_parts_give_the_same_table(

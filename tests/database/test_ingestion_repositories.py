@@ -298,6 +298,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.slow
 def test_two_processes_log_the_same_records_once(tmp_path):
     """After a rebalance the old owner of a partition and the new one may both be at work."""
     writers = []

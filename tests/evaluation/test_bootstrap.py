@@ -53,6 +53,7 @@ def test_a_seed_gives_one_result_and_a_level_its_width() -> None:
     assert wide.low < narrow.low < narrow.high < wide.high
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
     truth = measure(*simulated(400_000, seed=4)).auc
     hits = 0

@@ -308,6 +308,7 @@ def test_missing_parts_leave_no_trace() -> None:
         assert absent.lower() not in page.text.lower()
 
 
+@pytest.mark.slow
 def test_training_without_pretraining_and_the_reverse() -> None:
     assert "Pretraining" not in _Page(render_report(_full(pretraining=()))).words
     words = _Page(render_report(_full(training=()))).words
@@ -329,6 +330,7 @@ def test_degenerate_predictions_still_make_a_page(y: list[float], pd: list[float
     assert len(_Page(render_report(_minimal(y, pd))).all("svg")) == 5
 
 
+@pytest.mark.slow
 def test_a_wide_and_long_run_stays_small() -> None:
     test = _predictions(60_000)
     members = tuple(

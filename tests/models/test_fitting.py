@@ -142,6 +142,7 @@ class Recorder:
         return 0.0
 
 
+@pytest.mark.slow
 def test_the_share_of_the_encoder_reaches_its_weights(architecture: Architecture) -> None:
     torch.manual_seed(0)
     module = architecture.new_classifier()

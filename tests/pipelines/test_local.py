@@ -115,6 +115,7 @@ def test_the_figures_are_those_of_the_stored_model_on_the_test_rows(lab):
     assert stored[DatasetName.TEST].figures["brier"] == pytest.approx(figures.brier, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_pretraining_alone_leaves_an_encoder_and_training_goes_on_from_it(lab, listener_of, tmp_path):
     alone = _run(lab, tmp_path / "a", listener_of(), train=False)
     assert alone.trained is None
@@ -150,6 +151,7 @@ def test_a_schema_that_a_person_edited_is_kept_beside_the_new_one(lab, listener_
     assert listener.kept_schema is None
 
 
+@pytest.mark.slow
 def test_a_finished_run_that_is_resumed_is_the_same_version(lab, listener_of, tmp_path):
     first = _run(lab, tmp_path, listener_of(), epochs=1)
     stored = {each.version for each in ModelRepository(lab.database).newest_first()}
@@ -161,6 +163,7 @@ def test_a_finished_run_that_is_resumed_is_the_same_version(lab, listener_of, tm
     assert anew.document.version != first.document.version
 
 
+@pytest.mark.slow
 def test_a_run_resumed_elsewhere_never_touches_the_file_that_is_registered(
     lab, listener_of, tmp_path, monkeypatch
 ):
@@ -180,6 +183,7 @@ def test_a_run_takes_no_folder_that_the_home_keeps_for_something_else(lab, liste
         _run(lab, lab.home / name, listener_of())
 
 
+@pytest.mark.slow
 def test_the_report_and_the_registry_say_how_the_members_were_trained(lab, listener_of, tmp_path):
     outcome = _run(
         lab, tmp_path, listener_of(), pretrain=False, encoder=lab.outcome.out / "encoder.pth", epochs=1
@@ -218,6 +222,7 @@ def test_a_folder_that_is_a_file_is_refused_before_anything_is_read(lab, listene
         assert listener.stages == []
 
 
+@pytest.mark.slow
 def test_a_registry_that_is_gone_at_the_end_leaves_the_model_and_says_how_to_go_on(
     lab, listener_of, tmp_path, monkeypatch
 ):

@@ -18,6 +18,7 @@ from loan_default.pipelines.evaluation import check_thresholds
 from loan_default.pipelines.promotion import update_status
 
 
+@pytest.mark.slow
 def test_a_model_that_may_have_seen_everything_is_not_promoted(court):
     foreign = court.candidate("foreign", split="stratified", seen_until=None)
     decision = judged(court.run(), foreign.version)

@@ -213,6 +213,7 @@ def test_a_missing_column_is_named(score, sound_applications, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["new.csv"]
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(model, sound_applications, tmp_path, monkeypatch):
     monkeypatch.setattr(scoring, "CHUNK_ROWS", 64)
     peaks = []

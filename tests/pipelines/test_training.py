@@ -20,6 +20,7 @@ from loan_default.pipelines.training import pretrain_encoder, train_classifier
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_and_another_one_others(lab, tmp_path):
     first = _weights(lab.options, tmp_path / "a")
     assert _weights(lab.options, tmp_path / "b") == first
@@ -62,6 +63,7 @@ def test_labels_take_no_part_in_pretraining(lab, tmp_path):
         assert tensor.equal(states[1][name]), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_after", [1, 2, 3])
 def test_a_run_that_stopped_after_an_epoch_goes_on_to_the_same_weights(lab, tmp_path, stop_after):
     class Stop(Exception):

@@ -103,6 +103,7 @@ def overtaken(run: TrainingRun, task: str) -> Callable[[], None]:
     return fence_of(run, task, attempt=2).claim
 
 
+@pytest.mark.slow
 def test_all_steps_in_a_row_and_again_are_one_model(run):
     for attempt in (1, 2):
         encoder = pretrain_step(run, Listener(), fence_of(run, "pretrain", attempt=attempt))
