@@ -5,11 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETTINGS := requirements.txt pyproject.toml
 FAST := not slow and not integration
-# One thread for each process: the processes have the cores already.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
+# One thread for each process, as the processes have the cores already; a broker that lives for a minute is not worth
+# the second compiler.
+PYTEST := OMP_NUM_THREADS=1 JDK_JAVA_OPTIONS=-XX:TieredStopAtLevel=1 $(BIN)/pytest
+# Tests of servers wait more than they compute.
+WORKERS := $(shell expr $$(nproc) + 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help train check test lint fast coverage notebook servers airflow secrets demo kubernetes-check bench pins clean
+.PHONY: help train check test lint fast coverage notebook servers install-servers airflow secrets demo kubernetes-check bench pins clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,9 +23,12 @@ train: $(VENV)/core  ## install the core, pretrain and train on the bundled data
 check: $(VENV)/dev  ## what to run before a commit: format, lint, types, layers and the fast tests, in a minute
 	$(MAKE) --jobs 2 --output-sync=target lint fast
 
-test: $(VENV)/dev lint  ## install everything for development, static checks, all tests but three long files
-	-PYTHONPATH=tests $(BIN)/python -m servers --install  # tests of what cannot be had are skipped
-	$(PYTEST)
+test: $(VENV)/dev  ## install everything for development, static checks, all tests but three long files
+	$(MAKE) --jobs 2 --output-sync=target lint install-servers
+	$(PYTEST) -n $(WORKERS)
+
+install-servers: $(VENV)/dev  # tests of what cannot be had are skipped
+	-PYTHONPATH=tests $(BIN)/python -m servers --install
 
 lint: $(VENV)/dev  ## ruff, mypy and the layers
 	$(BIN)/ruff check
@@ -31,10 +37,10 @@ lint: $(VENV)/dev  ## ruff, mypy and the layers
 	$(BIN)/lint-imports
 
 fast: $(VENV)/dev  ## the fast tests, which need no server
-	$(PYTEST) -q -m "$(FAST)"
+	$(PYTEST) -n auto -q -m "$(FAST)"
 
 coverage: $(VENV)/dev  ## all tests again, and which lines and branches they reach, also in processes of their own
-	$(PYTEST) --cov --cov-report=term:skip-covered --cov-report=html:build/coverage
+	$(PYTEST) -n $(WORKERS) --cov --cov-report=term:skip-covered --cov-report=html:build/coverage
 
 notebook: $(VENV)/dev  ## run the notebook anew and keep its outputs
 	KEEP_OUTPUTS=1 $(BIN)/pytest -k to_the_end tests/test_notebook.py

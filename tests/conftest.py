@@ -46,23 +46,41 @@ UNLABELLED = range(30, 50)
 
 
 ONE_AFTER_THE_OTHER = {"test_airflow.py", "test_compose.py", "test_compose_secure.py"}
-"""Files whose tests share a stack and go on from one another."""
+"""Files of `integration` whose tests share a stack and go on from one another."""
 
 
-class _FilesOfAStackWhole(LoadScopeScheduling):
-    """Tests go to whichever worker is free, those of a stack all to the same.
+class _LongestFirst(LoadScopeScheduling):
+    """Tests of `integration` go to whichever worker is free, those of another file or a stack all to one.
 
-    Its marks `xdist_group` would say that too, but they are without effect under pytest 9.2.
+    A worker then makes the models and the servers that a file shares once.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return file if Path(file).name in ONE_AFTER_THE_OTHER else nodeid
+        file = Path(nodeid.partition("::")[0])
+        alone = file.parent.name == "integration" and file.name not in ONE_AFTER_THE_OTHER
+        return nodeid if alone else str(file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
     """Ours in the place of `load`, which xdist takes by itself; None = the one that `--dist` names."""
-    return _FilesOfAStackWhole(config, log) if config.getoption("dist") == "load" else None
+    if config.getoption("dist") != "load":
+        return None
+    config.option.loadscopereorder = False  # it would put those that are long and alone last
+    return _LongestFirst(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what takes longest where workers share the tests, so that all are busy to the end."""
+
+    def rank(item: pytest.Item) -> int:
+        if item.path.name in ONE_AFTER_THE_OTHER:
+            return 0
+        if item.path.parent.name == "integration":
+            return 1
+        return 2 if item.get_closest_marker("slow") else 3
+
+    if hasattr(config, "workerinput"):
+        items.sort(key=rank)
 
 
 @dataclass
