@@ -256,6 +256,7 @@ def test_a_file_and_a_target_are_enough(shell, tmp_path):
     assert lines[-1].startswith("next        loan-default score --model 20")
 
 
+@pytest.mark.slow
 def test_pretraining_alone_says_how_to_go_on(in_lab, lab, tmp_path):
     code, out, _ = in_lab(
         "train.py --pretrain --preset fast --pretraining-epochs 1",

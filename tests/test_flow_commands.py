@@ -83,6 +83,7 @@ class InterruptedBroker(MemoryBroker):
         return producer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--follow",)])
 def test_without_kafka_all_that_was_sent_is_stored_before_ctrl_c_ends_the_command(
     shell, monkeypatch, options

@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from loan_default.database.documents import Champion
 from loan_default.database.repositories import POINTERS
 from loan_default.session import open_database
@@ -29,6 +31,7 @@ def test_init_makes_the_users_whose_passwords_are_set(shell, monkeypatch):
     assert "s3cret" not in out + errors
 
 
+@pytest.mark.slow
 def test_init_waits_as_long_as_it_is_told_to(shell, monkeypatch):
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     monkeypatch.setenv("LOAN_DEFAULT_ANSWER_SECONDS", "0.5")
@@ -56,6 +59,7 @@ def test_status_says_what_there_is(shell):
     assert "champion    20261125" in out
 
 
+@pytest.mark.slow
 def test_status_does_not_wait_for_ever(shell):
     code, _, errors = shell("status", "--until-champion", "0.1")
     assert code == 3

@@ -145,6 +145,7 @@ def test_a_parameter_that_the_command_does_not_have_is_refused(api, actor, kind,
     assert api.runs == {}
 
 
+@pytest.mark.slow
 def test_the_parameters_of_a_command_are_those_of_its_dag(dags):
     assert set(dags["model_training"].params) == PARAMETERS[TRAIN]
     assert set(dags["model_evaluation"].params) == PARAMETERS[EVALUATE] | {"rollback"}

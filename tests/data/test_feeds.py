@@ -108,6 +108,7 @@ csv_row = st.tuples(
 ).map(list)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(rows=st.lists(csv_row, min_size=1, max_size=20))
 def test_records_of_a_csv_file_are_judged_like_its_rows(
@@ -170,6 +171,7 @@ typed_columns = {
 }
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(columns=st.fixed_dictionaries(typed_columns))
 def test_records_of_a_parquet_file_are_judged_like_its_rows(
@@ -385,6 +387,7 @@ def test_every_row_of_the_bundled_file_is_read(tmp_path: Path) -> None:
 # The generator -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_generated_rows_pass_as_they_were_drawn(tmp_path: Path) -> None:
     feed = GeneratedFeed(SCHEMA, rows=None, seed=3, state=tmp_path / "s.json", population=700, slice_rows=64)
     rows = rows_of(run(feed))

@@ -194,6 +194,7 @@ def schemas(draw):
     )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(schemas(), st.fixed_dictionaries(dict.fromkeys("abcde", values)))
 def test_records_and_frames_agree(schema, record):

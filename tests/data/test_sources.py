@@ -199,6 +199,7 @@ def test_parquet_without_rows_is_named(tmp_path):
         read_frame(tmp_path / "file.parquet")
 
 
+@pytest.mark.slow
 def test_memory_stays_flat(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "_BLOCK_BYTES", 64 * 1024)
     # The reader is some tens of blocks ahead: both files are larger than that.

@@ -451,6 +451,7 @@ def test_a_change_of_one_value_changes_the_digest(tmp_path: Path) -> None:
     assert read(tmp_path / "three", [application("a", income=1.0, bad="1")]).digest != first
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_events_in_many_parts_are_all_read(tmp_path: Path) -> None:
     record = validate_record({"application_id": "x", "income": 1, "label": "x"}, SCHEMA)
     events = [StoredEvent(f"e{n}", APPLICATION, f"a{n}", START, record) for n in range(100_000)]

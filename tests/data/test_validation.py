@@ -327,6 +327,7 @@ def test_one_number_and_many_are_judged_alike(number, integer, minimum, maximum)
     assert many == ([one] if one else [])
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     st.lists(

@@ -37,6 +37,7 @@ def run(code, *arguments):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_processes_write_at_once_from_the_first_moment(path):
     """The file does not exist yet: opening, making tables and writing all race."""
     code = (

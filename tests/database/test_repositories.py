@@ -336,6 +336,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.slow
 def test_of_two_processes_one_moves_the_champion(tmp_path, model):
     rounds = 200
     models = ModelRepository(connect(Settings(home=tmp_path, mongodb_uri=None)))

@@ -177,6 +177,7 @@ def small(prepared: Prepared) -> Prepared:
     return replace(prepared, preset=preset)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["shuffled", "all bad", "unknown"])
 def test_other_labels_leave_the_pretrained_weights_identical(
     frame: pd.DataFrame, schema: Schema, tmp_path: Path, change: str

@@ -198,6 +198,7 @@ def test_processes_do_not_run_the_script_again(train: Train, monkeypatch: Any, t
     assert sys.modules["__main__"].__file__ == str(script)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_other_options_is_refused(train: Train, tmp_path: Path) -> None:
     train(folder=tmp_path, fingerprint="old", config=replace(CONFIG, epochs=1))
     with pytest.raises(ConfigurationError, match=r"member-1\.ckpt belongs to others"):

@@ -130,6 +130,7 @@ def test_pretraining_alone_leaves_an_encoder_and_training_goes_on_from_it(lab, l
     assert later.trained.model.provenance["weights"] == lab.outcome.trained.model.provenance["weights"]
 
 
+@pytest.mark.slow
 def test_an_out_of_time_run_tests_on_the_latest_rows_and_says_so(lab, listener_of, tmp_path):
     outcome = _run(lab, tmp_path, listener_of(), pretrain=False, out_of_time=True, epochs=1)
     made, split = outcome.prepared.dataset.frame["made"], outcome.prepared.split

@@ -213,6 +213,7 @@ def test_of_two_promotions_at_once_one_wins_each_time(court):
     assert statuses(court)[champion.version] is ModelStatus.CHAMPION
 
 
+@pytest.mark.slow
 def test_what_happens_to_a_model_a_second_time_is_news_of_its_own(court):
     def news() -> list[bytes]:
         logs = court.flow.broker.logs.items()
