@@ -1,0 +1,87 @@
+"""What a run has settled before anything slow begins."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from conftest import SCHEMA, applications
+
+from loan_default.data.schema import Column, Kind, dump_schema
+from loan_default.pipelines.preparing import Prepared, Stopwatch, TrainingOptions, prepare
+
+
+def prepared_from(
+    folder: Path, rows: pd.DataFrame, *, columns: tuple[Column, ...] = SCHEMA.columns, **options: object
+) -> Prepared:
+    """A run on rows of text, prepared."""
+    data, schema = folder / "loans.csv", folder / "loans.toml"
+    rows.to_csv(data, index=False)
+    schema.write_text(dump_schema(replace(SCHEMA, columns=columns)), encoding="utf-8")
+    asked = TrainingOptions(data=data, schema=schema, preset="fast", members=1, **options)
+    watch = Stopwatch(lambda name, detail: None)
+    return prepare(asked, watch=watch, environ={"OMP_NUM_THREADS": "1"})
+
+
+def in_order_of_time(count: int) -> pd.DataFrame:
+    """Labelled applications, one a day."""
+    rows = applications(count)
+    days = pd.date_range("2025-01-01", periods=count, freq="D", tz="UTC")
+    return rows.assign(made=days.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
+def test_a_run_has_seen_the_unlabelled_rows_that_pretrain_it(tmp_path):
+    """Else a champion would be validated on rows that its encoder knows."""
+    rows = in_order_of_time(300)
+    rows.loc[290:, "bad"] = ""
+    prepared = prepared_from(tmp_path, rows)
+    times = prepared.dataset.frame["made"]
+    labelled = np.concatenate([prepared.split.train, prepared.split.validation])
+    assert prepared.seen_until == times.iloc[prepared.pretraining].max() == times.max()
+    assert prepared.seen_until > times.iloc[labelled].max()
+    without = replace(prepared, pretraining=prepared.split.train)
+    assert without.seen_until == times.iloc[labelled].max()
+
+
+def test_a_run_has_seen_the_rows_that_validate_it(tmp_path):
+    prepared = prepared_from(tmp_path, in_order_of_time(300))
+    times = prepared.dataset.frame["made"]
+    latest = int(times.argmax())
+    split = replace(
+        prepared.split,
+        train=prepared.split.train[prepared.split.train != latest],
+        validation=np.union1d(prepared.split.validation, [latest]),
+        test=prepared.split.test[prepared.split.test != latest],
+    )
+    seen = replace(prepared, split=split, pretraining=split.train)
+    assert seen.seen_until == times.max()
+
+
+def test_an_out_of_time_run_has_seen_nothing_of_its_test(tmp_path):
+    rows = in_order_of_time(300)
+    rows.loc[[100, 150, 299], "bad"] = ""
+    prepared = prepared_from(tmp_path, rows, out_of_time=True)
+    times = prepared.dataset.frame["made"]
+    assert prepared.seen_until < times.iloc[prepared.split.test].min()
+    assert {100, 150} <= set(prepared.pretraining)
+    assert 299 not in prepared.pretraining
+
+
+def test_rows_without_a_time_leave_it_open_what_was_seen(tmp_path):
+    timeless = tuple(column for column in SCHEMA.columns if column.kind is not Kind.TIMESTAMP)
+    assert prepared_from(tmp_path, applications(300), columns=timeless).seen_until is None
+    never = tuple(
+        replace(column, nullable=True) if column.name == "made" else column for column in SCHEMA.columns
+    )
+    assert prepared_from(tmp_path, applications(300).assign(made=""), columns=never).seen_until is None
+
+
+def test_an_unlabelled_copy_pretrains_only_where_the_row_that_it_copies_trains(tmp_path):
+    rows = applications(300)
+    copies = rows.iloc[::5].assign(bad="", id=[f"copy-{number}" for number in range(60)])
+    prepared = prepared_from(tmp_path, pd.concat([rows, copies], ignore_index=True))
+    train, pretraining = set(prepared.split.train), set(prepared.pretraining)
+    copied = {300 + number: 5 * number for number in range(60)}
+    assert {copy in pretraining for copy in copied} == {True, False}
+    for copy, row in copied.items():
+        assert (copy in pretraining) == (row in train)
