@@ -12,7 +12,7 @@ PYTEST := OMP_NUM_THREADS=1 JDK_JAVA_OPTIONS=-XX:TieredStopAtLevel=1 $(BIN)/pyte
 WORKERS := $(shell expr $$(nproc) + 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help train check test lint fast coverage notebook servers install-servers airflow secrets demo kubernetes-check bench pins clean
+.PHONY: help train check test lint fast coverage mutants notebook servers install-servers airflow secrets demo kubernetes-check bench pins clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ fast: $(VENV)/dev  ## the fast tests, which need no server
 
 coverage: $(VENV)/dev  ## all tests again, and which lines and branches they reach, also in processes of their own
 	$(PYTEST) -n $(WORKERS) --cov --cov-report=term:skip-covered --cov-report=html:build/coverage
+
+mutants: $(VENV)/dev  ## change the code in 400 random ways: how many the fast tests notice (ALL=1: in every way)
+	PYTHONPATH=tests $(BIN)/python -m mutation $(if $(ALL),--all)
 
 notebook: $(VENV)/dev  ## run the notebook anew and keep its outputs
 	KEEP_OUTPUTS=1 $(BIN)/pytest -k to_the_end tests/test_notebook.py
@@ -76,7 +79,7 @@ pins: $(VENV)/dev  ## compile requirements.txt anew from pyproject.toml
 		--annotation-style line pyproject.toml --output-file requirements.txt
 
 clean:  ## remove the environment and what was built; runs/, secrets/ and incoming/ stay
-	rm -rf $(VENV) build notebooks/runs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build mutants notebooks/runs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

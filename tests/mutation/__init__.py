@@ -1,0 +1,1 @@
+"""Mutants of data, evaluation and pipelines: how many of them the fast tests notice."""
