@@ -25,6 +25,7 @@ def test_what_is_written_is_read_back_and_the_client_reads_the_same(places):
     assert [(host, port) for host, port, _ in collect_hosts(list(addresses), randomize=False)] == places
 
 
+@pytest.mark.slow
 @given(st.text(max_size=40))
 def test_a_text_is_an_address_or_refused_and_never_repeated(text):
     try:

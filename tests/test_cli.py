@@ -231,6 +231,7 @@ def test_the_folder_of_a_run_is_called_like_its_data(shell, tmp_path, monkeypatc
 # Training ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_file_and_a_target_are_enough(shell, tmp_path):
     raw = GOOD.assign(noise=np.random.default_rng(0).normal(size=200), same="x", loan_grade=list("AB") * 100)
     raw.to_csv(tmp_path / "loans.csv", index=False)

@@ -260,6 +260,7 @@ def test_chunks_add_up_to_the_rows_that_were_asked_for() -> None:
     assert sum(len(part.frame) for part in chunks(SCHEMA, rows=100_000, chunk_rows=20_000, seed=1)) == 100_000
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=15)
 @given(
     seed=st.integers(0, 1),

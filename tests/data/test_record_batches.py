@@ -63,6 +63,7 @@ def test_a_record_is_judged_as_if_it_were_alone(batch):
     assert list(map(repr, map(shown, READ(batch)))) == list(map(repr, map(alone, batch)))
 
 
+@pytest.mark.slow
 @given(st.lists(st.one_of(oddities, st.lists(oddities)), max_size=5))
 def test_what_is_no_record_is_refused_alone(batch):
     sound = {"loan.id": "a", "age": 30, "class": "A"}

@@ -115,6 +115,7 @@ values = st.tuples(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.lists(values, min_size=1, max_size=12), st.randoms(use_true_random=False))
 def test_equal_values_have_equal_hashes_however_they_are_held(rows, random):

@@ -330,6 +330,7 @@ cells = st.sampled_from(
 ) | st.text(st.characters(codec="utf-8", exclude_characters='\0\r\n"'), max_size=4)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(cells, cells, st.sampled_from(["0", "1", ""])), min_size=2, max_size=60))
 def test_any_file_ends_as_a_schema_or_a_data_error(tmp_path_factory, rows):

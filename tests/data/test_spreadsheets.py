@@ -58,6 +58,7 @@ def test_what_would_be_run_is_marked(text):
     assert as_text(text) == f"'{text}"
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(texts, texts), min_size=1, max_size=5))
 def test_a_file_of_ours_is_read_back_by_ours_and_has_no_formula(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("csv") / "cells.csv"

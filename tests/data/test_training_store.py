@@ -200,6 +200,7 @@ def test_a_damaged_part_is_named(tmp_path: Path, damage: str) -> None:
         read_store(tmp_path, SCHEMA, maturity_days=0, now=NOW)
 
 
+@pytest.mark.slow
 def test_every_flipped_byte_is_found_or_does_not_matter(tmp_path: Path) -> None:
     events = [application(f"a{n}", income=n) for n in range(20)]
     sound = read(tmp_path, events).digest

@@ -253,6 +253,7 @@ def test_filters_agree_with_mongomock(path, index):
     check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", [None, ["x"], ["y", "x"], ["z.k"], ["x", "z.k"]])
 def test_counts_and_the_first_in_an_order_are_those_of_all_that_match(path, index):
     """By whatever index they are answered; the oracle sorts the places of all documents by itself."""

@@ -113,6 +113,7 @@ def test_roc_draws_both_models_from_corner_to_corner(drawn: dict[str, str]) -> N
     assert max(corners.count(corner) for corner in corners) == 3
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(st.lists(st.text(max_size=60), min_size=1, max_size=4, unique=True))
 def test_any_column_name_is_drawn_as_plain_text(names: list[str]) -> None:

@@ -66,6 +66,7 @@ def test_weighted_figures_agree_with_scikit_learn_and_with_repeated_rows(
     assert weighted.pr_auc == pytest.approx(sk.average_precision_score(y, pd, sample_weight=counts), abs=1e-9)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(predictions())
 def test_ks_agrees_with_scipy_and_its_place_reaches_it(sample: tuple[Floats, Floats]) -> None:

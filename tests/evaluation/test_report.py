@@ -257,10 +257,12 @@ def test_training_names_each_best_epoch(html: str) -> None:
     assert "masking" in html
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_page(inputs: ReportInputs, html: str) -> None:
     assert render_report(inputs) == html
 
 
+@pytest.mark.slow
 def test_what_comes_from_data_is_escaped() -> None:
     evil = _full(
         title=EVIL,

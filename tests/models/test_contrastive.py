@@ -91,6 +91,7 @@ PAIRS = st.integers(2, 8).flatmap(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(pair=PAIRS, scale=st.floats(0.1, 10), order=st.randoms(use_true_random=False))
 def test_nt_xent_is_not_negative_symmetric_and_blind_to_scale_and_order(
@@ -143,6 +144,7 @@ def corrupted(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("corruption", [0.1, 0.3, 0.6])
 @pytest.mark.parametrize("masking", [0.0, 0.2, 1.0])
 def test_the_shares_of_replaced_and_masked_cells(

@@ -161,6 +161,7 @@ def test_the_share_of_the_encoder_reaches_its_weights(architecture: Architecture
 # The loop
 
 
+@pytest.mark.slow
 def test_it_learns_and_keeps_the_best_average() -> None:
     task = Line()
     before = task.score(task.module)

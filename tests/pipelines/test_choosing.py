@@ -63,6 +63,7 @@ def test_a_damaged_champion_is_no_reason_to_judge_nothing(court):
         choose_model(court.run())
 
 
+@pytest.mark.slow
 def test_a_rollback_brings_back_the_champion_before_the_present_one(court):
     """Not the newest former one: that may be the model which was rolled back."""
     for name in ("b", "c", "d"):

@@ -64,6 +64,7 @@ def test_a_feed_is_in_the_store(next_process, tmp_path):
     assert len(stored(tmp_path)) == 120
 
 
+@pytest.mark.slow
 def test_who_is_stopped_has_finished_what_was_sent(next_process, tmp_path):
     stop = Flag()
     stop.set()

@@ -17,8 +17,9 @@ from loan_default.kafka.topics import COMMANDS, TOPICS
 from loan_default.pipelines.evaluation import check_thresholds
 from loan_default.pipelines.promotion import update_status
 
+pytestmark = pytest.mark.slow  # each test validates trained models
 
-@pytest.mark.slow
+
 def test_a_model_that_may_have_seen_everything_is_not_promoted(court):
     foreign = court.candidate("foreign", split="stratified", seen_until=None)
     decision = judged(court.run(), foreign.version)
@@ -153,7 +154,6 @@ def test_a_former_champion_that_fails_stays_a_former_champion(court):
     assert court.models.get(court.model.version).status is ModelStatus.ARCHIVED
 
 
-@pytest.mark.slow
 def test_of_two_promotions_at_once_one_wins_each_time(court):
     """One champion at every instant, and a history without a fork."""
     rounds, errors, samples, over = 40, [], [], threading.Event()
@@ -213,7 +213,6 @@ def test_of_two_promotions_at_once_one_wins_each_time(court):
     assert statuses(court)[champion.version] is ModelStatus.CHAMPION
 
 
-@pytest.mark.slow
 def test_what_happens_to_a_model_a_second_time_is_news_of_its_own(court):
     def news() -> list[bytes]:
         logs = court.flow.broker.logs.items()

@@ -27,6 +27,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(lab, tmp_pa
     assert _weights(lab.with_options(seed=1), tmp_path / "c") != first
 
 
+@pytest.mark.slow
 def test_test_rows_take_no_part_in_the_fitting(lab, tmp_path):
     """Other values in the test rows, and other labels there, change neither features nor weights."""
     prepared = lab.outcome.prepared

@@ -18,6 +18,8 @@ from loan_default.pipelines.choosing import choose_model
 from loan_default.pipelines.evaluation import EvaluationRun, check_thresholds, evaluate_model
 from loan_default.pipelines.promotion import update_status
 
+pytestmark = pytest.mark.slow  # each test validates trained models
+
 OLD = "old-champion"
 
 
