@@ -110,3 +110,8 @@ class _Handle(sqlite3.Connection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.process = os.getpid()
+
+    def __del__(self) -> None:
+        """Close it with its thread, which Python 3.13 asks for; one of a parent process stays as it is."""
+        if getattr(self, "process", None) == os.getpid():
+            self.close()
