@@ -24,11 +24,11 @@ from uuid import uuid4
 import typer
 from rich.console import Console
 
-from loan_default.cli import run
-from loan_default.console import epoch_line, make_console, models_table, print_scored, say
+from loan_default.cli.console import epoch_line, make_console, models_table, print_scored, say
+from loan_default.cli.main import run
 from loan_default.errors import ArtifactError, ConfigurationError, DataError, did_you_mean
-from loan_default.session import open_database, start
 from loan_default.settings import Settings
+from loan_default.wiring import open_database, start
 
 if TYPE_CHECKING:  # a section imports what it shows: none waits for what another one needs
     from loan_default.database.connect import Client, Collection, Database, Document
@@ -60,12 +60,12 @@ class Tour:
 def schema(tour: Tour) -> None:
     """What a row may hold: real rows against a schema, then broken ones."""
     from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
-    from loan_default.data.records import validate_record
-    from loan_default.data.row_feed import json_rows
-    from loan_default.data.schema import load_schema
-    from loan_default.data.schema_inference import infer_schema
-    from loan_default.data.sources import RawFrame, read_frame
-    from loan_default.data.validation import validate
+    from loan_default.data.schema.frames import validate
+    from loan_default.data.schema.inference.infer import infer_schema
+    from loan_default.data.schema.language import load_schema
+    from loan_default.data.schema.records import validate_record
+    from loan_default.data.sources.json_rows import json_rows
+    from loan_default.data.sources.table_files import RawFrame, read_frame
 
     accounts = load_schema(BUNDLED_SCHEMA)
     protected = ", ".join(column.name for column in accounts.protected)
@@ -130,8 +130,8 @@ def producer(tour: Tour) -> None:
 def consumer(tour: Tour) -> None:
     """Events are judged, then committed: what is left undone comes again."""
     from loan_default.bundled import BUNDLED_SCHEMA
-    from loan_default.data.records import RecordError, validate_record
-    from loan_default.data.schema import load_schema
+    from loan_default.data.schema.language import load_schema
+    from loan_default.data.schema.records import RecordError, validate_record
     from loan_default.kafka.consuming import drain
     from loan_default.kafka.events import event_id, read_event
 
@@ -230,14 +230,14 @@ def encoder(tour: Tour) -> None:
     import torch
 
     from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
-    from loan_default.data.schema import load_schema
+    from loan_default.data.schema.language import load_schema
     from loan_default.models.arrays import to_tensors
     from loan_default.models.contrastive import ObjectiveConfig, corrupt, nt_xent
     from loan_default.models.encoder import Encoder, EncoderConfig
     from loan_default.models.features import fit_features
     from loan_default.models.fitting import FitConfig
     from loan_default.models.pretraining import pretrain
-    from loan_default.pipelines.dataset import load_dataset
+    from loan_default.pipelines.training.dataset import load_dataset
 
     torch.manual_seed(0)
     accounts = load_dataset(BUNDLED_DATA, load_schema(BUNDLED_SCHEMA))
@@ -299,10 +299,10 @@ TRAINING_ROWS = 16_000
 def training(tour: Tour) -> None:
     """From rows to a calibrated model and its figures on unseen rows."""
     from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
-    from loan_default.data.sources import read_frame
+    from loan_default.data.sources.table_files import read_frame
     from loan_default.evaluation.metrics import measure
-    from loan_default.pipelines.preparing import Stopwatch, TrainingOptions, prepare
-    from loan_default.pipelines.training import train_classifier
+    from loan_default.pipelines.training.preparation import Stopwatch, TrainingOptions, prepare
+    from loan_default.pipelines.training.stages import train_classifier
 
     data = tour.settings.home / "accounts.csv"
     read_frame(BUNDLED_DATA).frame.head(TRAINING_ROWS).to_csv(data, index=False)
@@ -330,13 +330,13 @@ def training(tour: Tour) -> None:
 def scoring(tour: Tour) -> None:
     """New applications become PDs; what if; a damaged model is refused."""
     from loan_default.bundled import BUNDLED_DATA
-    from loan_default.data.records import records_frame, validate_record
-    from loan_default.data.row_feed import json_rows
-    from loan_default.data.sources import read_frame
+    from loan_default.data.schema.records import records_frame, validate_record
+    from loan_default.data.sources.json_rows import json_rows
+    from loan_default.data.sources.table_files import read_frame
     from loan_default.evaluation.metrics import score_points
     from loan_default.files import sha256_of
     from loan_default.models.model import load_model
-    from loan_default.pipelines.scoring import score_file, scoring_threads
+    from loan_default.pipelines.scoring.file_scoring import score_file, scoring_threads
 
     home = tour.settings.home
     path = home / "model.pth"
@@ -376,7 +376,7 @@ def scoring(tour: Tour) -> None:
 
 def connected_broker(tour: Tour) -> "Broker":
     """The broker of the environment, else one in memory, with the topic of the examples."""
-    from loan_default.kafka.connect import connect
+    from loan_default.kafka.open_broker import connect
     from loan_default.kafka.topics import Topic
 
     broker, servers = connect(tour.settings), tour.settings.kafka_bootstrap_servers
@@ -389,9 +389,9 @@ def connected_broker(tour: Tour) -> "Broker":
 def example_events(tour: Tour, *, rows: int) -> list["Message"]:
     """The first rows of the bundled file as events."""
     from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
-    from loan_default.data.row_feed import json_rows, row_subjects
-    from loan_default.data.schema import load_schema
-    from loan_default.data.sources import read_frame
+    from loan_default.data.schema.language import load_schema
+    from loan_default.data.sources.json_rows import json_rows, row_subjects
+    from loan_default.data.sources.table_files import read_frame
     from loan_default.kafka.events import Event, EventType, to_message
 
     accounts, frame = load_schema(BUNDLED_SCHEMA), read_frame(BUNDLED_DATA).frame.head(rows)
@@ -417,10 +417,10 @@ def example_events(tour: Tour, *, rows: int) -> list["Message"]:
 def example_documents(column: str) -> "tuple[ModelMetadata, PerformanceMetrics, TrainingData]":
     """What a training run registers. The PD of this model is the default rate at each value of one column."""
     from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
-    from loan_default.data.schema import load_schema
+    from loan_default.data.schema.language import load_schema
     from loan_default.database import documents
     from loan_default.evaluation.metrics import auc, brier, ks
-    from loan_default.pipelines.dataset import load_dataset, snapshot_of
+    from loan_default.pipelines.training.dataset import load_dataset, snapshot_of
 
     accounts, now = load_dataset(BUNDLED_DATA, load_schema(BUNDLED_SCHEMA)), datetime.now(UTC)
     y = accounts.labels

@@ -6,7 +6,7 @@ python train.py --pretrain --train --data loans.csv --target Default
 python train.py --help
 """
 
-from loan_default.cli import train_main
+from loan_default.cli.main import train_main
 
 if __name__ == "__main__":
     train_main()

@@ -32,19 +32,19 @@ from servers.kafka import start_kafka
 from servers.process import temporary_folder
 
 from loan_default.bundled import BUNDLED_SCHEMA
-from loan_default.data.feeds import GeneratedFeed
-from loan_default.data.schema import load_schema
+from loan_default.data.schema.language import load_schema
+from loan_default.data.sources.feeds import GeneratedFeed
 from loan_default.database.connect import connect as connect_database
 from loan_default.database.ingestion_documents import EventOutcome, RawDataLog
 from loan_default.database.ingestion_repositories import RawDataLogRepository
-from loan_default.kafka.connect import connect as connect_broker
 from loan_default.kafka.consuming import drain
 from loan_default.kafka.messages import Record
+from loan_default.kafka.open_broker import connect as connect_broker
 from loan_default.kafka.outbox import Outbox
 from loan_default.kafka.topics import RAW, TOPICS, Topic
-from loan_default.pipelines.flow import GROUP, Flow
-from loan_default.pipelines.ingestion import ingest_raw_data
-from loan_default.pipelines.processing import Worker
+from loan_default.pipelines.ingestion.ingestion_steps import ingest_raw_data
+from loan_default.pipelines.ingestion.worker import Worker
+from loan_default.pipelines.services import GROUP, Flow
 from loan_default.settings import Settings
 
 COPY = "copy"

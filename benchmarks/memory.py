@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loan_default.bundled import BUNDLED_SCHEMA
-from loan_default.data.generator import chunks, to_text
-from loan_default.data.schema import Schema, load_schema
+from loan_default.data.schema.language import Schema, load_schema
+from loan_default.data.sources.generator import chunks, to_text
 
-_COMMAND = "from loan_default.cli import main; main()"
+_COMMAND = "from loan_default.cli.main import main; main()"
 _CHUNK = 5_000
 _LOOK_SECONDS = 0.5
 _GOAL = 0.1

@@ -11,10 +11,16 @@ from loan_default.models.calibration import fit_platt
 from loan_default.models.contrastive import Objective
 from loan_default.models.features import Features, fit_features
 from loan_default.models.fitting import Progress, StateDict
+from loan_default.models.member_training import (
+    Architecture,
+    Labelled,
+    MemberJob,
+    train_members,
+    trained_classifier,
+)
 from loan_default.models.model import mean_probability
 from loan_default.models.presets import Preset, preset_for
 from loan_default.models.pretraining import pretrain
-from loan_default.models.training import Architecture, Labelled, MemberJob, train_members, trained_classifier
 
 CPU = torch.device("cpu")
 

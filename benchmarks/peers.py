@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.credit_sets import CreditSet
 from loan_default.models.baseline import fit_logistic
 from loan_default.models.features import fit_features
-from loan_default.models.training import Labelled
+from loan_default.models.member_training import Labelled
 
 PD = NDArray[np.float64]
 _ROUNDS, _PATIENCE, _RATE = 3_000, 50, 0.05

@@ -183,7 +183,7 @@ def _peak_of_scoring(home: Path, file: Path, *, rows: int) -> float:
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
     scores = file.with_suffix(".scores.csv")
-    entry = "from loan_default.cli import main; main()"
+    entry = "from loan_default.cli.main import main; main()"
     score = [sys.executable, "-c", entry, "score", "--model", str(home / "model.pth")]
     score += ["--data", str(file), "--out", str(scores)]
     done = subprocess.run(

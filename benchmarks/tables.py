@@ -15,17 +15,21 @@ from pathlib import Path
 import pandas as pd
 
 from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
-from loan_default.data.feeds import FileFeed
-from loan_default.data.generator import generate
-from loan_default.data.schema import Schema, load_schema
-from loan_default.data.schema_inference import infer_schema
-from loan_default.data.sources import read_frame
-from loan_default.data.validation import validate
-from loan_default.pipelines.dataset import load_store
-from loan_default.pipelines.ingestion import ingest_raw_data, process_raw_data, send_processed_data
-from loan_default.pipelines.training_data import store_processed_data
-from loan_default.session import open_flow
+from loan_default.data.schema.frames import validate
+from loan_default.data.schema.inference.infer import infer_schema
+from loan_default.data.schema.language import Schema, load_schema
+from loan_default.data.sources.feeds import FileFeed
+from loan_default.data.sources.generator import generate
+from loan_default.data.sources.table_files import read_frame
+from loan_default.pipelines.ingestion.ingestion_steps import (
+    ingest_raw_data,
+    process_raw_data,
+    send_processed_data,
+)
+from loan_default.pipelines.training.dataset import load_store
+from loan_default.pipelines.training.snapshots import store_processed_data
 from loan_default.settings import Settings
+from loan_default.wiring import open_flow
 
 ROUNDS = 5
 """The best one counts."""

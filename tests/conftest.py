@@ -18,13 +18,13 @@ from servers.process import temporary_folder
 from servers.required import skip_without
 from xdist.scheduler import LoadScopeScheduling
 
-from loan_default import cli
-from loan_default.data.generator import generate, to_text
-from loan_default.data.schema import Column, Kind, Schema, dump_schema
+from loan_default.cli import main as cli
+from loan_default.data.schema.language import Column, Kind, Schema, dump_schema
+from loan_default.data.sources.generator import generate, to_text
 from loan_default.database.connect import Database
 from loan_default.database.embedded import EmbeddedDatabase
-from loan_default.pipelines.local import Outcome, run_training
-from loan_default.pipelines.preparing import Prepared, TrainingOptions
+from loan_default.pipelines.training.local_run import Outcome, run_training
+from loan_default.pipelines.training.preparation import Prepared, TrainingOptions
 
 SCHEMA = Schema(
     name="loans",

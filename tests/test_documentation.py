@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from loan_default.bundled import BUNDLED_SCHEMA
-from loan_default.data.generator import generate, to_text
-from loan_default.data.schema import load_schema
+from loan_default.data.schema.language import load_schema
+from loan_default.data.sources.generator import generate, to_text
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "DEPLOYMENT.md", "ARCHITECTURE.md", "kubernetes/README.md")

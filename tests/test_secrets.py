@@ -11,7 +11,7 @@ from pydantic import SecretStr, ValidationError
 
 from loan_default.database.connect import connect as connect_database
 from loan_default.errors import ConfigurationError, LoanDefaultError
-from loan_default.kafka.connect import connect as connect_broker
+from loan_default.kafka.open_broker import connect as connect_broker
 from loan_default.settings import Settings, load_settings
 
 CANARY = "c4n4ry-p455w0rd"

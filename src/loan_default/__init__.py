@@ -15,10 +15,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from loan_default.data.schema import Schema, dump_schema, load_schema
-    from loan_default.data.schema_inference import infer_schema
-    from loan_default.data.sources import RawFrame, read_frame
-    from loan_default.data.validation import validate
+    from loan_default.data.schema.frames import validate
+    from loan_default.data.schema.inference.infer import infer_schema
+    from loan_default.data.schema.language import Schema, dump_schema, load_schema
+    from loan_default.data.sources.table_files import RawFrame, read_frame
     from loan_default.errors import (
         ArtifactError,
         ConfigurationError,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         LoanDefaultError,
     )
     from loan_default.models.model import LoanModel, load_model
-    from loan_default.pipelines.scoring import score_file
+    from loan_default.pipelines.scoring.file_scoring import score_file
 
     __version__: str
 
@@ -57,15 +57,15 @@ _MODULES = {
     "DependencyError": "errors",
     "LoanDefaultError": "errors",
     "LoanModel": "models.model",
-    "RawFrame": "data.sources",
-    "Schema": "data.schema",
-    "dump_schema": "data.schema",
-    "infer_schema": "data.schema_inference",
+    "RawFrame": "data.sources.table_files",
+    "Schema": "data.schema.language",
+    "dump_schema": "data.schema.language",
+    "infer_schema": "data.schema.inference.infer",
     "load_model": "models.model",
-    "load_schema": "data.schema",
-    "read_frame": "data.sources",
-    "score_file": "pipelines.scoring",
-    "validate": "data.validation",
+    "load_schema": "data.schema.language",
+    "read_frame": "data.sources.table_files",
+    "score_file": "pipelines.scoring.file_scoring",
+    "validate": "data.schema.frames",
 }
 """Public name -> the module that defines it."""
 

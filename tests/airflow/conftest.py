@@ -79,5 +79,5 @@ def one_broker(monkeypatch: pytest.MonkeyPatch) -> MemoryBroker:
     broker = MemoryBroker()
     broker.create_topics(TOPICS)
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "in-memory:9092")
-    monkeypatch.setattr("loan_default.kafka.connect.connect", lambda settings: broker)
+    monkeypatch.setattr("loan_default.kafka.open_broker.connect", lambda settings: broker)
     return broker

@@ -9,7 +9,7 @@ from servers.airflow_api import PASSWORD, USERNAME, AirflowApi, running_airflow_
 
 from loan_default.airflow.rest import PARAMETERS, AirflowActor, run_id_of
 from loan_default.errors import ConfigurationError, DataError, DependencyError
-from loan_default.kafka.commands import CommandType
+from loan_default.kafka.control_events import CommandType
 from loan_default.settings import Settings
 
 TRAIN, EVALUATE, ROLL_BACK = CommandType.TRAIN, CommandType.EVALUATE, CommandType.ROLL_BACK

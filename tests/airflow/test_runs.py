@@ -13,11 +13,11 @@ from loan_default.database.control_repositories import DecisionRepository
 from loan_default.database.documents import DatasetName, ModelStatus
 from loan_default.database.repositories import MetricsRepository, ModelRepository, TrainingDataRepository
 from loan_default.errors import ConfigurationError
-from loan_default.kafka.commands import FactType
+from loan_default.kafka.control_events import FactType
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.models.model import load_model
-from loan_default.session import open_database
 from loan_default.settings import load_settings
+from loan_default.wiring import open_database
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ import pytest
 from scipy.special import expit
 
 from loan_default.choices import Choice
-from loan_default.data.schema import Column, Kind
+from loan_default.data.schema.language import Column, Kind
 from loan_default.errors import DataError
 from loan_default.evaluation.bootstrap import Interval, bootstrap_figures, paired_bootstrap
 from loan_default.evaluation.importance import Importance

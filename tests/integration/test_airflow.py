@@ -17,15 +17,15 @@ from servers.kafka import console_producer
 from servers.required import skip_without
 
 from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
-from loan_default.data.schema import load_schema
-from loan_default.data.sources import RawFrame, read_frame
-from loan_default.data.validation import validate
+from loan_default.data.schema.frames import validate
+from loan_default.data.schema.language import load_schema
+from loan_default.data.sources.table_files import RawFrame, read_frame
 from loan_default.database.control_documents import Action
 from loan_default.database.control_repositories import CommandRepository, DecisionRepository
 from loan_default.database.documents import ModelStatus
 from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.database.repositories import MetricsRepository, ModelRepository, TrainingDataRepository
-from loan_default.kafka.commands import CommandType, FactType
+from loan_default.kafka.control_events import CommandType, FactType
 from loan_default.kafka.topics import COMMANDS, PROCESSED, RAW
 from loan_default.models.model import load_model
 

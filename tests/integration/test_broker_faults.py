@@ -24,8 +24,8 @@ from servers.process import temporary_folder
 from servers.required import skip_without
 
 from loan_default.bundled import BUNDLED_SCHEMA
-from loan_default.data.feeds import GeneratedFeed, Slice
-from loan_default.data.schema import Schema, load_schema
+from loan_default.data.schema.language import Schema, load_schema
+from loan_default.data.sources.feeds import GeneratedFeed, Slice
 from loan_default.database.ingestion_repositories import IngestionBatchRepository
 from loan_default.errors import DependencyError
 from loan_default.kafka.client import Connection, KafkaBroker, KafkaRecordConsumer
@@ -33,9 +33,9 @@ from loan_default.kafka.events import event_id
 from loan_default.kafka.messages import Offsets, Partition, Record
 from loan_default.kafka.outbox import Outbox
 from loan_default.kafka.topics import RAW
-from loan_default.pipelines.flow import GROUP, Flow
-from loan_default.pipelines.home_folder import OUTBOX
-from loan_default.pipelines.ingestion import ingest_raw_data, process_raw_data
+from loan_default.pipelines.ingestion.ingestion_steps import ingest_raw_data, process_raw_data
+from loan_default.pipelines.layout import OUTBOX
+from loan_default.pipelines.services import GROUP, Flow
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(400)]
 

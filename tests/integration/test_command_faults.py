@@ -11,11 +11,11 @@ import pytest
 from integration.world import World, wait_until
 from servers.airflow_api import PASSWORD, USERNAME, AirflowApi, running_airflow_api
 
-from loan_default.kafka.commands import Command, CommandType, FactType, fact, request
+from loan_default.kafka.control_events import Command, CommandType, FactType, fact, request
 from loan_default.kafka.dead_letters import read_dead_letter
 from loan_default.kafka.messages import Message
 from loan_default.kafka.topics import COMMANDS, dead_letter_topic
-from loan_default.pipelines.commands import GROUP
+from loan_default.pipelines.control.command_worker import GROUP
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

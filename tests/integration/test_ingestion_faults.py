@@ -42,7 +42,7 @@ def test_failpoints_are_inert_unless_a_test_says_so(world, monkeypatch):
     environment = {**os.environ, **world.kafka.environment, **world.ferretdb.environment}
     environment |= {"LOAN_DEFAULT_HOME": str(world.home), "LOAN_DEFAULT_FAILPOINTS": "logged=kill"}
     environment.pop("LOAN_DEFAULT_TEST", None)
-    command = [sys.executable, "-c", "from loan_default.cli import main; main()", "ingest"]
+    command = [sys.executable, "-c", "from loan_default.cli.main import main; main()", "ingest"]
     done = subprocess.run(command, check=False, env=environment, capture_output=True, timeout=60)
     assert done.returncode == 0
 

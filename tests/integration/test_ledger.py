@@ -16,14 +16,14 @@ import pytest
 from integration.world import World, wait_until
 
 from loan_default.bundled import BUNDLED_SCHEMA
-from loan_default.data.schema import load_schema
-from loan_default.data.training_store import read_store
+from loan_default.data.datasets.training_store import read_store
+from loan_default.data.schema.language import load_schema
 from loan_default.kafka.consuming import look
 from loan_default.kafka.dead_letters import read_dead_letter
 from loan_default.kafka.events import event_id
 from loan_default.kafka.messages import Message, Record
 from loan_default.kafka.topics import PROCESSED, RAW, dead_letter_topic
-from loan_default.pipelines.home_folder import TRAINING_STORE
+from loan_default.pipelines.layout import TRAINING_STORE
 
 RECORDS = int(os.environ.get("LEDGER_RECORDS", "20000"))
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300 + RECORDS // 200)]

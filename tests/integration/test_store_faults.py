@@ -24,7 +24,7 @@ from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.errors import DependencyError
 from loan_default.kafka.events import event_id
 from loan_default.kafka.topics import RAW
-from loan_default.pipelines.flow import GROUP
+from loan_default.pipelines.services import GROUP
 from loan_default.settings import Settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(400)]

@@ -23,7 +23,7 @@ from loan_default.kafka.dead_letters import read_dead_letter
 from loan_default.kafka.events import event_id
 from loan_default.kafka.messages import Message, Offsets, Record
 from loan_default.kafka.topics import PROCESSED, RAW, dead_letter_topic
-from loan_default.pipelines.flow import GROUP
+from loan_default.pipelines.services import GROUP
 
 
 @dataclass
@@ -45,7 +45,7 @@ class World:
             "LOAN_DEFAULT_TEST": "1",
             "LOAN_DEFAULT_FAILPOINTS": failpoints,
         }
-        command = [sys.executable, "-c", "from loan_default.cli import main; main()", *words]
+        command = [sys.executable, "-c", "from loan_default.cli.main import main; main()", *words]
         with (self.home / "commands.log").open("ab") as log:
             self.commands.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
         return self.commands[-1]

@@ -13,8 +13,8 @@ from servers.process import open_sockets
 
 from loan_default.errors import DependencyError
 from loan_default.kafka.client import Connection, KafkaBroker, _records
-from loan_default.kafka.connect import connect
 from loan_default.kafka.messages import Message, Partition
+from loan_default.kafka.open_broker import connect
 from loan_default.kafka.topics import Topic
 from loan_default.settings import Settings
 

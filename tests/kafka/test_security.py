@@ -12,8 +12,8 @@ from servers.required import skip_without
 
 from loan_default.errors import DependencyError
 from loan_default.kafka.broker import Broker
-from loan_default.kafka.connect import connect
 from loan_default.kafka.messages import Message
+from loan_default.kafka.open_broker import connect
 from loan_default.kafka.topics import Topic
 from loan_default.settings import Settings
 

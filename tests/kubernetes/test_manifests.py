@@ -15,7 +15,9 @@ from servers.kubernetes import cached_helm, not_cached, render
 
 from loan_default.database.users import ROLES
 from loan_default.kafka.topics import COMMANDS, TOPICS, dead_letter_topic
-from loan_default.pipelines import commands, flow, training_data
+from loan_default.pipelines import services as flow
+from loan_default.pipelines.control import command_worker as commands
+from loan_default.pipelines.training import snapshots as training_data
 from loan_default.settings import Settings
 
 ROOT = Path(__file__).parents[2]

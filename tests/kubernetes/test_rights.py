@@ -24,18 +24,18 @@ from servers.kafka import Kafka, start_kafka
 from servers.process import temporary_folder
 from servers.required import skip_without
 
-from loan_default import cli
 from loan_default.bundled import BUNDLED_SCHEMA
-from loan_default.data.generator import generate, to_text
-from loan_default.data.schema import load_schema
+from loan_default.cli import main as cli
+from loan_default.data.schema.language import load_schema
+from loan_default.data.sources.generator import generate, to_text
 from loan_default.errors import DependencyError
-from loan_default.kafka.commands import FactType, fact
-from loan_default.kafka.connect import connect
+from loan_default.kafka.control_events import FactType, fact
 from loan_default.kafka.messages import Message
+from loan_default.kafka.open_broker import connect
 from loan_default.kafka.topics import COMMANDS, RAW, TOPICS
-from loan_default.pipelines.commands import Handled
-from loan_default.session import open_flow
+from loan_default.pipelines.control.command_worker import Handled
 from loan_default.settings import Settings, load_settings
+from loan_default.wiring import open_flow
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

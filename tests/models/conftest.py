@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 import torch
 
-from loan_default.data.generator import generate
-from loan_default.data.schema import Schema, schema_from_dict
+from loan_default.data.schema.language import Schema, schema_from_dict
+from loan_default.data.sources.generator import generate
 from loan_default.models.calibration import Platt
 from loan_default.models.classifier import HeadConfig
 from loan_default.models.encoder import EncoderConfig
 from loan_default.models.features import Features, fit_features
 from loan_default.models.fitting import Fitted
+from loan_default.models.member_training import Architecture, Labelled
 from loan_default.models.model import LoanModel, save_model
-from loan_default.models.training import Architecture, Labelled
 
 
 @pytest.fixture(autouse=True, scope="session")

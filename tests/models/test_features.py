@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy.special import ndtri
 from sklearn.preprocessing import QuantileTransformer
 
-from loan_default.data.generator import generate, to_text
-from loan_default.data.schema import Schema, dump_schema, schema_from_dict
+from loan_default.data.schema.language import Schema, dump_schema, schema_from_dict
+from loan_default.data.sources.generator import generate, to_text
 from loan_default.errors import DataError
 from loan_default.models.features import (
     Features,
@@ -21,7 +21,7 @@ from loan_default.models.features import (
     features_to_dict,
     fit_features,
 )
-from loan_default.pipelines.preparing import Stopwatch, TrainingOptions, prepare
+from loan_default.pipelines.training.preparation import Stopwatch, TrainingOptions, prepare
 
 
 def as_text(features: Features) -> str:

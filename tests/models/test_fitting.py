@@ -14,7 +14,7 @@ from loan_default.models.checkpoints import write_checkpoint
 from loan_default.models.classifier import Classifier
 from loan_default.models.contrastive import ObjectiveConfig, PretrainingModel
 from loan_default.models.fitting import FitConfig, Fitted, Progress, fit, parameter_groups, schedule
-from loan_default.models.training import Architecture
+from loan_default.models.member_training import Architecture
 
 CONFIG = FitConfig(epochs=4, learning_rate=0.05, batch_size=16, patience=0)
 

@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 import torch
 
-from loan_default.data.schema import Schema
+from loan_default.data.schema.language import Schema
 from loan_default.errors import ArtifactError
 from loan_default.models.artifact import digest_path, read_artifact, write_artifact
+from loan_default.models.member_training import Architecture
 from loan_default.models.model import (
     LoanModel,
     PretrainedEncoder,
@@ -25,7 +26,6 @@ from loan_default.models.model import (
     save_encoder,
     save_model,
 )
-from loan_default.models.training import Architecture
 
 Payload = dict[str, Any]
 

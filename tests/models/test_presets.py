@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from loan_default.models.features import Features, NumericalFeature
+from loan_default.models.member_training import Architecture
 from loan_default.models.presets import PRESETS, preset_for
-from loan_default.models.training import Architecture
 
 SIZES = (0, 32, 50, 127, 1_000, 20_000, 99_999, 100_000, 300_000, 10_000_000)
 

@@ -9,17 +9,17 @@ import pandas as pd
 import pytest
 import torch
 
-from loan_default.data.generator import to_text
-from loan_default.data.schema import Schema, dump_schema
+from loan_default.data.schema.language import Schema, dump_schema
+from loan_default.data.sources.generator import to_text
 from loan_default.errors import ConfigurationError
 from loan_default.models.contrastive import OBJECTIVES, ObjectiveConfig
 from loan_default.models.encoder import EncoderConfig
 from loan_default.models.fitting import FitConfig, Progress
+from loan_default.models.member_training import Architecture, Labelled
 from loan_default.models.model import load_encoder
 from loan_default.models.pretraining import Pretrained, pretrain
-from loan_default.models.training import Architecture, Labelled
-from loan_default.pipelines.preparing import Prepared, Stopwatch, TrainingOptions, prepare
-from loan_default.pipelines.training import pretrain_encoder
+from loan_default.pipelines.training.preparation import Prepared, Stopwatch, TrainingOptions, prepare
+from loan_default.pipelines.training.stages import pretrain_encoder
 
 CONFIG = FitConfig(epochs=3, learning_rate=3e-3, batch_size=64, patience=0, weight_decay=1e-5)
 

@@ -7,7 +7,7 @@ import pytest
 from pipelines.court import Court, trained_model
 
 from loan_default import failpoints
-from loan_default.data.schema import Schema
+from loan_default.data.schema.language import Schema
 from loan_default.database.documents import ModelMetadata, ModelStatus
 from loan_default.database.embedded import EmbeddedDatabase
 from loan_default.database.repositories import ModelRepository
@@ -15,7 +15,7 @@ from loan_default.kafka.consuming import Pace
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.outbox import Outbox
 from loan_default.kafka.topics import TOPICS
-from loan_default.pipelines.flow import Flow
+from loan_default.pipelines.services import Flow
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from conftest import SCHEMA, Listener
 
-from loan_default.data.feeds import GeneratedFeed
-from loan_default.data.schema import Schema, dump_schema
+from loan_default.data.schema.language import Schema, dump_schema
+from loan_default.data.sources.feeds import GeneratedFeed
 from loan_default.database.control_documents import Decision
 from loan_default.database.control_repositories import Fence
 from loan_default.database.documents import ModelMetadata, ModelStatus, PerformanceMetrics
@@ -21,19 +21,23 @@ from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.outbox import Outbox
 from loan_default.kafka.topics import TOPICS
 from loan_default.models.model import load_model, save_model
-from loan_default.pipelines.evaluation import (
+from loan_default.pipelines.ingestion.ingestion_steps import (
+    ingest_raw_data,
+    process_raw_data,
+    send_processed_data,
+)
+from loan_default.pipelines.layout import TRAINING_STORE
+from loan_default.pipelines.promotion.comparison import (
     Chosen,
     Evaluated,
     EvaluationRun,
     check_thresholds,
     evaluate_model,
 )
-from loan_default.pipelines.flow import Flow
-from loan_default.pipelines.home_folder import TRAINING_STORE
-from loan_default.pipelines.ingestion import ingest_raw_data, process_raw_data, send_processed_data
-from loan_default.pipelines.preparing import TrainingOptions
-from loan_default.pipelines.promotion import update_status
-from loan_default.pipelines.training_steps import (
+from loan_default.pipelines.promotion.decisions import update_status
+from loan_default.pipelines.services import Flow
+from loan_default.pipelines.training.preparation import TrainingOptions
+from loan_default.pipelines.training.training_steps import (
     TrainingRun,
     freeze_training_data,
     store_step,

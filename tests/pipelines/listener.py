@@ -2,8 +2,8 @@
 
 from loan_default.kafka.consuming import drain
 from loan_default.kafka.topics import COMMANDS
-from loan_default.pipelines.commands import GROUP, Actor, CommandWorker, Handled
-from loan_default.pipelines.flow import Flow
+from loan_default.pipelines.control.command_worker import GROUP, Actor, CommandWorker, Handled
+from loan_default.pipelines.services import Flow
 
 
 def handle_commands(flow: Flow, actor: Actor) -> Handled:

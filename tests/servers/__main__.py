@@ -41,7 +41,7 @@ START: dict[str, Callable[[Path], Server]] = {
 }
 
 
-_COMMAND = (sys.executable, "-c", "from loan_default.cli import main; main()")
+_COMMAND = (sys.executable, "-c", "from loan_default.cli.main import main; main()")
 
 
 def main() -> int:

@@ -11,10 +11,12 @@ from typing import Any
 import structlog
 from airflow.sdk.exceptions import AirflowSkipException
 
-from loan_default.airflow.parts import Context, flow_of
+from loan_default.airflow.task_services import Context, flow_of
 from loan_default.evaluation.gate import Thresholds, Verdict
-from loan_default.pipelines import choosing, evaluation, promotion
-from loan_default.pipelines.evaluation import Chosen, Evaluated, EvaluationRun
+from loan_default.pipelines.promotion import candidates as choosing
+from loan_default.pipelines.promotion import comparison as evaluation
+from loan_default.pipelines.promotion import decisions as promotion
+from loan_default.pipelines.promotion.comparison import Chosen, Evaluated, EvaluationRun
 from loan_default.settings import Settings
 
 log = structlog.get_logger()

@@ -7,11 +7,11 @@ from dataclasses import asdict
 
 import structlog
 
-from loan_default.airflow.parts import Context, flow_of
-from loan_default.pipelines import ingestion
-from loan_default.pipelines.feed_remarks import remarks_on
-from loan_default.pipelines.first_training import request_first_training
-from loan_default.session import feed_of
+from loan_default.airflow.task_services import Context, flow_of
+from loan_default.pipelines.control.first_training import request_first_training
+from loan_default.pipelines.ingestion import ingestion_steps as ingestion
+from loan_default.pipelines.ingestion.feed_remarks import remarks_on
+from loan_default.wiring import feed_of
 
 log = structlog.get_logger()
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from loan_default.errors import ConfigurationError, DataError, DependencyError, did_you_mean
-from loan_default.kafka.commands import CommandType
+from loan_default.kafka.control_events import CommandType
 from loan_default.settings import Settings
 
 INGESTION = "data_ingestion"

@@ -12,16 +12,16 @@ from typing import Any
 import structlog
 from airflow.sdk.exceptions import AirflowSkipException
 
-from loan_default.airflow.parts import Context, flow_of
+from loan_default.airflow.task_services import Context, flow_of
 from loan_default.bundled import BUNDLED_SCHEMA
-from loan_default.console import LogListener, make_console
+from loan_default.cli.console import LogListener, make_console
 from loan_default.database.control_repositories import Fence
-from loan_default.pipelines import training_steps
-from loan_default.pipelines.dataset import EmptyStoreError
-from loan_default.pipelines.flow import Flow
-from loan_default.pipelines.home_folder import TRAINING_STORE
-from loan_default.pipelines.preparing import Prepared, TrainingOptions
-from loan_default.pipelines.training_steps import TrainingRun
+from loan_default.pipelines.layout import TRAINING_STORE
+from loan_default.pipelines.services import Flow
+from loan_default.pipelines.training import training_steps
+from loan_default.pipelines.training.dataset import EmptyStoreError
+from loan_default.pipelines.training.preparation import Prepared, TrainingOptions
+from loan_default.pipelines.training.training_steps import TrainingRun
 
 log = structlog.get_logger()
 

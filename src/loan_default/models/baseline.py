@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from loan_default.models.features import Features, Inputs
-from loan_default.models.training import Labelled
+from loan_default.models.member_training import Labelled
 
 
 def fit_logistic(features: Features, train: Labelled) -> Callable[[Inputs], NDArray[np.float64]]:

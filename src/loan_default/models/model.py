@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from loan_default.data.schema import Schema, schema_from_dict, schema_to_dict
+from loan_default.data.schema.language import Schema, schema_from_dict, schema_to_dict
 from loan_default.errors import ArtifactError
 from loan_default.models.arrays import predict, to_tensors
 from loan_default.models.artifact import Payload, read_artifact, shown, write_artifact
@@ -20,7 +20,7 @@ from loan_default.models.classifier import Classifier, HeadConfig
 from loan_default.models.encoder import Encoder, EncoderConfig
 from loan_default.models.features import Features, Inputs, features_from_dict, features_to_dict
 from loan_default.models.fitting import StateDict
-from loan_default.models.training import Architecture
+from loan_default.models.member_training import Architecture
 
 T = TypeVar("T")
 

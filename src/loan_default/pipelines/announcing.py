@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from contextlib import closing
 
-from loan_default.kafka.commands import FactType, fact
-from loan_default.pipelines.flow import Flow
+from loan_default.kafka.control_events import FactType, fact
+from loan_default.pipelines.services import Flow
 
 
 def announce(

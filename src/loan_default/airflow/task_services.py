@@ -1,0 +1,36 @@
+"""What the tasks of all DAGs are made of. It knows nothing of torch: the hourly tasks import it."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from loan_default.errors import ConfigurationError
+from loan_default.pipelines.services import Flow
+from loan_default.settings import Settings, load_settings
+from loan_default.wiring import open_flow
+
+Context = Mapping[str, Any]
+"""Airflow's: `run_id`, `task_instance`, `dag_run`, `params` and more."""
+
+
+@contextmanager
+def flow_of(context: Context) -> Iterator[tuple[Flow, Settings]]:
+    """The flow of a run and the settings, while the block runs."""
+    settings = load_settings()
+    _check_shared(settings)
+    with open_flow(settings, run=context["run_id"]) as flow:
+        yield flow, settings
+
+
+def _check_shared(settings: Settings) -> None:
+    """ConfigurationError where the tasks of a run, each a process of its own, would not find each other."""
+    if settings.kafka_bootstrap_servers is None:
+        raise ConfigurationError(
+            "KAFKA_BOOTSTRAP_SERVERS must be set for the tasks of a DAG, however: it is not, and what a "
+            "broker in memory holds is gone with its task. Name the brokers."
+        )
+    if not settings.home.is_absolute():
+        raise ConfigurationError(
+            "LOAN_DEFAULT_HOME must be an absolute path for the tasks of a DAG, however: it is "
+            f"{settings.home}, which each worker finds in another place. Name a folder that they share."
+        )

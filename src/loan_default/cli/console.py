@@ -1,0 +1,331 @@
+"""What a person sees: bars and tables on a terminal, plain lines and structured log lines elsewhere."""
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:  # they bring torch and pandas, which not every command should wait for
+    from loan_default.data.schema.inference.infer import Finding
+    from loan_default.models.fitting import Progress as Sign
+    from loan_default.pipelines.registry import Registered
+    from loan_default.pipelines.scoring.file_scoring import Scored
+    from loan_default.pipelines.training.local_run import Outcome
+    from loan_default.pipelines.training.preparation import Prepared
+
+_PLAIN_WIDTH = 200
+"""Columns where there is no terminal to ask."""
+_LOG_SECONDS = 60.0
+"""How often a long stage says in the log that it is alive."""
+
+log = structlog.get_logger()
+
+
+def make_console(*, stderr: bool = False) -> Console:
+    """A console that does not break lines where a program or a file reads them."""
+    console = Console(stderr=stderr)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        return Console(stderr=stderr, width=_PLAIN_WIDTH)
+    return console
+
+
+def say(console: Console, label: str, text: str, *, style: str = "") -> None:
+    """One line with a label; paths in it stay whole, and nothing in it is read as markup."""
+    console.print(Text.assemble((f"{label:<12}", "bold"), (text, style)), soft_wrap=True, highlight=False)
+
+
+class TerminalListener:
+    """Bars with rows a second and the time left."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bars = Progress(
+            TextColumn("  {task.description:<12}"),
+            BarColumn(bar_width=28),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            transient=True,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._rates: dict[str, tuple[float, int]] = {}
+
+    @contextmanager
+    def running(self) -> Iterator["TerminalListener"]:
+        """Shows the bars inside the block."""
+        with self._bars:
+            yield self
+
+    def stage(self, name: str, detail: str) -> None:
+        """A line for the stage; bars of the last one go."""
+        for task in self._tasks.values():
+            self._bars.remove_task(task)
+        self._tasks.clear()
+        say(self._console, name, detail)
+
+    def prepared(self, prepared: "Prepared", out: Path, *, kept_schema: Path | None) -> None:
+        """What was found and decided."""
+        print_prepared(self._console, prepared, out, kept_schema=kept_schema)
+
+    def progress(self, progress: "Sign") -> None:
+        """Moves the bar of a stage; the end of an epoch becomes a line."""
+        if progress.stage not in self._tasks:
+            self._tasks[progress.stage] = self._bars.add_task(progress.stage, total=None, note="")
+            self._rates[progress.stage] = (time.monotonic(), progress.done_rows)
+        since, first = self._rates[progress.stage]
+        rate = (progress.done_rows - first) / max(1e-9, time.monotonic() - since)
+        self._bars.update(
+            self._tasks[progress.stage],
+            total=progress.total_rows,
+            completed=progress.done_rows,
+            note=f"epoch {progress.epoch}/{progress.epochs}  {rate:,.0f} rows/s",
+        )
+        if progress.last is not None:
+            say(self._console, "", epoch_line(progress), style="dim")
+
+
+class LogListener:
+    """One structured line a stage and an epoch."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def stage(self, name: str, detail: str) -> None:
+        """Logs the stage."""
+        log.info("stage_started", stage=name, detail=detail)
+
+    def prepared(self, prepared: "Prepared", out: Path, *, kept_schema: Path | None) -> None:
+        """What was found and decided, as lines: it speaks of values, which do not belong in a log."""
+        print_prepared(self._console, prepared, out, kept_schema=kept_schema)
+
+    def progress(self, progress: "Sign") -> None:
+        """Logs an epoch that has ended; signs of life in between are for terminals."""
+        if progress.last is not None:
+            log.info(
+                "epoch_finished",
+                stage=progress.stage,
+                epoch=progress.last.epoch,
+                epochs=progress.epochs,
+                score=round(progress.last.score, 5),
+                rows_per_second=round(progress.last.rows_per_second),
+                **{name: round(loss, 5) for name, loss in progress.last.losses.items()},
+            )
+
+
+class TerminalRows:
+    """A line that counts the rows of a stream and their speed."""
+
+    def __init__(self, console: Console) -> None:
+        self._bar = Progress(
+            TextColumn("  scoring"),
+            BarColumn(bar_width=28),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=None, note="")  # a stream does not know its length
+        self._started = time.monotonic()
+
+    @contextmanager
+    def running(self) -> Iterator["TerminalRows"]:
+        """Shows the line inside the block."""
+        with self._bar:
+            yield self
+
+    def __call__(self, rows: int) -> None:
+        """So many rows have been read."""
+        rate = rows / max(1e-9, time.monotonic() - self._started)
+        self._bar.update(self._task, note=f"{rows:,} rows  {rate:,.0f} rows/s")
+
+
+class LogRows:
+    """A structured line a minute."""
+
+    def __init__(self, *, every_seconds: float = _LOG_SECONDS) -> None:
+        self._every = every_seconds
+        self._last = time.monotonic()
+
+    def __call__(self, rows: int) -> None:
+        """So many rows have been read."""
+        if time.monotonic() - self._last >= self._every:
+            self._last = time.monotonic()
+            log.info("scoring", rows=rows)
+
+
+def epoch_line(progress: "Sign") -> str:
+    """An epoch in words."""
+    last = progress.last
+    assert last is not None
+    losses = "  ".join(f"{name} {loss:.4f}" for name, loss in last.losses.items())
+    score = "held-out loss" if progress.stage == "pretraining" else "validation AUC"
+    value = -last.score if progress.stage == "pretraining" else last.score
+    return (
+        f"{progress.stage}  epoch {last.epoch}/{progress.epochs}  {losses}  {score} {value:.4f}  "
+        f"{last.rows_per_second:,.0f} rows/s"
+    )
+
+
+def print_prepared(
+    console: Console, prepared: "Prepared", out: Path, *, kept_schema: Path | None = None
+) -> None:
+    """What was found in the data and decided for the run, before the long work."""
+    dataset, saved = prepared.dataset, out / "schema.toml"
+    say(
+        console,
+        "rows",
+        f"{dataset.rows_read:,} read: {len(dataset.frame):,} accepted, {len(dataset.quarantined):,} "
+        f"quarantined, {dataset.duplicates:,} duplicates",
+    )
+    print_reasons(console, dataset.reasons)
+    if dataset.ignored_columns:
+        say(console, "ignored", ", ".join(dataset.ignored_columns))
+    say(console, "schema", f"{prepared.schema_choice.origin}, saved to {saved}")
+    if kept_schema is not None:
+        say(console, "", f"Another schema lay there and is now {kept_schema}", style="yellow")
+    if prepared.schema_choice.findings:
+        print_findings(console, prepared.schema_choice.findings)
+        say(console, "", f"To change it, edit the file and add --schema {saved}")
+    say(console, "split", prepared.split.reason)
+    for choice in prepared.choices:
+        say(console, choice.what, f"{choice.value}: {choice.reason}")
+
+
+def print_findings(console: Console, findings: Iterable["Finding"]) -> None:
+    """A line for each finding, warnings first."""
+    for finding in warnings_first(findings):
+        style = "yellow" if finding.severity == "warning" else ""
+        column = f"{finding.column}: " if finding.column else ""
+        say(console, f"  {finding.severity}", f"{column}{finding.message}", style=style)
+
+
+def print_reasons(console: Console, reasons: Mapping[str, int]) -> None:
+    """A line for each broken rule with the number of its rows."""
+    for rule, rows in reasons.items():
+        say(console, f"  {rows:>8,}", rule)
+
+
+def print_outcome(console: Console, outcome: "Outcome", *, next_command: str) -> None:
+    """What a run came to and where it lies."""
+    if outcome.trained is not None:
+        console.print(outcome_table(outcome))
+    dataset = outcome.prepared.dataset
+    if len(dataset.quarantined):
+        say(console, "quarantine", f"{len(dataset.quarantined):,} rows in {outcome.out / 'quarantine.csv'}")
+        print_reasons(console, dataset.reasons)
+    if outcome.encoder is not None:
+        say(console, "encoder", str(outcome.encoder))
+    if outcome.trained is not None:
+        say(console, "model", f"{outcome.trained.path}  (version {outcome.trained.model.version})")
+        say(console, "report", str(outcome.out / "report.html"))
+    say(console, "next", next_command)
+
+
+def outcome_table(outcome: "Outcome") -> Table:
+    """The figures on the test rows with their 95 % ranges."""
+    ranges = {name: (each.value, each.low, each.high) for name, each in outcome.intervals.items()}
+    return _figures_table("Test rows: figures with 95 % ranges", ranges)
+
+
+def print_scored(console: Console, scored: "Scored") -> None:
+    """What became of the rows of a file."""
+    say(console, "read", f"{scored.rows_read:,} rows, {scored.rows_per_second:,.0f} a second")
+    mean = "" if scored.mean_pd is None else f", mean PD {scored.mean_pd:.2%}"
+    say(console, "scored", f"{scored.rows_scored:,} rows{mean}: {scored.out}")
+    if scored.quarantine is not None:
+        say(console, "quarantined", f"{scored.rows_quarantined:,} rows: {scored.quarantine}", style="yellow")
+        print_reasons(console, scored.reasons)
+    if scored.absent:
+        say(console, "absent", f"{', '.join(scored.absent)}: not known in any row", style="yellow")
+    if scored.ignored:
+        say(console, "ignored", f"{', '.join(scored.ignored)}: not in the schema")
+
+
+def findings_table(findings: Iterable["Finding"]) -> Table:
+    """What was noticed in a file, warnings first."""
+    table = _table("What was noticed", "column", "severity", "message")
+    for finding in warnings_first(findings):
+        table.add_row(Text(finding.column or "(the file)"), finding.severity, Text(finding.message))
+    return table
+
+
+def warnings_first(findings: Iterable["Finding"]) -> list["Finding"]:
+    """The findings with those that ask to be looked at first."""
+    return sorted(findings, key=lambda finding: finding.severity != "warning")
+
+
+def models_table(models: Sequence["Registered"]) -> Table:
+    """One row a model."""
+    table = _table(
+        "Models, the newest first",
+        *("version", "status", "schema", "preset", "rows", "test AUC", "KS", "Brier", "created (UTC)"),
+    )
+    for each in models:
+        model = each.model
+        table.add_row(
+            model.version,
+            f"{model.status}{' *' if each.is_champion else ''}",
+            Text(model.schema_name),
+            model.preset,
+            f"{model.rows.get('train', 0):,}",
+            *(_with_range(each, figure) for figure in ("auc", "ks", "brier")),
+            f"{model.created_at:%Y-%m-%d %H:%M}",
+        )
+    if any(each.is_champion for each in models):
+        table.caption, table.caption_justify = "* the champion, which scores", "left"
+    return table
+
+
+def print_model(console: Console, registered: "Registered") -> None:
+    """Everything about one model."""
+    for name, value in registered.model.model_dump(mode="json").items():
+        shown = (
+            ", ".join(f"{key} {item}" for key, item in value.items()) if isinstance(value, dict) else value
+        )
+        console.print(Text.assemble((f"{name:<18}", "bold"), str(shown)), soft_wrap=True, highlight=False)
+    console.print(Text.assemble((f"{'champion':<18}", "bold"), "yes" if registered.is_champion else "no"))
+    for decision in registered.decisions:
+        say(console, "", f"{decision.action} on {decision.decided_at:%Y-%m-%d %H:%M} UTC", style="bold")
+        for reason in decision.reasons:
+            say(console, "", f"  {reason}", style="yellow" if reason in decision.broken else "")
+    for metrics in registered.metrics:
+        ranges = {
+            name: (value, *metrics.intervals.get(name, (None, None)))
+            for name, value in metrics.figures.items()
+        }
+        title = f"{metrics.dataset}: {metrics.rows:,} rows of {metrics.snapshot}"
+        console.print(_figures_table(title, ranges))
+
+
+def _with_range(registered: "Registered", figure: str) -> str:
+    metrics = registered.test
+    value = metrics.figures.get(figure) if metrics else None
+    if metrics is None or value is None:
+        return "-"
+    low_high = metrics.intervals.get(figure)
+    return f"{value:.4f}" + (f" [{low_high[0]:.3f}, {low_high[1]:.3f}]" if low_high else "")
+
+
+def _figures_table(title: str, ranges: Mapping[str, tuple[float | None, ...]]) -> Table:
+    table = _table(title, "figure", "value", "low", "high")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, numbers in ranges.items():
+        shown = ("-" if number is None else f"{number:.4f}" for number in numbers)
+        table.add_row(name.replace("_", " "), *shown)
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, no_wrap=column == "version")  # to be copied
+    return table

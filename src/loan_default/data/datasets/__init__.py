@@ -1,0 +1,1 @@
+"""Canonical rows kept and divided: duplicates, splits, the training store."""

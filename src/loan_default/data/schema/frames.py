@@ -1,0 +1,242 @@
+"""Raw frames against a schema: canonical rows on one side, rejected rows with every reason on the other.
+
+Values are first made canonical (outer spaces, spelling of categories, "1.0" for "1", special values),
+then judged. A wrong value rejects its row and no more; only a missing column stops the whole file.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.values import (
+    MISSING_TEXTS,
+    MUST_BE_NUMBER,
+    MUST_BE_TIME,
+    MUST_NOT_BE_MISSING,
+    NUMBER_PATTERN,
+    is_missing,
+    number_problems,
+    reason,
+    show,
+    value_reader,
+)
+from loan_default.data.sources.table_files import RawFrame
+from loan_default.errors import DataError, did_you_mean
+
+RENAMED = {"row": "raw_row", "reason": "raw_reason"}
+"""Columns of a file whose names the quarantine needs for itself."""
+Problems = list[tuple[str, np.ndarray]]
+"""Broken rules of one column, each with the boolean mask `(n,)` of its rows."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Validation:
+    """What became of the rows of a raw frame: accepted + rejected = read."""
+
+    accepted: pd.DataFrame
+    """Canonical frame; the index is the row number in the file."""
+    rejected: pd.DataFrame
+    """`row` (int64), `reason` (all reasons, joined by "; "), then the raw values as text, each column under
+    its own name (or `raw_row`, `raw_reason` where that is taken). A row that could not be split into
+    columns has its text in `raw_text`."""
+    counts: Mapping[str, int]
+    """Broken rule -> rows; a row counts once under each rule that it breaks. Holds no values."""
+    unknown_columns: tuple[str, ...] = ()
+    """Columns of the frame that the schema does not know; they are ignored."""
+
+
+def validate(raw: RawFrame, schema: Schema, *, labelled: bool) -> Validation:
+    """Judge the rows of a raw frame.
+
+    `labelled` (training) needs every column of the schema; in the target an empty label is kept as unknown.
+    Otherwise (scoring) only features and the identifier are read, and optional ones may be absent: an absent
+    feature counts as missing in every row.
+
+    Raises:
+        DataError: a column that must be there is not.
+    """
+    columns = _columns_to_read(raw.frame, schema, labelled=labelled)
+    n = len(raw.frame)
+    canonical: dict[str, Any] = {}
+    reasons: dict[int, list[str]] = {}
+    counts: Counter[str] = Counter()
+    bad = np.zeros(n, bool)
+    for column in columns:
+        if column.name not in raw.frame:
+            canonical[column.name] = _all_missing(column, raw.frame.index)
+            continue
+        values = raw.frame[column.name]
+        canonical[column.name], problems = read_column(values, column)
+        cells: Any = values.to_numpy(dtype=object) if problems else []
+        for rule, mask in problems:
+            bad |= mask
+            counts[f"{column.name}: {rule}"] += int(mask.sum())
+            for position in np.flatnonzero(mask):
+                reasons.setdefault(int(position), []).append(
+                    f"{column.name}: {reason(rule, cells[position])}"
+                )
+    for text in raw.rejects["reason"]:
+        counts[str(text).split(", however", maxsplit=1)[0]] += 1
+    accepted = pd.DataFrame(canonical, index=raw.frame.index)
+    return Validation(
+        accepted=accepted[~bad] if bad.any() else accepted,
+        rejected=_rejected(raw, reasons),
+        counts=dict(counts),
+        unknown_columns=tuple(str(name) for name in raw.frame.columns if name not in schema),
+    )
+
+
+def read_column(values: pd.Series, column: Column) -> tuple[pd.Series, Problems]:
+    """The canonical values of one raw column (what is rejected is missing), and the rules broken in it."""
+    if column.kind is Kind.NUMERICAL:
+        return _read_numbers(values, column)
+    if column.kind is Kind.TIMESTAMP:
+        return _read_times(values, column)
+    return _read_codes(values, column)
+
+
+def parse_numbers(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of a raw column: float64 with NaN for missing, and the mask of values that are not numbers."""
+    if pd.api.types.is_bool_dtype(values.dtype) and not pd.api.types.is_object_dtype(values.dtype):
+        return np.full(len(values), np.nan), values.notna().to_numpy()
+    if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_complex_dtype(values.dtype):
+        return values.to_numpy(dtype=np.float64, na_value=np.nan), np.zeros(len(values), bool)
+    if isinstance(values.dtype, pd.StringDtype):
+        return _numbers_of_text(pa.array(values))
+    return _numbers_of_objects(values)
+
+
+def _columns_to_read(frame: pd.DataFrame, schema: Schema, *, labelled: bool) -> list[Column]:
+    if labelled:
+        columns = list(schema.columns)
+        other_way = ", or take it out of the schema"
+    else:
+        columns = [column for column in schema.columns if column.is_feature or column is schema.identifier]
+        other_way = (
+            ", or train a model with optional = true for it in the schema if scoring can do without it"
+        )
+    for column in columns:
+        if column.name not in frame and (labelled or not column.optional):
+            what, ways = ("target", "") if column.kind is Kind.TARGET else ("column", other_way)
+            hint = did_you_mean(column.name, [str(name) for name in frame.columns if name not in schema])
+            raise DataError(
+                f"the {what} {column.name!r} of the schema must be in the data, however: it is not."
+                + (hint or f" Add it{ways}.")
+            )
+    return [column for column in columns if column.name in frame or column.is_feature]
+
+
+def _read_numbers(values: pd.Series, column: Column) -> tuple[pd.Series, Problems]:
+    numbers, unreadable = parse_numbers(values)
+    missing = np.isnan(numbers) & ~unreadable
+    special = np.isin(numbers, column.special) if column.special else np.zeros(len(numbers), bool)
+    numbers = np.where(special, np.nan, numbers) + 0.0  # adding 0.0 turns -0.0 into 0.0
+    problems = number_problems(numbers, column)
+    if unreadable.any():
+        problems.append((MUST_BE_NUMBER, unreadable))
+    if not column.nullable and missing.any():
+        problems.append((MUST_NOT_BE_MISSING, missing))
+    return pd.Series(numbers, index=values.index), problems
+
+
+def _numbers_of_text(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    trimmed = pc.utf8_trim_whitespace(text)
+    trimmed = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
+    try:
+        numbers = pc.cast(trimmed, pa.float64())
+        fast = pc.sum(pc.is_nan(numbers)).as_py() in (None, 0)
+    except pa.ArrowInvalid:
+        fast = False
+    if fast:
+        return _to_numpy(numbers), np.zeros(len(text), bool)
+    missing = pc.is_in(pc.utf8_lower(trimmed), pa.array(sorted(MISSING_TEXTS), trimmed.type))
+    readable = pc.fill_null(pc.match_substring_regex(trimmed, NUMBER_PATTERN), fill_value=False)
+    numbers = pc.cast(pc.if_else(readable, trimmed, None), pa.float64())
+    unreadable = pc.and_not(pc.is_valid(trimmed), pc.or_(readable, missing))
+    return _to_numpy(numbers), unreadable.to_numpy(zero_copy_only=False)
+
+
+def _to_numpy(numbers: pa.Array) -> np.ndarray:
+    return np.asarray(pc.fill_null(numbers, np.nan).to_numpy(zero_copy_only=False))
+
+
+def _numbers_of_objects(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    anything = value_reader(Column(name="any", kind=Kind.NUMERICAL, nullable=True))
+    numbers, unreadable = np.full(len(values), np.nan), np.zeros(len(values), bool)
+    for position, value in enumerate(values.astype(object)):
+        if isinstance(value, str):
+            text = pa.array([value.encode(errors="replace").decode()])
+            numbers[position], unreadable[position] = (part[0] for part in _numbers_of_text(text))
+            continue
+        number, rule = anything(value)
+        unreadable[position] = rule == MUST_BE_NUMBER
+        if not unreadable[position] and not is_missing(value):
+            # What is left is a number too large for a float, or infinite.
+            numbers[position] = np.inf if number is None else number
+    return numbers, unreadable
+
+
+def _read_codes(values: pd.Series, column: Column) -> tuple[pd.Series, Problems]:
+    read = value_reader(column)
+    if column.kind is Kind.IDENTIFIER or pd.api.types.is_object_dtype(values.dtype):
+        readings = [read(value) for value in values.astype(object)]
+        positions = np.arange(len(readings))
+    else:
+        # Few distinct values: each is read once.
+        positions, distinct = pd.factorize(values, use_na_sentinel=False)
+        readings = [read(value) for value in distinct]
+    dtype = "float64" if column.kind is Kind.TARGET else "str"
+    canonical = pd.Series([value for value, _ in readings], dtype=dtype).take(positions)
+    return canonical.set_axis(values.index), _problems_of(readings, positions)
+
+
+def _read_times(values: pd.Series, column: Column) -> tuple[pd.Series, Problems]:
+    missing = values.isna().to_numpy()
+    problems = [] if column.nullable or not missing.any() else [(MUST_NOT_BE_MISSING, missing)]
+    if isinstance(values.dtype, np.dtype | pd.DatetimeTZDtype) and values.dtype.kind == "M":
+        utc = values.dt.tz_localize("UTC") if values.dt.tz is None else values.dt.tz_convert("UTC")
+        return utc.astype("datetime64[us, UTC]"), problems
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        # A bare number may count seconds, days or be a year.
+        return _all_missing(column, values.index), [*problems, (MUST_BE_TIME, ~missing)]
+    read = value_reader(column)
+    readings = [read(value) for value in values.astype(object)]
+    times = pd.Series([value for value, _ in readings], index=values.index, dtype="datetime64[us, UTC]")
+    return times, _problems_of(readings, np.arange(len(readings)))
+
+
+def _problems_of(readings: list[tuple[Any, str]], positions: np.ndarray) -> Problems:
+    rules = np.array([rule for _, rule in readings], dtype=object)
+    return [(rule, (rules == rule)[positions]) for rule in dict.fromkeys(rules) if rule]
+
+
+def _all_missing(column: Column, index: pd.Index) -> pd.Series:
+    dtype = {Kind.NUMERICAL: "float64", Kind.TARGET: "float64", Kind.TIMESTAMP: "datetime64[us, UTC]"}
+    return pd.Series(None, index=index, dtype=dtype.get(column.kind, "str"))
+
+
+def _rejected(raw: RawFrame, reasons: Mapping[int, list[str]]) -> pd.DataFrame:
+    positions = sorted(reasons)
+    texts = raw.frame.iloc[positions].astype(object).map(_raw_text).astype("str").rename(columns=RENAMED)
+    texts.insert(
+        0, "reason", pd.Series(["; ".join(reasons[position]) for position in positions], texts.index, "str")
+    )
+    texts.insert(0, "row", texts.index.astype(np.int64))
+    rejected = texts.reset_index(drop=True)
+    if raw.rejects.empty:
+        return rejected
+    unsplit = raw.rejects.rename(columns={"text": "raw_text"}).astype({"reason": "str", "raw_text": "str"})
+    return pd.concat([rejected, unsplit]).sort_values("row", kind="stable", ignore_index=True)
+
+
+def _raw_text(value: object) -> str | None:
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    return None if is_missing(value) else show(value)

@@ -1,0 +1,1 @@
+"""A schema for a file that has none, with findings that say why."""

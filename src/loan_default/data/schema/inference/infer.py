@@ -1,0 +1,150 @@
+"""A schema for a file that has none: kinds, categories, bounds and codes, with findings that say why.
+
+The rules are rules of thumb. What they decide can be read and edited in the dumped schema; each decision
+that changes what the model sees is a finding. The file is read once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from loan_default.data.schema.frames import parse_numbers
+from loan_default.data.schema.inference.columns import (
+    Finding,
+    Report,
+    Severity,
+    Values,
+    infer_column,
+    infer_target,
+    rows_in_words,
+)
+from loan_default.data.schema.inference.plausibility import (
+    names_another_time,
+    names_application_time,
+    names_identifier,
+)
+from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.values import MISSING_TEXTS, is_missing
+from loan_default.data.sources.table_files import read_frame, stem_of
+from loan_default.errors import DataError, did_you_mean
+
+__all__ = ["Finding", "Inference", "Severity", "infer_schema"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inference:
+    """An inferred schema and what was noticed on the way."""
+
+    schema: Schema
+    findings: tuple[Finding, ...]
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """Findings as comment lines per column ("" = the file), for `dump_schema`."""
+        notes: dict[str, str] = {}
+        for finding in self.findings:
+            line = f"{finding.severity}: {finding.message}"
+            notes[finding.column] = f"{notes[finding.column]}\n{line}" if finding.column in notes else line
+        return notes
+
+
+def infer_schema(path: Path, *, target: str | None) -> Inference:
+    """A schema with which every usable row of the file passes, and the findings behind it.
+
+    Columns that cannot be features (constant, empty, free text) are left out; validation ignores them.
+    Rows with impossible values are left to quarantine by bounds, never changed.
+
+    Raises:
+        DataError: the file cannot be read, the target is not a column of two values, or nothing is left
+            to learn from.
+    """
+    raw = read_frame(path)
+    names = [str(name) for name in raw.frame.columns]
+    if target is not None and target not in names:
+        raise DataError(
+            f"the target must be a column of {path.name}, however: {target!r}.{did_you_mean(target, names)}"
+        )
+    if raw.frame.empty and len(raw.rejects):
+        raise DataError(
+            f"the rows of {path.name} must be readable, however: all {len(raw.rejects):,} are not. The "
+            f"first: {raw.rejects['reason'].iloc[0]}. Look at its header and at separators at the ends of "
+            "lines."
+        )
+    findings: list[Finding] = []
+
+    def report(column: str, severity: Severity, message: str) -> None:
+        findings.append(Finding(column, severity, message))
+
+    if len(raw.rejects):
+        report(
+            "",
+            Severity.WARNING,
+            f"{rows_in_words(len(raw.rejects))} that cannot be read as {len(names)} fields: quarantined",
+        )
+    columns, comparable = [], {}
+    for name in names:
+        values, comparable[name] = _present(name, raw.frame[name])
+        column = infer_target(values, report) if name == target else infer_column(values, report)
+        if column is not None:
+            columns.append(column)
+    columns = _keep_one(columns, Kind.IDENTIFIER, report)
+    columns = _keep_one(_without_other_times(columns, report), Kind.TIMESTAMP, report)
+    if not any(column.is_feature for column in columns):
+        raise DataError(
+            f"{path.name} must have a column to learn from, however: none of {names} can be a feature"
+        )
+    schema = Schema(name=stem_of(path), columns=tuple(columns), description=f"Inferred from {path.name}.")
+    _report_duplicates(comparable, schema, report)
+    return Inference(schema=schema, findings=tuple(findings))
+
+
+def _present(name: str, raw: pd.Series) -> tuple[Values, pd.Series]:
+    """The present values of a column, and all of it in a form that compares fast."""
+    if isinstance(raw.dtype, pd.CategoricalDtype):
+        raw = raw.astype(raw.cat.categories.dtype)
+    if isinstance(raw.dtype, pd.StringDtype):
+        raw = raw.str.strip()
+        missing = raw.isna() | raw.str.lower().isin(MISSING_TEXTS)
+    else:
+        missing = raw.map(is_missing) if raw.dtype == object else raw.isna()
+    numbers, unreadable = parse_numbers(raw)
+    comparable = pd.Series(numbers) if not unreadable.any() else raw.reset_index(drop=True)
+    present = ~missing.to_numpy(dtype=bool)
+    values = Values(name=name, raw=raw[present], n_missing=int((~present).sum()), numbers=numbers[present])
+    return values, comparable
+
+
+def _without_other_times(columns: list[Column], report: Report) -> list[Column]:
+    others = [each for each in columns if each.kind is Kind.TIMESTAMP and names_another_time(each.name)]
+    for column in others:
+        report(column.name, Severity.WARNING, "left out: not the time of the application, by its name")
+    return [column for column in columns if column not in others]
+
+
+def _keep_one(columns: list[Column], kind: Kind, report: Report) -> list[Column]:
+    several = [column for column in columns if column.kind is kind]
+    if len(several) < 2:
+        return columns
+    # One that is called so; otherwise the first in the file.
+    called = names_application_time if kind is Kind.TIMESTAMP else names_identifier
+    kept = min(several, key=lambda column: not called(column.name))
+    guessed = kind is Kind.TIMESTAMP and sum(called(column.name) for column in several) != 1
+    for column in several:
+        if column is not kept:
+            message = f"left out: {kept.name!r} is {'guessed to be ' if guessed else ''}the {kind}"
+            report(column.name, Severity.WARNING if guessed else Severity.NOTE, message)
+    return [column for column in columns if column.kind is not kind or column is kept]
+
+
+def _report_duplicates(comparable: Mapping[str, pd.Series], schema: Schema, report: Report) -> None:
+    used = [column.name for column in schema.columns if column.kind is not Kind.IDENTIFIER]
+    count = int(pd.DataFrame({name: comparable[name] for name in used}).duplicated().sum())
+    if count:
+        apart = " apart from the identifier" if schema.identifier else ""
+        report(
+            "",
+            Severity.NOTE,
+            f"{rows_in_words(count)} like an earlier one{apart}: copies stay on one side of each split",
+        )

@@ -1,0 +1,1 @@
+"""Where rows come from: files, folders, feeds of events, the generator."""

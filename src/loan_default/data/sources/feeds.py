@@ -1,0 +1,319 @@
+"""Feeds: where applications come from, a slice at a time, each row under an id that never changes.
+
+    for piece in feed.slices():
+        deliver(piece.rows)     # an event each
+        piece.done()            # moves the watermark; in order, and before the next slice is asked for
+
+Whoever dies between delivery and `done()` sends these rows once more, under the same ids: readers drop what
+comes twice. Nothing is left out. A feed does not judge rows; only a file none of whose rows could be right
+(a column is missing) is refused.
+
+    FileFeed      the next rows of a file
+    GeneratedFeed   the next rows of the generator
+    FolderFeed      files that drop into a folder: folder_feed.py
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import pandas as pd
+
+from loan_default.data.schema.language import Kind, Schema
+from loan_default.data.sources.generator import chunks, to_text
+from loan_default.data.sources.json_rows import LONGEST_ID, json_rows, row_subjects
+from loan_default.data.sources.table_files import iter_frames, read_columns, stem_of
+from loan_default.errors import ConfigurationError, DataError, did_you_mean
+from loan_default.files import sha256_of, write_atomically
+
+SLICE_ROWS = 5_000
+_FRAME_ROWS = 5_000
+"""Rows that are converted together; memory, not meaning."""
+
+
+class FeedRow(NamedTuple):
+    """One row of a source."""
+
+    event_id: str
+    """The same whenever the row is sent again."""
+    subject: str
+    """Id of the application; where the row has none, the event id."""
+    data: dict[str, Any]
+    """Column -> raw value, as JSON can hold it. A row that could not be split into columns: `raw_text`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Slice:
+    """Rows to be delivered together."""
+
+    source: str
+    """Name of the file or generator; at most 200 printable characters."""
+    rows: list[FeedRow]
+    """One or more."""
+    done: Callable[[], None]
+    """To be called when all rows are delivered; before that they come again with the next run."""
+
+
+class Feed(Protocol):
+    """What a pipeline asks of a source."""
+
+    def slices(self) -> Iterator[Slice]:
+        """The rows that are there now and were not done before."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileFeed:
+    """The next rows of a file, hour by hour as if they had just come.
+
+    Slices raise DataError: the file cannot be read or lacks a column, or is not the one that the watermark
+    was set for. Ids: `<name>-<8 digits of the file's SHA-256>-<row>`.
+    """
+
+    path: Path
+    schema: Schema
+    _: KW_ONLY
+    state: Path
+    """File of the watermark; missing = start at the first row."""
+    rows: int | None = None
+    """Rows of one run, after the watermark. None = all that are left."""
+    slice_rows: int = SLICE_ROWS
+    """Most rows of a slice."""
+
+    def __post_init__(self) -> None:
+        _check_positive(rows=self.rows, slice_rows=self.slice_rows)
+
+    def slices(self) -> Iterator[Slice]:
+        """The next rows of the file."""
+        check_columns(self.path, self.schema)
+        digest = sha256_of(self.path)
+        watermark = Watermark(self.state, digest=digest, what=self.path.name)
+        stop = None if self.rows is None else watermark.next_row + self.rows
+        pieces = file_rows(
+            self.path,
+            self.schema,
+            prefix=f"{plain_text(stem_of(self.path))}-{digest[:8]}",
+            start=watermark.next_row,
+            stop=stop,
+        )
+        source = plain_text(self.path.name)
+        yield from slices_of(pieces, watermark=watermark, source=source, slice_rows=self.slice_rows)
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedFeed:
+    """The next rows of the generator. Ids: `generated-<seed>-<row>`.
+
+    Slices raise DataError: the watermark was set for other settings; ConfigurationError: a setting is out
+    of its range.
+    """
+
+    schema: Schema
+    _: KW_ONLY
+    rows: int | None
+    """Rows of one run, after the watermark. None = all that are left of the population."""
+    seed: int
+    state: Path
+    """File of the watermark; missing = start at the first row."""
+    population: int = 1_000_000
+    """Rows in all; their times are spread over a year. After the last one the feed is empty."""
+    slice_rows: int = SLICE_ROWS
+    """Most rows of a slice."""
+    base_rate: float = 0.2
+    """Mean PD."""
+    signal: float = 1.5
+    """Standard deviation of the true logits. 0 = nothing to learn."""
+    missing_rate: float = 0.05
+    """Share of missing values in nullable columns. 0 = none."""
+
+    def __post_init__(self) -> None:
+        _check_positive(rows=self.rows, slice_rows=self.slice_rows, population=self.population)
+
+    def slices(self) -> Iterator[Slice]:
+        """The next rows of the generator."""
+        settings = {
+            "seed": self.seed,
+            "rows": self.population,
+            "base_rate": self.base_rate,
+            "signal": self.signal,
+            "missing_rate": self.missing_rate,
+        }
+        identity = json.dumps(settings | {"schema": self.schema.digest}, sort_keys=True)
+        digest = hashlib.sha256(identity.encode()).hexdigest()
+        watermark = Watermark(self.state, digest=digest, what="the generator")
+        start = watermark.next_row
+        stop = self.population if self.rows is None else min(start + self.rows, self.population)
+        pieces = self._pieces(settings, start=start, stop=stop) if start < stop else iter(())
+        yield from slices_of(
+            pieces, watermark=watermark, source=f"generator-{self.seed}", slice_rows=self.slice_rows
+        )
+
+    def _pieces(self, settings: dict[str, Any], *, start: int, stop: int) -> Iterator["Numbered"]:
+        # Only these are drawn: a look costs its own rows, however many were sent before.
+        for chunk in chunks(self.schema, chunk_rows=_FRAME_ROWS, begin=start, end=stop, **settings):
+            frame = chunk.frame
+            if target := self.schema.target:
+                # A canonical label is 1.0 or 0.0; a source says it in the schema's words.
+                frame = frame.assign(**to_text(frame[[target.name]], self.schema))
+            yield _numbered(frame, self.schema, prefix=f"generated-{self.seed}")
+
+
+# Parts that feeds are made of ----------------------------------------------------------------------------
+
+Numbered = list[tuple[int, FeedRow]]
+"""Rows with their numbers, ascending and without a gap."""
+
+
+class Watermark:
+    """How far a feed has come with one content: the next row, kept in a small JSON file.
+
+    Raises:
+        DataError: the file is damaged or was written for another content.
+    """
+
+    def __init__(self, path: Path, *, digest: str, what: str, advice: str = "") -> None:
+        self._path, self._digest, self._what = path, digest, what
+        self._advice = advice or (
+            f"Restore it, or delete {path} (or name another file) to send all rows from the first one."
+        )
+        self.next_row = self._stored()
+
+    def mover(self, start: int, stop: int) -> Callable[[], None]:
+        """A function that says: the rows from `start` to before `stop` are delivered."""
+        return partial(self._move, start, stop)
+
+    def _move(self, start: int, stop: int) -> None:
+        if start > self.next_row:
+            raise RuntimeError(
+                f"slices must be done in their order, however: row {self.next_row} is not, and {start} is"
+            )
+        # Another process with the same feed may be further on.
+        self.next_row = max(stop, self.next_row, self._stored())
+        state = {"source": self._what, "digest": self._digest, "next_row": self.next_row}
+        write_atomically(self._path, json.dumps(state, ensure_ascii=True).encode())
+
+    def _stored(self) -> int:
+        try:
+            state = json.loads(self._path.read_bytes())
+            digest, next_row = str(state["digest"]), int(state["next_row"])
+        except FileNotFoundError:
+            return 0
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"a watermark must be JSON with digest and next_row, however: {self._path} is not. "
+                + self._advice
+            ) from error
+        if digest != self._digest:
+            raise DataError(
+                f"{self._what} must be as it was when its watermark was set, however: it has changed since "
+                f"the row {next_row} was next. {self._advice}"
+            )
+        return next_row
+
+
+def slices_of(
+    pieces: Iterable[Numbered], *, watermark: Watermark, source: str, slice_rows: int
+) -> Iterator[Slice]:
+    """Rows from the watermark on, cut into slices that move it."""
+    start = watermark.next_row
+    for piece in _cut(pieces, slice_rows):
+        stop = piece[-1][0] + 1
+        yield Slice(source=source, rows=[row for _, row in piece], done=watermark.mover(start, stop))
+        start = stop
+
+
+def file_rows(
+    path: Path, schema: Schema, *, prefix: str, start: int, stop: int | None = None
+) -> Iterator[Numbered]:
+    """The rows of a file from `start` to before `stop` (None = its end), with ids `<prefix>-<row>`.
+
+    Raises:
+        DataError: as `sources.iter_frames`.
+    """
+    unsplit: Numbered = []
+    for part in iter_frames(path, rows=_FRAME_ROWS):
+        for row, text in zip(part.rejects["row"].tolist(), part.rejects["text"].tolist(), strict=True):
+            if row >= start and (stop is None or row < stop):
+                unsplit.append((row, _unsplit_row(f"{prefix}-{row}", text)))
+        if part.frame.empty:
+            continue
+        # Rows that could not be split may be ahead of the frame, but never behind it.
+        end = int(part.frame.index[-1]) + 1
+        piece = _numbered(_between(part.frame, start, stop), schema, prefix=prefix)
+        if unsplit:
+            piece = sorted(piece + [each for each in unsplit if each[0] < end], key=_row_number)
+            unsplit = [each for each in unsplit if each[0] >= end]
+        yield piece
+        if stop is not None and end >= stop:
+            return
+    yield sorted(unsplit, key=_row_number)
+
+
+def check_columns(path: Path, schema: Schema) -> None:
+    """DataError where a file cannot be read, or lacks a column without which no row can pass."""
+    names = read_columns(path)
+    unknown = [name for name in names if name not in schema]
+    for column in schema.columns:
+        may_be_absent = column.nullable or column.optional or column.kind is Kind.TARGET
+        if column.name not in names and not may_be_absent:
+            hint = did_you_mean(column.name, unknown)
+            raise DataError(
+                f"the column {column.name!r} of the schema must be in {path.name}, however: it is not."
+                + (hint or " Add it, or make it optional in the schema.")
+            )
+    if not any(column.name in names for column in schema.features):
+        raise DataError(f"{path.name} must have a feature of the schema, however: its columns are {names}")
+
+
+def plain_text(name: str) -> str:
+    """A name for ids and headers: printable, and short enough to leave room for a digest and a number."""
+    kept = (letter if letter.isprintable() and not letter.isspace() else "_" for letter in name)
+    return "".join(kept)[: LONGEST_ID - 50]
+
+
+def _numbered(frame: pd.DataFrame, schema: Schema, *, prefix: str) -> Numbered:
+    if frame.empty:
+        return []
+    numbers: list[int] = frame.index.tolist()
+    rows = json_rows(frame, schema)
+    subjects = row_subjects(frame, schema)
+    return [
+        (number, FeedRow(event_id=(event_id := f"{prefix}-{number}"), subject=subject or event_id, data=data))
+        for number, subject, data in zip(numbers, subjects, rows, strict=True)
+    ]
+
+
+def _unsplit_row(event_id: str, text: str) -> FeedRow:
+    return FeedRow(event_id=event_id, subject=event_id, data={"raw_text": text})
+
+
+def _row_number(numbered: tuple[int, FeedRow]) -> int:
+    return numbered[0]
+
+
+def _between(frame: pd.DataFrame, start: int, stop: int | None) -> pd.DataFrame:
+    numbers = frame.index.to_numpy()
+    first = int(np.searchsorted(numbers, start))
+    return frame.iloc[first : len(numbers) if stop is None else int(np.searchsorted(numbers, stop))]
+
+
+def _cut(pieces: Iterable[Numbered], size: int) -> Iterator[Numbered]:
+    waiting: Numbered = []
+    for piece in pieces:
+        waiting += piece
+        whole = len(waiting) - len(waiting) % size
+        yield from (waiting[begin : begin + size] for begin in range(0, whole, size))
+        waiting = waiting[whole:]
+    if waiting:
+        yield waiting
+
+
+def _check_positive(**counts: int | None) -> None:
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            raise ConfigurationError(f"{name} must be at least 1, however: {name}={count}")

@@ -1,0 +1,294 @@
+"""A folder that CSV and Parquet files drop into: each is taken once, whoever looks and whoever dies.
+
+    loans.csv                               a file that has just come
+    .taken/<token>-loans.csv                being sent; its holder has locked it (flock)
+    .taken/<token>-loans.csv.json           its watermark
+    .done/loans-<8 digits of SHA-256>.csv   sent
+    .refused/loans-<8 digits>.csv           not a file of these applications, with a `.reason.txt` beside it
+
+The lock is on the file itself and taken before it is moved, so that no moment lies between the two; with
+its holder it ends, and then the next to look goes on from the watermark. For POSIX systems and local disks.
+
+Writers should write under a name that begins with a dot or ends in `.tmp` or `.part`, then rename.
+"""
+
+import fcntl
+import os
+import secrets
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from loan_default.data.schema.language import Schema
+from loan_default.data.sources.feeds import (
+    SLICE_ROWS,
+    Slice,
+    Watermark,
+    check_columns,
+    file_rows,
+    plain_text,
+    slices_of,
+)
+from loan_default.data.sources.table_files import iter_frames, stem_of, suffix_of
+from loan_default.errors import ConfigurationError, DataError
+from loan_default.files import sha256_of, write_atomically
+
+_WATERMARK = ".json"
+_REASON = ".reason.txt"
+_GROWS = "it changed while it was read: it is still being written"
+_DROP_AGAIN = "Drop it again to send all of its rows."
+_LONGEST_STEM = 180
+"""Bytes of a file's name that are kept, so that what is put around it fits into 255."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RefusedFile:
+    """A file that cannot be used."""
+
+    name: str
+    """As it was dropped."""
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WaitingFile:
+    """A file that is taken later, by itself or after something is done."""
+
+    name: str
+    """As it was dropped."""
+    reason: str
+
+
+class FolderFeed:
+    """Files of a folder, the oldest first; any number of processes may look at once.
+
+    A file is used whole or not at all: it is read to its end before its first row is sent. Left alone are
+    empty files, those changed in the last `settle_seconds`, those that change while they are looked at, and
+    whatever is not a plain file. Ids: `file-<16 digits of the file's SHA-256>-<row>`: the same content
+    under another name gives the same ids.
+    """
+
+    def __init__(
+        self, folder: Path, schema: Schema, *, settle_seconds: float = 2.0, slice_rows: int = SLICE_ROWS
+    ) -> None:
+        if settle_seconds < 0 or slice_rows < 1:
+            raise ConfigurationError(
+                "settle_seconds must be at least 0 and slice_rows at least 1, however: "
+                f"settle_seconds={settle_seconds}, slice_rows={slice_rows}"
+            )
+        self.refused: list[RefusedFile] = []
+        """Files that this feed has refused since `slices` was last called."""
+        self.unknown: list[str] = []
+        """Files that were seen then and are neither CSV nor Parquet by their names; they stay."""
+        self.waiting: list[WaitingFile] = []
+        """Files that were seen then and left for later: too young, empty, being written, or held by another
+        process."""
+        self.folder, self._schema = folder, schema
+        self._settle_seconds, self._slice_rows = settle_seconds, slice_rows
+        self._taken, self._done, self._refused = (folder / name for name in (".taken", ".done", ".refused"))
+
+    def slices(self) -> Iterator[Slice]:
+        """The rows of all files that are there now and nobody else holds.
+
+        Raises:
+            DataError: there is no such folder.
+        """
+        self.refused, self.unknown, self.waiting = [], [], []
+        if not self.folder.is_dir():
+            raise DataError(f"the folder of applications must exist, however: {self.folder}. Make it.")
+        try:
+            for folder in (self._taken, self._done, self._refused):
+                folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise DataError(
+                f"the folder of applications must be writable, however: {self.folder}: {error.strerror}"
+            ) from error
+        for path in [*self._left_behind(), *self._dropped()]:
+            try:
+                lock = _lock(path)
+            except PermissionError as error:
+                reason = f"a file must be readable, however: {error.strerror}"
+                self._refuse(path, reason, tag=secrets.token_hex(4))
+                continue
+            if lock is None:
+                if path.exists():
+                    self._wait(path, "another process is sending it")
+                continue
+            try:
+                yield from self._slices_of(path, lock)
+            finally:
+                os.close(lock)
+
+    def refused_before(self) -> list[RefusedFile]:
+        """Files that were refused before `slices` was last called and still lie in the folder, by name."""
+        new = {file.name for file in self.refused}
+        found = []
+        for path in sorted(self._refused.glob(f"*{_REASON}")):
+            name = _untagged(path.name.removesuffix(_REASON))
+            if name not in new and path.with_name(path.name.removesuffix(_REASON)).exists():
+                reason = path.read_text(errors="replace").strip()
+                found.append(RefusedFile(name=name, reason=reason))
+        return found
+
+    def _left_behind(self) -> list[Path]:
+        """Files that were taken and are not finished, whether their holders live or not."""
+        for watermark in self._taken.glob(f"*{_WATERMARK}"):
+            if not watermark.with_name(watermark.name.removesuffix(_WATERMARK)).exists():
+                watermark.unlink(missing_ok=True)  # its file was finished when the holder died
+        return sorted(path for path in self._taken.iterdir() if suffix_of(path) and path.name[0] != ".")
+
+    def _dropped(self) -> list[Path]:
+        found = []
+        for path in self.folder.iterdir():
+            if path.name.startswith("."):
+                continue
+            try:
+                look = path.lstat()
+            except FileNotFoundError:
+                continue  # another process has taken it
+            if path.name.endswith((".tmp", ".part")):
+                self._wait(path, "its name says that it is still being written. Rename it when it is whole")
+                continue
+            if not stat.S_ISREG(look.st_mode):
+                self._wait(path, "it must be a plain file, however: it is a folder, a link or a device")
+                continue
+            if suffix_of(path) is None:
+                self.unknown.append(_filed_name(path.name))
+                continue
+            found.append((look.st_mtime_ns, path.name, path))
+        return [path for _, _, path in sorted(found)]
+
+    def _slices_of(self, path: Path, lock: int) -> Iterator[Slice]:
+        look = os.fstat(lock)
+        begun = path.parent == self._taken and _watermark_of(path).exists()
+        if not begun and (reason := self._not_settled(look)):
+            self._wait(path, reason)
+            return
+        taken = self._take(path, lock) if path.parent == self.folder else path
+        if taken is None:
+            return
+        path = taken
+        name, digest = _dropped_name(path), sha256_of(path)
+        try:
+            check_columns(path, self._schema)
+            if not begun:
+                _read_to_the_end(path)
+            if _has_changed(look, lock):
+                self._wait(path, _GROWS)
+                return
+            watermark = Watermark(_watermark_of(path), digest=digest, what=name, advice=_DROP_AGAIN)
+            end = watermark.next_row
+            rows = file_rows(path, self._schema, prefix=f"file-{digest[:16]}", start=end)
+            for piece in slices_of(
+                rows,
+                watermark=watermark,
+                source=plain_text(name),
+                slice_rows=self._slice_rows,
+            ):
+                end += len(piece.rows)
+                yield piece
+        except DataError as error:
+            # What still changes is judged when it has settled.
+            if _has_changed(look, lock):
+                self._wait(path, _GROWS)
+            else:
+                self._refuse(path, str(error).replace(path.name, name), tag=digest[:8])
+            return
+        if _has_changed(look, lock):
+            self._wait(path, _GROWS)
+        elif watermark.next_row >= end:
+            path.rename(self._done / _filed_name(name, tag=digest[:8]))
+            _watermark_of(path).unlink(missing_ok=True)
+
+    def _take(self, path: Path, lock: int) -> Path | None:
+        """Where a dropped file lies now that it is ours; None where it was taken back or replaced."""
+        try:
+            taken = path.rename(self._taken / f"{secrets.token_hex(8)}-{_filed_name(path.name)}")
+        except FileNotFoundError:
+            return None  # its owner has taken it back
+        # Where another file came under the name in this moment, the next look takes it.
+        return taken if _is_at(lock, taken) else None
+
+    def _not_settled(self, look: os.stat_result) -> str:
+        """Why a file is not taken yet; empty = it is."""
+        if not look.st_size:
+            return "it is empty"
+        # A file from a machine whose clock is ahead would be young for long; the change time is ours.
+        age = time.time() - min(look.st_mtime, look.st_ctime)
+        if age >= self._settle_seconds:
+            return ""
+        return (
+            f"it changed {max(0.0, age):.1f} s ago, and is taken when it has been left alone for "
+            f"{self._settle_seconds:g} s"
+        )
+
+    def _wait(self, path: Path, reason: str) -> None:
+        name = _dropped_name(path) if path.parent == self._taken else _filed_name(path.name)
+        self.waiting.append(WaitingFile(name=name, reason=reason))
+
+    def _refuse(self, path: Path, reason: str, *, tag: str) -> None:
+        name = _dropped_name(path) if path.parent == self._taken else _filed_name(path.name)
+        place = self._refused / _filed_name(name, tag=tag)
+        write_atomically(place.with_name(f"{place.name}{_REASON}"), f"{reason}\n".encode(errors="replace"))
+        try:
+            path.rename(place)
+        except FileNotFoundError:
+            return  # another process was faster, and has reported it
+        _watermark_of(path).unlink(missing_ok=True)
+        self.refused.append(RefusedFile(name=name, reason=reason))
+
+
+def _lock(path: Path) -> int | None:
+    """Descriptor that holds the lock of a file; None where another process does, or has moved the file."""
+    try:
+        lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _is_at(lock, path):
+            return lock
+    except BlockingIOError:
+        pass  # its holder lives
+    os.close(lock)
+    return None
+
+
+def _is_at(lock: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(lock), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def _has_changed(look: os.stat_result, lock: int) -> bool:
+    now = os.fstat(lock)
+    return (look.st_size, look.st_mtime_ns) != (now.st_size, now.st_mtime_ns)
+
+
+def _read_to_the_end(path: Path) -> None:
+    for _ in iter_frames(path, rows=SLICE_ROWS):
+        pass
+
+
+def _watermark_of(path: Path) -> Path:
+    return path.with_name(path.name + _WATERMARK)
+
+
+def _dropped_name(taken: Path) -> str:
+    return taken.name.partition("-")[2] or taken.name
+
+
+def _untagged(filed: str) -> str:
+    """A file's name without the tag of `_filed_name`."""
+    stem = stem_of(Path(filed))
+    return f"{stem.rpartition('-')[0] or stem}{filed[len(stem) :]}"
+
+
+def _filed_name(name: str, *, tag: str = "") -> str:
+    """A name with a tag before its suffix, in UTF-8 (or Arrow could not open it) and of bearable length."""
+    stem = stem_of(Path(name))
+    short = os.fsencode(stem)[:_LONGEST_STEM].decode(errors="replace")
+    return f"{short}-{tag}{name[len(stem) :]}" if tag else f"{short}{name[len(stem) :]}"

@@ -1,0 +1,243 @@
+"""The law behind generated records: how columns are distributed, how they move together, and their risk.
+
+Everything here is decided by a schema and a seed. `generator` draws rows from it.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import expit, ndtr
+
+from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.errors import ConfigurationError, DataError
+
+Floats = NDArray[np.float64]
+
+_REFERENCE_ROWS = 20_000
+"""Rows on which the risk is scaled and its level is set."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ColumnLaw:
+    """How the values of one numerical or coded column are drawn, and what they do to the risk."""
+
+    column: Column
+    loadings: tuple[float, float]
+    """Correlations with the two factors that all columns share."""
+    low: float
+    high: float
+    """Numerical: the range that is used, inside the bounds."""
+    wide: bool
+    """Numerical: bell-shaped in the logarithm, like incomes."""
+    shift: float
+    """Numerical: where the top of the bell lies; 0 = in the middle of the range."""
+    categories: tuple[str, ...]
+    ends: Floats
+    """Coded: `(K,)` cumulated shares of the categories."""
+    effects: Floats
+    """Coded: `(K,)` risk of each category."""
+    slope: float
+    hinge: float
+    """Slope that comes on top above `knot`."""
+    knot: float
+    """In standard deviations."""
+    missing_effect: float
+    centre: float = 0.0
+    spread: float = 1.0
+    """Mean and standard deviation of the column's views on the reference rows."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Law:
+    """From what all rows of a schema and a seed are drawn."""
+
+    schema: Schema
+    seed: int
+    missing_rate: float
+    columns: tuple[ColumnLaw, ...]
+    pair: tuple[str, ...]
+    """Two features whose product adds to the risk; empty if there is only one feature."""
+    scale: float = 1.0
+    intercept: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Rows as plain arrays."""
+
+    values: dict[str, Any]
+    """Column -> `(N,)` float64 with NaN for missing, or int64 codes with -1 for missing."""
+    draws: Floats
+    """`(N, 2)` uniform numbers for the label and for the time."""
+
+
+def draw_law(schema: Schema, *, seed: int, base_rate: float, signal: float, missing_rate: float) -> Law:
+    """The law of a schema and a seed, with `base_rate` as mean PD and `signal` as spread of the logits.
+
+    Raises:
+        ConfigurationError: an argument out of its range.
+        DataError: a column that no value fits.
+    """
+    if not (0 < base_rate < 1 and 0 <= missing_rate <= 0.95 and 0 <= signal < math.inf and seed >= 0):
+        raise ConfigurationError(
+            "base_rate must lie between 0 and 1, missing_rate between 0 and 0.95, signal and seed must not be"
+            f" negative, however: base_rate={base_rate}, missing_rate={missing_rate}, signal={signal}, "
+            f"seed={seed}"
+        )
+    generator = np.random.default_rng([seed, 0])
+    drawn = [column for column in schema.columns if column.kind is Kind.NUMERICAL or column.is_coded]
+    columns = tuple(_draw_column(column, generator) for column in drawn)
+    names = [column.name for column in schema.features]
+    pair = tuple(str(name) for name in generator.permutation(names)[:2]) if len(names) > 1 else ()
+    law = Law(schema=schema, seed=seed, missing_rate=missing_rate, columns=columns, pair=pair)
+
+    reference = draw_block(law, np.random.default_rng([seed, 1]), _REFERENCE_ROWS)
+    views = [_view(column, reference.values[column.column.name]) for column in columns]
+    law = replace(law, columns=tuple(map(_standardised, columns, views)))
+    risk = _risk(law, reference)
+    scale = signal / float(risk.std()) if risk.std() > 1e-9 else 0.0
+    level = brentq(lambda shift: float(expit(shift + scale * risk).mean()) - base_rate, -500.0, 500.0)
+    return replace(law, scale=scale, intercept=float(level))
+
+
+def draw_block(law: Law, generator: np.random.Generator, rows: int) -> Block:
+    """Rows of the law."""
+    factors = generator.normal(size=(2, rows))
+    values: dict[str, Any] = {}
+    for column in law.columns:
+        first, second = column.loadings
+        own = math.sqrt(1 - first**2 - second**2) * generator.normal(size=rows)
+        bell = first * factors[0] + second * factors[1] + own
+        missing = (
+            generator.random(rows) < law.missing_rate if column.column.nullable else np.zeros(rows, bool)
+        )
+        if column.column.is_coded:
+            codes = np.searchsorted(column.ends, ndtr(bell), side="right").clip(max=len(column.ends) - 1)
+            values[column.column.name] = np.where(missing, -1, codes)
+        else:
+            values[column.column.name] = np.where(missing, np.nan, _numbers(column, bell, generator))
+    return Block(values, generator.random((rows, 2)))
+
+
+def true_pd(law: Law, block: Block) -> Floats:
+    """`(N,)` the probability of default, a function of the feature columns alone."""
+    return np.asarray(expit(law.intercept + law.scale * _risk(law, block)), np.float64)
+
+
+def _standardised(law: ColumnLaw, view: Floats) -> ColumnLaw:
+    centre, spread = float(np.nanmean(view)), float(np.nanstd(view))
+    # The spread of a constant column is rounding error.
+    return replace(law, centre=centre, spread=spread if spread > 1e-9 * (1 + abs(centre)) else 1.0)
+
+
+def _draw_column(column: Column, generator: np.random.Generator) -> ColumnLaw:
+    low, high, wide = _range(column) if column.kind is Kind.NUMERICAL else (0.0, 0.0, False)
+    # An open column need not list any category.
+    categories = column.categories or (("level 1", "level 2", "level 3") if column.is_coded else ())
+    shares = np.cumsum(generator.gamma(2.0, size=len(categories)) + 0.2)
+    effects = generator.normal(size=len(categories))
+    if column.kind is Kind.ORDINAL:
+        effects = np.cumsum(np.abs(effects))
+    strength = generator.exponential() * generator.choice([-1.0, 1.0])
+    return ColumnLaw(
+        column=column,
+        loadings=(generator.uniform(-0.6, 0.6), generator.uniform(-0.6, 0.6)),
+        low=low,
+        high=high,
+        wide=wide,
+        shift=generator.uniform(-0.6, 0.6),
+        categories=categories,
+        ends=shares / shares[-1] if len(shares) else shares,
+        effects=effects,
+        slope=strength,
+        hinge=0.0 if column.is_coded else -strength * generator.uniform(0.5, 2.0),
+        knot=generator.uniform(-0.5, 0.8),
+        missing_effect=generator.normal(),
+    )
+
+
+def _range(column: Column) -> tuple[float, float, bool]:
+    """(low, high, wide): the bounds, with guesses for those that are not declared."""
+    low, high = column.minimum, column.maximum
+    if low is None and high is None:
+        low, high = -10_000.0, 10_000.0
+    elif high is None:
+        assert low is not None
+        high = max(1000 * low, 100_000.0) if low >= 0 else low + 2 * abs(low) + 1000
+    elif low is None:
+        low = high - 2 * abs(high) - 1000
+    low, high = float(low), float(high)
+    if column.integer:
+        low, high = math.ceil(low), math.floor(high)
+        if low > high:
+            raise DataError(
+                f"column {column.name!r} must have a whole number between its bounds, however: "
+                f"minimum={column.minimum}, maximum={column.maximum}"
+            )
+    wide = high >= 50 * low if low > 0 else low == 0 and high >= 1000
+    return low, high, wide
+
+
+def _numbers(law: ColumnLaw, bell: Floats, generator: np.random.Generator) -> Floats:
+    """Values inside the bounds from standard normal ones, special values replaced by others."""
+    values = _numbers_of_shares(law, ndtr(law.shift + 0.6 * bell))
+    special = np.array(law.column.special)
+    allowed = None
+    if law.column.integer and law.high - law.low < 10_000:
+        allowed = np.setdiff1d(np.arange(law.low, law.high + 1), special)
+    for _ in range(100):
+        places = np.flatnonzero(np.isin(values, special))
+        if not len(places):
+            return values
+        if allowed is None:
+            values[places] = _numbers_of_shares(law, generator.random(len(places)))
+        elif len(allowed):
+            values[places] = generator.choice(allowed, len(places))
+    raise DataError(
+        f"column {law.column.name!r} must have values that are not special, however: "
+        f"special={law.column.special}, minimum={law.column.minimum}, maximum={law.column.maximum}"
+    )
+
+
+def _numbers_of_shares(law: ColumnLaw, shares: Floats) -> Floats:
+    """Values at shares (0 to 1) of the way through the range."""
+    low, high = law.low, law.high + (1 if law.column.integer else 0)
+    if law.wide:
+        floor = low if low > 0 else high * 1e-4
+        values = np.exp(math.log(floor) + (math.log(high) - math.log(floor)) * shares)
+    else:
+        values = low + (high - low) * shares
+    if law.column.integer:
+        values = np.floor(values)
+    elif high - low > 1e-6:  # a few decimals are enough, as in real files
+        values = np.round(values, max(0, 5 - math.floor(math.log10(high - low))))
+    return np.clip(values, low, law.high) + 0.0  # adding 0.0 turns -0.0 into 0.0
+
+
+def _view(law: ColumnLaw, values: Any) -> Floats:
+    """What the risk sees of a column: numbers, logarithms or the effects of categories; NaN for missing."""
+    if law.column.is_coded:
+        return np.asarray(np.append(law.effects, np.nan)[values], np.float64)
+    return np.asarray(np.log(np.maximum(values, law.high * 1e-4)) if law.wide else values, np.float64)
+
+
+def _risk(law: Law, block: Block) -> Floats:
+    """`(N,)` before scaling."""
+    risk: Floats = np.zeros(len(block.draws))
+    product: Floats = np.ones(len(block.draws))
+    for column in law.columns:
+        name = column.column.name
+        if not column.column.is_feature:
+            continue
+        view = (_view(column, block.values[name]) - column.centre) / column.spread
+        missing = np.isnan(view)
+        view = np.where(missing, 0.0, view)
+        risk += column.slope * view + column.hinge * np.maximum(view - column.knot, 0.0)
+        risk += column.missing_effect * missing
+        if name in law.pair:
+            product *= view
+    return risk + product if law.pair else risk

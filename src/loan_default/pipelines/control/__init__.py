@@ -1,0 +1,1 @@
+"""Requests on the topic `commands`, and where a stack stands."""

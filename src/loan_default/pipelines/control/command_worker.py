@@ -1,0 +1,169 @@
+"""Commands: each is done once, by an actor that is handed in; what cannot be done is a dead letter.
+
+    follow(consumer, CommandWorker(flow, actor), stop=stop)
+
+A command that is known by its id is done no more. One is done before it is logged, and logged before its
+offset is committed: who dies in between does it again, so the actor's acts must be repeatable.
+"""
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from threading import Event as Flag
+from typing import Any, Protocol
+
+import structlog
+
+from loan_default.database.control_documents import CommandLog, CommandOutcome
+from loan_default.database.control_repositories import CommandRepository
+from loan_default.errors import DataError
+from loan_default.failpoints import failpoint
+from loan_default.kafka.consuming import follow
+from loan_default.kafka.control_events import Command, CommandType, read_command
+from loan_default.kafka.dead_letters import dead_letter, without_content
+from loan_default.kafka.messages import Message, Record
+from loan_default.kafka.topics import COMMANDS, dead_letter_topic
+from loan_default.pipelines.services import Flow
+
+GROUP = "commands"
+SWITCHES = frozenset({CommandType.PAUSE, CommandType.RESUME})
+"""They say where the ingestion stands: only the youngest counts, in whatever order they come."""
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far the clock of who sends a switch may be ahead of ours."""
+
+log = structlog.get_logger()
+
+
+class Actor(Protocol):
+    """Who does what is asked for; an act that is done again for the same command changes nothing.
+
+    They raise DataError where something cannot be done, DependencyError to be asked again.
+    """
+
+    def start_run(self, pipeline: CommandType, *, command: str, parameters: Mapping[str, Any]) -> None:
+        """Start the run of a pipeline that a command asks for, once for each command id."""
+
+    def switch_ingestion(self, *, on: bool) -> None:
+        """Let the ingestion run by its schedule, or not."""
+
+
+@dataclass(slots=True)
+class Handled:
+    """What became of the records: consumed = done + superseded + refused + duplicates + facts."""
+
+    consumed: int = 0
+    done: int = 0
+    superseded: int = 0
+    refused: int = 0
+    duplicates: int = 0
+    """Commands that were handled before."""
+    facts: int = 0
+    """Announcements, which ask for nothing."""
+
+
+class CommandWorker:
+    """Called with records of `commands`, it has all their effects."""
+
+    def __init__(self, flow: Flow, actor: Actor) -> None:
+        flow.broker.check_topics([COMMANDS, dead_letter_topic(COMMANDS)])
+        self._flow, self._actor = flow, actor
+        self._commands = CommandRepository(flow.database)
+        self._commands.ensure_indexes()
+        self.handled = Handled()
+        self._counted: set[str] = set()
+        """Places in the batch in hand: it may be tried several times."""
+
+    def __call__(self, records: list[Record]) -> None:
+        letters = []
+        for record in records:
+            what, letter = self._handle(record)
+            if letter is not None:
+                letters.append(letter)
+            if record.place not in self._counted:
+                self._counted.add(record.place)
+                self.handled.consumed += 1
+                setattr(self.handled, what, getattr(self.handled, what) + 1)
+        if letters:
+            with closing(self._flow.broker.producer()) as producer:
+                delivery = producer.deliver(letters)
+                producer.deliver(without_content(each.message) for each in delivery.refused)
+        self._counted.clear()
+
+    def _handle(self, record: Record) -> tuple[str, Message | None]:
+        """Do one; returns as what it counts in `Handled`, and the dead letter that it is."""
+        try:
+            command = read_command(record)
+        except DataError as error:
+            log.warning("command_refused", place=record.place, reason=str(error))
+            return "refused", dead_letter(record, reason=str(error), now=datetime.now(UTC))
+        if command is None:
+            return "facts", None
+        known = self._commands.find(command.id)
+        if known is not None:
+            if known.reason is None or known.place != record.place:
+                return "duplicates", None
+            # Its dead letter may not have been sent when an earlier try of this batch ended.
+            return "duplicates", dead_letter(record, reason=known.reason, now=known.handled_at)
+        entry = self._done(command, record.place)
+        failpoint("command_done")
+        self._commands.add(entry)
+        failpoint("command_logged")
+        log.info("command_handled", command=entry.id, type=entry.type, outcome=entry.outcome)
+        if entry.reason is None:
+            return entry.outcome, None
+        return entry.outcome, dead_letter(record, reason=entry.reason, now=entry.handled_at)
+
+    def _done(self, command: Command, place: str) -> CommandLog:
+        outcome, reason = CommandOutcome.DONE, None
+        try:
+            if command.type in SWITCHES:
+                _check_time(command)
+            if self._is_superseded(command):
+                outcome = CommandOutcome.SUPERSEDED
+            elif command.type in SWITCHES:
+                self._actor.switch_ingestion(on=command.type is CommandType.RESUME)
+            else:
+                self._actor.start_run(command.type, command=command.id, parameters=command.data)
+        except DataError as error:
+            outcome, reason = CommandOutcome.REFUSED, str(error)
+        return CommandLog(
+            command=command.id,
+            type=command.type,
+            source=command.source,
+            outcome=outcome,
+            reason=reason,
+            sent_at=command.time,
+            handled_at=datetime.now(UTC),
+            place=place,
+        )
+
+    def _is_superseded(self, command: Command) -> bool:
+        if command.type not in SWITCHES:
+            return False
+        youngest = self._commands.last_done(SWITCHES)
+        return youngest is not None and youngest > command.time
+
+
+def _check_time(command: Command) -> None:
+    """DataError for a switch that no later one could take back."""
+    if command.time > datetime.now(UTC) + CLOCK_SKEW:
+        raise DataError(
+            f"a switch must have been made before now, however: its time is {command.time.isoformat()}, and "
+            "earlier ones would count no more. Set the clock that it is from, and send it under a new id."
+        )
+
+
+def follow_commands(flow: Flow, actor: Actor, *, stop: Flag) -> Handled:
+    """Handle commands as they come, until told to stop.
+
+    Raises:
+        DependencyError: broker, database or actor were away for longer than the patience.
+    """
+    worker = CommandWorker(flow, actor)
+    consumer = flow.broker.consumer(GROUP, [COMMANDS])
+    try:
+        follow(consumer, worker, stop=stop, pace=flow.pace)
+    finally:
+        consumer.close()
+    return worker.handled

@@ -1,0 +1,89 @@
+"""The whole way of applications in one process, for a broker in memory, which is gone when the process ends.
+
+A batch of a feed is in the training store before the feed's watermark moves: who is stopped, or finds the
+database away, leaves what was not finished to the next run. What has to outlive the process lies in files:
+dead-letter records (`kafka/kept_topics.py`), replayed events and accepted ones (`kafka/outbox.py`).
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Event as Flag
+
+from loan_default.data.sources.feeds import Feed, Slice
+from loan_default.pipelines.ingestion.ingestion_steps import (
+    Ingested,
+    ingest_raw_data,
+    process_raw_data,
+    send_processed_data,
+)
+from loan_default.pipelines.ingestion.worker import Processed
+from loan_default.pipelines.services import Flow
+from loan_default.pipelines.training.snapshots import store_processed_data
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of the rows of a feed."""
+
+    ingested: Ingested = field(default_factory=Ingested)
+    processed: Processed = field(default_factory=Processed)
+    sent: int = 0
+    """Events to `processed_data`."""
+    stored: int = 0
+    """Events in the training store."""
+
+
+def take_to_store(flow: Flow, feed: Feed | None, folder: Path, *, stop: Flag) -> Taken:
+    """Take what waits, replayed events too, and the rows of a feed, from the source to the training store.
+
+    Args:
+        feed: None = only what is on the broker and in the outbox.
+        folder: of the training store.
+        stop: set it to stop after the slice in hand, which is finished.
+
+    Raises:
+        DependencyError: the database was away for longer than the patience.
+        DataError: the feed's file cannot be used.
+    """
+    # All that will come is there already: waiting for more would be as long as the work.
+    flow, taken = replace(flow, pace=replace(flow.pace, poll_seconds=0.0)), Taken()
+
+    def finish() -> None:
+        _send_replays(flow)
+        taken.processed.add(process_raw_data(flow))
+        taken.sent += send_processed_data(flow)
+        taken.stored += store_processed_data(flow, folder).records
+
+    if feed is not None:
+        taken.ingested = ingest_raw_data(flow, _Finished(feed, finish), stop=stop)
+    finish()  # what an earlier process left in the outbox, where the feed had nothing
+    return taken
+
+
+def _send_replays(flow: Flow) -> None:
+    """Bring what `dead-letters replay` left to the topic.
+
+    Its files are gone then. Who dies before it is processed loses nothing: its dead-letter records wait on.
+    """
+    if flow.replays is not None and len(flow.replays):
+        with closing(flow.broker.producer()) as producer:
+            flow.replays.send(producer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """A feed whose slices are finished before they are done."""
+
+    feed: Feed
+    finish: Callable[[], None]
+
+    def slices(self) -> Iterator[Slice]:
+        for piece in self.feed.slices():
+
+            def done(piece: Slice = piece) -> None:
+                self.finish()
+                piece.done()
+
+            yield replace(piece, done=done)

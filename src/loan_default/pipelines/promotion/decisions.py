@@ -1,0 +1,183 @@
+"""Promotion: the verdict on a model is written as a decision, and the decision is carried out.
+
+A run decides about a model once: what was written counts however often the run is repeated, and whatever data
+have come since. Only where another model has become the champion meanwhile is the model judged again.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import structlog
+
+from loan_default.database.control_documents import Action, Decision
+from loan_default.database.control_repositories import DecisionRepository
+from loan_default.database.documents import ModelStatus
+from loan_default.database.repositories import MetricsRepository, ModelRepository
+from loan_default.errors import ArtifactError
+from loan_default.evaluation.gate import Verdict
+from loan_default.failpoints import failpoint
+from loan_default.kafka.control_events import FactType
+from loan_default.pipelines.announcing import announce
+from loan_default.pipelines.promotion.comparison import (
+    Chosen,
+    Evaluated,
+    EvaluationRun,
+    check_thresholds,
+    evaluate_model,
+    with_comparison,
+)
+
+_MOVES = frozenset({Action.PROMOTED, Action.ROLLED_BACK})
+
+log = structlog.get_logger()
+
+
+def update_status(run: EvaluationRun, evaluated: Evaluated, verdict: Verdict) -> Decision:
+    """Promote or reject a model; returns the decision. Again is no change.
+
+    Where another model has become the champion since the figures were computed, they are computed anew beside
+    that one. Whatever the verdict, a champion is replaced only where it was compared with, or where a person
+    confirmed that.
+
+    Raises:
+        DataError: the model is not stored.
+        DependencyError: broker or database are away.
+    """
+    decisions = _decisions(run)
+    decision = _standing(decisions, run=run.id, version=evaluated.version)
+    while True:
+        if decision is None:
+            decision = decisions.keep(_decision(run, evaluated, with_comparison(evaluated, verdict)))
+            failpoint("decision_written")
+        if decision.action is not Action.OVERTAKEN and _carry_out(run, decision):
+            break
+        decisions.overtake(decision)
+        log.info("decision_overtaken", run=run.id, version=evaluated.version)
+        again = Chosen(
+            version=evaluated.version,
+            why="judged again",
+            rollback=evaluated.rollback,
+            replaces=evaluated.replaces,
+        )
+        evaluated, decision = evaluate_model(run, again), None
+        verdict = check_thresholds(run, evaluated)
+    failpoint("pointer_moved")
+    _tell(run, decision)
+    return decision
+
+
+def reject_refused(run: EvaluationRun, version: str, error: ArtifactError) -> None:
+    """Reject a model whose file is refused: it cannot be judged, and others wait behind it.
+
+    Raises:
+        DependencyError: broker or database are away.
+    """
+    reason = f"broken: its file must be sound: {error}"
+    pointer = run.models.champion()
+    evaluated = Evaluated(
+        version=version,
+        metrics=None,
+        champion=None if pointer is None else pointer.version,
+        champion_metrics=None,
+        seen_rev=0 if pointer is None else pointer.rev,
+        snapshot=None,
+        rows="none: its file was refused",
+    )
+    verdict = Verdict(reasons=(reason,), broken=(reason,))
+    decision = _decisions(run).keep(_decision(run, evaluated, verdict))
+    _carry_out(run, decision)
+    _tell(run, decision)
+
+
+def former_champion(run: EvaluationRun) -> str | None:
+    """Version of the champion before the present one; None where no decision tells."""
+    pointer = run.models.champion()
+    return None if pointer is None else DecisionRepository(run.flow.database).champion_at(pointer.rev - 1)
+
+
+def _decisions(run: EvaluationRun) -> DecisionRepository:
+    """To write to."""
+    decisions = DecisionRepository(run.flow.database)
+    decisions.ensure_indexes()
+    return decisions
+
+
+def _standing(decisions: DecisionRepository, *, run: str, version: str) -> Decision | None:
+    """What an earlier try of the run has decided about a model; None where it has not, or was overtaken."""
+    decided = decisions.of_run(run)
+    return next((d for d in decided if d.version == version and d.action is not Action.OVERTAKEN), None)
+
+
+def _decision(run: EvaluationRun, evaluated: Evaluated, verdict: Verdict) -> Decision:
+    if evaluated.champion is None and evaluated.seen_rev > 0:
+        action = Action.KEPT
+    elif evaluated.rollback:
+        action = Action.ROLLED_BACK
+    else:
+        action = Action.PROMOTED if verdict.passed else Action.REJECTED
+    return Decision(
+        version=evaluated.version,
+        action=action,
+        reasons=verdict.reasons,
+        broken=verdict.broken,
+        champion=evaluated.champion,
+        seen_rev=evaluated.seen_rev,
+        snapshot=evaluated.snapshot,
+        metrics=evaluated.metrics,
+        run=run.id,
+        decided_at=datetime.now(UTC),
+    )
+
+
+def _carry_out(run: EvaluationRun, decision: Decision) -> bool:
+    """Move the pointer and the statuses as the decision says; False where somebody else moved it before."""
+    models = run.models
+    if decision.action is Action.REJECTED:
+        models.reject(decision.version)
+        return True
+    if decision.action in _MOVES:
+        if not _moved(run, decision):
+            return False
+        failpoint("champion_moved")
+        if decision.champion is not None:
+            _mark(models, decision.champion)
+    _mark(models, decision.version)
+    return True
+
+
+def _moved(run: EvaluationRun, decision: Decision) -> bool:
+    """Move the pointer; True also where an earlier try of the run has, and others have moved it on since."""
+    models, rev = run.models, decision.seen_rev + 1
+    model = models.get(decision.version)
+    if models.move_champion(model.version, model.sha256, seen_rev=decision.seen_rev):
+        return True
+    pointer = models.champion()
+    if pointer is not None and pointer.rev == rev:
+        return pointer.version == model.version
+    return DecisionRepository(run.flow.database).champion_at(rev) == model.version
+
+
+def _mark(models: ModelRepository, version: str) -> None:
+    """Give a model that was the champion the status that the pointer says, which may have moved on."""
+    while True:
+        pointer = models.champion()
+        is_champion = pointer is not None and pointer.version == version
+        models.set_status(version, ModelStatus.CHAMPION if is_champion else ModelStatus.ARCHIVED)
+        if models.champion() == pointer:
+            return
+
+
+def _tell(run: EvaluationRun, decision: Decision) -> None:
+    figures: Mapping[str, float | None] = {}
+    if decision.metrics is not None:
+        figures = MetricsRepository(run.flow.database).get(decision.metrics).figures
+    told: dict[str, object] = {name: figures.get(name) for name in ("auc", "ks", "brier", "ece")}
+    if decision.action in _MOVES:
+        move = str(decision.seen_rev + 1)
+        announce(run.flow, FactType.PROMOTED, version=decision.version, figures=told, occasion=move)
+    elif decision.action is Action.REJECTED:
+        news = told | {"reasons": list(decision.broken)}
+        announce(run.flow, FactType.REJECTED, version=decision.version, figures=news, occasion=decision.run)
+    elif decision.broken:
+        log.warning("champion_below_thresholds", version=decision.version, broken=list(decision.broken))
+    log.info("model_decided", run=run.id, version=decision.version, action=decision.action, **told)

@@ -1,0 +1,1 @@
+"""From applications and a model to PDs."""

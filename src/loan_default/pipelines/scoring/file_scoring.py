@@ -1,0 +1,254 @@
+"""Scoring as a use case: a file of applications in, a file of PDs out, in memory that does not grow.
+
+Rows are read, validated and predicted some thousand at a time, in the order of the file. Rows that break the
+schema go to the quarantine with their reasons. Both files appear at the end, whole, or not at all.
+"""
+
+import gzip
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain, repeat
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from loan_default.data.schema.frames import RENAMED, Validation, validate
+from loan_default.data.sources.spreadsheets import write_csv
+from loan_default.data.sources.table_files import SUFFIXES, iter_frames, read_columns, suffix_of
+from loan_default.errors import ConfigurationError
+from loan_default.evaluation.metrics import score_points
+from loan_default.files import write_atomically
+from loan_default.models.device import choose_compute, torch_threads, usable_cores
+from loan_default.models.model import LoanModel
+
+CHUNK_ROWS = 8_192
+"""Rows in memory at once. More are not faster."""
+ROW_COLUMN = "row"
+"""Names the rows where the data have no identifier: their number in the file, from 0."""
+
+_RESULTS = ("pd", "score", "model_version")
+_CSV_DIGITS = "%.9g"  # the network computes in 32 bits, which is no more digits than that
+
+Write = Callable[[pd.DataFrame], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scored:
+    """What became of the rows of a file: read = scored + quarantined."""
+
+    out: Path
+    quarantine: Path | None
+    """None = no row broke the schema."""
+    rows_read: int
+    rows_scored: int
+    rows_quarantined: int
+    reasons: Mapping[str, int]
+    """Broken rule -> rows, the most frequent first. Holds no values."""
+    mean_pd: float | None
+    """None = no row was scored."""
+    seconds: float
+    absent: tuple[str, ...]
+    """Optional features that the file lacks: not known in any row."""
+    ignored: tuple[str, ...]
+    """Columns of the file that the schema does not know."""
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows read a second."""
+        return self.rows_read / max(1e-9, self.seconds)
+
+
+def quarantine_beside(out: Path) -> Path:
+    """Where the quarantine of a file of scores lies unless another place is named."""
+    return out.with_name(f"{out.name[: -len(_suffix_of_scores(out))]}.quarantine.csv")
+
+
+def check_paths(data: Path, *, out: Path, quarantine: Path) -> None:
+    """Check what can be known before a model is loaded.
+
+    Raises:
+        DataError: the data file is not readable.
+        ConfigurationError: a file cannot be written there, or would overwrite another one of the three.
+    """
+    read_columns(data)
+    _suffix_of_scores(out)
+    if not quarantine.name.lower().endswith(".csv"):
+        raise ConfigurationError(f"--quarantine must end in .csv, however: {quarantine.name}")
+    if len({path.resolve() for path in (data, out, quarantine)}) < 3:
+        raise ConfigurationError(
+            f"data, --out and --quarantine must be three files, however: {data}, {out}, {quarantine}"
+        )
+    for path in (out, quarantine):
+        taken = next(parent for parent in path.absolute().parents if parent.exists())
+        if path.is_dir() or not taken.is_dir():
+            wrong = path if path.is_dir() else taken
+            raise ConfigurationError(
+                f"scores must go to a file in a folder, however: {wrong} is "
+                f"{'a folder' if path.is_dir() else 'a file'}. Choose another place."
+            )
+
+
+@contextmanager
+def scoring_threads(environ: Mapping[str, str] = os.environ) -> Iterator[int]:
+    """Let torch use as many threads as one process should on this machine, while the block runs.
+
+    Yields their number; after the block torch uses as many as before.
+    """
+    threads = choose_compute("cpu", members=1, environ=environ, cores=usable_cores()).threads
+    with torch_threads(threads):
+        yield threads
+
+
+def score_file(
+    model: LoanModel, data: Path, *, out: Path, quarantine: Path, report: Callable[[int], None]
+) -> Scored:
+    """Score all rows of a file that pass the model's schema.
+
+    `out` (CSV, gzipped CSV or Parquet by its suffix) gets a row for each of them, in the order of the file:
+    the identifier (or the row number), `pd`, `score` in points, `model_version`. `quarantine` gets the
+    others; without any, the one of an earlier run is removed.
+
+    Args:
+        report: told the number of rows read so far.
+
+    Raises:
+        DataError: the file is unusable, or a column that must be there is not.
+        ConfigurationError: a file cannot be written.
+    """
+    started, tally = time.monotonic(), _Tally()
+    present = read_columns(data)
+    identifier = model.schema.identifier
+    named_by = identifier.name if identifier and identifier.name in present else None
+    rejected_columns = _quarantine_columns(present)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=out.parent, prefix=f".{out.name[:40]}.", suffix=".tmp") as folder:
+            scores, rejected = Path(folder, "scores"), Path(folder, "rejected")
+            with (
+                _scores_writer(scores, _suffix_of_scores(out), named_by) as write,
+                _csv_writer(rejected) as reject,
+            ):
+                for raw in iter_frames(data, rows=CHUNK_ROWS):
+                    verdict = validate(raw, model.schema, labelled=False)
+                    write(_scores(model, verdict.accepted, named_by, tally))
+                    reject(verdict.rejected.reindex(columns=rejected_columns))
+                    tally.count(verdict)
+                    report(tally.read)
+            # The scores come last: where they are, the run is complete.
+            if tally.quarantined:
+                write_atomically(quarantine, partial(_move, rejected))
+            else:
+                quarantine.unlink(missing_ok=True)
+            write_atomically(out, partial(_move, scores))
+    except OSError as error:
+        raise ConfigurationError(
+            f"scores must be written, however: {out}: {error.strerror or error}"
+        ) from error
+    return Scored(
+        out=out,
+        quarantine=quarantine if tally.quarantined else None,
+        rows_read=tally.read,
+        rows_scored=tally.scored,
+        rows_quarantined=tally.quarantined,
+        reasons=dict(tally.reasons.most_common()),
+        mean_pd=tally.sum_pd / tally.scored if tally.scored else None,
+        seconds=time.monotonic() - started,
+        absent=tuple(name for name in model.architecture.features.names if name not in present),
+        ignored=tally.ignored,
+    )
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What a run keeps of the rows that have passed."""
+
+    scored: int = 0
+    quarantined: int = 0
+    sum_pd: float = 0.0
+    reasons: Counter[str] = field(default_factory=Counter)
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def read(self) -> int:
+        return self.scored + self.quarantined
+
+    def count(self, verdict: Validation) -> None:
+        self.scored += len(verdict.accepted)
+        self.quarantined += len(verdict.rejected)
+        self.reasons.update(verdict.counts)
+        self.ignored = verdict.unknown_columns
+
+
+def _scores(model: LoanModel, accepted: pd.DataFrame, named_by: str | None, tally: _Tally) -> pd.DataFrame:
+    """The rows of the output for some accepted rows."""
+    pds = model.predict_pd(accepted) if len(accepted) else np.zeros(0)
+    tally.sum_pd += float(pds.sum())
+    names = accepted.index.astype(np.int64) if named_by is None else accepted[named_by]
+    return pd.DataFrame(
+        {
+            _name_column(named_by): names.array,
+            "pd": pds,
+            "score": score_points(pds).round(2),
+            "model_version": pd.Series([model.version] * len(pds), dtype="str"),
+        }
+    )
+
+
+def _name_column(named_by: str | None) -> str:
+    if named_by is None:
+        return ROW_COLUMN
+    return f"{named_by}_in_data" if named_by in _RESULTS else named_by
+
+
+def _quarantine_columns(present: list[str]) -> list[str]:
+    """The columns of the whole quarantine: those of its parts depend on what is wrong in them."""
+    return list(dict.fromkeys(["row", "reason", *(RENAMED.get(name, name) for name in present), "raw_text"]))
+
+
+@contextmanager
+def _scores_writer(path: Path, suffix: str, named_by: str | None) -> Iterator[Write]:
+    """A function that appends rows of the output to a file."""
+    if suffix != ".parquet":
+        with _csv_writer(path, compressed=suffix == ".csv.gz") as write:
+            yield write
+        return
+    layout = pa.schema(
+        [
+            (_name_column(named_by), pa.int64() if named_by is None else pa.string()),
+            ("pd", pa.float64()),
+            ("score", pa.float64()),
+            ("model_version", pa.string()),
+        ]
+    )
+    with pq.ParquetWriter(path, layout) as writer:
+        yield lambda frame: writer.write_table(pa.Table.from_pandas(frame, layout, preserve_index=False))
+
+
+@contextmanager
+def _csv_writer(path: Path, *, compressed: bool = False) -> Iterator[Write]:
+    """A function that appends rows to a file that begins with a header."""
+    header = chain([True], repeat(False))  # noqa: FBT003 (once, and never again)
+    open_ = gzip.open if compressed else open
+    with open_(path, "wt", encoding="utf-8", newline="") as file:
+        yield lambda frame: write_csv(frame, file, header=next(header), digits=_CSV_DIGITS)
+
+
+def _suffix_of_scores(out: Path) -> str:
+    suffix = suffix_of(out)
+    if suffix is None:
+        raise ConfigurationError(f"--out must end in {', '.join(SUFFIXES)}, however: {out.name}")
+    return suffix
+
+
+def _move(source: Path, target: Path) -> None:
+    shutil.move(source, target)

@@ -1,0 +1,285 @@
+"""From a file to trusted rows: schema, validation, quarantine, duplicates, and a count of it all."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
+from loan_default.data.datasets.duplicates import drop_duplicates
+from loan_default.data.datasets.row_hashing import DIGEST_VERSION, digest_of
+from loan_default.data.datasets.store_parts import holds_parts
+from loan_default.data.datasets.store_sources import short_names
+from loan_default.data.datasets.training_store import read_store
+from loan_default.data.schema.frames import Validation, validate
+from loan_default.data.schema.inference.infer import Finding, infer_schema
+from loan_default.data.schema.language import Schema, dump_schema, load_schema
+from loan_default.data.sources.table_files import RawFrame, iter_frames, read_columns
+from loan_default.database.documents import TrainingData
+from loan_default.errors import ConfigurationError, DataError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SchemaChoice:
+    """The schema of a file, and where it comes from."""
+
+    schema: Schema
+    findings: tuple[Finding, ...] = ()
+    """What the inference noticed; empty for a schema that was given."""
+    notes: Mapping[str, str]
+    """Comments for the saved schema, by column."""
+    origin: str
+    """In words: the file that was read, or that it was inferred."""
+
+    def to_toml(self) -> str:
+        """The schema as a file that a person can edit."""
+        return dump_schema(self.schema, notes=self.notes)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dataset:
+    """Trusted rows, and what became of the others: read = accepted + quarantined + duplicates."""
+
+    schema: Schema
+    source: str
+    """Name of the file."""
+    frame: pd.DataFrame
+    """Canonical frame of the accepted rows; the index is the row number in the file."""
+    quarantined: pd.DataFrame
+    """Rows that broke the schema, with their reasons and values as text."""
+    reasons: Mapping[str, int]
+    """Broken rule -> rows."""
+    rows_read: int
+    duplicates: int
+    ignored_columns: tuple[str, ...]
+    digest: str
+    """SHA-256 of the accepted rows."""
+    period: tuple[datetime, datetime] | None
+    """Times of the first and the last application; None where nothing tells them."""
+    parts: tuple[str, ...] = ()
+    """Names of the parts of the training store that the rows are from; see `store_sources.short_names`."""
+
+    @property
+    def labels(self) -> NDArray[np.float64]:
+        """(accepted rows,), 1 = default, 0 = none, NaN = not known."""
+        assert self.schema.target is not None
+        return self.frame[self.schema.target.name].to_numpy(dtype=np.float64)
+
+
+def choose_schema(data: Path, *, schema: Path | None, target: str | None) -> SchemaChoice:
+    """The schema of a file: the given one, the bundled one for the bundled data, else an inferred one.
+
+    Raises:
+        ConfigurationError: neither a schema nor a target is named, or they contradict each other.
+        DataError: the schema or the file is unusable.
+    """
+    if schema is None and data.resolve() == BUNDLED_DATA.resolve():
+        schema = BUNDLED_SCHEMA
+    if schema is not None:
+        loaded = load_schema(schema)
+        if target is not None and (loaded.target is None or loaded.target.name != target):
+            named = loaded.target.name if loaded.target else None
+            raise ConfigurationError(
+                f"--target must be the schema's target, however: --target={target!r}, {schema.name} names "
+                f"{named!r}. Leave one of them out."
+            )
+        return SchemaChoice(schema=loaded, notes={}, origin=f"read from {schema.name}")
+    if data.is_dir() and holds_parts(data):
+        raise ConfigurationError(
+            f"the training store must come with --schema FILE, however: {data} has none."
+        )
+    if target is None:
+        columns = read_columns(data)
+        some = ", ".join(columns[:30]) + (f", … ({len(columns)} in all)" if len(columns) > 30 else "")
+        raise ConfigurationError(
+            f"a file of one's own must come with --target COLUMN or --schema FILE, however: {data.name} has "
+            f"neither. Its columns are {some}."
+        )
+    inference = infer_schema(data, target=target)
+    return SchemaChoice(
+        schema=inference.schema,
+        findings=inference.findings,
+        notes=inference.notes,
+        origin=f"inferred from {data.name}",
+    )
+
+
+class EmptyStoreError(DataError):
+    """Nothing was ingested yet."""
+
+
+def load_store(
+    folder: Path,
+    schema: Schema,
+    *,
+    maturity_days: int,
+    now: datetime,
+    only: Collection[str] | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Dataset:
+    """The applications of the training store.
+
+    They have passed the schema that they came with; the one of now may be stricter, or read a value as a
+    code. So their features are judged once more.
+
+    Args:
+        maturity_days: age from which on an application's label counts.
+        only: names of the files to read; None = all.
+        since, until: applications from that time on, and before that time; None = all.
+
+    Raises:
+        EmptyStoreError: it holds no application of that time.
+        DataError: it is damaged, or none of its applications passes the schema.
+    """
+    contents = read_store(
+        folder, schema, maturity_days=maturity_days, now=now, only=only, since=since, until=until
+    )
+    if contents.frame.empty:
+        raise EmptyStoreError(
+            f"the training store must hold applications, however: {folder} has none. `loan-default ingest` "
+            "brings them."
+        )
+    frame, verdict = _judged_again(contents.frame, schema)
+    copies = contents.duplicates + contents.superseded
+    first, last = contents.first_event_time, contents.last_event_time
+    return Dataset(
+        schema=schema,
+        source="the training store",
+        frame=frame,
+        quarantined=verdict.rejected,
+        reasons=verdict.counts,
+        rows_read=contents.applications + copies,
+        duplicates=copies,
+        ignored_columns=(),
+        digest=contents.digest if frame is contents.frame else digest_of(frame),
+        period=_period(frame, schema) or ((first, last) if first and last else None),
+        parts=short_names(folder, contents.parts),
+    )
+
+
+def _judged_again(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, Validation]:
+    """The same frame where nothing changes, else the rows that pass, as the schema reads them now."""
+    # A column that came later than some of the rows is missing in those; a code is stored as missing.
+    lenient = [
+        replace(each, nullable=each.nullable or each.optional or bool(each.special))
+        for each in schema.columns
+    ]
+    absent = [each.name for each in lenient if each.optional and frame[each.name].isna().all()]
+    verdict = validate(
+        RawFrame(frame=frame.drop(columns=absent)), replace(schema, columns=tuple(lenient)), labelled=False
+    )
+    passed = verdict.accepted
+    if passed.empty:
+        raise DataError(
+            "the training store must hold applications that the schema allows, however: all "
+            f"{len(frame):,} break it: {', '.join(verdict.counts)}. Use the schema that they came with, or "
+            "bring them in anew."
+        )
+    if passed.equals(frame[passed.columns]):
+        return frame, verdict
+    read = frame.loc[passed.index].copy()
+    read[passed.columns] = passed
+    return read.reset_index(drop=True), verdict
+
+
+def load_snapshot(folder: Path, schema: Schema, snapshot: TrainingData, *, maturity_days: int) -> Dataset:
+    """The rows of the training store that a snapshot names, whatever has come since.
+
+    Raises:
+        DataError: they are not there any more, the schema or the maturity is another one, or an older release
+            made the snapshot.
+    """
+    if snapshot.digest_version != DIGEST_VERSION:
+        raise DataError(
+            f"a snapshot must have a digest of version {DIGEST_VERSION}, however: {snapshot.id} was made by "
+            f"another release, its version is {snapshot.digest_version}. Start a new run of the training; "
+            "what this one has pretrained was split otherwise."
+        )
+    dataset = load_store(
+        folder,
+        schema,
+        maturity_days=maturity_days,
+        now=snapshot.created_at,
+        only=snapshot.parts,
+        since=snapshot.since,
+        until=snapshot.until,
+    )
+    if dataset.digest != snapshot.digest:
+        raise DataError(
+            f"a snapshot must hold the rows that it was made of, however: {snapshot.id} has others now. "
+            "Use the schema and LOAN_DEFAULT_MATURITY_DAYS that it was prepared with, or prepare anew."
+        )
+    return dataset
+
+
+def load_dataset(data: Path, schema: Schema) -> Dataset:
+    """All labelled or unlabelled rows of a file that pass the schema.
+
+    Raises:
+        DataError: the file is unusable, a column is missing, or every row breaks the schema.
+    """
+    accepted, quarantined = [], []
+    reasons: Counter[str] = Counter()
+    ignored: tuple[str, ...] = ()
+    rows_read = 0
+    for raw in iter_frames(data):
+        verdict = validate(raw, schema, labelled=True)
+        rows_read += len(raw.frame) + len(raw.rejects)
+        accepted.append(verdict.accepted)
+        quarantined.append(verdict.rejected)
+        reasons.update(verdict.counts)
+        ignored = verdict.unknown_columns
+    everything = pd.concat(accepted)
+    if everything.empty:
+        worst = ", ".join(f"{rule} ({rows})" for rule, rows in reasons.most_common(3))
+        raise DataError(
+            f"a file must have rows that its schema allows, however: all {rows_read} rows of {data.name} "
+            f"break it: {worst}."
+        )
+    frame = drop_duplicates(everything, schema)
+    return Dataset(
+        schema=schema,
+        source=data.name,
+        frame=frame,
+        quarantined=pd.concat(quarantined, ignore_index=True),
+        reasons=dict(reasons.most_common()),
+        rows_read=rows_read,
+        duplicates=len(everything) - len(frame),
+        ignored_columns=ignored,
+        digest=digest_of(frame),
+        period=_period(frame, schema),
+    )
+
+
+def snapshot_of(dataset: Dataset, now: datetime) -> TrainingData:
+    """The document that says what these data are; the same data have the same id."""
+    labels = dataset.labels[~np.isnan(dataset.labels)]
+    first_at, last_at = dataset.period or (None, None)
+    return TrainingData(
+        digest=dataset.digest,
+        digest_version=DIGEST_VERSION,
+        created_at=now,
+        sources=(dataset.source,),
+        rows_read=dataset.rows_read,
+        rows_accepted=len(dataset.frame),
+        rows_rejected=len(dataset.quarantined),
+        rows_duplicate=dataset.duplicates,
+        label_rate=float(labels.mean()) if len(labels) else None,
+        columns=tuple(str(name) for name in dataset.frame.columns),
+        first_at=first_at,
+        last_at=last_at,
+        parts=dataset.parts,
+    )
+
+
+def _period(frame: pd.DataFrame, schema: Schema) -> tuple[datetime, datetime] | None:
+    if schema.timestamp is None:
+        return None
+    times = frame[schema.timestamp.name].dropna()
+    return (times.min().to_pydatetime(), times.max().to_pydatetime()) if len(times) else None

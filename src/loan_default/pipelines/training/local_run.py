@@ -1,0 +1,113 @@
+"""The whole of training on one machine: what `train.py` does."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from loan_default.database.connect import Database
+from loan_default.database.documents import ModelMetadata
+from loan_default.errors import ConfigurationError, DependencyError
+from loan_default.evaluation.bootstrap import Interval
+from loan_default.pipelines.layout import is_reserved
+from loan_default.pipelines.training.folder_lock import only_run_in
+from loan_default.pipelines.training.preparation import Prepared, Stopwatch, TrainingOptions, prepare
+from loan_default.pipelines.training.registration import registration_of, store_inputs, store_model
+from loan_default.pipelines.training.run_folder import Listener, open_folder
+from loan_default.pipelines.training.run_report import write_report
+from loan_default.pipelines.training.stages import Trained, pretrain_encoder, train_classifier
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What a run came to, and where it lies."""
+
+    prepared: Prepared
+    out: Path
+    encoder: Path | None
+    """The encoder file, if the run pretrained."""
+    trained: Trained | None
+    """None = the run only pretrained."""
+    document: ModelMetadata | None
+    intervals: dict[str, Interval]
+    """Figures on the test rows with their ranges."""
+
+
+def run_training(
+    options: TrainingOptions, *, out: Path, home: Path, database: Database, listener: Listener, command: str
+) -> Outcome:
+    """From a file to a registered model and its report, all in the folder `out`.
+
+    Args:
+        home: folder of registered models.
+        database: where the model is registered.
+        command: what the person typed, for the report.
+
+    Raises:
+        DataError, ConfigurationError, ArtifactError: before anything slow has begun, also where another run
+            is at work in the folder; later only where a loss is not finite or a checkpoint is damaged.
+        DependencyError: a member's process was killed, or the database does not answer: model file and
+            report are there then.
+    """
+    watch = Stopwatch(listener.stage)
+    _check_folder(out, home)
+    prepared = prepare(options, watch=watch)
+    watch.stop()
+    with only_run_in(out):
+        return _run_prepared(
+            prepared, out=out, home=home, database=database, watch=watch, listener=listener, command=command
+        )
+
+
+def _run_prepared(
+    prepared: Prepared,
+    *,
+    out: Path,
+    home: Path,
+    database: Database,
+    watch: Stopwatch,
+    listener: Listener,
+    command: str,
+) -> Outcome:
+    """The slow part of `run_training`, in a folder that is its own."""
+    options = prepared.options
+    started_at = open_folder(prepared, out)
+    listener.prepared(prepared, out, kept_schema=store_inputs(prepared, out))
+    pretrained, encoder = None, None
+    if options.pretrain:
+        pretrained, encoder = pretrain_encoder(prepared, out=out, watch=watch, report=listener.progress)
+    if not options.train:
+        watch.stop()
+        return Outcome(prepared=prepared, out=out, encoder=encoder, trained=None, document=None, intervals={})
+    trained = train_classifier(
+        prepared, pretrained, out=out, watch=watch, report=listener.progress, started_at=started_at
+    )
+    watch.start("report", "bootstrap intervals, permutation importance, charts")
+    intervals = write_report(prepared, trained, out / "report.html", command=command)
+    try:
+        registration = registration_of(prepared, trained, intervals=intervals)
+        document = store_model(registration, trained.path, home=home, database=database)
+    except DependencyError as error:
+        raise DependencyError(
+            f"{error} The model lies in {trained.path} but is not registered: repeat the command with "
+            "--resume."
+        ) from error
+    watch.stop()
+    return Outcome(
+        prepared=prepared,
+        out=out,
+        encoder=encoder,
+        trained=trained,
+        document=document,
+        intervals=dict(intervals),
+    )
+
+
+def _check_folder(out: Path, home: Path) -> None:
+    """ConfigurationError where the folder of a run cannot be one."""
+    taken = next((path for path in (out, *out.parents) if path.exists()), None)
+    if taken is not None and not taken.is_dir():
+        raise ConfigurationError(f"--out must be a folder, however: {taken} is a file. Choose another.")
+    if is_reserved(out, home):
+        raise ConfigurationError(
+            f"the folder of a run must not be one that the home folder keeps for something else, however: "
+            f"{out} is. Choose another with --out."
+        )

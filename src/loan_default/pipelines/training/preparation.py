@@ -1,0 +1,349 @@
+"""Before anything slow: read, check and split the data, fit the features, decide what to do.
+
+Everything that can fail because of the input or the options fails here.
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from loan_default.choices import Choice
+from loan_default.data.datasets.duplicates import duplicate_groups
+from loan_default.data.datasets.row_hashing import DIGEST_VERSION
+from loan_default.data.datasets.splits import (
+    SPLIT_VERSION,
+    Split,
+    on_a_held_out_side,
+    split_for_good,
+    split_out_of_time,
+    split_rows,
+)
+from loan_default.data.schema.language import Schema
+from loan_default.database.documents import TrainingData
+from loan_default.errors import ConfigurationError, DataError
+from loan_default.models.contrastive import Objective
+from loan_default.models.device import Compute, DeviceName, choose_compute, usable_cores
+from loan_default.models.features import Features, fit_features
+from loan_default.models.fitting import FitConfig
+from loan_default.models.member_training import Labelled
+from loan_default.models.model import PretrainedEncoder, load_encoder
+from loan_default.models.presets import Preset, PresetName, preset_for
+from loan_default.pipelines.training.dataset import (
+    Dataset,
+    SchemaChoice,
+    choose_schema,
+    load_dataset,
+    load_snapshot,
+    load_store,
+)
+
+SplitName = Literal["stratified", "out of time", "for good"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingOptions:
+    """What a person can choose for a run; None = as the preset says."""
+
+    data: Path
+    """A file, or the folder of the training store."""
+    snapshot: TrainingData | None = None
+    """Which rows of the training store; None = all that are there."""
+    maturity_days: int = 0
+    """Age from which on a label in the training store counts."""
+    schema: Path | None = None
+    target: str | None = None
+    pretrain: bool = True
+    train: bool = True
+    encoder: Path | None = None
+    """A pretrained encoder to start from, instead of pretraining."""
+    preset: PresetName = "default"
+    epochs: int | None = None
+    pretraining_epochs: int | None = None
+    members: int | None = None
+    objective: Objective | None = None
+    out_of_time: bool = False
+    """Test on the latest applications instead of random ones."""
+    seed: int = 0
+    device: DeviceName = "auto"
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.pretrain and not self.train:
+            raise ConfigurationError(
+                "a run must do something, however: neither --pretrain nor --train is given. For both, type "
+                "train.py --pretrain --train"
+            )
+        if self.encoder is not None and self.pretrain:
+            raise ConfigurationError(
+                "--encoder must come without --pretrain, however: both are given. Leave --pretrain out to "
+                f"start from {self.encoder.name}."
+            )
+        if self.snapshot is not None and not self.data.is_dir():
+            raise ConfigurationError(
+                f"a snapshot must be of the training store, however: the data are the file {self.data.name}"
+            )
+        for name in ("epochs", "pretraining_epochs", "members"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigurationError(f"--{name.replace('_', '-')} must be at least 1, however: {value}")
+        if not 0 <= self.seed < 2**32:
+            raise ConfigurationError(f"--seed must be at least 0 and below 2^32, however: {self.seed}")
+
+    @property
+    def split(self) -> SplitName:
+        """How rows are held out. Those of the training store for good: it grows, and models are compared."""
+        if self.out_of_time:
+            return "out of time"
+        return "for good" if self.data.is_dir() else "stratified"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """All that is known before anything slow begins."""
+
+    options: TrainingOptions
+    schema_choice: SchemaChoice
+    dataset: Dataset
+    split: Split
+    pretraining: NDArray[np.int64]
+    """Positions of the rows to pretrain on: the training rows, and unlabelled ones that neither are nor can
+    become copies of held-out rows."""
+    features: Features
+    preset: Preset
+    compute: Compute
+    encoder: PretrainedEncoder | None
+    """The one that was given."""
+    choices: tuple[Choice, ...]
+    """What was decided automatically."""
+
+    @property
+    def schema(self) -> Schema:
+        """The schema of the data."""
+        return self.dataset.schema
+
+    @property
+    def seen_until(self) -> datetime | None:
+        """Time of the latest row that trains, validates or has pretrained the encoder; None = not known."""
+        column = self.schema.timestamp
+        if column is None:
+            return None
+        seen = np.concatenate([self.split.train, self.split.validation, self.pretraining])
+        latest: pd.Timestamp = self.dataset.frame[column.name].iloc[seen].max()
+        if pd.isna(latest):
+            return None
+        if self.encoder is None:
+            return latest.to_pydatetime()
+        end, then = self.encoder.provenance.get("seen_until"), self.encoder.schema.timestamp
+        if end is None or then is None or then.name != column.name:
+            return None
+        return max(latest, pd.Timestamp(str(end))).to_pydatetime()
+
+    @property
+    def split_version(self) -> int | None:
+        """Version of the permanent holdout that the rows were split by; None = by another split."""
+        return SPLIT_VERSION if self.options.split == "for good" else None
+
+    @property
+    def encoder_split_version(self) -> int | None:
+        """Version of the permanent holdout that the encoder was pretrained without; None = not known."""
+        if self.encoder is None or self.encoder.provenance.get("split") != "for good":
+            return None
+        if self.encoder.schema.comparison_digest != self.schema.comparison_digest:
+            return None  # it held out other rows
+        version: int | None = self.encoder.provenance.get("split_version")
+        return version
+
+    @property
+    def starts_pretrained(self) -> bool:
+        """Whether training starts from a pretrained encoder, of this run or a given one."""
+        return self.options.pretrain or self.encoder is not None
+
+    @property
+    def objective(self) -> str:
+        """What the encoder is or was pretrained with; "none" = training starts from random weights."""
+        if self.encoder is not None:
+            return str(self.encoder.provenance.get("objective", "not known"))
+        return self.preset.objective.objective if self.options.pretrain else "none"
+
+    @property
+    def fitting(self) -> FitConfig:
+        """How the members are trained."""
+        return self.preset.fine_tuning if self.starts_pretrained else self.preset.training
+
+    def labelled(self, positions: NDArray[np.int64]) -> Labelled:
+        """Inputs and labels of some rows."""
+        inputs = self.features.transform(self.dataset.frame.iloc[positions])
+        return Labelled(inputs=inputs, labels=self.dataset.labels[positions].astype(np.float32))
+
+
+class Stopwatch:
+    """Seconds by stage, announced as they begin."""
+
+    def __init__(self, announce: Callable[[str, str], None]) -> None:
+        self._announce = announce
+        self._current: tuple[str, float] | None = None
+        self.seconds: dict[str, float] = {}
+
+    def start(self, name: str, detail: str) -> None:
+        """End the current stage and begin the next."""
+        self.stop()
+        self._current = (name, time.monotonic())
+        self._announce(name, detail)
+
+    def stop(self) -> None:
+        """End the current stage."""
+        if self._current is not None:
+            name, since = self._current
+            self.seconds[name] = time.monotonic() - since
+            self._current = None
+
+
+def prepare(
+    options: TrainingOptions, *, watch: Stopwatch, environ: Mapping[str, str] = os.environ
+) -> Prepared:
+    """Read, check and split the data and fit the features: everything that can fail because of the input.
+
+    Raises:
+        DataError: the file, its schema, its labels or its columns cannot give a model.
+        ConfigurationError: options contradict each other or the machine.
+        ArtifactError: the encoder file was refused.
+    """
+    # The number of members does not depend on the rows, and a wrong device should not wait for them.
+    members = options.members or preset_for(options.preset, rows=0).members
+    compute = choose_compute(options.device, members=members, environ=environ, cores=usable_cores())
+    encoder = load_encoder(options.encoder) if options.encoder is not None else None
+    watch.start("read", options.data.name)
+    choice = choose_schema(options.data, schema=options.schema, target=options.target)
+    if choice.schema.target is None:
+        raise DataError(
+            f"a schema for training must have a target column, however: {choice.schema.name} has none."
+        )
+    dataset = _load(options, choice.schema)
+    watch.start("split", options.split)
+    groups = duplicate_groups(dataset.frame, dataset.schema)
+    split = _split(options, dataset, groups)
+    unlabelled = _unlabelled_apart(dataset, split, groups, held_out=options.split)
+    watch.start("features", f"fitted on {len(split.train):,} training rows")
+    preset = preset_for(options.preset, rows=len(split.train), unlabelled=len(unlabelled))
+    preset = _with_options(preset, options, encoder)
+    choices = [
+        Choice(what="preset", value=preset.name, reason=f"costs {preset.cost} on the bundled data"),
+        *compute.choices,
+    ]
+    if encoder is None:
+        features = fit_features(dataset.frame.iloc[split.train], dataset.schema)
+    else:
+        features = encoder.features
+        _check_columns(encoder, dataset.schema)
+        origin = _check_origin(encoder, dataset, split, options)
+        choices.append(Choice(what="encoder", value=str(options.encoder), reason=origin))
+    return Prepared(
+        options=options,
+        schema_choice=choice,
+        dataset=dataset,
+        split=split,
+        pretraining=np.concatenate([split.train, unlabelled]),
+        features=features,
+        preset=preset,
+        compute=compute,
+        encoder=encoder,
+        choices=tuple(choices),
+    )
+
+
+def _load(options: TrainingOptions, schema: Schema) -> Dataset:
+    if not options.data.is_dir():
+        return load_dataset(options.data, schema)
+    days, snapshot = options.maturity_days, options.snapshot
+    if snapshot is not None:
+        return load_snapshot(options.data, schema, snapshot, maturity_days=days)
+    return load_store(options.data, schema, maturity_days=days, now=datetime.now(UTC))
+
+
+def _split(options: TrainingOptions, dataset: Dataset, groups: NDArray[np.int64]) -> Split:
+    frame, schema = dataset.frame, dataset.schema
+    if options.split == "for good":
+        return split_for_good(frame, schema, groups=groups)
+    split_by = split_out_of_time if options.split == "out of time" else split_rows
+    return split_by(frame, schema, groups=groups, seed=options.seed)
+
+
+def _unlabelled_apart(
+    dataset: Dataset, split: Split, groups: NDArray[np.int64], *, held_out: SplitName
+) -> NDArray[np.int64]:
+    """Unlabelled rows that pretraining may see: no copy of a held-out row, and none that may become one.
+
+    Where the latest rows are the test, none is later than all that train. Where rows are held out for good,
+    none lies on a held-out side: its outcome may come later, and then models are judged on it.
+    """
+    kept = np.concatenate([split.validation, split.test])
+    rows = split.unlabelled[~np.isin(groups[split.unlabelled], groups[kept])]
+    if held_out == "for good":
+        return rows[~on_a_held_out_side(dataset.frame.iloc[rows], dataset.schema)]
+    column = dataset.schema.timestamp
+    if held_out != "out of time" or column is None:
+        return rows
+    times = dataset.frame[column.name]
+    last = times.iloc[np.concatenate([split.train, split.validation])].max()
+    later: NDArray[np.bool_] = (times.iloc[rows] > last).to_numpy(dtype=bool)
+    return rows[~later]
+
+
+def _check_columns(encoder: PretrainedEncoder, schema: Schema) -> None:
+    allowed = {column.name: column.kind for column in schema.features}
+    names = encoder.features.names
+    refused = [name for name in names if allowed.get(name) is not encoder.schema[name].kind]
+    if refused:
+        raise DataError(
+            "the data must have the columns that the encoder was pretrained on, as features of the same "
+            f"kind, however: {refused[:5]} are absent, protected or of another kind. Pretrain one on these "
+            "data with --pretrain."
+        )
+
+
+def _check_origin(
+    encoder: PretrainedEncoder, dataset: Dataset, split: Split, options: TrainingOptions
+) -> str:
+    """Where an encoder comes from, in words; one that has seen this run's held-out rows is refused."""
+    origin = encoder.provenance
+    if origin.get("data_digest_version", 1) != DIGEST_VERSION:
+        return "pretrained by another release; whether it saw rows of this test is not known"
+    if origin.get("data_digest") != dataset.digest:
+        return "pretrained on other data; whether it saw rows of this test is not known"
+    if origin.get("split_digest") != split.digest:
+        decides = ("seed", "out_of_time", "schema_digest")
+        now = {
+            "seed": options.seed,
+            "out_of_time": options.out_of_time,
+            "schema_digest": dataset.schema.digest,
+        }
+        others = [f"{name} {str(origin.get(name))[:12]}, now {str(now[name])[:12]}" for name in decides]
+        raise DataError(
+            "an encoder must have been pretrained on the same split of the same data, or it has seen rows of "
+            f"the test, however: then {'; then '.join(others)}. Use the same options and schema, or pretrain "
+            "anew."
+        )
+    return "pretrained on the training rows of the same split"
+
+
+def _with_options(preset: Preset, options: TrainingOptions, encoder: PretrainedEncoder | None) -> Preset:
+    """The preset with what the person asked for put over it."""
+    if options.epochs is not None:
+        preset = replace(preset, training=replace(preset.training, epochs=options.epochs))
+    if options.pretraining_epochs is not None:
+        preset = replace(preset, pretraining=replace(preset.pretraining, epochs=options.pretraining_epochs))
+    if options.members is not None:
+        preset = replace(preset, members=options.members)
+    if options.objective is not None:
+        preset = replace(preset, objective=replace(preset.objective, objective=options.objective))
+    if encoder is not None:
+        preset = replace(preset, encoder=encoder.config)
+    return preset

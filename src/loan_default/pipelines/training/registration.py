@@ -1,0 +1,169 @@
+"""What a run leaves for others: its schema, its quarantine and the registered model."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from loan_default.data.sources.spreadsheets import write_csv
+from loan_default.database.connect import Database
+from loan_default.database.documents import (
+    ID_DIGITS,
+    DatasetName,
+    ModelMetadata,
+    PerformanceMetrics,
+    TrainingData,
+)
+from loan_default.database.repositories import (
+    MetricsRepository,
+    ModelRepository,
+    TrainingDataRepository,
+    register_model,
+)
+from loan_default.errors import ArtifactError
+from loan_default.evaluation.bootstrap import Interval
+from loan_default.files import sha256_of, write_atomically
+from loan_default.models.artifact import write_digest
+from loan_default.pipelines.layout import MODELS
+from loan_default.pipelines.stored_figures import figures_to_store
+from loan_default.pipelines.training.dataset import snapshot_of
+from loan_default.pipelines.training.preparation import Prepared
+from loan_default.pipelines.training.stages import LIBRARIES, Trained
+
+
+def store_inputs(prepared: Prepared, out: Path) -> Path | None:
+    """Write the schema and the quarantine of a run into its folder, before anything slow begins.
+
+    Returns the name that another schema which lay there was given: a person may have edited it.
+    """
+    saved, given = out / "schema.toml", prepared.options.schema
+    content = given.read_bytes() if given else prepared.schema_choice.to_toml().encode()
+    kept = None
+    if saved.exists() and saved.read_bytes() != content:
+        kept = saved.with_name(f"schema-{sha256_of(saved)[:8]}.toml")
+        saved.replace(kept)
+    write_atomically(saved, content)
+    quarantine = out / "quarantine.csv"
+    if len(prepared.dataset.quarantined):
+        write_atomically(quarantine, partial(write_csv, prepared.dataset.quarantined))
+    else:
+        quarantine.unlink(missing_ok=True)
+    return kept
+
+
+class Registration(BaseModel):
+    """All that the registry is told of a trained model; as JSON it goes from one step to the next."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: ModelMetadata
+    metrics: tuple[PerformanceMetrics, ...]
+    snapshot: TrainingData
+
+
+def registration_of(
+    prepared: Prepared, trained: Trained, *, intervals: Mapping[str, Interval], run: str | None = None
+) -> Registration:
+    """What there is to register.
+
+    Args:
+        intervals: figures on the test rows with their ranges.
+        run: id of the run of the pipeline.
+    """
+    now = datetime.now(UTC)
+    snapshot = snapshot_of(prepared.dataset, now)
+    held_out = DatasetName.OUT_OF_TIME if prepared.options.out_of_time else DatasetName.TEST
+    return Registration(
+        model=_model_document(prepared, trained, snapshot=snapshot, run=run),
+        metrics=(
+            _metrics(trained, DatasetName.VALIDATION, {}, snapshot.id, now),
+            _metrics(trained, held_out, intervals, snapshot.id, now),
+        ),
+        snapshot=snapshot,
+    )
+
+
+def store_model(registration: Registration, file: Path, *, home: Path, database: Database) -> ModelMetadata:
+    """Keep the model file under its version and register it with its figures and its data.
+
+    Args:
+        file: the model, with the digest that is registered.
+        home: folder under which models are kept.
+
+    Raises:
+        ArtifactError: the file has another digest.
+        DataError: another model is registered for the same run.
+    """
+    model, content = registration.model, file.read_bytes()
+    if (digest := hashlib.sha256(content).hexdigest()) != model.sha256:
+        raise ArtifactError(
+            f"a model file must be as it was written, however: {file} has the digest "
+            f"{digest[:ID_DIGITS]}…, not {model.sha256[:ID_DIGITS]}…. Train it again."
+        )
+    for repository in (TrainingDataRepository, MetricsRepository, ModelRepository):
+        repository(database).ensure_indexes()
+    if model.run is not None:
+        ModelRepository(database).claim_run(model.run, model.version)
+    kept = home / model.path
+    write_atomically(kept, content)
+    write_digest(kept, model.sha256)
+    register_model(database, model, metrics=registration.metrics, snapshot=registration.snapshot)
+    return model
+
+
+def _model_document(
+    prepared: Prepared, trained: Trained, *, snapshot: TrainingData, run: str | None
+) -> ModelMetadata:
+    split = prepared.split
+    return ModelMetadata(
+        version=trained.model.version,
+        created_at=trained.started_at,
+        path=f"{MODELS}/{trained.model.version}.pth",
+        sha256=trained.sha256,
+        schema_name=prepared.schema.name,
+        schema_digest=prepared.schema.digest,
+        preset=prepared.preset.name,
+        objective=prepared.objective,
+        pretrained=prepared.starts_pretrained,
+        members=len(trained.members),
+        parameters=sum(p.numel() for member in trained.model.members for p in member.parameters()),
+        rows={
+            "train": len(split.train),
+            "validation": len(split.validation),
+            "test": len(split.test),
+            "unlabelled": len(split.unlabelled),
+        },
+        seed=prepared.options.seed,
+        code_version=str(trained.model.provenance["code_version"]),
+        libraries={name: str(trained.model.provenance[name]) for name in LIBRARIES},
+        training_seconds=sum(trained.seconds.values()),
+        snapshot=snapshot.id,
+        run=run,
+    )
+
+
+def _metrics(
+    trained: Trained,
+    dataset: DatasetName,
+    intervals: Mapping[str, Interval],
+    snapshot: str,
+    now: datetime,
+) -> PerformanceMetrics:
+    of_validation = dataset is DatasetName.VALIDATION
+    measured: Mapping[str, Any] = trained.model.figures["validation" if of_validation else "test"]
+    figures, reasons = figures_to_store(measured)
+    return PerformanceMetrics(
+        version=trained.model.version,
+        dataset=dataset,
+        snapshot=snapshot,
+        computed_at=now,
+        rows=measured["rows"],
+        label_rate=measured["base_rate"],
+        figures=figures,
+        intervals={name: (each.low, each.high) for name, each in intervals.items() if name in figures},
+        reasons=reasons,
+    )

@@ -1,0 +1,74 @@
+"""The folder of a training run: what lies in it when the run begins, and who is told how it goes on."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from loan_default.errors import ConfigurationError
+from loan_default.files import write_once
+from loan_default.models.fitting import Progress
+from loan_default.pipelines.training.preparation import Prepared
+from loan_default.pipelines.training.stages import fingerprint_of_run
+
+_RUN = Path("checkpoints", "run.json")
+
+
+class Listener(Protocol):
+    """Who is told how a run goes."""
+
+    def stage(self, name: str, detail: str) -> None:
+        """A stage begins; `detail` says what was decided for it."""
+
+    def prepared(self, prepared: Prepared, out: Path, *, kept_schema: Path | None) -> None:
+        """Everything is decided, the inputs lie in the folder `out`, and nothing slow has begun.
+
+        `kept_schema` is the name that another schema which lay there was given.
+        """
+
+    def progress(self, progress: Progress) -> None:
+        """A sign of life of a long stage."""
+
+
+def open_folder(prepared: Prepared, out: Path) -> datetime:
+    """Make the folder of a run, or find the one to go on in; returns when the run began.
+
+    A new run starts without what an earlier one left: checkpoints, models, the report. A run that goes on
+    keeps its time, and so the version of its model. Temporary files of killed runs go in both cases.
+
+    Raises:
+        ConfigurationError: the folder cannot be written, or the run to go on with is another one.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"--out must be a folder that can be written, however: {out}: {error.strerror}. Choose another."
+        ) from error
+    left = [*out.glob(".*.tmp"), *(out / "checkpoints").glob(".*.tmp")]
+    if not prepared.options.resume:
+        left += [*(out / "checkpoints").glob("*.ckpt"), out / _RUN, out / "report.html"]
+        left += [out / name for name in _model_files(prepared)]
+    for path in left:
+        if not path.is_dir():  # the folder of a scoring that is running
+            path.unlink(missing_ok=True)
+    return _started_at(out / _RUN, fingerprint_of_run(prepared))
+
+
+def _model_files(prepared: Prepared) -> list[str]:
+    """Names of what a run makes, but for the encoder that it starts from."""
+    kinds = ("model.pth", "encoder.pth") if prepared.options.encoder is None else ("model.pth",)
+    return [f"{kind}{suffix}" for kind in kinds for suffix in ("", ".sha256")]
+
+
+def _started_at(path: Path, fingerprint: str) -> datetime:
+    if not path.exists():
+        run = {"started_at": datetime.now(UTC).isoformat(), "fingerprint": fingerprint}
+        write_once(path, json.dumps(run).encode())  # of two tries that begin at once, one says when
+    run = json.loads(path.read_text())
+    if run["fingerprint"] != fingerprint:
+        raise ConfigurationError(
+            f"a run must be resumed with the data and options it began with, however: {path.parent.parent} "
+            "belongs to others. Repeat them, or leave --resume out to start anew."
+        )
+    return datetime.fromisoformat(run["started_at"])

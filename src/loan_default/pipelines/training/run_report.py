@@ -1,0 +1,149 @@
+"""The report of a training run: what the run came to, collected for the page."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from loan_default.choices import Choice
+from loan_default.data.schema.language import Kind
+from loan_default.evaluation.bootstrap import Interval, bootstrap_figures, paired_bootstrap
+from loan_default.evaluation.importance import Importance, permutation_importance
+from loan_default.evaluation.report import render_report
+from loan_default.evaluation.report_inputs import (
+    ColumnSummary,
+    DataSummary,
+    EpochPoint,
+    MemberCurve,
+    ReportInputs,
+    SplitSummary,
+    TestPredictions,
+)
+from loan_default.files import write_atomically
+from loan_default.pipelines.training.preparation import Prepared
+from loan_default.pipelines.training.stages import Trained, with_threads_of_run
+
+
+def importance_of(prepared: Prepared, trained: Trained) -> list[Importance]:
+    """What the AUC loses on the test rows when a column is shuffled, the largest loss first."""
+    rows = prepared.dataset.frame.iloc[prepared.split.test]
+    return permutation_importance(
+        trained.model.predict_pd,
+        rows,
+        trained.test.y,
+        list(prepared.features.names),
+        seed=prepared.options.seed,
+        rows=1000,
+    )
+
+
+def held_out_intervals(trained: Trained, *, seed: int) -> Mapping[str, Interval]:
+    """Figures on the test rows with their bootstrap ranges."""
+    return bootstrap_figures(trained.test.y, trained.test.calibrated, seed=seed)
+
+
+@with_threads_of_run
+def write_report(prepared: Prepared, trained: Trained, path: Path, *, command: str) -> Mapping[str, Interval]:
+    """Write the page of a run; returns the figures on the test rows with their ranges."""
+    intervals = held_out_intervals(trained, seed=prepared.options.seed)
+    importance = importance_of(prepared, trained)
+    page = build_report(prepared, trained, intervals=intervals, importance=importance, command=command)
+    write_atomically(path, page.encode())
+    return intervals
+
+
+def build_report(
+    prepared: Prepared,
+    trained: Trained,
+    *,
+    intervals: Mapping[str, Interval],
+    importance: list[Importance],
+    command: str,
+) -> str:
+    """The report of a run as HTML text."""
+    seed, test, preset = prepared.options.seed, trained.test, prepared.preset
+    pretrained = trained.pretrained.fitted.history if trained.pretrained else ()
+    parameters = sum(parameter.numel() for parameter in trained.model.members[0].parameters())
+    members = len(trained.members)
+    nets = f"Mean of {members} tabular transformers" if members > 1 else "A tabular transformer"
+    origin = "pretrained" if prepared.starts_pretrained else "not pretrained"
+    inputs = ReportInputs(
+        title=f"Probability of default: {prepared.schema.name}",
+        model=(
+            f"{nets} with {preset.encoder.n_layers} layers and {parameters:,} weights"
+            f"{' each' if members > 1 else ''}, {origin}, Platt-calibrated."
+        ),
+        created_at=datetime.now(UTC),
+        data=_data_summary(prepared),
+        test=TestPredictions(
+            y=test.y, calibrated=test.calibrated, uncalibrated=test.raw, baseline=test.baseline
+        ),
+        metrics=intervals,
+        baseline_metrics=bootstrap_figures(test.y, test.baseline, seed=seed),
+        auc_difference=paired_bootstrap(test.y, test.calibrated, test.baseline, metric="auc", seed=seed),
+        pretraining=tuple(EpochPoint(epoch=each.epoch, losses=each.losses) for each in pretrained),
+        training=tuple(
+            MemberCurve(
+                name=f"Member {number}",
+                epochs=tuple(each.epoch for each in fitted.history),
+                training_loss=tuple(each.losses["loss"] for each in fitted.history),
+                validation_auc=tuple(each.score for each in fitted.history),
+                best_epoch=fitted.best.epoch,
+            )
+            for number, fitted in enumerate(trained.members, start=1)
+        ),
+        importance=importance,
+        hyperparameters={
+            "encoder": asdict(preset.encoder),
+            "head": asdict(preset.head),
+            "members": preset.members,
+            "training": asdict(prepared.fitting),
+            **(
+                {"pretraining": {**asdict(preset.pretraining), **asdict(preset.objective)}}
+                if trained.pretrained
+                else {}
+            ),
+            "calibration": asdict(trained.model.calibration),
+        },
+        choices=(
+            *prepared.choices,
+            Choice(what="schema", value=prepared.schema.name, reason=prepared.schema_choice.origin),
+        ),
+        provenance={
+            "model version": trained.model.version,
+            "model sha256": trained.sha256,
+            **{name.replace("_", " "): str(value) for name, value in trained.model.provenance.items()},
+            "command": command,
+            "started": trained.started_at.isoformat(timespec="seconds"),
+        },
+        timings=trained.seconds,
+    )
+    return render_report(inputs)
+
+
+def _data_summary(prepared: Prepared) -> DataSummary:
+    dataset, split = prepared.dataset, prepared.split
+    parts = {"train": split.train, "validation": split.validation, "test": split.test}
+    return DataSummary(
+        sources=(dataset.source,),
+        rows_read=dataset.rows_read,
+        accepted=len(dataset.frame),
+        duplicates=dataset.duplicates,
+        quarantined=len(dataset.quarantined),
+        reasons=dataset.reasons,
+        unlabelled=len(split.unlabelled),
+        default_rate=float(np.nanmean(dataset.labels)),
+        splits=tuple(
+            SplitSummary(name=name, rows=len(rows), default_rate=float(dataset.labels[rows].mean()))
+            for name, rows in parts.items()
+        ),
+        split_method=split.reason,
+        columns=tuple(
+            ColumnSummary(column=column, missing_share=float(dataset.frame[column.name].isna().mean()))
+            for column in dataset.schema.columns
+            if column.kind is not Kind.TARGET
+        ),
+        findings=tuple((finding.column, finding.message) for finding in prepared.schema_choice.findings),
+    )

@@ -1,0 +1,123 @@
+"""The beginning of a command: settings, logging, and the servers it works with, closed at its end."""
+
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event as Flag
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import structlog
+
+from loan_default.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from loan_default.data.schema.language import Schema
+    from loan_default.data.sources.feeds import Feed
+    from loan_default.database.connect import Database
+    from loan_default.pipelines.services import Flow
+
+
+def start() -> Settings:
+    """Read the settings and set up the logging."""
+    settings = load_settings()
+    set_up_logging(settings)
+    return settings
+
+
+def set_up_logging(settings: Settings) -> None:
+    """Structured log lines on standard error: for people on a terminal, JSON elsewhere."""
+    form = settings.log_format
+    for_people = form == "console" or (form == "auto" and sys.stderr.isatty())
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.ConsoleRenderer() if for_people else structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.getLogger("kafka").setLevel(logging.ERROR)  # it warns of each attempt to reach a broker
+
+
+@contextmanager
+def open_database(settings: Settings) -> Iterator["Database"]:
+    """The database of the settings, while the block runs."""
+    from loan_default.database.connect import connect
+
+    database = connect(settings)
+    try:
+        yield database
+    finally:
+        database.client.close()
+
+
+@contextmanager
+def open_flow(settings: Settings, schema: Path | None = None, *, run: str | None = None) -> Iterator["Flow"]:
+    """The flow of applications of the settings, while the block runs.
+
+    Args:
+        schema: another one than the settings name.
+        run: id of the run; None = a new one.
+    """
+    from loan_default.bundled import BUNDLED_SCHEMA
+    from loan_default.data.schema.language import load_schema
+    from loan_default.kafka.consuming import Pace
+    from loan_default.kafka.open_broker import connect
+    from loan_default.kafka.outbox import Outbox
+    from loan_default.pipelines.layout import OUTBOX, REPLAYS
+    from loan_default.pipelines.services import Flow
+
+    loaded = load_schema(schema or settings.schema_file or BUNDLED_SCHEMA)
+    with open_database(settings) as database:
+        yield Flow(
+            broker=connect(settings),
+            database=database,
+            schema=loaded,
+            outbox=Outbox(settings.home / OUTBOX),
+            replays=Outbox(settings.home / REPLAYS) if settings.kafka_bootstrap_servers is None else None,
+            pace=Pace(patience_seconds=settings.patience_seconds),
+            run=run or uuid4().hex,
+        )
+
+
+def feed_of(
+    source: str, schema: "Schema", settings: Settings, *, rows: int | None = None, seed: int = 0
+) -> "Feed":
+    """Where applications come from: `bundled`, `generated`, `folder:PATH` or `file:PATH`.
+
+    Args:
+        rows: rows in one go; None = all that are left. A folder is taken whole.
+        seed: of the generator.
+    """
+    from loan_default.bundled import BUNDLED_DATA
+    from loan_default.data.sources.feeds import FileFeed, GeneratedFeed
+    from loan_default.data.sources.folder_feed import FolderFeed
+    from loan_default.pipelines.layout import FEEDS
+
+    kind, _, path = source.partition(":")
+    state = settings.home / FEEDS
+    if kind == "folder":
+        return FolderFeed(Path(path), schema)
+    if kind == "generated":
+        return GeneratedFeed(schema, rows=rows, seed=seed, state=state / f"generated-{seed}.json")
+    file = BUNDLED_DATA if kind == "bundled" else Path(path)
+    return FileFeed(file, schema, state=state / f"{file.name}.json", rows=rows)
+
+
+@contextmanager
+def stopping() -> Iterator[Flag]:
+    """A flag that Ctrl-C and SIGTERM set: the batch in hand is finished first."""
+    stop = Flag()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,95 @@
+"""`init`, `replay` and `status` as a person types them, without a server."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from loan_default.database.documents import Champion
+from loan_default.database.repositories import POINTERS
+from loan_default.settings import load_settings
+from loan_default.wiring import open_database
+
+
+def test_init_says_what_it_made_and_that_memory_ends_with_the_command(shell):
+    code, out, _ = shell("init")
+    assert code == 0
+    assert "raw_data: was there" in out
+    assert "gone when this command ends" in out
+    assert "raw_data_logs: indexes" in out
+    assert "user " not in out
+
+
+def test_init_makes_the_users_whose_passwords_are_set(shell, monkeypatch):
+    monkeypatch.setenv("MONGODB_READER_PASSWORD", "s3cret")
+    code, out, errors = shell("init")
+    assert code == 0
+    assert "user reader: not made, the server knows no users" in out
+    assert "s3cret" not in out + errors
+
+
+@pytest.mark.slow
+def test_init_waits_as_long_as_it_is_told_to(shell, monkeypatch):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setenv("LOAN_DEFAULT_ANSWER_SECONDS", "0.5")
+    began = time.monotonic()
+    assert shell("init")[0] == 3
+    at_once = time.monotonic() - began
+    began = time.monotonic()
+    code, _, errors = shell("init", "--wait", "3")
+    assert code == 3
+    assert "waiting" in errors
+    assert time.monotonic() - began > max(3, at_once)
+
+
+def test_status_says_what_there_is(shell):
+    code, out, _ = shell("status")
+    assert code == 0
+    assert "events      0 accepted, 0 rejected" in out
+    assert "champion    none yet" in out
+    assert shell("ingest", "--generate", "30")[0] == 0
+    with open_database(load_settings()) as database:
+        database[POINTERS].insert_one(Champion(version="20261125", digest="ab" * 32, rev=1).to_store())
+    code, out, _ = shell("status", "--until-champion", "5")
+    assert code == 0
+    assert "events      30 accepted" in out
+    assert "champion    20261125" in out
+
+
+@pytest.mark.slow
+def test_status_does_not_wait_for_ever(shell):
+    code, _, errors = shell("status", "--until-champion", "0.1")
+    assert code == 3
+    assert "a champion must be there" in errors
+
+
+def replayed(folder: Path, *words: str, files: int) -> list[str]:
+    """Names of the files that `replay` drops until there are so many, in order."""
+    command = [sys.executable, "-c", "from loan_default.cli.main import main; main()", "replay", *words]
+    with subprocess.Popen([*command, "--folder", str(folder)], stderr=subprocess.PIPE, text=True) as process:
+        for _ in range(200):
+            if len(list(folder.glob("bundled-*.csv"))) >= files:
+                break
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "file_dropped" in log
+    return sorted(path.name for path in folder.glob("bundled-*.csv"))
+
+
+def test_replay_drops_files_until_it_is_stopped(tmp_path):
+    names = replayed(tmp_path, "--rows", "20", "--files", "2", "--every", "1", files=3)
+    assert names[:2] == ["bundled-00001-00020.csv", "bundled-00021-00040.csv"]
+    assert len(names) > 2
+
+
+def test_replay_begins_at_once_where_the_folder_is_known_and_the_home_is_new(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOAN_DEFAULT_HOME", str(tmp_path / "home"))
+    (tmp_path / ".done").mkdir()
+    (tmp_path / ".done" / "bundled-00001-00020.csv").touch()
+    names = replayed(tmp_path, "--rows", "20", "--files", "2", files=2)
+    assert names == ["bundled-00021-00040.csv", "bundled-00041-00060.csv"]

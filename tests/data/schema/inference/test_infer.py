@@ -1,0 +1,409 @@
+"""Schemas for files without one: the traps of real files are reported, and the file passes its own schema."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tomlkit
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loan_default.data.schema.frames import validate
+from loan_default.data.schema.inference.infer import Severity, infer_schema
+from loan_default.data.schema.inference.plausibility import (
+    age_bounds,
+    heavy_tail,
+    isolated_bounds,
+    names_age,
+    names_identifier,
+    names_lender_decision,
+    special_codes,
+    words_of,
+)
+from loan_default.data.schema.language import Kind, dump_schema, schema_from_dict
+from loan_default.data.sources.table_files import read_frame
+from loan_default.errors import DataError
+
+ROOT = Path(__file__).parents[4]
+BUNDLED = ROOT / "data/credit_card/credit_card.csv.gz"
+REAL = Path(os.environ.get("LOAN_DEFAULT_SETS", ROOT / "build/sets"))
+
+RNG = np.random.default_rng(7)
+N = 400
+
+
+def base():
+    return {"amount": RNG.integers(1_000, 50_000, N), "bad": RNG.integers(0, 2, N)}
+
+
+def infer(folder, target="bad", **columns):
+    path = folder / "file.csv"
+    pd.DataFrame(base() | columns).to_csv(path, index=False)
+    return infer_schema(path, target=target)
+
+
+def messages(inference, column):
+    return [finding.message for finding in inference.findings if finding.column == column]
+
+
+def real(name):
+    path = REAL / name
+    if not path.exists():
+        pytest.skip(f"{name} must not be redistributed and is not here")
+    return path
+
+
+def rejected(path, schema):
+    return validate(read_frame(path), schema, labelled=True).counts
+
+
+def test_bundled_set():
+    inference = infer_schema(BUNDLED, target="default.payment.next.month")
+    schema = inference.schema
+    assert schema.name == "credit_card"
+    assert schema.identifier is not None
+    assert schema.identifier.name == "ID"
+    assert len(schema.features) == 23
+    assert all(column.kind is Kind.NUMERICAL for column in schema.features)
+    assert (schema["PAY_0"].integer, schema["PAY_0"].minimum, schema["LIMIT_BAL"].minimum) == (True, None, 0)
+    assert messages(inference, "") == [
+        "35 rows like an earlier one apart from the identifier: copies stay on one side of each split"
+    ]
+    assert messages(inference, "default.payment.next.month") == ["'1' means default (22.12% of rows)"]
+    assert rejected(BUNDLED, schema) == {}
+
+
+def test_give_me_some_credit():
+    path = real("give_me_some_credit.csv")
+    inference = infer_schema(path, target="SeriousDlqin2yrs")
+    schema = inference.schema
+    late = [column for column in schema.columns if "PastDue" in column.name or "DaysLate" in column.name]
+    assert schema.identifier == schema["unnamed_1"]
+    assert [column.special for column in late] == [(96, 98)] * 3
+    assert {column.name for column in schema.columns if column.nullable} == {
+        "MonthlyIncome",
+        "NumberOfDependents",
+    }
+    assert messages(inference, "")[0].startswith("609 rows")
+    assert "heavy tail" in messages(inference, "RevolvingUtilizationOfUnsecuredLines")[0]
+    assert rejected(path, schema) == {"age: must be at least 18": 1}
+
+
+def test_credit_risk():
+    path = real("credit_risk.csv")
+    inference = infer_schema(path, target="loan_status")
+    schema = inference.schema
+    assert schema.identifier is None
+    assert "123, 144" in messages(inference, "person_age")[1]
+    assert "edit the bounds" in messages(inference, "person_emp_length")[0]
+    assert "known only after the decision" in messages(inference, "loan_grade")[0]
+    assert "known only after the decision" in messages(inference, "loan_int_rate")[0]
+    assert messages(inference, "")[0].startswith("165 rows")
+    assert schema["loan_intent"].kind is Kind.CATEGORICAL
+    assert rejected(path, schema) == {
+        "person_age: must be at most 100": 5,
+        "person_emp_length: must be at most 82": 2,
+    }
+
+
+def test_loan_default():
+    path = real("loan_default.csv")
+    inference = infer_schema(path, target="Default")
+    assert inference.schema.identifier == inference.schema["LoanID"]
+    assert inference.schema["LoanID"].nullable
+    assert inference.schema["Education"].categories == ("Bachelor's", "High School", "Master's", "PhD")
+    assert len(inference.schema.features) == 16
+    assert rejected(path, inference.schema) == {}
+
+
+def test_dumped_inference_reads_back_with_its_findings():
+    inference = infer_schema(BUNDLED, target="default.payment.next.month")
+    text = dump_schema(inference.schema, notes=inference.notes)
+    assert schema_from_dict(tomlkit.parse(text).unwrap()) == inference.schema
+    assert "# note: identifier (unique): carried along, never a feature\n[columns.ID]\n" in text
+
+
+# Columns -----------------------------------------------------------------------------------------------
+
+
+def test_case_variants_are_merged(tmp_path):
+    inference = infer(tmp_path, home=["RENT"] * 250 + ["Rent"] * 100 + [" own"] * 40 + ["OWN "] * 10)
+    assert inference.schema["home"].categories == ("RENT", "own")
+    assert inference.schema["home"].aliases == {"Rent": "RENT", "OWN": "own"}
+    assert "spellings merged" in messages(inference, "home")[0]
+    assert rejected(tmp_path / "file.csv", inference.schema) == {}
+
+
+def test_constant_and_empty_columns_are_left_out(tmp_path):
+    inference = infer(tmp_path, same=3, none="", spelt=["x", "X"] * (N // 2))
+    assert [column.name for column in inference.schema.columns] == ["amount", "bad"]
+    assert messages(inference, "same") == ["left out: every value is '3'"]
+    assert messages(inference, "none") == ["left out: it has no values"]
+    assert messages(inference, "spelt") == ["left out: all values are spellings of one"]
+    result = validate(read_frame(tmp_path / "file.csv"), inference.schema, labelled=True)
+    assert result.unknown_columns == ("same", "none", "spelt")
+
+
+def test_a_column_that_is_there_or_not_says_something(tmp_path):
+    flags = {"bankrupt": ["Y", "", "", ""] * (N // 4), "guarantor": ["none", "guarantor"] * (N // 2)}
+    inference = infer(tmp_path, **flags, hit=["1", ""] * (N // 2), spelt=["y", "Y", "", ""] * (N // 4))
+    assert messages(inference, "bankrupt") == ["'Y' or missing: kept, as that may say something"]
+    for name in (*flags, "hit", "spelt"):
+        assert inference.schema[name].nullable
+        assert inference.schema[name].is_feature
+    assert rejected(tmp_path / "file.csv", inference.schema) == {}
+
+
+def test_a_column_of_one_value_and_blanks_displaces_no_other(tmp_path):
+    start, note = ["2023-05-01"] * 20, ["He called. " * 5 + "He will pay."]
+    ids = [f"L{n}" for n in range(N)]
+    columns = {"hardship_start": start, "referrer_id": ["R1"], "note": note, "rare": ["Y"] * 9}
+    columns = {name: values + [""] * (N - len(values)) for name, values in columns.items()}
+    days = pd.date_range("2024-01-01", periods=N).strftime("%Y-%m-%d")
+    inference = infer(tmp_path, **columns, seen=days, loan_id=ids)
+    for name in columns:
+        assert messages(inference, name)[0].startswith("left out: every value is")
+    assert (inference.schema.timestamp.name, inference.schema.identifier.name) == ("seen", "loan_id")
+
+
+def test_rows_that_are_all_longer_than_the_header_are_the_error_that_is_named(tmp_path):
+    (tmp_path / "file.csv").write_text("a,bad\n" + "1,0,\n2,1,\n" * 50)
+    with pytest.raises(DataError, match=r"must be readable, however: all 100 are not. The first: .*3"):
+        infer_schema(tmp_path / "file.csv", target="bad")
+
+
+def test_one_identifier_is_kept(tmp_path):
+    inference = infer(
+        tmp_path, row=range(N), LoanID=[f"L{n}" for n in range(N)], key=[f"k{n}" for n in range(N)]
+    )
+    assert inference.schema.identifier == inference.schema["LoanID"]
+    assert messages(inference, "row")[-1] == "left out: 'LoanID' is the identifier"
+    assert "key" not in inference.schema
+
+
+def test_unique_amounts_are_no_identifier(tmp_path):
+    inference = infer(tmp_path, income=RNG.permutation(N) + 20_000)
+    assert inference.schema["income"].kind is Kind.NUMERICAL
+    assert not inference.schema["income"].integer
+
+
+def test_repeated_ids_are_reported(tmp_path):
+    inference = infer(tmp_path, customer_id=RNG.integers(0, 200, N))
+    assert inference.schema["customer_id"].kind is Kind.IDENTIFIER
+    assert [f.severity for f in inference.findings if f.column == "customer_id"] == [Severity.WARNING]
+
+
+def test_text_that_is_no_list_of_categories(tmp_path):
+    inference = infer(
+        tmp_path,
+        words=[f"some words {n % 150}" for n in range(N)],
+        rate=[f"{n % 99}.5%" for n in range(N)],
+        due=pd.date_range("2020-01-01", periods=N).strftime("%d/%m/%Y"),
+        zip=[f"0{n % 30 + 100}" for n in range(N)],
+    )
+    assert "words" not in inference.schema
+    assert "look like numbers" in messages(inference, "rate")[0]
+    assert "look like dates" in messages(inference, "due")[0]
+    assert inference.schema["zip"].kind is Kind.CATEGORICAL  # 0100 is a code
+    assert rejected(tmp_path / "file.csv", inference.schema) == {}
+
+
+def test_frequent_levels_of_a_long_list(tmp_path):
+    jobs = ["nurse", "driver"] * 165 + [f"rare {n}" for n in range(N - 330)]
+    inference = infer(tmp_path, job=jobs)
+    assert inference.schema["job"].categories == ("driver", "nurse")
+    assert inference.schema["job"].open
+    assert rejected(tmp_path / "file.csv", inference.schema) == {}
+
+
+def test_a_few_slips_do_not_make_numbers_text(tmp_path):
+    income = [str(n) for n in RNG.integers(1_000, 9_000, N)]
+    income[3], income[4], income[5] = "abc", "inf", ""
+    inference = infer(tmp_path, income=income)
+    assert inference.schema["income"].kind is Kind.NUMERICAL
+    assert inference.schema["income"].nullable
+    assert "2 rows without a finite number" in messages(inference, "income")[0]
+    counts = rejected(tmp_path / "file.csv", inference.schema)
+    assert counts == {"income: must be a number": 1, "income: must be finite": 1}
+
+
+def test_times(tmp_path):
+    days = pd.date_range("2020-01-01", periods=N).strftime("%Y-%m-%d")
+    inference = infer(tmp_path, issued=days, paid=days)
+    assert inference.schema.timestamp == inference.schema["issued"]
+    assert messages(inference, "paid") == ["left out: 'issued' is the timestamp"]
+    inference = infer(tmp_path, birth_date=days, paid=days, application_date=days)
+    assert inference.schema.timestamp == inference.schema["application_date"]
+    assert messages(inference, "birth_date") == ["left out: not the time of the application, by its name"]
+    inference = infer(tmp_path, date_of_birth=days)
+    assert inference.schema.timestamp is None
+    inference = infer(tmp_path, seen=days, paid=days)
+    assert messages(inference, "paid") == ["left out: 'seen' is guessed to be the timestamp"]
+    inference = infer(tmp_path, issued=days, paid=days)
+    assert rejected(tmp_path / "file.csv", inference.schema) == {}
+
+
+def test_ragged_rows_are_reported(tmp_path):
+    path = tmp_path / "file.csv"
+    path.write_text("a,bad\n" + "1,0\n2,1\n" * 30 + "3\n")
+    inference = infer_schema(path, target="bad")
+    assert messages(inference, "")[0] == "1 row that cannot be read as 2 fields: quarantined"
+
+
+def test_parquet_types(tmp_path):
+    path = tmp_path / "file.parquet"
+    frame = pd.DataFrame(base()).assign(
+        bad=lambda data: data["bad"] == 1,
+        owner=[True, False] * (N // 2),
+        home=pd.Categorical(["a", "b"] * (N // 2)),
+        at=pd.date_range("2020-01-01", periods=N),
+        parts=[[1]] * N,
+        took=pd.to_timedelta(range(N), unit="D"),
+    )
+    frame.to_parquet(path)
+    inference = infer_schema(path, target="bad")
+    schema = inference.schema
+    assert (schema["bad"].positive, schema["bad"].negative) == ("true", "false")
+    assert schema["owner"].categories == ("false", "true")
+    assert schema.timestamp == schema["at"]
+    assert {"parts", "took"}.isdisjoint(column.name for column in schema.columns)
+    assert rejected(path, schema) == {}
+
+
+# Target ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "positive", "severity"),
+    [
+        ([0, 0, 1, 0], "1", Severity.NOTE),
+        (["1.0", "0.0", "0.0", "0.0"], "1", Severity.NOTE),
+        ([1, 1, 0, 1], "1", Severity.WARNING),
+        (["No", "no", "Yes", "NO"], "yes", Severity.NOTE),
+        (["Fully Paid", "Charged Off", "Fully Paid", "Fully Paid"], "charged off", Severity.NOTE),
+        (["good", "other", "good", "good"], "other", Severity.NOTE),
+        ([1, 2, 1, 1], "2", Severity.WARNING),
+    ],
+)
+def test_target_values(tmp_path, values, positive, severity):
+    inference = infer(tmp_path, bad=values * (N // 4))
+    (finding,) = [finding for finding in inference.findings if finding.column == "bad"]
+    assert inference.schema["bad"].positive == positive
+    assert finding.severity is severity
+    assert rejected(tmp_path / "file.csv", inference.schema) == {}
+
+
+def test_missing_labels_are_kept(tmp_path):
+    inference = infer(tmp_path, bad=["1", "0", "", "0"] * (N // 4))
+    result = validate(read_frame(tmp_path / "file.csv"), inference.schema, labelled=True)
+    assert len(result.accepted) == N
+    assert int(result.accepted["bad"].isna().sum()) == N // 4
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [(1, "has 1 "), (["a", "b", "c", "d"], "has 4 .*'a'"), ("", r"has 0 \(none\)")],
+)
+def test_unusable_targets_are_named(tmp_path, values, message):
+    with pytest.raises(DataError, match=f"must have two values, however: 'bad' {message}"):
+        infer(tmp_path, bad=values if isinstance(values, int | str) else values * (N // 4))
+
+
+def test_unknown_targets_are_named(tmp_path):
+    with pytest.raises(DataError, match=r"Did you mean 'bad'\?"):
+        infer(tmp_path, target="bed")
+
+
+def test_a_file_without_features_is_named(tmp_path):
+    with pytest.raises(DataError, match="must have a column to learn from"):
+        infer(tmp_path, amount=1)
+
+
+def test_no_target_makes_a_schema_for_scoring(tmp_path):
+    assert infer(tmp_path, target=None).schema.target is None
+
+
+cells = st.sampled_from(
+    ["", "1", "2.5", "-3", "NA", "inf", "x", "X", "0", "98", "2024-01-31", "007", "é", " y "]
+) | st.text(st.characters(codec="utf-8", exclude_characters='\0\r\n"'), max_size=4)
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(cells, cells, st.sampled_from(["0", "1", ""])), min_size=2, max_size=60))
+def test_any_file_ends_as_a_schema_or_a_data_error(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("files") / "file.csv"
+    pd.DataFrame(rows, columns=["first", "second", "bad"]).to_csv(path, index=False)
+    try:
+        schema = infer_schema(path, target="bad").schema
+    except DataError:
+        return  # two labels or a feature are missing
+    result = validate(read_frame(path), schema, labelled=True)
+    assert len(result.accepted) + len(result.rejected) == len(rows)
+    assert len(result.accepted) >= 0.8 * len(rows)
+
+
+# Rules -------------------------------------------------------------------------------------------------
+
+
+def test_words():
+    assert words_of("LoanID") == ("loan", "id")
+    assert words_of("NumberOfTime30-59Days") == ("number", "of", "time", "30", "59", "days")
+    assert [names_identifier(name) for name in ("ID", "member_id", "paid", "RIDE")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert [names_age(name) for name in ("AGE", "personAge", "mortgage", "average")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    lender = ("loan_grade", "int_rate", "InterestRate", "upgrade", "rate", "Loan_Amount")
+    assert [names_lender_decision(name) for name in lender] == [True, True, True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("values", "codes"),
+    [
+        ([0, 1, 2, 13, 96, 98, 98], (96, 98)),
+        ([0, 1, 2, 98], ()),  # once is no habit
+        ([*range(60), 96, 96], ()),  # too near
+        ([*range(96), 96, 97, 98], ()),
+        ([300, 850, 9999, 9999], (9999,)),
+        ([0, 5, 9, -99, -99], (-99,)),
+        ([0, 5, -9, -8, 97, 97], (-9, -8, 97)),
+        ([-5, 5, -9, -9], ()),
+        ([-1, 0, 1, -1], ()),
+        ([99, 99], ()),
+    ],
+)
+def test_special_codes(values, codes):
+    assert special_codes(np.array(values, float)) == codes
+
+
+def test_isolated_values():
+    years = np.concatenate([np.repeat(np.arange(42.0), 100), [123.0, 123.0]])
+    assert isolated_bounds(years) == (None, 82.0)
+    assert isolated_bounds(-years) == (-82.0, None)
+    assert isolated_bounds(years[:-2]) == (None, None)
+    assert isolated_bounds(np.concatenate([years, np.repeat(123.0, 50)])) == (None, None)  # not that rare
+    incomes = np.exp(np.random.default_rng(7).normal(10, 1, 5_000))
+    assert isolated_bounds(np.append(incomes, 3 * incomes.max())) == (None, None)
+
+
+def test_ages():
+    ages = np.repeat(np.arange(21.0, 80.0), 50)
+    assert age_bounds(np.append(ages, [0, 144])) == (18, 100)
+    assert age_bounds(np.append(ages, [109, 130])) == (18, 109)
+    assert age_bounds(np.arange(100.0)) is None  # the age of something else
+
+
+def test_heavy_tail():
+    assert heavy_tail(np.append(np.arange(1_000.0), 50_000)) == 990
+    assert heavy_tail(np.arange(1_000.0)) is None
+    assert heavy_tail(np.zeros(10)) is None

@@ -1,0 +1,344 @@
+"""No model replaces a champion that it was not compared with: each way there was, and the ways out."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from conftest import SCHEMA
+from pipelines.court import Court, evaluated, judged
+
+from loan_default.data.schema.language import Schema
+from loan_default.database.control_documents import Action, Decision
+from loan_default.database.control_repositories import DecisionRepository
+from loan_default.database.documents import DatasetName, ModelStatus
+from loan_default.database.repositories import POINTERS, MetricsRepository
+from loan_default.errors import DataError
+from loan_default.evaluation.gate import Verdict
+from loan_default.pipelines.promotion.candidates import choose_model
+from loan_default.pipelines.promotion.comparison import EvaluationRun, check_thresholds, evaluate_model
+from loan_default.pipelines.promotion.decisions import update_status
+
+pytestmark = pytest.mark.slow  # each test validates trained models
+
+OLD = "old-champion"
+
+
+def install_champion(court: Court, name: str = OLD, *, schema: Schema = SCHEMA, **provenance: object) -> None:
+    """Make a model of the registry the champion."""
+    court.candidate(name, schema=schema, **provenance)
+    judged(court.run(f"{name}-run"), name, rollback=True)
+
+
+def with_column(column_name: str, /, **changes: object) -> Schema:
+    """The schema with one column changed."""
+    return replace(
+        SCHEMA,
+        columns=tuple(
+            replace(each, **changes) if each.name == column_name else each for each in SCHEMA.columns
+        ),
+    )
+
+
+def under(run: EvaluationRun, schema: Schema) -> EvaluationRun:
+    return replace(run, flow=replace(run.flow, schema=schema))
+
+
+# A mended word -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "mended",
+    [
+        with_column("income", description="Income of the household."),
+        with_column("debt", unit="euro"),
+        with_column("purpose", labels={"car": "a car"}),
+        replace(SCHEMA, description="Loans to households."),
+        with_column("income", minimum=-1, maximum=1e12),
+    ],
+)
+def test_a_mended_word_leaves_the_champion_compared(court, mended):
+    install_champion(court)
+    run = under(court.run("mended"), mended)
+    found = evaluated(run, court.model.version)
+    assert (found.champion, found.alone) == (OLD, None)
+    own, champion = court.metrics(found.metrics), court.metrics(found.champion_metrics)
+    assert own.dataset is champion.dataset is DatasetName.HELD_OUT
+    assert own.rows == champion.rows
+    assert any("champion's" in reason for reason in check_thresholds(run, found).reasons)
+
+
+# A champion that cannot be compared ----------------------------------------------------------------------
+
+
+def refused(court: Court, run: EvaluationRun | None = None) -> Decision:
+    """The decision about the model of the court, which must not move the champion."""
+    before = court.models.champion()
+    decision = judged(run or court.run("challenger"), court.model.version)
+    assert decision.action is Action.REJECTED
+    assert court.models.champion() == before
+    assert court.models.get(court.model.version).status is ModelStatus.REJECTED
+    return decision
+
+
+def check_reason(decision: Decision, why: str) -> None:
+    (broken,) = decision.broken
+    assert broken.startswith(f"broken: a model must be compared with the champion, however: {OLD} is not")
+    assert why in broken
+    way_out = {"version": decision.version, "replaces": OLD}
+    assert f"evaluation.requested with {json.dumps(way_out)}" in broken
+    assert broken in decision.reasons
+
+
+def test_a_champion_whose_file_is_damaged_is_not_replaced_unopposed(court):
+    install_champion(court)
+    (court.home / court.models.get(OLD).path).write_bytes(b"damaged")
+    decision = refused(court)
+    check_reason(decision, "its file was refused")
+    assert "backup" in decision.broken[0]
+    assert "model.rollback.requested" in decision.broken[0]
+
+
+def test_a_champion_whose_file_is_gone_is_not_replaced_unopposed(court):
+    install_champion(court)
+    (court.home / court.models.get(OLD).path).unlink()
+    check_reason(refused(court), "its file was refused")
+
+
+def test_a_champion_that_is_not_in_the_registry_is_not_replaced_unopposed(court):
+    install_champion(court)
+    court.flow.database["model_metadata"].delete_many({"_id": OLD})
+    check_reason(refused(court), "it is not in the registry")
+
+
+def test_a_champion_of_another_artefact_than_the_pointer_names_is_not_replaced_unopposed(court):
+    install_champion(court)
+    court.flow.database[POINTERS].update_one({}, {"$set": {"digest": "ab" * 32}})
+    check_reason(refused(court), "digest")
+
+
+@pytest.mark.parametrize(
+    ("schema", "why"),
+    [
+        (with_column("income", special=(7.0,)), "income"),
+        (with_column("purpose", aliases={"auto": "house"}), "purpose"),
+        (with_column("debt", name="liabilities"), "liabilities"),
+        (with_column("bad", positive="late"), "bad"),
+        (with_column("purpose", categories=("car", "house", "study", "boat")), "purpose"),
+    ],
+)
+def test_a_champion_of_another_schema_is_not_replaced_unopposed(court, schema, why):
+    install_champion(court, schema=schema)
+    decision = refused(court)
+    check_reason(decision, why)
+    assert "the schema reads" in decision.broken[0]
+
+
+def test_a_champion_that_may_have_seen_all_rows_is_not_replaced_unopposed(court):
+    install_champion(court, split="stratified", seen_until=None)
+    check_reason(refused(court), "no row is known to be new to both")
+
+
+def test_a_champion_of_an_older_permanent_holdout_is_not_replaced_unopposed(court):
+    install_champion(court, split_version=1, seen_until=None)
+    check_reason(refused(court), "version 1 of the permanent holdout")
+
+
+def test_a_champion_that_is_older_than_versions_of_the_holdout_is_not_replaced_unopposed(court):
+    install_champion(court, split_version=None, seen_until=None)
+    check_reason(refused(court), "version 1 of the permanent holdout")
+
+
+def test_later_rows_compare_models_of_two_holdouts(court):
+    """Rows later than all that both have seen are new to both, whatever split they were trained by."""
+    early = "2000-01-01T00:00:00+00:00"
+    install_champion(court, split_version=1, seen_until=early)
+    court.candidate("new", seen_until=early)
+    decision = judged(court.run("later"), "new")
+    assert decision.action is Action.PROMOTED
+    assert court.metrics(decision.metrics).dataset is DatasetName.OUT_OF_TIME
+
+
+def test_later_rows_do_not_compare_models_whose_times_are_those_of_another_column(court):
+    early = "2000-01-01T00:00:00+00:00"
+    install_champion(court, schema=with_column("made", name="decided"), split_version=1, seen_until=early)
+    court.candidate("new", seen_until=early)
+    decision = judged(court.run("later"), "new")
+    assert decision.action is Action.REJECTED
+    assert court.models.champion().version == OLD
+
+
+def test_a_champion_whose_metrics_are_gone_is_not_replaced_unopposed(court):
+    install_champion(court)
+    run = court.run("challenger")
+    found = evaluated(run, court.model.version)
+    court.flow.database["performance_metrics"].delete_many({"_id": found.champion_metrics})
+    decision = update_status(run, found, check_thresholds(run, found))
+    assert decision.action is Action.REJECTED
+    check_reason(decision, "its metrics are not stored")
+
+
+def test_a_champion_without_an_auc_is_not_replaced_unopposed(court):
+    install_champion(court)
+    run = court.run("challenger")
+    found = evaluated(run, court.model.version)
+    change = {
+        "$set": {"figures.auc": None, "reasons.auc": "not defined on these rows"},
+        "$unset": {"intervals.auc": ""},
+    }
+    court.flow.database["performance_metrics"].update_one({"_id": found.champion_metrics}, change)
+    assert MetricsRepository(court.flow.database).get(found.champion_metrics).figures["auc"] is None
+    decision = update_status(run, found, check_thresholds(run, found))
+    assert decision.action is Action.REJECTED
+    assert "AUC must be ahead of the champion's" in decision.broken[0]
+
+
+def test_a_verdict_that_forgot_the_champion_does_not_promote(court):
+    """As one of an older version would, that was on its way when the new one was installed."""
+    install_champion(court, split="stratified", seen_until=None)
+    run = court.run("in-flight")
+    found = evaluated(run, court.model.version)
+    decision = update_status(run, found, Verdict(reasons=("held: all there was",)))
+    assert decision.action is Action.REJECTED
+    check_reason(decision, "no row is known to be new to both")
+
+
+def test_who_loses_a_race_to_a_champion_that_cannot_be_compared_is_not_promoted(court):
+    run = court.run("slow-run")
+    found = evaluated(run, court.model.version)
+    verdict = check_thresholds(run, found)
+    assert verdict.passed
+    install_champion(court, split="stratified", seen_until=None)
+    decision = update_status(run, found, verdict)
+    assert (decision.action, decision.champion) == (Action.REJECTED, OLD)
+
+
+# A pointer that is lost ----------------------------------------------------------------------------------
+
+
+def test_the_first_model_is_promoted_on_thresholds_alone(court):
+    decision = judged(court.run("first"), court.model.version)
+    assert (decision.action, decision.champion, decision.seen_rev) == (Action.PROMOTED, None, 0)
+
+
+@pytest.mark.parametrize("status", [ModelStatus.CHAMPION, ModelStatus.ARCHIVED])
+def test_a_lost_pointer_is_no_absent_champion(court, status):
+    install_champion(court)
+    court.flow.database[POINTERS].delete_many({})
+    court.models.set_status(OLD, status)
+    decision = judged(court.run("challenger"), court.model.version)
+    assert decision.action is Action.REJECTED
+    assert court.models.champion() is None
+    (broken,) = decision.broken
+    assert f"{OLD} has been one" in broken
+    assert 'model.rollback.requested with {"version":' in broken
+
+
+def test_a_decision_that_saw_a_champion_shows_that_the_pointer_is_lost(court):
+    install_champion(court)
+    judged(court.run("rejected"), court.model.version)
+    court.flow.database[POINTERS].delete_many({})
+    court.flow.database["model_metadata"].delete_many({"_id": OLD})
+    court.candidate("next")
+    decision = judged(court.run("challenger"), "next")
+    assert decision.action is Action.REJECTED
+    assert court.models.champion() is None
+
+
+def test_a_rollback_brings_a_lost_pointer_back(court):
+    install_champion(court)
+    court.flow.database[POINTERS].delete_many({})
+    run = court.run("undo")
+    chosen = choose_model(run, version=OLD, rollback=True)
+    found = evaluate_model(run, chosen)
+    assert update_status(run, found, check_thresholds(run, found)).action is Action.ROLLED_BACK
+    assert court.models.champion().version == OLD
+
+
+# Rollbacks -----------------------------------------------------------------------------------------------
+
+
+def test_a_rollback_promotes_no_model_that_was_never_evaluated(court):
+    install_champion(court)
+    with pytest.raises(DataError, match=r"must have been evaluated before.*evaluation\.requested"):
+        choose_model(court.run("undo"), version=court.model.version, rollback=True)
+    assert court.models.champion().version == OLD
+
+
+def test_a_rollback_of_a_model_that_was_rejected_says_so(court):
+    install_champion(court, split="stratified", seen_until=None)
+    refused(court)
+    run = court.run("undo")
+    found = evaluate_model(run, choose_model(run, version=court.model.version, rollback=True))
+    verdict = check_thresholds(run, found)
+    assert any("was never the champion" in reason for reason in verdict.reasons)
+    assert update_status(run, found, verdict).action is Action.ROLLED_BACK
+
+
+# A person confirms ---------------------------------------------------------------------------------------
+
+
+def asked_for(court: Court, name: str, replaces: str, **changes: object) -> Decision:
+    """What comes of a request to evaluate the model of the court in place of a champion."""
+    run = replace(court.run(name), **changes)
+    found = evaluate_model(run, choose_model(run, version=court.model.version, replaces=replaces))
+    return update_status(run, found, check_thresholds(run, found))
+
+
+def test_a_person_may_confirm_that_a_champion_is_replaced_without_a_comparison(court):
+    install_champion(court, schema=with_column("income", special=(7.0,)))
+    refused(court)
+    decision = asked_for(court, "confirmed", OLD)
+    assert (decision.action, decision.champion) == (Action.PROMOTED, OLD)
+    assert any(reason.startswith(f"confirmed: {OLD} is replaced without") for reason in decision.reasons)
+    assert court.models.champion().version == court.model.version
+    assert court.models.get(OLD).status is ModelStatus.ARCHIVED
+
+
+def test_thresholds_hold_for_a_confirmed_replacement_too(court):
+    install_champion(court, split="stratified", seen_until=None)
+    strict = replace(court.run().thresholds, minimum_auc=0.999)
+    decision = asked_for(court, "confirmed", OLD, thresholds=strict)
+    assert decision.action is Action.REJECTED
+    assert court.models.champion().version == OLD
+
+
+def test_a_confirmation_does_not_count_where_the_champion_can_be_compared(court):
+    install_champion(court)
+    lead = replace(court.run().thresholds, minimum_lead=0.01)
+    decision = asked_for(court, "confirmed", OLD, thresholds=lead)
+    assert decision.action is Action.REJECTED
+    assert "AUC must be ahead" in decision.broken[0]
+
+
+def test_a_confirmation_counts_for_the_champion_that_it_names_alone(court):
+    install_champion(court, split="stratified", seen_until=None)
+    decision = asked_for(court, "confirmed", "another")
+    assert decision.action is Action.REJECTED
+    check_reason(decision, "no row is known to be new to both")
+
+
+def test_a_confirmation_names_its_challenger_and_is_no_rollback(court):
+    install_champion(court)
+    with pytest.raises(DataError, match="replaces must come with version"):
+        choose_model(court.run(), replaces=OLD)
+    with pytest.raises(DataError, match="without rollback"):
+        choose_model(court.run(), version=OLD, replaces=OLD, rollback=True)
+
+
+def test_a_confirmation_is_kept_when_a_race_is_lost_to_another_champion(court):
+    """It named the champion of before: it says nothing about the one of now."""
+    install_champion(court, split="stratified", seen_until=None)
+    run = court.run("confirmed")
+    found = evaluate_model(run, choose_model(run, version=court.model.version, replaces=OLD))
+    verdict = check_thresholds(run, found)
+    install_champion(court, "another", split="stratified", seen_until=None)
+    decision = update_status(run, found, verdict)
+    assert (decision.action, decision.champion) == (Action.REJECTED, "another")
+    assert court.models.champion().version == "another"
+
+
+def test_what_is_stored_moves_no_pointer(court):
+    """Training registers models; only an evaluation or a rollback makes one the champion."""
+    court.candidate("stored")
+    assert court.models.champion() is None
+    assert DecisionRepository(court.flow.database).newest_first() == []

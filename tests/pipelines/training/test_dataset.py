@@ -1,0 +1,83 @@
+"""From a file to trusted rows: which schema, which rows, and that nothing is lost."""
+
+import pytest
+
+from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
+from loan_default.data.schema.language import load_schema, schema_from_dict
+from loan_default.errors import ConfigurationError, DataError
+from loan_default.pipelines.training.dataset import choose_schema, load_dataset
+
+
+def test_the_bundled_data_have_a_schema_whatever_their_path_is_called(monkeypatch):
+    monkeypatch.chdir(BUNDLED_DATA.parent)
+    for path in (BUNDLED_DATA, BUNDLED_DATA.relative_to(BUNDLED_DATA.parent)):
+        choice = choose_schema(path, schema=None, target=None)
+        assert choice.schema == load_schema(BUNDLED_SCHEMA)
+        assert choice.origin == "read from credit_card.toml"
+        assert choice.findings == ()
+
+
+def test_a_file_without_schema_gets_an_inferred_one_that_can_be_saved_and_read(lab, tmp_path):
+    choice = choose_schema(lab.data, schema=None, target="bad")
+    assert choice.origin == "inferred from loans.csv"
+    assert choice.findings
+    saved = tmp_path / "schema.toml"
+    saved.write_text(choice.to_toml())
+    assert load_schema(saved) == choice.schema
+    assert "# note: " in saved.read_text()
+
+
+def test_without_target_and_schema_the_columns_to_choose_from_are_listed(lab):
+    with pytest.raises(
+        ConfigurationError, match=r"--target COLUMN or --schema FILE.*columns are id, made, .*bad"
+    ):
+        choose_schema(lab.data, schema=None, target=None)
+    with pytest.raises(DataError, match=r"must exist.*nowhere\.csv"):
+        choose_schema(lab.data.with_name("nowhere.csv"), schema=None, target=None)
+
+
+def test_a_target_that_the_schema_does_not_name_is_a_contradiction(lab):
+    assert choose_schema(lab.data, schema=lab.schema, target="bad").schema.name == "loans"
+    with pytest.raises(ConfigurationError, match=r"--target='income', loans\.toml names 'bad'"):
+        choose_schema(lab.data, schema=lab.schema, target="income")
+
+
+def test_every_row_is_accepted_quarantined_or_a_duplicate(lab):
+    dataset = load_dataset(lab.data, load_schema(lab.schema))
+    kept = set(dataset.frame.index) | set(dataset.quarantined["row"])
+    assert kept == set(range(500))  # row 500 repeats row 0
+    assert dataset.duplicates == 1
+    assert dataset.rows_read == len(dataset.frame) + len(dataset.quarantined) + dataset.duplicates
+    assert dataset.frame["bad"].isna().sum() == 20
+
+
+def test_rows_that_cannot_be_split_are_counted_and_kept_as_text(lab, tmp_path):
+    data = tmp_path / "ragged.csv"
+    data.write_text(lab.data.read_text() + "too,few\n")
+    dataset = load_dataset(data, load_schema(lab.schema))
+    assert dataset.rows_read == 502
+    last = dataset.quarantined.iloc[-1]
+    assert (last["row"], last["raw_text"]) == (501, "too,few")
+    assert dataset.reasons["a row must have 8 fields"] == 1
+
+
+def test_a_file_of_broken_rows_only_says_what_breaks_them(lab, tmp_path):
+    raw = lab.raw.assign(purpose="boat")
+    raw.to_csv(tmp_path / "boats.csv", index=False)
+    with pytest.raises(
+        DataError, match=r"all 500 rows of boats.csv break it: purpose: must be one of .* \(500\)"
+    ):
+        load_dataset(tmp_path / "boats.csv", load_schema(lab.schema))
+
+
+def test_columns_that_the_schema_does_not_know_are_named(lab, tmp_path):
+    lab.raw.assign(note="x").to_csv(tmp_path / "more.csv", index=False)
+    assert load_dataset(tmp_path / "more.csv", load_schema(lab.schema)).ignored_columns == ("note",)
+
+
+def test_a_schema_without_target_is_no_reason_to_guess_one(lab, tmp_path):
+    schema = schema_from_dict({"name": "x", "columns": {"income": {"kind": "numerical"}}})
+    assert schema.target is None
+    (tmp_path / "x.toml").write_text('name = "x"\n[columns.income]\nkind = "numerical"\n')
+    with pytest.raises(ConfigurationError, match=r"x\.toml names None"):
+        choose_schema(lab.data, schema=tmp_path / "x.toml", target="bad")

@@ -1,0 +1,265 @@
+"""A whole run: what lies in its folder and in the registry, and that all of it agrees."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import Listener
+
+from loan_default.data.schema.language import load_schema
+from loan_default.database.documents import DatasetName, ModelStatus
+from loan_default.database.repositories import MetricsRepository, ModelRepository, TrainingDataRepository
+from loan_default.errors import ArtifactError, ConfigurationError, DependencyError
+from loan_default.evaluation.metrics import measure
+from loan_default.models.device import torch_threads
+from loan_default.models.model import load_model
+from loan_default.pipelines.training import local_run as local
+from loan_default.pipelines.training import stages as training
+from loan_default.pipelines.training.local_run import run_training
+from loan_default.pipelines.training.registration import store_inputs
+
+
+def test_a_run_leaves_a_model_with_its_digest_a_report_the_schema_and_the_quarantine(lab):
+    out = lab.outcome.out
+    digest, name = (out / "model.pth.sha256").read_text().split()
+    assert digest == hashlib.sha256((out / "model.pth").read_bytes()).hexdigest()
+    assert name == "model.pth"
+    assert load_model(out / "model.pth").version == lab.version
+    report = (out / "report.html").read_text()
+    assert lab.version in report
+    assert "</html>" in report
+    assert load_schema(out / "schema.toml") == load_schema(lab.schema)
+    quarantine = pd.read_csv(out / "quarantine.csv")
+    assert quarantine["row"].tolist() == [5, 9, 17]
+    assert quarantine["reason"].str.split(":").str[0].tolist() == ["income", "purpose", "debt"]
+    assert not list(out.rglob("*.tmp"))
+
+
+def test_stages_are_announced_in_order_and_nothing_slow_before_everything_is_prepared(lab):
+    stages = ["read", "split", "features", "pretrain", "train", "calibrate", "evaluate", "report"]
+    assert lab.listener.stages == stages
+    assert lab.listener.prepared_runs == [lab.outcome.prepared]
+    assert lab.listener.signs >= 3  # an epoch of pretraining and two of training
+    assert lab.outcome.trained is not None
+    assert set(lab.outcome.trained.seconds) == set(stages[:-1])
+
+
+@pytest.mark.slow
+def test_a_run_computes_on_its_threads_and_leaves_those_of_its_caller(lab, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    seen = []
+    listener = Listener()
+    monkeypatch.setattr(listener, "progress", lambda _: seen.append(torch.get_num_threads()))
+    with torch_threads(3):
+        outcome = run_training(
+            lab.with_options(epochs=1),
+            out=tmp_path / "run",
+            home=lab.home,  # where the registry looks for the file: other tests score with the newest model
+            database=lab.database,
+            listener=listener,
+            command="train.py",
+        )
+        assert torch.get_num_threads() == 3
+    assert len(seen) >= 2
+    assert set(seen) == {outcome.prepared.compute.threads}
+    assert outcome.prepared.compute.threads < 3
+
+
+def test_the_quarantine_of_a_run_has_no_formula(lab, tmp_path):
+    prepared = lab.outcome.prepared
+    rejected = pd.DataFrame({"row": [3, 4], "reason": ["debt: …", "=1+1"], "debt": ["=1+1", "-4"]})
+    odd = replace(prepared, dataset=replace(prepared.dataset, quarantined=rejected))
+    store_inputs(odd, tmp_path)
+    cells = pd.read_csv(tmp_path / "quarantine.csv", dtype=str)
+    assert cells.to_numpy().tolist() == [["3", "debt: …", "'=1+1"], ["4", "'=1+1", "-4"]]
+
+
+def test_counts_of_rows_add_up(lab):
+    dataset, split = lab.outcome.prepared.dataset, lab.outcome.prepared.split
+    assert dataset.rows_read == 501
+    assert (len(dataset.frame), len(dataset.quarantined), dataset.duplicates) == (497, 3, 1)
+    assert sum(dataset.reasons.values()) == 3
+    parts = np.concatenate([split.train, split.validation, split.test, split.unlabelled])
+    assert sorted(parts.tolist()) == list(range(497))
+    assert len(split.unlabelled) == 20
+
+
+def test_the_registry_names_the_file_the_rows_and_the_figures(lab):
+    model = ModelRepository(lab.database).get(lab.version)
+    assert model.status is ModelStatus.TRAINED
+    kept = lab.home / model.path
+    assert hashlib.sha256(kept.read_bytes()).hexdigest() == model.sha256
+    assert load_model(kept).version == load_model(kept, sha256=model.sha256).version == lab.version
+    split = lab.outcome.prepared.split
+    assert model.rows["test"] == len(split.test)
+    assert model.preset == "fast"
+    assert model.pretrained
+    snapshot = TrainingDataRepository(lab.database).get(model.snapshot)
+    assert (snapshot.rows_read, snapshot.rows_rejected, snapshot.rows_duplicate) == (501, 3, 1)
+    assert snapshot.first_at is not None
+    metrics = {each.dataset: each for each in MetricsRepository(lab.database).of_model(lab.version)}
+    assert set(metrics) == {DatasetName.VALIDATION, DatasetName.TEST}
+    low, high = metrics[DatasetName.TEST].intervals["auc"]
+    assert low <= metrics[DatasetName.TEST].figures["auc"] <= high
+
+
+def test_the_figures_are_those_of_the_stored_model_on_the_test_rows(lab):
+    prepared = lab.outcome.prepared
+    rows = prepared.dataset.frame.iloc[prepared.split.test]
+    pds = load_model(lab.outcome.out / "model.pth").predict_pd(rows)
+    figures = measure(rows["bad"].to_numpy(), pds)
+    stored = {each.dataset: each for each in MetricsRepository(lab.database).of_model(lab.version)}
+    assert stored[DatasetName.TEST].figures["auc"] == pytest.approx(figures.auc, abs=1e-6)
+    assert stored[DatasetName.TEST].figures["brier"] == pytest.approx(figures.brier, abs=1e-6)
+
+
+@pytest.mark.slow
+def test_pretraining_alone_leaves_an_encoder_and_training_goes_on_from_it(lab, listener_of, tmp_path):
+    alone = _run(lab, tmp_path / "a", listener_of(), train=False)
+    assert alone.trained is None
+    assert alone.encoder == tmp_path / "a" / "encoder.pth"
+    assert not (tmp_path / "a" / "model.pth").exists()
+    later = _run(lab, tmp_path / "b", listener_of(), pretrain=False, encoder=alone.encoder)
+    assert later.trained is not None
+    assert later.document is not None
+    assert later.document.pretrained
+    # The same encoder and seed as in one go: the same weights.
+    assert lab.outcome.trained is not None
+    assert later.trained.model.provenance["weights"] == lab.outcome.trained.model.provenance["weights"]
+
+
+@pytest.mark.slow
+def test_an_out_of_time_run_tests_on_the_latest_rows_and_says_so(lab, listener_of, tmp_path):
+    outcome = _run(lab, tmp_path, listener_of(), pretrain=False, out_of_time=True, epochs=1)
+    made, split = outcome.prepared.dataset.frame["made"], outcome.prepared.split
+    assert made.iloc[split.test].min() > made.iloc[np.concatenate([split.train, split.validation])].max()
+    datasets = {each.dataset for each in MetricsRepository(lab.database).of_model(outcome.document.version)}
+    assert datasets == {DatasetName.VALIDATION, DatasetName.OUT_OF_TIME}
+
+
+def test_a_schema_that_a_person_edited_is_kept_beside_the_new_one(lab, listener_of, tmp_path):
+    edited = "# mine\n" + lab.schema.read_text()
+    (tmp_path / "schema.toml").write_text(edited)
+    listener = listener_of()
+    _run(lab, tmp_path, listener, train=False)
+    assert listener.kept_schema is not None
+    assert listener.kept_schema.read_text() == edited
+    assert (tmp_path / "schema.toml").read_text() == lab.schema.read_text()
+    listener = listener_of()
+    _run(lab, tmp_path, listener, train=False)
+    assert listener.kept_schema is None
+
+
+@pytest.mark.slow
+def test_a_finished_run_that_is_resumed_is_the_same_version(lab, listener_of, tmp_path):
+    first = _run(lab, tmp_path, listener_of(), epochs=1)
+    stored = {each.version for each in ModelRepository(lab.database).newest_first()}
+    again = _run(lab, tmp_path, listener_of(), epochs=1, resume=True)
+    assert again.document.version == first.document.version
+    assert again.document.sha256 == first.document.sha256
+    assert {each.version for each in ModelRepository(lab.database).newest_first()} == stored
+    anew = _run(lab, tmp_path, listener_of(), epochs=1)
+    assert anew.document.version != first.document.version
+
+
+@pytest.mark.slow
+def test_a_run_resumed_elsewhere_never_touches_the_file_that_is_registered(
+    lab, listener_of, tmp_path, monkeypatch
+):
+    """Same weights, other provenance: another version, so that both files keep their digests."""
+    first = _run(lab, tmp_path, listener_of(), epochs=1)
+    real = training.provenance_of
+    monkeypatch.setattr(training, "provenance_of", lambda prepared: real(prepared) | {"threads": 7})
+    again = _run(lab, tmp_path, listener_of(), epochs=1, resume=True)
+    assert again.document.version != first.document.version
+    for document in (first.document, again.document):
+        load_model(lab.home / document.path, sha256=document.sha256)
+
+
+@pytest.mark.parametrize("name", ["models", "training_store", "training", "outbox", "feeds"])
+def test_a_run_takes_no_folder_that_the_home_keeps_for_something_else(lab, listener_of, name):
+    with pytest.raises(ConfigurationError, match=rf"home folder keeps .*{name} is\. Choose"):
+        _run(lab, lab.home / name, listener_of())
+
+
+@pytest.mark.slow
+def test_the_report_and_the_registry_say_how_the_members_were_trained(lab, listener_of, tmp_path):
+    outcome = _run(
+        lab, tmp_path, listener_of(), pretrain=False, encoder=lab.outcome.out / "encoder.pth", epochs=1
+    )
+    assert (outcome.document.pretrained, outcome.document.objective) == (True, "detection")
+    fitting = outcome.prepared.fitting
+    assert fitting == outcome.prepared.preset.fine_tuning
+    report = (tmp_path / "report.html").read_text()
+    assert "pretrained on the training rows of the same split" in report
+    assert "A tabular transformer with 3 layers" in report
+
+
+def test_a_schema_inside_the_folder_of_the_run_keeps_its_comments(lab, listener_of, tmp_path):
+    schema = tmp_path / "schema.toml"
+    schema.write_text("# mine\n" + lab.schema.read_text())
+    outcome = _run(lab, tmp_path, listener_of(), train=False, schema=schema)
+    assert schema.read_text().startswith("# mine\n")
+    assert outcome.prepared.schema == lab.outcome.prepared.schema
+
+
+def test_a_stale_quarantine_goes_when_no_row_is_broken(lab, listener_of, sound_applications, tmp_path):
+    data = tmp_path / "sound.csv"
+    sound_applications.to_csv(data, index=False)
+    (tmp_path / "quarantine.csv").write_text("of an earlier run")
+    _run(lab, tmp_path, listener_of(), train=False, data=data)
+    assert not (tmp_path / "quarantine.csv").exists()
+
+
+def test_a_folder_that_is_a_file_is_refused_before_anything_is_read(lab, listener_of, tmp_path):
+    taken = tmp_path / "taken"
+    taken.write_text("")
+    for out in (taken, taken / "inside"):
+        listener = listener_of()
+        with pytest.raises(ConfigurationError, match=r"--out must be a folder, however: .*taken is a file"):
+            _run(lab, out, listener)
+        assert listener.stages == []
+
+
+@pytest.mark.slow
+def test_a_registry_that_is_gone_at_the_end_leaves_the_model_and_says_how_to_go_on(
+    lab, listener_of, tmp_path, monkeypatch
+):
+    def away(*args, **kwargs):
+        raise DependencyError("the database must answer, however: it is away.")
+
+    monkeypatch.setattr(local, "store_model", away)
+    with pytest.raises(DependencyError, match=r"is away\. The model lies in .*model\.pth .*--resume"):
+        _run(lab, tmp_path, listener_of(), pretrain=False, epochs=1)
+    assert load_model(tmp_path / "model.pth")
+    assert (tmp_path / "report.html").exists()
+
+
+def test_a_flipped_bit_in_the_encoder_is_refused(lab, listener_of, tmp_path):
+    encoder = tmp_path / "encoder.pth"
+    content = bytearray((lab.outcome.out / "encoder.pth").read_bytes())
+    content[len(content) // 2] ^= 1
+    encoder.write_bytes(content)
+    (tmp_path / "encoder.pth.sha256").write_bytes((lab.outcome.out / "encoder.pth.sha256").read_bytes())
+    with pytest.raises(ArtifactError, match="recorded digest"):
+        _run(lab, tmp_path / "run", listener_of(), pretrain=False, encoder=encoder)
+
+
+@pytest.fixture
+def listener_of(lab):
+    return type(lab.listener)
+
+
+def _run(lab, out: Path, listener, **changes):
+    return run_training(
+        lab.with_options(**changes),
+        out=out,
+        home=lab.home,
+        database=lab.database,
+        listener=listener,
+        command="train.py …",
+    )

@@ -1,0 +1,173 @@
+"""Steps of a training: repeated, overtaken, and of runs whose ids look alike."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from conftest import SCHEMA, Listener
+from pipelines.court import feed, new_flow, new_training
+
+from loan_default.data.datasets.store_compaction import compact
+from loan_default.data.sources.feeds import GeneratedFeed
+from loan_default.database.control_repositories import Fence
+from loan_default.errors import ArtifactError, DataError
+from loan_default.kafka.memory import MemoryBroker
+from loan_default.pipelines.services import Flow
+from loan_default.pipelines.training.training_steps import (
+    TrainingRun,
+    freeze_training_data,
+    pretrain_step,
+    store_step,
+    train_step,
+)
+
+
+@dataclass
+class Meanwhile(Listener):
+    """Lets something happen when a stage begins, or when an epoch has ended."""
+
+    at: str = ""
+    happens: Callable[[], object] = field(default=lambda: None)
+
+    def stage(self, name: str, detail: str) -> None:
+        if name == self.at:
+            self.happens()
+
+    def progress(self, progress: object) -> None:
+        if progress.last is not None and self.at == "epoch":  # type: ignore[attr-defined]
+            self.happens()
+
+
+@pytest.fixture
+def flow(tmp_path: Path) -> Iterator[Flow]:
+    flow = new_flow(tmp_path)
+    yield flow
+    flow.database.client.close()
+
+
+@pytest.fixture
+def run(flow: Flow, tmp_path: Path) -> TrainingRun:
+    """With its snapshot."""
+    run = new_training(flow, tmp_path, pretrain=True)
+    freeze_training_data(run, fence_of(run, "freeze"))
+    return run
+
+
+def test_parts_that_were_written_anew_under_other_names_are_taken(run, flow, tmp_path):
+    for part in run.store.glob("*.parquet"):
+        head, _, end = part.stem.rpartition("-")
+        part.rename(part.with_name(f"{head}-{int(end) + 1:012d}.parquet"))
+    again = replace(run, flow=replace(flow, run="again"))
+    snapshot = freeze_training_data(again, fence_of(again, "freeze"))
+    assert snapshot.digest == run.snapshot.digest
+    assert (
+        set(snapshot.parts) == {part.name for part in run.store.glob("*.parquet")} != set(run.snapshot.parts)
+    )
+
+
+def test_a_run_goes_on_from_its_snapshot_when_the_store_was_compacted_meanwhile(run, flow):
+    for _ in range(2):
+        compact(run.store, now=datetime.now(UTC) + timedelta(seconds=1), parts=1, kept=timedelta(0))
+    assert not any((run.store / part).exists() for part in run.snapshot.parts)
+    assert pretrain_step(run, Listener(), fence_of(run, "pretrain")).exists()
+    again = replace(run, flow=replace(flow, run="again"))
+    assert freeze_training_data(again, fence_of(again, "freeze")) == run.snapshot  # the stored one
+
+
+def test_a_snapshot_of_a_newer_release_is_read_and_one_of_a_newer_major_refused(run):
+    path, known = run.folder / "snapshot.json", run.snapshot
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": "1.9", "later": 1}))
+    assert run.snapshot.same_content(known)
+    assert run.snapshot.parts == known.parts
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": "2.0"}))
+    with pytest.raises(DataError, match=r"schema_version 2\.0 was written by a newer release"):
+        assert run.snapshot
+
+
+def fence_of(run: TrainingRun, task: str, *, attempt: int = 1) -> Fence:
+    return Fence(database=run.flow.database, run=run.id, task=task, attempt=attempt)
+
+
+def with_fields_of_another_release(path: Path) -> None:
+    """A registration that a newer release has written, whose store_step this one does."""
+    registration = json.loads(path.read_text())
+    for part in (registration, registration["model"], registration["snapshot"]):
+        part["later"] = 1
+    path.write_text(json.dumps(registration))
+
+
+def overtaken(run: TrainingRun, task: str) -> Callable[[], None]:
+    return fence_of(run, task, attempt=2).claim
+
+
+@pytest.mark.slow
+def test_all_steps_in_a_row_and_again_are_one_model(run):
+    for attempt in (1, 2):
+        encoder = pretrain_step(run, Listener(), fence_of(run, "pretrain", attempt=attempt))
+        assert encoder == run.encoder
+        registration = train_step(run, Listener(), fence_of(run, "train", attempt=attempt))
+        with_fields_of_another_release(run.folder / "model" / "registration.json")
+        model, figures = store_step(run, fence_of(run, "store", attempt=attempt))
+        assert model == registration.model
+        assert model.pretrained
+        assert 0 < figures["auc"] <= 1
+
+
+def test_an_encoder_that_is_not_there_is_no_reason_to_start_from_random_weights(run):
+    with pytest.raises(ArtifactError, match="must exist"):
+        train_step(run, Listener(), fence_of(run, "train"))
+
+
+def test_the_snapshot_of_a_run_stays_though_an_overtaken_try_comes_to_its_end(flow, tmp_path):
+    class Slow(MemoryBroker):
+        """While the first try asks it, a second one starts and ends, and more data come."""
+
+        def end_offsets(self, topic):
+            if not seconds:
+                seconds.append(freeze_training_data(run, fence_of(run, "freeze", attempt=2)))
+                feed(flow, GeneratedFeed(SCHEMA, rows=50, seed=9, state=tmp_path / "feed-9.json"))
+            return super().end_offsets(topic)
+
+    seconds = []
+    run = new_training(flow, tmp_path)
+    slow = Slow()
+    slow.logs, slow.groups = flow.broker.logs, flow.broker.groups
+    first = replace(run, flow=replace(flow, broker=slow))
+    with pytest.raises(DataError, match=r"try 1 of .* was overtaken"):
+        freeze_training_data(first, fence_of(run, "freeze"))
+    assert run.snapshot == seconds[0]
+
+
+def test_an_overtaken_try_does_not_sweep_the_folder_in_which_the_next_one_writes(run):
+    writing = run.folder / "encoder" / ".encoder.pth.0123.tmp"
+    writing.parent.mkdir()
+    writing.touch()
+    slow = Meanwhile(at="features", happens=overtaken(run, "pretrain"))
+    with pytest.raises(DataError, match=r"try 1 of .* was overtaken"):
+        pretrain_step(run, slow, fence_of(run, "pretrain"))
+    assert writing.exists()
+
+
+def test_an_overtaken_try_writes_neither_encoder_nor_model(run):
+    slow = Meanwhile(at="epoch", happens=overtaken(run, "pretrain"))
+    with pytest.raises(DataError, match=r"try 1 of .* was overtaken"):
+        pretrain_step(run, slow, fence_of(run, "pretrain"))
+    assert run.encoder is not None
+    assert not run.encoder.exists()
+    run = replace(run, options=replace(run.options, pretrain=False))
+    slow = Meanwhile(at="evaluate", happens=overtaken(run, "train"))
+    with pytest.raises(DataError, match=r"try 1 of .* was overtaken"):
+        train_step(run, slow, fence_of(run, "train"))
+    assert not (run.folder / "model" / "model.pth").exists()
+
+
+def test_runs_whose_ids_differ_in_one_sign_have_folders_of_their_own(run):
+    names = ["retrain:7", "retrain~7", "retrain-7", "x" * 250, "x" * 249]
+    folders = {replace(run, flow=replace(run.flow, run=name)).folder for name in names}
+    assert len(folders) == len(names)
+    for folder in folders:
+        assert folder.parent == run.folder.parent
+        folder.mkdir()
