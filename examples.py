@@ -61,9 +61,9 @@ def schema(tour: Tour) -> None:
     """What a row may hold: real rows against a schema, then broken ones."""
     from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
     from loan_default.data.schema.frames import validate
-    from loan_default.data.schema.inference.infer import infer_schema
     from loan_default.data.schema.language import load_schema
     from loan_default.data.schema.records import validate_record
+    from loan_default.data.sources.file_schema import infer_schema
     from loan_default.data.sources.json_rows import json_rows
     from loan_default.data.sources.table_files import RawFrame, read_frame
 

@@ -41,10 +41,10 @@ from loan_default.kafka.consuming import drain
 from loan_default.kafka.messages import Record
 from loan_default.kafka.open_broker import connect as connect_broker
 from loan_default.kafka.outbox import Outbox
-from loan_default.kafka.topics import RAW, TOPICS, Topic
+from loan_default.kafka.topics import PROCESSING, RAW, TOPICS, Topic
 from loan_default.pipelines.ingestion.ingestion_steps import ingest_raw_data
 from loan_default.pipelines.ingestion.worker import Worker
-from loan_default.pipelines.services import GROUP, Flow
+from loan_default.pipelines.services import Flow
 from loan_default.settings import Settings
 
 COPY = "copy"
@@ -176,7 +176,7 @@ def _run(job: Job, workers: int, settings: Settings, *, rows: int, seed: int) ->
     context = multiprocessing.get_context("spawn")
     go, done = context.Event(), context.Queue()
     members = []
-    for group in (BARE_GROUP, GROUP):
+    for group in (BARE_GROUP, PROCESSING):
         _skip_to_the_end(settings, group)
     for _ in range(workers):
         ready = context.Event()

@@ -16,9 +16,9 @@ import pandas as pd
 
 from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
 from loan_default.data.schema.frames import validate
-from loan_default.data.schema.inference.infer import infer_schema
 from loan_default.data.schema.language import Schema, load_schema
 from loan_default.data.sources.feeds import FileFeed
+from loan_default.data.sources.file_schema import infer_schema
 from loan_default.data.sources.generator import generate
 from loan_default.data.sources.table_files import read_frame
 from loan_default.pipelines.ingestion.ingestion_steps import (
@@ -26,8 +26,8 @@ from loan_default.pipelines.ingestion.ingestion_steps import (
     process_raw_data,
     send_processed_data,
 )
+from loan_default.pipelines.ingestion.training_store_writer import store_processed_data
 from loan_default.pipelines.training.dataset import load_store
-from loan_default.pipelines.training.snapshots import store_processed_data
 from loan_default.settings import Settings
 from loan_default.wiring import open_flow
 

@@ -15,10 +15,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from loan_default.data.schema.frames import validate
-    from loan_default.data.schema.inference.infer import infer_schema
+    from loan_default.data.schema.frames import RawFrame, validate
     from loan_default.data.schema.language import Schema, dump_schema, load_schema
-    from loan_default.data.sources.table_files import RawFrame, read_frame
+    from loan_default.data.sources.file_schema import infer_schema
+    from loan_default.data.sources.table_files import read_frame
     from loan_default.errors import (
         ArtifactError,
         ConfigurationError,
@@ -57,10 +57,10 @@ _MODULES = {
     "DependencyError": "errors",
     "LoanDefaultError": "errors",
     "LoanModel": "models.model",
-    "RawFrame": "data.sources.table_files",
+    "RawFrame": "data.schema.frames",
     "Schema": "data.schema.language",
     "dump_schema": "data.schema.language",
-    "infer_schema": "data.schema.inference.infer",
+    "infer_schema": "data.sources.file_schema",
     "load_model": "models.model",
     "load_schema": "data.schema.language",
     "read_frame": "data.sources.table_files",

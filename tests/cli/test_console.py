@@ -10,7 +10,7 @@ import structlog
 from rich.console import Console
 
 from loan_default.cli.console import (
-    LogListener,
+    PlainListener,
     LogRows,
     TerminalListener,
     TerminalRows,
@@ -26,6 +26,7 @@ from loan_default.cli.console import (
 )
 from loan_default.data.schema.inference.infer import Finding, Severity
 from loan_default.models.fitting import Epoch, Progress
+from loan_default.pipelines.training.listeners import LogListener
 from loan_default.pipelines.registry import find_model, list_models
 from loan_default.pipelines.scoring.file_scoring import Scored
 
@@ -205,7 +206,7 @@ def test_a_terminal_counts_the_rows_of_a_stream(terminal):
 
 
 def test_elsewhere_a_stage_and_an_epoch_are_a_line_of_the_log(screen, logged, lab):
-    listener = LogListener(screen)
+    listener = PlainListener(screen, LogListener())
     listener.stage("train", "2 x 3 epochs")
     listener.progress(_sign("member 1", None))
     listener.progress(_sign("member 1", 0.7))

@@ -32,10 +32,10 @@ from loan_default.kafka.client import Connection, KafkaBroker, KafkaRecordConsum
 from loan_default.kafka.events import event_id
 from loan_default.kafka.messages import Offsets, Partition, Record
 from loan_default.kafka.outbox import Outbox
-from loan_default.kafka.topics import RAW
+from loan_default.kafka.topics import PROCESSING, RAW
 from loan_default.pipelines.ingestion.ingestion_steps import ingest_raw_data, process_raw_data
 from loan_default.pipelines.layout import OUTBOX
-from loan_default.pipelines.services import GROUP, Flow
+from loan_default.pipelines.services import Flow
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -210,7 +210,7 @@ def test_a_member_that_sleeps_past_its_poll_interval_commits_nothing_and_another
 
 
 def committed(world: World) -> dict[Partition, int | None]:
-    return dict(world.broker.committed(GROUP, RAW))
+    return dict(world.broker.committed(PROCESSING, RAW))
 
 
 def done_of(commits: dict[Partition, int | None]) -> dict[Partition, int]:

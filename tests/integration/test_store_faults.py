@@ -23,8 +23,7 @@ from loan_default.database.ingestion_documents import EventOutcome, RawDataLog
 from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.errors import DependencyError
 from loan_default.kafka.events import event_id
-from loan_default.kafka.topics import RAW
-from loan_default.pipelines.services import GROUP
+from loan_default.kafka.topics import PROCESSING, RAW
 from loan_default.settings import Settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(400)]
@@ -139,4 +138,4 @@ def test_while_the_store_is_frozen_nothing_is_committed_and_then_nothing_is_lost
 
 
 def committed(world):
-    return dict(world.broker.committed(GROUP, RAW))
+    return dict(world.broker.committed(PROCESSING, RAW))

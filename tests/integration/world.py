@@ -22,8 +22,7 @@ from loan_default.kafka.consuming import look
 from loan_default.kafka.dead_letters import read_dead_letter
 from loan_default.kafka.events import event_id
 from loan_default.kafka.messages import Message, Offsets, Record
-from loan_default.kafka.topics import PROCESSED, RAW, dead_letter_topic
-from loan_default.pipelines.services import GROUP
+from loan_default.kafka.topics import PROCESSED, PROCESSING, RAW, dead_letter_topic
 
 
 @dataclass
@@ -67,7 +66,7 @@ class World:
 
     def has_committed(self, ends: Offsets) -> bool:
         """Whether the workers are done with all of `raw_data` before these ends."""
-        done = self.broker.committed(GROUP, RAW)
+        done = self.broker.committed(PROCESSING, RAW)
         return all((done[partition] or 0) >= end for partition, end in ends.items())
 
     def documents(self) -> list[dict[str, object]]:

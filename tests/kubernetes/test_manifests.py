@@ -14,10 +14,8 @@ import yaml
 from servers.kubernetes import cached_helm, not_cached, render
 
 from loan_default.database.users import ROLES
-from loan_default.kafka.topics import COMMANDS, TOPICS, dead_letter_topic
-from loan_default.pipelines import services as flow
-from loan_default.pipelines.control import command_worker as commands
-from loan_default.pipelines.training import snapshots as training_data
+from loan_default.kafka.topics import COMMANDS, PROCESSING, TOPICS, TRAINING_STORE, dead_letter_topic
+from loan_default.pipelines.control import command_worker
 from loan_default.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -127,8 +125,8 @@ def test_kafka_users_may_do_what_their_client_does():
     users = of_kind("KafkaUser", "kafka.yaml")
     assert set(users) == set(GRANTED)
     groups: dict[str, set[str]] = {
-        "pipeline": {flow.GROUP, training_data.GROUP, "look-"},
-        "commands": {commands.GROUP},
+        "pipeline": {PROCESSING, TRAINING_STORE, "look-"},
+        "commands": {command_worker.GROUP},
         "requester": set(),
     }
     for name, user in users.items():

@@ -6,7 +6,6 @@ The DAG imports this inside of its tasks. What a task returns is small and plain
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -14,13 +13,13 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from loan_default.airflow.task_services import Context, flow_of
 from loan_default.bundled import BUNDLED_SCHEMA
-from loan_default.cli.console import LogListener, make_console
 from loan_default.database.control_repositories import Fence
 from loan_default.pipelines.layout import TRAINING_STORE
 from loan_default.pipelines.services import Flow
 from loan_default.pipelines.training import training_steps
 from loan_default.pipelines.training.dataset import EmptyStoreError
-from loan_default.pipelines.training.preparation import Prepared, TrainingOptions
+from loan_default.pipelines.training.listeners import LogListener
+from loan_default.pipelines.training.preparation import TrainingOptions
 from loan_default.pipelines.training.training_steps import TrainingRun
 
 log = structlog.get_logger()
@@ -50,13 +49,13 @@ def pretrain_encoder(context: Context) -> str | None:
         if run.encoder is None:
             log.info("not_pretrained", reason="the parameter pretrain is off")
             return None
-        return str(training_steps.pretrain_step(run, TaskLog(make_console()), _fence(context, run.flow)))
+        return str(training_steps.pretrain_step(run, LogListener(), _fence(context, run.flow)))
 
 
 def train_classifier(context: Context) -> dict[str, Any]:
     """A model and its report, not registered yet."""
     with _training_run(context) as run:
-        registration = training_steps.train_step(run, TaskLog(make_console()), _fence(context, run.flow))
+        registration = training_steps.train_step(run, LogListener(), _fence(context, run.flow))
         return {"version": registration.model.version, "folder": str(run.folder / "model")}
 
 
@@ -65,24 +64,6 @@ def store_model(context: Context) -> dict[str, Any]:
     with _training_run(context) as run:
         model, figures = training_steps.store_step(run, _fence(context, run.flow))
         return {"version": model.version, "snapshot": model.snapshot, **figures}
-
-
-class TaskLog(LogListener):
-    """Stages and epochs of a training in the log of its task: counts, never values of the data."""
-
-    def prepared(self, prepared: Prepared, out: Path, *, kept_schema: Path | None) -> None:  # noqa: ARG002
-        """What the run works on."""
-        split = prepared.split
-        log.info(
-            "training_prepared",
-            rows=len(prepared.dataset.frame),
-            train=len(split.train),
-            validation=len(split.validation),
-            test=len(split.test),
-            unlabelled=len(split.unlabelled),
-            folder=str(out),
-            **{choice.what: str(choice.value) for choice in prepared.choices},
-        )
 
 
 @contextmanager

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # they bring torch and pandas, which not every command should
     from loan_default.models.fitting import Progress as Sign
     from loan_default.pipelines.registry import Registered
     from loan_default.pipelines.scoring.file_scoring import Scored
+    from loan_default.pipelines.training.listeners import Listener
     from loan_default.pipelines.training.local_run import Outcome
     from loan_default.pipelines.training.preparation import Prepared
 
@@ -93,32 +94,17 @@ class TerminalListener:
             say(self._console, "", epoch_line(progress), style="dim")
 
 
-class LogListener:
-    """One structured line a stage and an epoch."""
+class PlainListener:
+    """Plain lines for what was decided, structured log lines for stages and epochs."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, log_listener: "Listener") -> None:
         self._console = console
-
-    def stage(self, name: str, detail: str) -> None:
-        """Logs the stage."""
-        log.info("stage_started", stage=name, detail=detail)
+        self.stage = log_listener.stage
+        self.progress = log_listener.progress
 
     def prepared(self, prepared: "Prepared", out: Path, *, kept_schema: Path | None) -> None:
-        """What was found and decided, as lines: it speaks of values, which do not belong in a log."""
+        """Print what was found and decided: it holds values, which do not belong in a log."""
         print_prepared(self._console, prepared, out, kept_schema=kept_schema)
-
-    def progress(self, progress: "Sign") -> None:
-        """Logs an epoch that has ended; signs of life in between are for terminals."""
-        if progress.last is not None:
-            log.info(
-                "epoch_finished",
-                stage=progress.stage,
-                epoch=progress.last.epoch,
-                epochs=progress.epochs,
-                score=round(progress.last.score, 5),
-                rows_per_second=round(progress.last.rows_per_second),
-                **{name: round(loss, 5) for name, loss in progress.last.losses.items()},
-            )
 
 
 class TerminalRows:

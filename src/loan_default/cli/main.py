@@ -29,8 +29,8 @@ from rich.text import Text
 from loan_default.cli import options, stack_commands
 from loan_default.cli import stream_commands as flow_commands
 from loan_default.cli.console import (
-    LogListener,
     LogRows,
+    PlainListener,
     TerminalListener,
     TerminalRows,
     findings_table,
@@ -223,8 +223,8 @@ def schema(
     out: options.NewSchemaFile = None,
 ) -> None:
     """Infer a schema from a file and say what was noticed. Edit it, then train with --schema."""
-    from loan_default.data.schema.inference.infer import infer_schema
     from loan_default.data.schema.language import dump_schema
+    from loan_default.data.sources.file_schema import infer_schema
     from loan_default.files import write_atomically
 
     if out is not None and out.exists():
@@ -312,9 +312,11 @@ def _refuse_without(stage: str, given: Mapping[str, object]) -> None:
 
 
 @contextmanager
-def _listener(console: Console) -> Iterator[TerminalListener | LogListener]:
+def _listener(console: Console) -> Iterator[TerminalListener | PlainListener]:
+    from loan_default.pipelines.training.listeners import LogListener
+
     if not console.is_terminal:
-        yield LogListener(console)
+        yield PlainListener(console, LogListener())
         return
     with TerminalListener(console).running() as listener:
         yield listener

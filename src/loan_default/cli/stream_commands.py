@@ -61,9 +61,9 @@ def ingest(
         process_raw_data,
         send_processed_data,
     )
+    from loan_default.pipelines.ingestion.training_store_writer import store_processed_data
     from loan_default.pipelines.ingestion.worker import Processed
     from loan_default.pipelines.layout import TRAINING_STORE
-    from loan_default.pipelines.training.snapshots import store_processed_data
 
     console, settings = make_console(), start()
     store, in_memory = settings.home / TRAINING_STORE, settings.kafka_bootstrap_servers is None

@@ -9,11 +9,13 @@ person types it into a console client, everything in one JSON object:
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from loan_default.errors import DataError, did_you_mean
+from loan_default.kafka.broker import Broker
 from loan_default.kafka.events import LONGEST_ID, Event, read_event, read_structured, to_message
 from loan_default.kafka.messages import Message, Record
 from loan_default.kafka.topics import COMMANDS
@@ -90,6 +92,18 @@ def fact(kind: FactType, *, version: str, figures: Mapping[str, Any], occasion: 
     if len(identifier) > LONGEST_ID:  # a scheduler's run may have a name of any length
         identifier = f"{kind}/{version}/{hashlib.sha256(occasion.encode()).hexdigest()[:16]}"
     return _message(kind, identifier, "loan-default", datetime.now(UTC), {"version": version, **figures})
+
+
+def publish_fact(
+    broker: Broker, kind: FactType, *, version: str, figures: Mapping[str, Any], occasion: str = ""
+) -> None:
+    """Publish on `commands` what became of a model, as `fact` says it; published again it has the same id.
+
+    Raises:
+        DependencyError: the broker is away.
+    """
+    with closing(broker.producer()) as producer:
+        producer.deliver([fact(kind, version=version, figures=figures, occasion=occasion)])
 
 
 def _message(kind: str, identifier: str, source: str, time: datetime, data: Mapping[str, Any]) -> Message:

@@ -1,5 +1,6 @@
 """Registered models: which there are, what was decided about them, and which one scores."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,21 @@ from typing import Any
 from loan_default.database.connect import Database
 from loan_default.database.control_documents import Decision
 from loan_default.database.control_repositories import DecisionRepository, lost_champion
-from loan_default.database.documents import ID_DIGITS, Champion, ModelMetadata, PerformanceMetrics
+from loan_default.database.documents import (
+    ID_DIGITS,
+    Champion,
+    DatasetName,
+    ModelMetadata,
+    PerformanceMetrics,
+    finite_figures,
+)
 from loan_default.database.repositories import MetricsRepository, ModelRepository
 from loan_default.errors import ArtifactError, DataError, did_you_mean
-from loan_default.pipelines.stored_figures import on_unseen_rows
 
 _SHOWN = 5
 """The most models that a message names."""
+
+_COUNTS = frozenset({"rows", "bads"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,3 +142,13 @@ def _default(database: Database) -> tuple[ModelMetadata, str]:
             "train.py --pretrain --train, or name a model file with --model."
         )
     return newest, "the newest one, as there is no champion yet"
+
+
+def figures_to_store(measured: Mapping[str, Any]) -> tuple[dict[str, float | None], dict[str, str]]:
+    """The figures without the counts, and a reason for each that does not exist."""
+    return finite_figures({name: value for name, value in measured.items() if name not in _COUNTS})
+
+
+def on_unseen_rows(metrics: Iterable[PerformanceMetrics]) -> PerformanceMetrics | None:
+    """The first of these that was computed on rows that the model had not seen; None where none was."""
+    return next((each for each in metrics if each.dataset is not DatasetName.VALIDATION), None)

@@ -8,9 +8,6 @@ from loan_default.database.connect import Database
 from loan_default.kafka.broker import Broker
 from loan_default.kafka.consuming import Pace
 from loan_default.kafka.outbox import Outbox
-from loan_default.kafka.topics import PROCESSING
-
-GROUP = PROCESSING
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

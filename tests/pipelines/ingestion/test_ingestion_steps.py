@@ -20,7 +20,7 @@ from loan_default.kafka.events import Event, EventType, event_id, read_event, to
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.messages import Delivery, Message, Partition, Record, Refused
 from loan_default.kafka.outbox import Outbox
-from loan_default.kafka.topics import PROCESSED, RAW, dead_letter_topic
+from loan_default.kafka.topics import PROCESSED, PROCESSING, RAW, dead_letter_topic
 from loan_default.pipelines.ingestion import worker as processing
 from loan_default.pipelines.ingestion.ingestion_steps import (
     ingest_raw_data,
@@ -28,7 +28,7 @@ from loan_default.pipelines.ingestion.ingestion_steps import (
     send_processed_data,
 )
 from loan_default.pipelines.ingestion.worker import Worker
-from loan_default.pipelines.services import GROUP, Flow
+from loan_default.pipelines.services import Flow
 
 SCHEMA = Schema(
     name="loans",
@@ -180,7 +180,7 @@ def test_what_was_accepted_and_its_topic_refuses_is_an_error_and_no_empty_messag
         with pytest.raises(DataError, match="however: 1 messages do not: too large"):
             drain(worker.consumer, worker, ends=flow.broker.end_offsets(RAW), pace=PACE)
     assert records_of(flow.broker, PROCESSED) == []
-    assert set(flow.broker.committed(GROUP, RAW).values()) <= {None, flow.broker.first_offset}
+    assert set(flow.broker.committed(PROCESSING, RAW).values()) <= {None, flow.broker.first_offset}
 
 
 def test_a_topic_that_was_given_more_partitions_is_worked_off_all_the_same(flow):
@@ -205,7 +205,7 @@ def test_a_full_replay_from_the_first_offset_changes_nothing(flow, feed):
     raw(flow, {"bad": b"{"})
     process_raw_data(flow)
     before = sorted(map(str, flow.database["raw_data_logs"].find({})))
-    flow.broker.groups[GROUP].done.clear()
+    flow.broker.groups[PROCESSING].done.clear()
     processed = process_raw_data(flow)
     assert (processed.redelivered, processed.accepted, processed.rejected) == (121, 0, 0)
     assert sorted(map(str, flow.database["raw_data_logs"].find({}))) == before
@@ -269,7 +269,7 @@ def test_an_absent_store_is_waited_for_and_then_named(flow, feed, monkeypatch):
     assert process_raw_data(flow).accepted == 60
     monkeypatch.undo()
     ingest_raw_data(flow, feed(60))
-    committed = dict(flow.broker.committed(GROUP, RAW))
+    committed = dict(flow.broker.committed(PROCESSING, RAW))
 
     def never(self, logs):
         raise DependencyError("the database must answer")
@@ -277,7 +277,7 @@ def test_an_absent_store_is_waited_for_and_then_named(flow, feed, monkeypatch):
     monkeypatch.setattr(RawDataLogRepository, "add_new", never)
     with pytest.raises(DependencyError, match="the database must answer"):
         process_raw_data(flow)
-    assert flow.broker.committed(GROUP, RAW) == committed
+    assert flow.broker.committed(PROCESSING, RAW) == committed
     assert records_of(flow.broker, dead_letter_topic(RAW)) == []
 
 

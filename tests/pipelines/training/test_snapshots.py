@@ -19,21 +19,20 @@ from loan_default.database.repositories import TrainingDataRepository
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.kafka.consuming import Pace
 from loan_default.kafka.events import Event, EventType, to_message
-from loan_default.kafka.topics import RAW
+from loan_default.kafka.topics import RAW, TRAINING_STORE
 from loan_default.models.model import PretrainedEncoder
 from loan_default.pipelines.ingestion.ingestion_steps import (
     ingest_raw_data,
     process_raw_data,
     send_processed_data,
 )
+from loan_default.pipelines.ingestion.training_store_writer import store_processed_data
 from loan_default.pipelines.services import Flow
 from loan_default.pipelines.training.dataset import load_snapshot, load_store, snapshot_of
 from loan_default.pipelines.training.preparation import Prepared, Stopwatch, TrainingOptions, prepare
 from loan_default.pipelines.training.snapshots import (
-    GROUP,
     prepare_training_data,
     snapshot_store,
-    store_processed_data,
 )
 from loan_default.pipelines.training.stages import provenance_of
 
@@ -136,7 +135,7 @@ def test_reading_the_topic_again_changes_nothing(flow, tmp_path):
     store_processed_data(flow, tmp_path / "store")
     once = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW)
     assert store_processed_data(flow, tmp_path / "store").records == 0
-    flow.broker.groups[GROUP].done.clear()
+    flow.broker.groups[TRAINING_STORE].done.clear()
     again = replace(flow, pace=Pace(batch=33, poll_seconds=0.05))  # other ranges, so parts that overlap
     assert store_processed_data(again, tmp_path / "store").records == ROWS
     twice = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW)

@@ -6,7 +6,7 @@ then judged. A wrong value rejects its row and no more; only a missing column st
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,13 +27,29 @@ from loan_default.data.schema.values import (
     show,
     value_reader,
 )
-from loan_default.data.sources.table_files import RawFrame
 from loan_default.errors import DataError, did_you_mean
 
 RENAMED = {"row": "raw_row", "reason": "raw_reason"}
 """Columns of a file whose names the quarantine needs for itself."""
+REJECT_COLUMNS = ("row", "reason", "text")
 Problems = list[tuple[str, np.ndarray]]
 """Broken rules of one column, each with the boolean mask `(n,)` of its rows."""
+
+
+def _no_rejects() -> pd.DataFrame:
+    return pd.DataFrame(
+        {"row": np.array([], np.int64), "reason": pd.Series(dtype="str"), "text": pd.Series(dtype="str")}
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RawFrame:
+    """Rows of a file before anything is believed about them."""
+
+    frame: pd.DataFrame
+    """Text columns (CSV; "" = missing) or typed columns (Parquet); the index is the row number."""
+    rejects: pd.DataFrame = field(default_factory=_no_rejects)
+    """Rows that could not be split into columns: `row`, `reason`, `text` as in the file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

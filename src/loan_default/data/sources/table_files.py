@@ -10,7 +10,6 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from loan_default.data.schema.frames import REJECT_COLUMNS, RawFrame
 from loan_default.data.sources.spreadsheets import MARK, from_text
 from loan_default.errors import DataError
 
@@ -31,24 +31,7 @@ _BLOCK_BYTES = 512 * 1024
 _LONGEST_ROW = 8 * 1024 * 1024
 """Bytes; a file with rows that are longer than a block is read in blocks of this size from there on."""
 _DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-_REJECT_COLUMNS = ("row", "reason", "text")
 _HEADER = -1  # its row number: the first row after it is 0
-
-
-def _no_rejects() -> pd.DataFrame:
-    return pd.DataFrame(
-        {"row": np.array([], np.int64), "reason": pd.Series(dtype="str"), "text": pd.Series(dtype="str")}
-    )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RawFrame:
-    """Rows of a file before anything is believed about them."""
-
-    frame: pd.DataFrame
-    """Text columns (CSV; "" = missing) or typed columns (Parquet); the index is the row number."""
-    rejects: pd.DataFrame = field(default_factory=_no_rejects)
-    """Rows that could not be split into columns: `row`, `reason`, `text` as in the file."""
 
 
 def read_columns(path: Path) -> list[str]:
@@ -356,7 +339,7 @@ def _raw_frame(table: pa.Table, numbers: np.ndarray, rejects: list[Reject]) -> R
     frame.index = pd.Index(numbers, dtype=np.int64)
     if not rejects:
         return RawFrame(frame=frame)
-    return RawFrame(frame=frame, rejects=pd.DataFrame(sorted(rejects), columns=list(_REJECT_COLUMNS)))
+    return RawFrame(frame=frame, rejects=pd.DataFrame(sorted(rejects), columns=list(REJECT_COLUMNS)))
 
 
 def _unclosed_quote(path: Path, *, row: int) -> DataError:

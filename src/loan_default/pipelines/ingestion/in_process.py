@@ -18,9 +18,9 @@ from loan_default.pipelines.ingestion.ingestion_steps import (
     process_raw_data,
     send_processed_data,
 )
+from loan_default.pipelines.ingestion.training_store_writer import store_processed_data
 from loan_default.pipelines.ingestion.worker import Processed
 from loan_default.pipelines.services import Flow
-from loan_default.pipelines.training.snapshots import store_processed_data
 
 
 @dataclass(slots=True)

@@ -32,9 +32,9 @@ from loan_default.kafka.dead_letters import dead_letter, without_content
 from loan_default.kafka.events import Event, EventType, to_message
 from loan_default.kafka.messages import Message, Partition, Record, next_offsets
 from loan_default.kafka.outbox import must_fit
-from loan_default.kafka.topics import PROCESSED, RAW, dead_letter_topic
+from loan_default.kafka.topics import PROCESSED, PROCESSING, RAW, dead_letter_topic
 from loan_default.pipelines.ingestion.record_validation import Judged, RecordJudge
-from loan_default.pipelines.services import GROUP, Flow
+from loan_default.pipelines.services import Flow
 
 _SLICE = 500
 """Records that are judged, logged and sent together: the store writes one slice while the next is judged."""
@@ -104,7 +104,7 @@ class Worker:
             self._writer = started.enter_context(threads)
             self.producer: Producer = broker.producer()
             started.callback(self.producer.close)
-            self.consumer = broker.consumer(GROUP, [RAW])
+            self.consumer = broker.consumer(PROCESSING, [RAW])
             started.callback(self.consumer.close)
             self._running = started.pop_all()
         return self

@@ -29,9 +29,9 @@ from loan_default.evaluation.metrics import measure
 from loan_default.models.model import LoanModel, load_model
 from loan_default.pipelines.layout import TRAINING_STORE
 from loan_default.pipelines.promotion.unseen_rows import UnseenRows, read_otherwise, unseen_rows
+from loan_default.pipelines.registry import figures_to_store
 from loan_default.pipelines.scoring.file_scoring import scoring_threads
 from loan_default.pipelines.services import Flow
-from loan_default.pipelines.stored_figures import figures_to_store
 from loan_default.pipelines.training.dataset import Dataset
 from loan_default.pipelines.training.snapshots import snapshot_store
 

@@ -16,8 +16,7 @@ from loan_default.database.repositories import MetricsRepository, ModelRepositor
 from loan_default.errors import ArtifactError
 from loan_default.evaluation.gate import Verdict
 from loan_default.failpoints import failpoint
-from loan_default.kafka.control_events import FactType
-from loan_default.pipelines.announcing import announce
+from loan_default.kafka.control_events import FactType, publish_fact
 from loan_default.pipelines.promotion.comparison import (
     Chosen,
     Evaluated,
@@ -174,10 +173,14 @@ def _tell(run: EvaluationRun, decision: Decision) -> None:
     told: dict[str, object] = {name: figures.get(name) for name in ("auc", "ks", "brier", "ece")}
     if decision.action in _MOVES:
         move = str(decision.seen_rev + 1)
-        announce(run.flow, FactType.PROMOTED, version=decision.version, figures=told, occasion=move)
+        publish_fact(
+            run.flow.broker, FactType.PROMOTED, version=decision.version, figures=told, occasion=move
+        )
     elif decision.action is Action.REJECTED:
         news = told | {"reasons": list(decision.broken)}
-        announce(run.flow, FactType.REJECTED, version=decision.version, figures=news, occasion=decision.run)
+        publish_fact(
+            run.flow.broker, FactType.REJECTED, version=decision.version, figures=news, occasion=decision.run
+        )
     elif decision.broken:
         log.warning("champion_below_thresholds", version=decision.version, broken=list(decision.broken))
     log.info("model_decided", run=run.id, version=decision.version, action=decision.action, **told)

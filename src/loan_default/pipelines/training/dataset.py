@@ -16,10 +16,11 @@ from loan_default.data.datasets.row_hashing import DIGEST_VERSION, digest_of
 from loan_default.data.datasets.store_parts import holds_parts
 from loan_default.data.datasets.store_sources import short_names
 from loan_default.data.datasets.training_store import read_store
-from loan_default.data.schema.frames import Validation, validate
-from loan_default.data.schema.inference.infer import Finding, infer_schema
+from loan_default.data.schema.frames import RawFrame, Validation, validate
+from loan_default.data.schema.inference.infer import Finding
 from loan_default.data.schema.language import Schema, dump_schema, load_schema
-from loan_default.data.sources.table_files import RawFrame, iter_frames, read_columns
+from loan_default.data.sources.file_schema import infer_schema
+from loan_default.data.sources.table_files import iter_frames, read_columns
 from loan_default.database.documents import TrainingData
 from loan_default.errors import ConfigurationError, DataError
 

@@ -9,9 +9,10 @@ from loan_default.errors import ConfigurationError, DependencyError
 from loan_default.evaluation.bootstrap import Interval
 from loan_default.pipelines.layout import is_reserved
 from loan_default.pipelines.training.folder_lock import only_run_in
+from loan_default.pipelines.training.listeners import Listener
 from loan_default.pipelines.training.preparation import Prepared, Stopwatch, TrainingOptions, prepare
 from loan_default.pipelines.training.registration import registration_of, store_inputs, store_model
-from loan_default.pipelines.training.run_folder import Listener, open_folder
+from loan_default.pipelines.training.run_folder import open_folder
 from loan_default.pipelines.training.run_report import write_report
 from loan_default.pipelines.training.stages import Trained, pretrain_encoder, train_classifier
 

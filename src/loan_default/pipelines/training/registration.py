@@ -29,7 +29,7 @@ from loan_default.evaluation.bootstrap import Interval
 from loan_default.files import sha256_of, write_atomically
 from loan_default.models.artifact import write_digest
 from loan_default.pipelines.layout import MODELS
-from loan_default.pipelines.stored_figures import figures_to_store
+from loan_default.pipelines.registry import figures_to_store
 from loan_default.pipelines.training.dataset import snapshot_of
 from loan_default.pipelines.training.preparation import Prepared
 from loan_default.pipelines.training.stages import LIBRARIES, Trained

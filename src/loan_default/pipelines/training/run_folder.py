@@ -1,33 +1,15 @@
-"""The folder of a training run: what lies in it when the run begins, and who is told how it goes on."""
+"""The folder of a training run: what lies in it when the run begins."""
 
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 from loan_default.errors import ConfigurationError
 from loan_default.files import write_once
-from loan_default.models.fitting import Progress
 from loan_default.pipelines.training.preparation import Prepared
 from loan_default.pipelines.training.stages import fingerprint_of_run
 
 _RUN = Path("checkpoints", "run.json")
-
-
-class Listener(Protocol):
-    """Who is told how a run goes."""
-
-    def stage(self, name: str, detail: str) -> None:
-        """A stage begins; `detail` says what was decided for it."""
-
-    def prepared(self, prepared: Prepared, out: Path, *, kept_schema: Path | None) -> None:
-        """Everything is decided, the inputs lie in the folder `out`, and nothing slow has begun.
-
-        `kept_schema` is the name that another schema which lay there was given.
-        """
-
-    def progress(self, progress: Progress) -> None:
-        """A sign of life of a long stage."""
 
 
 def open_folder(prepared: Prepared, out: Path) -> datetime:

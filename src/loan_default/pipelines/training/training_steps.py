@@ -27,12 +27,12 @@ from loan_default.database.repositories import ModelRepository, TrainingDataRepo
 from loan_default.errors import DataError
 from loan_default.failpoints import failpoint
 from loan_default.files import write_atomically, write_once
-from loan_default.kafka.control_events import FactType
+from loan_default.kafka.control_events import FactType, publish_fact
 from loan_default.models.fitting import Progress
-from loan_default.pipelines.announcing import announce
 from loan_default.pipelines.layout import SCHEDULED_RUNS, TRAINING_STORE
+from loan_default.pipelines.registry import on_unseen_rows
 from loan_default.pipelines.services import Flow
-from loan_default.pipelines.stored_figures import on_unseen_rows
+from loan_default.pipelines.training.listeners import Listener
 from loan_default.pipelines.training.preparation import Prepared, Stopwatch, TrainingOptions, prepare
 from loan_default.pipelines.training.registration import (
     Registration,
@@ -40,7 +40,7 @@ from loan_default.pipelines.training.registration import (
     store_inputs,
     store_model,
 )
-from loan_default.pipelines.training.run_folder import Listener, open_folder
+from loan_default.pipelines.training.run_folder import open_folder
 from loan_default.pipelines.training.run_report import write_report
 from loan_default.pipelines.training.snapshots import prepare_training_data
 from loan_default.pipelines.training.stages import pretrain_encoder, train_classifier
@@ -213,7 +213,7 @@ def store_step(run: TrainingRun, fence: Fence) -> tuple[ModelMetadata, Mapping[s
     unseen = on_unseen_rows(registration.metrics)
     assert unseen is not None  # a registration has the figures on the test rows
     told = {name: unseen.figures.get(name) for name in ("auc", "ks", "brier")}
-    announce(run.flow, FactType.TRAINED, version=model.version, figures=told)
+    publish_fact(run.flow.broker, FactType.TRAINED, version=model.version, figures=told)
     log.info("model_stored", run=run.id, version=model.version, **told)
     return model, told
 

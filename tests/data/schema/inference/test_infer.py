@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loan_default.data.schema.frames import validate
-from loan_default.data.schema.inference.infer import Severity, infer_schema
+from loan_default.data.schema.inference.infer import Severity
 from loan_default.data.schema.inference.plausibility import (
     age_bounds,
     heavy_tail,
@@ -23,6 +23,7 @@ from loan_default.data.schema.inference.plausibility import (
     words_of,
 )
 from loan_default.data.schema.language import Kind, dump_schema, schema_from_dict
+from loan_default.data.sources.file_schema import infer_schema
 from loan_default.data.sources.table_files import read_frame
 from loan_default.errors import DataError
 

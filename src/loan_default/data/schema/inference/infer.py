@@ -1,16 +1,15 @@
 """A schema for a file that has none: kinds, categories, bounds and codes, with findings that say why.
 
 The rules are rules of thumb. What they decide can be read and edited in the dumped schema; each decision
-that changes what the model sees is a finding. The file is read once.
+that changes what the model sees is a finding.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
-from loan_default.data.schema.frames import parse_numbers
+from loan_default.data.schema.frames import RawFrame, parse_numbers
 from loan_default.data.schema.inference.columns import (
     Finding,
     Report,
@@ -27,10 +26,9 @@ from loan_default.data.schema.inference.plausibility import (
 )
 from loan_default.data.schema.language import Column, Kind, Schema
 from loan_default.data.schema.values import MISSING_TEXTS, is_missing
-from loan_default.data.sources.table_files import read_frame, stem_of
 from loan_default.errors import DataError, did_you_mean
 
-__all__ = ["Finding", "Inference", "Severity", "infer_schema"]
+__all__ = ["Finding", "Inference", "Severity", "infer_frame_schema"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,25 +48,29 @@ class Inference:
         return notes
 
 
-def infer_schema(path: Path, *, target: str | None) -> Inference:
-    """A schema with which every usable row of the file passes, and the findings behind it.
+def infer_frame_schema(raw: RawFrame, *, name: str, source: str, target: str | None) -> Inference:
+    """A schema with which every usable row of a raw frame passes, and the findings behind it.
 
     Columns that cannot be features (constant, empty, free text) are left out; validation ignores them.
     Rows with impossible values are left to quarantine by bounds, never changed.
 
+    Args:
+        name: name of the schema.
+        source: name of the file, for messages.
+        target: column that says who defaulted; None = a schema for scoring.
+
     Raises:
-        DataError: the file cannot be read, the target is not a column of two values, or nothing is left
-            to learn from.
+        DataError: no row can be read, the target is not a column of two values, or nothing is left to learn
+            from.
     """
-    raw = read_frame(path)
     names = [str(name) for name in raw.frame.columns]
     if target is not None and target not in names:
         raise DataError(
-            f"the target must be a column of {path.name}, however: {target!r}.{did_you_mean(target, names)}"
+            f"the target must be a column of {source}, however: {target!r}.{did_you_mean(target, names)}"
         )
     if raw.frame.empty and len(raw.rejects):
         raise DataError(
-            f"the rows of {path.name} must be readable, however: all {len(raw.rejects):,} are not. The "
+            f"the rows of {source} must be readable, however: all {len(raw.rejects):,} are not. The "
             f"first: {raw.rejects['reason'].iloc[0]}. Look at its header and at separators at the ends of "
             "lines."
         )
@@ -84,18 +86,18 @@ def infer_schema(path: Path, *, target: str | None) -> Inference:
             f"{rows_in_words(len(raw.rejects))} that cannot be read as {len(names)} fields: quarantined",
         )
     columns, comparable = [], {}
-    for name in names:
-        values, comparable[name] = _present(name, raw.frame[name])
-        column = infer_target(values, report) if name == target else infer_column(values, report)
+    for each in names:
+        values, comparable[each] = _present(each, raw.frame[each])
+        column = infer_target(values, report) if each == target else infer_column(values, report)
         if column is not None:
             columns.append(column)
     columns = _keep_one(columns, Kind.IDENTIFIER, report)
     columns = _keep_one(_without_other_times(columns, report), Kind.TIMESTAMP, report)
     if not any(column.is_feature for column in columns):
         raise DataError(
-            f"{path.name} must have a column to learn from, however: none of {names} can be a feature"
+            f"{source} must have a column to learn from, however: none of {names} can be a feature"
         )
-    schema = Schema(name=stem_of(path), columns=tuple(columns), description=f"Inferred from {path.name}.")
+    schema = Schema(name=name, columns=tuple(columns), description=f"Inferred from {source}.")
     _report_duplicates(comparable, schema, report)
     return Inference(schema=schema, findings=tuple(findings))
 

@@ -1,0 +1,62 @@
+"""Who follows a training: what a listener is called with, and one that writes structured log lines."""
+
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from loan_default.models.fitting import Progress
+from loan_default.pipelines.training.preparation import Prepared
+
+log = structlog.get_logger()
+
+
+class Listener(Protocol):
+    """Who is told how a run goes."""
+
+    def stage(self, name: str, detail: str) -> None:
+        """A stage begins; `detail` says what was decided for it."""
+
+    def prepared(self, prepared: Prepared, out: Path, *, kept_schema: Path | None) -> None:
+        """Everything is decided, the inputs lie in the folder `out`, and nothing slow has begun.
+
+        `kept_schema` is the name that another schema which lay there was given.
+        """
+
+    def progress(self, progress: Progress) -> None:
+        """A sign of life of a long stage."""
+
+
+class LogListener:
+    """One structured line for each stage, plan and epoch: counts, never values of the data."""
+
+    def stage(self, name: str, detail: str) -> None:
+        """Log the stage."""
+        log.info("stage_started", stage=name, detail=detail)
+
+    def prepared(self, prepared: Prepared, out: Path, *, kept_schema: Path | None) -> None:  # noqa: ARG002
+        """Log what the run works on."""
+        split = prepared.split
+        log.info(
+            "training_prepared",
+            rows=len(prepared.dataset.frame),
+            train=len(split.train),
+            validation=len(split.validation),
+            test=len(split.test),
+            unlabelled=len(split.unlabelled),
+            folder=str(out),
+            **{choice.what: str(choice.value) for choice in prepared.choices},
+        )
+
+    def progress(self, progress: Progress) -> None:
+        """Logs an epoch that has ended; signs of life in between are for terminals."""
+        if progress.last is not None:
+            log.info(
+                "epoch_finished",
+                stage=progress.stage,
+                epoch=progress.last.epoch,
+                epochs=progress.epochs,
+                score=round(progress.last.score, 5),
+                rows_per_second=round(progress.last.rows_per_second),
+                **{name: round(loss, 5) for name, loss in progress.last.losses.items()},
+            )
