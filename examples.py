@@ -184,7 +184,7 @@ def consumer(tour: Tour) -> None:
 
 def repositories(tour: Tour) -> None:
     """Documents are stored once, however often sent; a champion is chosen."""
-    from loan_default.database.ingestion_documents import EventOutcome, RawDataLog
+    from loan_default.database.ingestion_documents import EventStatus, RawDataLog
     from loan_default.database.ingestion_repositories import RawDataLogRepository
     from loan_default.database.repositories import ModelRepository, register_model
     from loan_default.pipelines.registry import list_models
@@ -214,7 +214,7 @@ def repositories(tour: Tour) -> None:
             partition=0,
             offset=17,
             batch=tour.id,
-            outcome=EventOutcome.ACCEPTED,
+            outcome=EventStatus.ACCEPTED,
             logged_at=datetime.now(UTC),
         )
         for offset in (17, 17, 18):
@@ -301,23 +301,21 @@ def training(tour: Tour) -> None:
     from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
     from loan_default.data.sources.table_files import read_frame
     from loan_default.evaluation.metrics import measure
-    from loan_default.pipelines.training.preparation import Stopwatch, TrainingOptions, prepare
+    from loan_default.pipelines.training.preparation import Stopwatch, TrainingOptions, plan_training
     from loan_default.pipelines.training.stages import train_classifier
 
     data = tour.settings.home / "accounts.csv"
     read_frame(BUNDLED_DATA).frame.head(TRAINING_ROWS).to_csv(data, index=False)
     options = TrainingOptions(data=data, schema=BUNDLED_SCHEMA, pretrain=False, preset="fast", epochs=2)
     watch = Stopwatch(tour.say)
-    prepared = prepare(options, watch=watch)
+    plan = plan_training(options, watch=watch)
 
     def report(progress: "Progress") -> None:
         if progress.last is not None:
             tour.say("", epoch_line(progress))
 
     now = datetime.now(UTC)
-    trained = train_classifier(
-        prepared, None, out=tour.settings.home, watch=watch, report=report, started_at=now
-    )
+    trained = train_classifier(plan, None, out=tour.settings.home, watch=watch, report=report, started_at=now)
     for name, pds in (("network", trained.test.calibrated), ("logistic", trained.test.baseline)):
         figures = measure(trained.test.y, pds)
         tour.say(name, f"AUC {figures.auc:.3f}  KS {figures.ks:.3f}  Brier {figures.brier:.3f}")

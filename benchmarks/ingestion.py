@@ -35,7 +35,7 @@ from loan_default.bundled import BUNDLED_SCHEMA
 from loan_default.data.schema.language import load_schema
 from loan_default.data.sources.feeds import GeneratedFeed
 from loan_default.database.connect import connect as connect_database
-from loan_default.database.ingestion_documents import EventOutcome, RawDataLog
+from loan_default.database.ingestion_documents import EventStatus, RawDataLog
 from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.kafka.consuming import drain
 from loan_default.kafka.messages import Record
@@ -44,7 +44,7 @@ from loan_default.kafka.outbox import Outbox
 from loan_default.kafka.topics import PROCESSING, RAW, TOPICS, Topic
 from loan_default.pipelines.ingestion.ingestion_steps import ingest_raw_data
 from loan_default.pipelines.ingestion.worker import Worker
-from loan_default.pipelines.services import Flow
+from loan_default.pipelines.services import Services
 from loan_default.settings import Settings
 
 COPY = "copy"
@@ -143,8 +143,8 @@ def bare(settings: Settings, ready: Signal, go: Signal) -> Measured:
 
 def worker(settings: Settings, ready: Signal, go: Signal) -> Measured:
     """Ours, as `loan-default ingest --follow` runs it."""
-    flow, measured = _flow(settings), Measured()
-    with Worker(flow) as ours:
+    services, measured = _flow(settings), Measured()
+    with Worker(services) as ours:
 
         def handle(records: list[Record]) -> None:
             measured.first = min(measured.first, time.monotonic())
@@ -154,11 +154,11 @@ def worker(settings: Settings, ready: Signal, go: Signal) -> Measured:
             measured.memory.append((measured.records, _resident_bytes()))
 
         _settle(lambda: ours.consumer.poll(max_records=1, timeout_seconds=0.1), ready, go)
-        since, ends = time.process_time(), flow.broker.end_offsets(RAW)
-        drain(ours.consumer, handle, ends=ends, pace=flow.pace)
+        since, ends = time.process_time(), services.broker.end_offsets(RAW)
+        drain(ours.consumer, handle, ends=ends, polling=services.polling)
         measured.cpu_seconds = time.process_time() - since
         measured.stages = ours.processed.seconds
-    flow.database.client.close()
+    services.database.client.close()
     return measured
 
 
@@ -201,10 +201,12 @@ def _member(job: Job, settings: Settings, ready: Signal, go: Signal, done: "Queu
 
 
 def _make_records(settings: Settings, *, rows: int, seed: int) -> None:
-    flow = _flow(settings)
+    services = _flow(settings)
     state = settings.home / f"feed-{seed}.json"
-    ingest_raw_data(flow, GeneratedFeed(flow.schema, rows=rows, seed=seed, state=state, population=rows))
-    flow.database.client.close()
+    ingest_raw_data(
+        services, GeneratedFeed(services.schema, rows=rows, seed=seed, state=state, population=rows)
+    )
+    services.database.client.close()
 
 
 def _skip_to_the_end(settings: Settings, group: str) -> None:
@@ -231,7 +233,7 @@ def _insert_alone(settings: Settings, rows: int) -> Measured:
             partition=row % 3,
             offset=row,
             batch="0123456789abcdef0123456789abcdef",
-            outcome=EventOutcome.ACCEPTED,
+            outcome=EventStatus.ACCEPTED,
             application=f"G0-{row:08d}",
             sent_at=now,
             logged_at=now,
@@ -247,8 +249,8 @@ def _insert_alone(settings: Settings, rows: int) -> Measured:
     return measured
 
 
-def _flow(settings: Settings) -> Flow:
-    return Flow(
+def _flow(settings: Settings) -> Services:
+    return Services(
         broker=connect_broker(settings),
         database=connect_database(settings),
         schema=load_schema(BUNDLED_SCHEMA),

@@ -29,7 +29,7 @@ from loan_default.pipelines.ingestion.ingestion_steps import (
 from loan_default.pipelines.ingestion.training_store_writer import store_processed_data
 from loan_default.pipelines.training.dataset import load_store
 from loan_default.settings import Settings
-from loan_default.wiring import open_flow
+from loan_default.wiring import open_services
 
 ROUNDS = 5
 """The best one counts."""
@@ -59,16 +59,16 @@ def main() -> None:
 def _fill(folder: Path, schema: Schema) -> None:
     """Bring the bundled rows into a training store."""
     settings = Settings(home=folder, kafka_bootstrap_servers=None, mongodb_uri=None)
-    with open_flow(settings, BUNDLED_SCHEMA) as flow:
-        ingest_raw_data(flow, FileFeed(BUNDLED_DATA, schema, state=folder / "feed.json"))
-        process_raw_data(flow)
-        send_processed_data(flow)
-        store_processed_data(flow, folder / "store")
+    with open_services(settings, BUNDLED_SCHEMA) as services:
+        ingest_raw_data(services, FileFeed(BUNDLED_DATA, schema, state=folder / "feed.json"))
+        process_raw_data(services)
+        send_processed_data(services)
+        store_processed_data(services, folder / "store")
 
 
 def _read_feed(folder: Path, schema: Schema) -> int:
     feed = FileFeed(BUNDLED_DATA, schema, state=folder / "unread.json")  # no slice is said to be done
-    return sum(len(piece.rows) for piece in feed.slices())
+    return sum(len(piece.rows) for piece in feed.batches())
 
 
 def _seconds(work: Callable[[], object]) -> float:

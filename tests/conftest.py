@@ -23,8 +23,8 @@ from loan_default.data.schema.language import Column, Kind, Schema, dump_schema
 from loan_default.data.sources.generator import generate, to_text
 from loan_default.database.connect import Database
 from loan_default.database.embedded import EmbeddedDatabase
-from loan_default.pipelines.training.local_run import Outcome, run_training
-from loan_default.pipelines.training.preparation import Prepared, TrainingOptions
+from loan_default.pipelines.training.local_run import TrainingResult, run_training
+from loan_default.pipelines.training.preparation import TrainingOptions, TrainingPlan
 
 SCHEMA = Schema(
     name="loans",
@@ -88,15 +88,15 @@ class Listener:
     """Remembers what it was told."""
 
     stages: list[str] = field(default_factory=list)
-    prepared_runs: list[Prepared] = field(default_factory=list)
+    prepared_runs: list[TrainingPlan] = field(default_factory=list)
     signs: int = 0
     kept_schema: Path | None = None
 
     def stage(self, name: str, detail: str) -> None:
         self.stages.append(name)
 
-    def prepared(self, prepared: Prepared, out: Path, *, kept_schema: Path | None) -> None:
-        self.prepared_runs.append(prepared)
+    def plan(self, plan: TrainingPlan, out: Path, *, kept_schema: Path | None) -> None:
+        self.prepared_runs.append(plan)
         self.kept_schema = kept_schema
 
     def progress(self, progress: object) -> None:
@@ -113,7 +113,7 @@ class Lab:
     raw: pd.DataFrame
     """The rows of the file as text, without the copy at its end."""
     options: TrainingOptions
-    outcome: Outcome
+    outcome: TrainingResult
     listener: Listener
     database: Database
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from loan_default.data.schema.language import Schema
     from loan_default.data.sources.feeds import Feed
     from loan_default.database.connect import Database
-    from loan_default.pipelines.services import Flow
+    from loan_default.pipelines.services import Services
 
 
 def start() -> Settings:
@@ -57,7 +57,9 @@ def open_database(settings: Settings) -> Iterator["Database"]:
 
 
 @contextmanager
-def open_flow(settings: Settings, schema: Path | None = None, *, run: str | None = None) -> Iterator["Flow"]:
+def open_services(
+    settings: Settings, schema: Path | None = None, *, run: str | None = None
+) -> Iterator["Services"]:
     """The flow of applications of the settings, while the block runs.
 
     Args:
@@ -66,21 +68,21 @@ def open_flow(settings: Settings, schema: Path | None = None, *, run: str | None
     """
     from loan_default.bundled import BUNDLED_SCHEMA
     from loan_default.data.schema.language import load_schema
-    from loan_default.kafka.consuming import Pace
+    from loan_default.kafka.consuming import Polling
     from loan_default.kafka.open_broker import connect
     from loan_default.kafka.outbox import Outbox
     from loan_default.pipelines.layout import OUTBOX, REPLAYS
-    from loan_default.pipelines.services import Flow
+    from loan_default.pipelines.services import Services
 
     loaded = load_schema(schema or settings.schema_file or BUNDLED_SCHEMA)
     with open_database(settings) as database:
-        yield Flow(
+        yield Services(
             broker=connect(settings),
             database=database,
             schema=loaded,
             outbox=Outbox(settings.home / OUTBOX),
             replays=Outbox(settings.home / REPLAYS) if settings.kafka_bootstrap_servers is None else None,
-            pace=Pace(patience_seconds=settings.patience_seconds),
+            polling=Polling(patience_seconds=settings.patience_seconds),
             run=run or uuid4().hex,
         )
 

@@ -10,8 +10,8 @@ import structlog
 from rich.console import Console
 
 from loan_default.cli.console import (
-    PlainListener,
     LogRows,
+    PlainListener,
     TerminalListener,
     TerminalRows,
     epoch_line,
@@ -26,9 +26,9 @@ from loan_default.cli.console import (
 )
 from loan_default.data.schema.inference.infer import Finding, Severity
 from loan_default.models.fitting import Epoch, Progress
-from loan_default.pipelines.training.listeners import LogListener
 from loan_default.pipelines.registry import find_model, list_models
 from loan_default.pipelines.scoring.file_scoring import Scored
+from loan_default.pipelines.training.listeners import LogListener
 
 FINDINGS = (
     Finding("age", Severity.NOTE, "heavy tail"),
@@ -88,10 +88,10 @@ def test_findings_come_with_warnings_first(screen):
 
 
 def test_what_was_prepared_is_shown_with_the_reasons_for_each_choice(screen, lab):
-    prepared = lab.outcome.prepared
+    plan = lab.outcome.plan
     print_prepared(
         screen,
-        replace(prepared, schema_choice=replace(prepared.schema_choice, findings=FINDINGS)),
+        replace(plan, schema_choice=replace(plan.schema_choice, findings=FINDINGS)),
         lab.outcome.out,
     )
     text = _text(screen)
@@ -100,9 +100,9 @@ def test_what_was_prepared_is_shown_with_the_reasons_for_each_choice(screen, lab
     assert f"read from loans.toml, saved to {lab.outcome.out / 'schema.toml'}" in text
     order = [text.index(part) for part in ("2 rows that cannot", "[bold]x[/]: left out", "age: heavy tail")]
     assert order == sorted(order)
-    assert prepared.split.reason in text
-    assert f"fast: costs {prepared.preset.cost}" in text
-    for choice in prepared.compute.choices:
+    assert plan.split.reason in text
+    assert f"fast: costs {plan.preset.cost}" in text
+    for choice in plan.compute.choices:
         assert f"{choice.value}: {choice.reason}" in text
 
 
@@ -119,11 +119,11 @@ def test_the_outcome_names_every_file_and_what_to_type_next(screen, lab):
 
 
 def test_a_run_without_quarantine_and_training_says_less(screen, lab):
-    dataset = lab.outcome.prepared.dataset
-    prepared = replace(
-        lab.outcome.prepared, dataset=replace(dataset, quarantined=dataset.quarantined[:0], reasons={})
+    dataset = lab.outcome.plan.dataset
+    plan = replace(
+        lab.outcome.plan, dataset=replace(dataset, quarantined=dataset.quarantined[:0], reasons={})
     )
-    print_outcome(screen, replace(lab.outcome, prepared=prepared, trained=None), next_command="n")
+    print_outcome(screen, replace(lab.outcome, plan=plan, trained=None), next_command="n")
     assert _text(screen) == f"encoder     {lab.outcome.out / 'encoder.pth'}\nnext        n\n"
 
 
@@ -210,7 +210,7 @@ def test_elsewhere_a_stage_and_an_epoch_are_a_line_of_the_log(screen, logged, la
     listener.stage("train", "2 x 3 epochs")
     listener.progress(_sign("member 1", None))
     listener.progress(_sign("member 1", 0.7))
-    listener.prepared(lab.outcome.prepared, lab.outcome.out, kept_schema=None)
+    listener.plan(lab.outcome.plan, lab.outcome.out, kept_schema=None)
     assert [line["event"] for line in logged] == ["stage_started", "epoch_finished"]
     assert logged[1]["score"] == 0.7
     assert json.dumps(logged)

@@ -53,17 +53,17 @@ def test_bad_rows_become_dead_letters_that_can_be_looked_at_and_sent_again(shell
     data = tmp_path / "loans.csv"
     rows.to_csv(data, index=False)
     assert "49 accepted, 1 rejected" in shell("ingest", "--file", str(data))[1]
-    (letter,) = json.loads(shell("dead-letters", "list", "--json")[1])
-    assert letter["reason"] == "LIMIT_BAL: must be at least 0"
-    assert (letter["topic"], letter["partition"] >= 0) == ("raw_data", True)
+    (dead_letter,) = json.loads(shell("dead-letters", "list", "--json")[1])
+    assert dead_letter["reason"] == "LIMIT_BAL: must be at least 0"
+    assert (dead_letter["topic"], dead_letter["partition"] >= 0) == ("raw_data", True)
     assert "waiting     1 dead letters" in shell("dead-letters", "list")[1]
-    code, out, _ = shell("dead-letters", "show", letter["event"])
+    code, out, _ = shell("dead-letters", "show", dead_letter["event"])
     assert code == 0
     assert '"LIMIT_BAL":-1' in out
-    assert "replayed    1 events" in shell("dead-letters", "replay", letter["event"])[1]
+    assert "replayed    1 events" in shell("dead-letters", "replay", dead_letter["event"])[1]
     assert "1 records: 0 accepted, 1 rejected" in shell("ingest")[1]
     (again,) = json.loads(shell("dead-letters", "list", "--json")[1])
-    assert again["event"] == letter["event"] + "~1"
+    assert again["event"] == dead_letter["event"] + "~1"
 
 
 class InterruptedBroker(MemoryBroker):
@@ -197,13 +197,13 @@ def test_without_kafka_rejected_records_outlive_the_command(shell, tmp_path, sou
     assert "replayed    1 events" in shell("dead-letters", "replay", first["event"])[1]
     assert len(waiting(shell)) == 2, "it waits until its replay is processed"
     assert "1 records: 1 accepted, 0 rejected" in shell("ingest", "--schema", mended)[1]
-    assert [letter["event"] for letter in waiting(shell)] == [second["event"]]
+    assert [dead_letter["event"] for dead_letter in waiting(shell)] == [second["event"]]
     assert "49 applications" in shell("prepare", "--schema", mended)[1]
     assert "0 records" in shell("ingest", "--schema", mended)[1], "a replay is taken once"
 
     assert "replayed    1 events" in shell("dead-letters", "replay")[1]
     assert "1 records: 0 accepted, 1 rejected" in shell("ingest", *options)[1]
-    assert [letter["event"] for letter in waiting(shell)] == [second["event"] + "~1"]
+    assert [dead_letter["event"] for dead_letter in waiting(shell)] == [second["event"] + "~1"]
 
 
 def test_without_kafka_a_command_that_follows_keeps_rejected_records_and_takes_replays(
@@ -227,8 +227,8 @@ def test_without_kafka_a_command_that_follows_keeps_rejected_records_and_takes_r
     monkeypatch.setattr(flow_commands, "stopping", lambda: nullcontext(Typing()))
     code, _, errors = shell("ingest", "--file", str(data), "--follow")
     assert code == 0, errors
-    (event,) = [letter["event"] for letter in typed[0]]
-    assert [letter["event"] for letter in typed[1]] == [f"{event}~1"]
+    (event,) = [dead_letter["event"] for dead_letter in typed[0]]
+    assert [dead_letter["event"] for dead_letter in typed[1]] == [f"{event}~1"]
 
 
 def test_rejected_rows_are_counted_by_the_rules_that_they_break(shell, tmp_path):

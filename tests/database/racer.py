@@ -13,9 +13,9 @@ from threading import Barrier
 from typing import Any
 
 from loan_default.database.connect import Database, connect
-from loan_default.database.control_documents import Action, CommandLog, CommandOutcome, Decision
-from loan_default.database.control_repositories import CommandRepository, DecisionRepository, Fence
-from loan_default.database.ingestion_documents import EventOutcome, RawDataLog
+from loan_default.database.control_documents import Action, CommandLog, CommandStatus, Decision
+from loan_default.database.control_repositories import CommandRepository, DecisionRepository, FencingToken
+from loan_default.database.ingestion_documents import EventStatus, RawDataLog
 from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.database.repositories import ModelRepository
 from loan_default.errors import DataError
@@ -34,15 +34,15 @@ def champion(database: Database, turn: int, number: int) -> bool:
     return ModelRepository(database).move_champion(f"v{number}", digest_of(number), seen_rev=turn)
 
 
-def fence(database: Database, turn: int, number: int) -> list[bool]:
+def fencing_token(database: Database, turn: int, number: int) -> list[bool]:
     """Whether this try could claim its fence, and whether it may write once all have tried."""
-    mine = Fence(database=database, run=f"run-{turn}", task="train", attempt=number + 1)
+    mine = FencingToken(database=database, run=f"run-{turn}", task="train", attempt=number + 1)
     return [_may(mine.claim)]
 
 
 def fence_checked(database: Database, turn: int, number: int) -> bool:
     """Whether this try may write."""
-    return _may(Fence(database=database, run=f"run-{turn}", task="train", attempt=number + 1).check)
+    return _may(FencingToken(database=database, run=f"run-{turn}", task="train", attempt=number + 1).check)
 
 
 def switch(database: Database, turn: int, number: int) -> str:
@@ -54,7 +54,7 @@ def switch(database: Database, turn: int, number: int) -> str:
                 command=name,
                 type="pause" if minutes % 2 else "resume",
                 source="race",
-                outcome=CommandOutcome.DONE,
+                outcome=CommandStatus.DONE,
                 sent_at=NOON + timedelta(hours=turn, minutes=minutes),
                 handled_at=datetime.now(UTC),
                 place=f"commands-0-{number}",
@@ -90,7 +90,9 @@ def offset(database: Database, turn: int, number: int) -> bool:
     return _may(lambda: RawDataLogRepository(database).add_new([log]))
 
 
-RACES = {each.__name__: each for each in (champion, fence, fence_checked, switch, decision, events, offset)}
+RACES = {
+    each.__name__: each for each in (champion, fencing_token, fence_checked, switch, decision, events, offset)
+}
 
 
 def _may(act: Any) -> bool:
@@ -102,7 +104,7 @@ def _may(act: Any) -> bool:
 
 
 def _log(event: str, *, offset: int, batch: str, topic: str = "raw_data") -> RawDataLog:
-    outcome = EventOutcome.ACCEPTED
+    outcome = EventStatus.ACCEPTED
     return RawDataLog(
         event=event, topic=topic, partition=0, offset=offset, batch=batch, outcome=outcome, logged_at=NOON
     )

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from loan_default.database.backup import COLLECTIONS, back_up, contents_of, restore
-from loan_default.database.control_repositories import Fence
+from loan_default.database.control_repositories import FencingToken
 from loan_default.database.embedded import EmbeddedDatabase
-from loan_default.database.ingestion_documents import EventOutcome, RawDataLog
+from loan_default.database.ingestion_documents import EventStatus, RawDataLog
 from loan_default.database.ingestion_repositories import Arrival, RawDataLogRepository
 from loan_default.database.repositories import ModelRepository, register_model
 from loan_default.errors import ConfigurationError, DataError
@@ -20,7 +20,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 def filled(database, model, metrics, snapshot):
     register_model(database, model, metrics=[metrics], snapshot=snapshot)
     ModelRepository(database).move_champion(model.version, model.sha256, seen_rev=0)
-    Fence(database=database, run="a", task="b", attempt=1).claim()
+    FencingToken(database=database, run="a", task="b", attempt=1).claim()
     return database
 
 
@@ -65,7 +65,7 @@ def test_a_damaged_or_unfinished_backup_is_refused(embedded_database, tmp_path):
 def test_places_of_topics_that_are_gone_can_be_taken_again(database, tmp_path):
     def log(event, offset):
         place = {"topic": "raw_data", "partition": 0, "offset": offset}
-        return RawDataLog(event=event, outcome=EventOutcome.ACCEPTED, batch="b", logged_at=NOON, **place)
+        return RawDataLog(event=event, outcome=EventStatus.ACCEPTED, batch="b", logged_at=NOON, **place)
 
     logs = RawDataLogRepository(database)
     logs.ensure_indexes()

@@ -12,7 +12,7 @@ import bson
 import pytest
 
 from loan_default.database.connect import STORE_FILE, connect, store_errors
-from loan_default.database.ingestion_documents import EventOutcome, RawDataLog
+from loan_default.database.ingestion_documents import EventStatus, RawDataLog
 from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.errors import ConfigurationError, DependencyError
 from loan_default.settings import Settings
@@ -137,13 +137,13 @@ def test_calls_to_a_server_that_hangs_fail_within_their_deadline(tmp_path, serve
     )
     logs = RawDataLogRepository(database)
     log = RawDataLog(
-        event="e", topic="t", partition=0, offset=0, batch="b", outcome=EventOutcome.ACCEPTED,
+        event="e", topic="t", partition=0, offset=0, batch="b", outcome=EventStatus.ACCEPTED,
         logged_at=datetime.now(UTC),
     )  # fmt: skip
-    assert list(logs.event_ids(EventOutcome.ACCEPTED)) == []
+    assert list(logs.event_ids(EventStatus.ACCEPTED)) == []
     logs.add_new([log])
     server.silent = True
-    for call in (lambda: logs.add_new([log]), lambda: list(logs.event_ids(EventOutcome.ACCEPTED))):
+    for call in (lambda: logs.add_new([log]), lambda: list(logs.event_ids(EventStatus.ACCEPTED))):
         start = time.monotonic()
         with pytest.raises(DependencyError, match=r"(writing|reading) raw_data_logs failed: "):
             call()

@@ -5,18 +5,18 @@ from datetime import timedelta
 import pytest
 from database.conftest import NOON
 
-from loan_default.database.control_documents import Action, CommandLog, CommandOutcome, Decision
-from loan_default.database.control_repositories import CommandRepository, DecisionRepository, Fence
+from loan_default.database.control_documents import Action, CommandLog, CommandStatus, Decision
+from loan_default.database.control_repositories import CommandRepository, DecisionRepository, FencingToken
 from loan_default.errors import DataError
 
 
-def command(name: str, *, minutes: int = 0, outcome: CommandOutcome = CommandOutcome.DONE) -> CommandLog:
+def command(name: str, *, minutes: int = 0, outcome: CommandStatus = CommandStatus.DONE) -> CommandLog:
     return CommandLog(
         command=name,
         type="ingestion.paused",
         source="risk",
         outcome=outcome,
-        reason="it cannot be" if outcome is CommandOutcome.REFUSED else None,
+        reason="it cannot be" if outcome is CommandStatus.REFUSED else None,
         sent_at=NOON + timedelta(minutes=minutes),
         handled_at=NOON,
     )
@@ -40,7 +40,7 @@ def test_a_command_is_found_by_its_id_and_the_last_that_had_an_effect_by_its_tim
     commands = CommandRepository(database)
     commands.ensure_indexes()
     assert commands.last_done(["ingestion.paused"]) is None
-    commands.add(command("late", minutes=9, outcome=CommandOutcome.REFUSED))
+    commands.add(command("late", minutes=9, outcome=CommandStatus.REFUSED))
     commands.add(command("first", minutes=1))
     commands.add(command("second", minutes=2))
     assert commands.get("first") == command("first", minutes=1)
@@ -59,9 +59,9 @@ def test_a_decision_is_written_once_and_may_be_overtaken(database):
     decisions.add(decision())
     decisions.add(decision(decided_at=NOON + timedelta(hours=1)))
     assert decisions.of_model("v2") == [decision()]
-    decisions.overtake(decision())
+    decisions.supersede(decision())
     decisions.add(decision(seen_rev=4, decided_at=NOON + timedelta(minutes=1)))
-    assert [each.action for each in decisions.of_model("v2")] == [Action.PROMOTED, Action.OVERTAKEN]
+    assert [each.action for each in decisions.of_model("v2")] == [Action.PROMOTED, Action.SUPERSEDED]
     with pytest.raises(DataError, match="must keep what it holds"):
         decisions.add(decision(seen_rev=4, reasons=("another",)))
 
@@ -85,7 +85,9 @@ def test_decisions_tell_who_was_the_champion(database):
 
 
 def test_only_the_newest_try_of_a_task_may_write(database):
-    first, second = (Fence(database=database, run="run", task="train", attempt=each) for each in (1, 2))
+    first, second = (
+        FencingToken(database=database, run="run", task="train", attempt=each) for each in (1, 2)
+    )
     with pytest.raises(DataError, match="try 1 of run/train"):
         first.check()
     first.claim()
@@ -99,6 +101,6 @@ def test_only_the_newest_try_of_a_task_may_write(database):
     with pytest.raises(DataError, match=r"delete 'run/train' from fences"):  # a run of the same name is new
         first.claim()
     second.check()
-    other = Fence(database=database, run="run", task="store", attempt=1)
+    other = FencingToken(database=database, run="run", task="store", attempt=1)
     other.claim()
     other.check()

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from loan_default.database.embedded import EmbeddedDatabase
 from loan_default.database.ingestion_documents import (
-    EventOutcome,
+    EventStatus,
     IngestionBatch,
     OffsetRange,
     Prediction,
@@ -33,7 +33,7 @@ def log():
         partition=2,
         offset=17,
         batch="run.1/1",
-        outcome=EventOutcome.REJECTED,
+        outcome=EventStatus.REJECTED,
         reason="income: must be at least 0",
         application="app-1",
         sent_at=NOON,
@@ -149,7 +149,7 @@ def _logs(draw):
         partition=draw(_count),
         offset=draw(_count),
         batch=draw(_text),
-        outcome=EventOutcome.ACCEPTED if reason is None else EventOutcome.REJECTED,
+        outcome=EventStatus.ACCEPTED if reason is None else EventStatus.REJECTED,
         reason=reason,
         application=draw(st.none() | _text),
         sent_at=draw(st.none() | _time),

@@ -12,7 +12,7 @@ from reading import documents_read
 
 from loan_default.database.connect import connect
 from loan_default.database.ingestion_documents import (
-    EventOutcome,
+    EventStatus,
     IngestionBatch,
     OffsetRange,
     Prediction,
@@ -29,7 +29,7 @@ from loan_default.settings import Settings
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123000, tzinfo=UTC)
 NEW, REDELIVERED, DUPLICATE = Arrival.NEW, Arrival.REDELIVERED, Arrival.DUPLICATE
-ACCEPTED, REJECTED = EventOutcome.ACCEPTED, EventOutcome.REJECTED
+ACCEPTED, REJECTED = EventStatus.ACCEPTED, EventStatus.REJECTED
 
 
 def log_of(event, offset, *, partition=0, topic="raw_data", batch="b1", outcome=ACCEPTED):
@@ -122,15 +122,15 @@ def test_two_events_at_one_place_are_refused_before_anything_is_written(database
 
 def test_events_by_batch_and_outcome(logs):
     first = [log_of("a", 1), log_of("b", 0, outcome=REJECTED), log_of("c", 3)]
-    assert logs.count_by_outcome() == {ACCEPTED: 0, REJECTED: 0}
+    assert logs.count_by_status() == {ACCEPTED: 0, REJECTED: 0}
     logs.add_new(first)
     logs.add_new([log_of("d", 4, batch="b2"), log_of("a", 9, batch="b2")])
     assert logs.of_batch("b1") == [first[1], first[0], first[2]]
     assert [log.event for log in logs.of_batch("b2")] == ["d"]
     assert logs.of_batch("b3") == []
-    assert logs.count_by_outcome() == {ACCEPTED: 3, REJECTED: 1}
-    assert logs.count_by_outcome(until=NOON) == {ACCEPTED: 3, REJECTED: 1}
-    assert logs.count_by_outcome(until=NOON - timedelta(milliseconds=1)) == {ACCEPTED: 0, REJECTED: 0}
+    assert logs.count_by_status() == {ACCEPTED: 3, REJECTED: 1}
+    assert logs.count_by_status(until=NOON) == {ACCEPTED: 3, REJECTED: 1}
+    assert logs.count_by_status(until=NOON - timedelta(milliseconds=1)) == {ACCEPTED: 0, REJECTED: 0}
     assert sorted(logs.event_ids(ACCEPTED)) == ["a", "c", "d"]
     assert list(logs.event_ids(REJECTED)) == ["b"]
 
@@ -228,7 +228,7 @@ def test_any_deliveries_agree_with_a_dict(database, logs):
     def check(data):
         database["raw_data_logs"].delete_many({})
         topic = data.draw(_topics)
-        deliveries = st.tuples(st.integers(0, len(topic) - 1), st.sampled_from(EventOutcome))
+        deliveries = st.tuples(st.integers(0, len(topic) - 1), st.sampled_from(EventStatus))
         model = {}
         for batch in data.draw(st.lists(st.lists(deliveries, max_size=8), max_size=4)):
             expected = []
@@ -240,10 +240,10 @@ def test_any_deliveries_agree_with_a_dict(database, logs):
             result = logs.add_new([log_of(topic[o], o, outcome=outcome) for o, outcome in batch])
             assert list(zip(result.arrivals, result.outcomes, strict=True)) == expected
         assert {event: (log.offset, log.outcome) for event, log in stored_in(database).items()} == model
-        for outcome in EventOutcome:
+        for outcome in EventStatus:
             events = {event for event, (_, each) in model.items() if each is outcome}
             assert set(logs.event_ids(outcome)) == events
-            assert logs.count_by_outcome()[outcome] == len(events)
+            assert logs.count_by_status()[outcome] == len(events)
 
     check()
 
@@ -252,9 +252,9 @@ def test_events_are_counted_by_outcome_up_to_a_time(logs):
     batch = [log_of(f"e{n}", n, outcome=REJECTED if n % 3 == 0 else ACCEPTED) for n in range(30)]
     hours = [changed_time(log, NOON + timedelta(hours=n)) for n, log in enumerate(batch)]
     logs.add_new(hours)
-    assert logs.count_by_outcome() == {ACCEPTED: 20, REJECTED: 10}
-    assert logs.count_by_outcome(until=NOON + timedelta(hours=4)) == {ACCEPTED: 3, REJECTED: 2}
-    assert logs.count_by_outcome(until=NOON - timedelta(hours=1)) == {ACCEPTED: 0, REJECTED: 0}
+    assert logs.count_by_status() == {ACCEPTED: 20, REJECTED: 10}
+    assert logs.count_by_status(until=NOON + timedelta(hours=4)) == {ACCEPTED: 3, REJECTED: 2}
+    assert logs.count_by_status(until=NOON - timedelta(hours=1)) == {ACCEPTED: 0, REJECTED: 0}
 
 
 def test_counting_events_reads_none_of_them(embedded_database):
@@ -262,8 +262,8 @@ def test_counting_events_reads_none_of_them(embedded_database):
     logs.ensure_indexes()
     logs.add_new([log_of(f"e{n}", n) for n in range(500)])
     with documents_read() as read:
-        assert logs.count_by_outcome()[ACCEPTED] == 500
-        assert logs.count_by_outcome(until=NOON)[ACCEPTED] == 500
+        assert logs.count_by_status()[ACCEPTED] == 500
+        assert logs.count_by_status(until=NOON)[ACCEPTED] == 500
     assert read == []
 
 
@@ -316,7 +316,7 @@ def test_two_processes_log_the_same_records_once(tmp_path):
     for writer in writers:
         writer.communicate(timeout=20)
     logs = RawDataLogRepository(connect(Settings(home=tmp_path, mongodb_uri=None)))
-    assert logs.count_by_outcome()[ACCEPTED] == 3150
+    assert logs.count_by_status()[ACCEPTED] == 3150
     assert sorted(logs.event_ids(ACCEPTED)) == sorted(f"e{number}" for number in range(3150))
 
 
@@ -392,7 +392,7 @@ def test_a_database_that_went_away_is_a_dependency_error(tmp_path):
     database.client.close()
     calls = (
         logs.ensure_indexes,
-        logs.count_by_outcome,
+        logs.count_by_status,
         predictions.ensure_indexes,
         lambda: logs.add_new([log_of("a", 0)]),
         lambda: logs.of_batch("b1"),

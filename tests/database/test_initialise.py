@@ -9,7 +9,7 @@ from pymongo.errors import OperationFailure
 
 from loan_default.database.connect import connect
 from loan_default.database.documents import Champion
-from loan_default.database.ingestion_documents import EventOutcome, RawDataLog
+from loan_default.database.ingestion_documents import EventStatus, RawDataLog
 from loan_default.database.ingestion_repositories import IngestionBatchRepository, RawDataLogRepository
 from loan_default.database.initialise import REPOSITORIES, initialise, validator
 from loan_default.database.repositories import ModelRepository, register_model
@@ -34,7 +34,7 @@ INDEXES = [
 
 def log_of(event, **values):
     places = {"topic": "raw_data", "partition": 0, "offset": 0, "batch": "b", "logged_at": NOON}
-    return RawDataLog(event=event, outcome=EventOutcome.ACCEPTED, **{**places, **values})
+    return RawDataLog(event=event, outcome=EventStatus.ACCEPTED, **{**places, **values})
 
 
 def test_every_store_is_made_ready_twice(database, model, metrics, snapshot):

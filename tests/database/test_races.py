@@ -19,7 +19,7 @@ from database.racer import EVENTS, NOON, digest_of
 
 from loan_default.database.connect import Database, connect
 from loan_default.database.control_repositories import CommandRepository
-from loan_default.database.ingestion_documents import EventOutcome
+from loan_default.database.ingestion_documents import EventStatus
 from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.database.initialise import REPOSITORIES
 from loan_default.database.repositories import ModelRepository
@@ -114,4 +114,4 @@ def test_an_event_is_new_to_one_and_an_offset_is_one_event(race, database):
         expected = Counter({"new": 1, "redelivered": RACERS - 1})
         assert [Counter(each) for each in arrivals] == [expected] * EVENTS, turn
         assert Counter(race("offset", turn)) == {True: 1, False: RACERS - 1}, turn
-    assert logs.count_by_outcome()[EventOutcome.ACCEPTED] == ROUNDS * (EVENTS + 1)
+    assert logs.count_by_status()[EventStatus.ACCEPTED] == ROUNDS * (EVENTS + 1)

@@ -264,7 +264,7 @@ def test_updates_leave_the_fields_of_other_releases_in_a_document(database, mode
     models.set_status(first.version, ModelStatus.ARCHIVED)
     models.reject(second.version)
     assert models.move_champion(second.version, second.sha256, seen_rev=1)
-    decisions.overtake(decision)
+    decisions.supersede(decision)
     assert [each.status for each in models.newest_first()] == ["rejected", "archived"]
     assert (models.champion().rev, decisions.get(decision.id).action) == (2, "overtaken")
     for name in ("model_metadata", "pointers", "decisions"):

@@ -5,14 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loan_default.errors import ConfigurationError
-from loan_default.evaluation.gate import Thresholds, judge
+from loan_default.evaluation.gate import Thresholds, gate_verdict
 
 GOOD = {"auc": 0.78, "ks": 0.42, "brier": 0.14, "ece": 0.01}
 DEFAULT = Thresholds()
 
 
 def test_a_good_model_passes_and_every_rule_is_named():
-    verdict = judge(GOOD, rows=1_000, champion=None, thresholds=Thresholds())
+    verdict = gate_verdict(GOOD, rows=1_000, champion=None, thresholds=Thresholds())
     assert verdict.passed
     assert len(verdict.reasons) == 5
     assert all(reason.startswith("held: ") for reason in verdict.reasons)
@@ -30,15 +30,15 @@ def test_a_good_model_passes_and_every_rule_is_named():
     ],
 )
 def test_one_broken_rule_is_enough(change, reason):
-    verdict = judge(GOOD | change, rows=1_000, champion=None, thresholds=Thresholds())
+    verdict = gate_verdict(GOOD | change, rows=1_000, champion=None, thresholds=Thresholds())
     assert not verdict.passed
     assert verdict.broken == (reason,)
     assert reason in verdict.reasons
 
 
 def test_few_rows_say_too_little():
-    assert not judge(GOOD, rows=499, champion=None, thresholds=Thresholds()).passed
-    assert judge(GOOD, rows=500, champion=None, thresholds=Thresholds()).passed
+    assert not gate_verdict(GOOD, rows=499, champion=None, thresholds=Thresholds()).passed
+    assert gate_verdict(GOOD, rows=500, champion=None, thresholds=Thresholds()).passed
 
 
 @pytest.mark.parametrize(
@@ -47,13 +47,13 @@ def test_few_rows_say_too_little():
 )
 def test_a_model_must_be_ahead_of_the_champion(champion, lead, passed):
     thresholds = Thresholds(minimum_lead=lead)
-    verdict = judge(GOOD, rows=1_000, champion={"auc": champion}, thresholds=thresholds)
+    verdict = gate_verdict(GOOD, rows=1_000, champion={"auc": champion}, thresholds=thresholds)
     assert verdict.passed is passed
     assert f"the champion's {champion:.4f}" in verdict.reasons[-1]
 
 
 def test_nothing_is_ahead_of_a_champion_without_a_figure():
-    verdict = judge(GOOD, rows=1_000, champion={"auc": None}, thresholds=Thresholds())
+    verdict = gate_verdict(GOOD, rows=1_000, champion={"auc": None}, thresholds=Thresholds())
     (broken,) = verdict.broken
     assert broken.startswith("broken: AUC must be ahead of the champion's not defined")
 
@@ -72,11 +72,11 @@ def test_nothing_is_ahead_of_a_champion_without_a_figure():
 )
 def test_a_better_figure_never_turns_a_pass_into_a_failure(passing, share, rows):
     champion = {"auc": share * passing["auc"]}
-    assert judge(passing, rows=rows, champion=champion, thresholds=DEFAULT).passed
+    assert gate_verdict(passing, rows=rows, champion=champion, thresholds=DEFAULT).passed
     for name, best in (("auc", 1.0), ("ks", 1.0), ("brier", 0.0), ("ece", 0.0)):
         for value in (best, (passing[name] + best) / 2):
             improved = passing | {name: value}
-            assert judge(improved, rows=rows + 1, champion=champion, thresholds=DEFAULT).passed
+            assert gate_verdict(improved, rows=rows + 1, champion=champion, thresholds=DEFAULT).passed
 
 
 def test_thresholds_lie_where_figures_do():

@@ -63,7 +63,7 @@ def test_from_empty_servers_to_a_champion_that_a_worse_model_does_not_replace(st
         assert set(stack.finish("data_ingestion", airflow.trigger("data_ingestion")).values()) == {"success"}
     assert sum(stack.world.broker.end_offsets(RAW).values()) == RUNS * ROWS
     assert sum(stack.world.broker.end_offsets(PROCESSED).values()) == RUNS * ROWS
-    logged = RawDataLogRepository(database).count_by_outcome()
+    logged = RawDataLogRepository(database).count_by_status()
     assert {str(name): count for name, count in logged.items()} == {"accepted": RUNS * ROWS, "rejected": 0}
 
     # The training of this day, and the evaluation that its model starts.

@@ -25,7 +25,7 @@ from servers.required import skip_without
 
 from loan_default.bundled import BUNDLED_SCHEMA
 from loan_default.data.schema.language import Schema, load_schema
-from loan_default.data.sources.feeds import GeneratedFeed, Slice
+from loan_default.data.sources.feeds import FeedBatch, GeneratedFeed
 from loan_default.database.ingestion_repositories import IngestionBatchRepository
 from loan_default.errors import DependencyError
 from loan_default.kafka.client import Connection, KafkaBroker, KafkaRecordConsumer
@@ -35,14 +35,14 @@ from loan_default.kafka.outbox import Outbox
 from loan_default.kafka.topics import PROCESSING, RAW
 from loan_default.pipelines.ingestion.ingestion_steps import ingest_raw_data, process_raw_data
 from loan_default.pipelines.layout import OUTBOX
-from loan_default.pipelines.services import Flow
+from loan_default.pipelines.services import Services
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(400)]
 
 BROKERS, BROKEN = 3, 30
 VICTIMS = ("leader", "controller", "any", "any", "any")
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGTERM, signal.SIGKILL)
-SLICE_ROWS, SLICE_SECONDS = 20, 0.03
+BATCH_ROWS, SLICE_SECONDS = 20, 0.03
 SOUND = 1_500
 
 
@@ -84,8 +84,8 @@ class SteadyFeed:
     schema: Schema
     ledger: Path
 
-    def slices(self) -> Iterator[Slice]:
-        feed = GeneratedFeed(self.schema, rows=None, seed=1, state=self.ledger, slice_rows=SLICE_ROWS)
+    def slices(self) -> Iterator[FeedBatch]:
+        feed = GeneratedFeed(self.schema, rows=None, seed=1, state=self.ledger, batch_rows=BATCH_ROWS)
         for piece in feed.slices():
             yield piece
             time.sleep(SLICE_SECONDS)
@@ -103,9 +103,9 @@ def test_brokers_killed_one_by_one_under_load_lose_nothing_that_was_acknowledged
     say(f"FAULT_SEED={seed}: {', '.join(f'{who} {how.name}' for who, how in plan)}")
     send_broken(cluster, BROKEN)
     follower, stop = cluster.start("ingest", "--follow"), Flag()
-    with flow_of(cluster) as flow, ThreadPoolExecutor(1) as threads:
-        feed = SteadyFeed(flow.schema, cluster.home / "ledger.json")
-        load = threads.submit(keep_sending, flow, feed, stop)
+    with services_of(cluster) as services, ThreadPoolExecutor(1) as threads:
+        feed = SteadyFeed(services.schema, cluster.home / "ledger.json")
+        load = threads.submit(keep_sending, services, feed, stop)
         try:
             wait_until(lambda: feed.acknowledged > 100 and len(cluster.documents()) > BROKEN + 50)
             for who, how in plan:
@@ -119,18 +119,18 @@ def test_brokers_killed_one_by_one_under_load_lose_nothing_that_was_acknowledged
     assert cluster.run("ingest") == 0
     on_topic = {event_id(record) for record in cluster.records(RAW)}
     acknowledged = {f"generated-1-{row}" for row in range(feed.acknowledged)}
-    tried = {f"generated-1-{row}" for row in range(feed.acknowledged + SLICE_ROWS)}
+    tried = {f"generated-1-{row}" for row in range(feed.acknowledged + BATCH_ROWS)}
     sound = {name for name in on_topic if name.startswith("generated")}
     assert acknowledged <= sound <= tried
     say(f"{len(acknowledged)} acknowledged, {len(sound)} there")
     check_ledger(cluster, sound=len(sound), broken=BROKEN)
 
 
-def keep_sending(flow: Flow, feed: SteadyFeed, stop: Flag) -> None:
+def keep_sending(services: Services, feed: SteadyFeed, stop: Flag) -> None:
     """Until told to stop; what no broker has confirmed is sent again under its id."""
     while not stop.is_set():
         try:
-            ingest_raw_data(flow, feed, stop=stop)
+            ingest_raw_data(services, feed, stop=stop)
         except DependencyError as error:
             say(f"not confirmed: {error}")
             stop.wait(0.5)
@@ -148,7 +148,7 @@ def bounce(cluster: Cluster, feed: SteadyFeed, who: str, how: signal.Signals, ch
     down = time.monotonic()
     server.start()
     up = time.monotonic()
-    wait_until(lambda: feed.acknowledged > before + 2 * SLICE_ROWS)
+    wait_until(lambda: feed.acknowledged > before + 2 * BATCH_ROWS)
     say(
         f"broker {number} ({who}), {how.name}: up after {up - down:.1f} s, {feed.acknowledged - before} "
         f"acknowledged since it was ended, {time.monotonic() - up:.1f} s after it was back"
@@ -186,9 +186,11 @@ def test_a_member_that_sleeps_past_its_poll_interval_commits_nothing_and_another
     send_broken(world, BROKEN)
     assert world.run("ingest", "--generate", str(SOUND), failpoints="slice_delivered=kill") == -signal.SIGKILL
     bed, before, ends = Bed(), committed(world), world.broker.end_offsets(RAW)
-    with flow_of(world) as flow, ThreadPoolExecutor(1) as threads:
+    with services_of(world) as services, ThreadPoolExecutor(1) as threads:
         try:
-            sleeper = threads.submit(process_raw_data, replace(flow, broker=SleepyBroker(world.broker, bed)))
+            sleeper = threads.submit(
+                process_raw_data, replace(services, broker=SleepyBroker(world.broker, bed))
+            )
             assert bed.asleep.wait(60)
             follower = world.start("ingest", "--follow")
             assert done_of(committed(world)) == done_of(before)
@@ -202,7 +204,7 @@ def test_a_member_that_sleeps_past_its_poll_interval_commits_nothing_and_another
         assert follower.wait(60) == 0
         assert world.run("ingest") == 0
         check_ledger(world, sound=SOUND, broken=BROKEN)
-        batches = IngestionBatchRepository(flow.database).newest_first()
+        batches = IngestionBatchRepository(services.database).newest_first()
     assert slept.accepted + slept.rejected >= bed.records > 0
     assert sum(batch.redelivered for batch in batches) == bed.records
     assert sum(batch.accepted for batch in batches) == SOUND
@@ -266,10 +268,10 @@ class Sleeper(KafkaRecordConsumer):
 
 
 @contextmanager
-def flow_of(world: World) -> Iterator[Flow]:
+def services_of(world: World) -> Iterator[Services]:
     """A flow of this process on the servers of the world."""
     with pymongo.MongoClient(world.ferretdb.uri, tz_aware=True, w="majority") as client:
-        yield Flow(
+        yield Services(
             broker=world.broker,
             database=client["loan_default"],
             schema=load_schema(BUNDLED_SCHEMA),

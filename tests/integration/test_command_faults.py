@@ -80,9 +80,9 @@ def test_the_effects_are_those_of_the_distinct_valid_commands(world, airflow):
     assert {name: run["conf"] for name, run in airflow.runs.items()} == {
         f"command__train-{number}": {"seed": number} for number in range(VALID)
     }
-    letters = [read_dead_letter(record) for record in world.records(dead_letter_topic(COMMANDS))]
-    assert len({letter.event for letter in letters}) == len(JUNK)
-    assert all(letter.reason for letter in letters)
+    dead_letters = [read_dead_letter(record) for record in world.records(dead_letter_topic(COMMANDS))]
+    assert len({letter.event for letter in dead_letters}) == len(JUNK)
+    assert all(letter.reason for letter in dead_letters)
 
 
 @pytest.mark.usefixtures("login")

@@ -27,7 +27,7 @@ from loan_default.data.schema.language import load_schema
 from loan_default.data.sources.generator import generate, to_text
 from loan_default.database.backup import contents_of
 from loan_default.database.documents import ModelStatus
-from loan_default.database.ingestion_documents import EventOutcome
+from loan_default.database.ingestion_documents import EventStatus
 from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.database.repositories import ModelRepository
 
@@ -291,8 +291,8 @@ def contents(stack: Compose) -> dict[str, object]:
 def events(stack: Compose) -> tuple[int, int]:
     """Accepted and rejected ones."""
     with pymongo.MongoClient(stack.mongodb(), tz_aware=True) as client:
-        counts = RawDataLogRepository(client["loan_default"]).count_by_outcome()
-    return counts[EventOutcome.ACCEPTED], counts[EventOutcome.REJECTED]
+        counts = RawDataLogRepository(client["loan_default"]).count_by_status()
+    return counts[EventStatus.ACCEPTED], counts[EventStatus.REJECTED]
 
 
 def processed(stack: Compose) -> int:

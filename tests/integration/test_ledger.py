@@ -73,9 +73,9 @@ def test_every_record_is_accounted_for(world):
     rejected = outcomes.keys() - accepted
     raw = Counter(map(event_id, records(world, RAW)))
     processed = Counter(map(event_id, records(world, PROCESSED)))
-    letters = [read_dead_letter(record) for record in records(world, dead_letter_topic(RAW))]
-    dead = Counter(letter.event for letter in letters)
-    (too_large,) = (letter for letter in letters if letter.partition.number < 0)
+    dead_letters = [read_dead_letter(record) for record in records(world, dead_letter_topic(RAW))]
+    dead = Counter(letter.event for letter in dead_letters)
+    (too_large,) = (letter for letter in dead_letters if letter.partition.number < 0)
     duplicates = raw.total() - len(raw)
 
     assert not sent - outcomes.keys(), "lost"
@@ -87,9 +87,9 @@ def test_every_record_is_accounted_for(world):
     assert processed == Counter(accepted), "exactly one processed event each"
     assert duplicates == again
     # What the sources handed over, also what no topic takes = what became of it.
-    assert raw.total() + 1 == len(accepted) + len(letters) + duplicates
+    assert raw.total() + 1 == len(accepted) + len(dead_letters) + duplicates
 
-    for letter in letters:
+    for letter in dead_letters:
         assert letter.reason
         assert SECRET not in letter.reason
         assert letter.partition.topic == RAW
@@ -100,7 +100,7 @@ def test_every_record_is_accounted_for(world):
     )
     assert (contents.events, contents.duplicates) == (sound, 0)
     sys.stdout.write(
-        f"\n{raw.total() + 1:,} sent = {len(accepted):,} accepted + {len(letters):,} dead letters + "
+        f"\n{raw.total() + 1:,} sent = {len(accepted):,} accepted + {len(dead_letters):,} dead letters + "
         f"{duplicates:,} duplicates; lost 0, phantom 0, twice 0, both 0; {took:,.0f} s from the sources to "
         f"{contents.applications:,} applications in {len(contents.parts):,} files of the training store\n"
     )

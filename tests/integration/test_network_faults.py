@@ -16,7 +16,7 @@ from servers.process import open_sockets
 from servers.proxy import Proxy, Request, ferretdb_behind_proxy, kafka_behind_proxy
 
 from loan_default.database.connect import connect
-from loan_default.database.ingestion_documents import EventOutcome, RawDataLog
+from loan_default.database.ingestion_documents import EventStatus, RawDataLog
 from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.errors import DependencyError
 from loan_default.kafka.client import Connection, KafkaBroker
@@ -87,7 +87,7 @@ def test_no_call_to_the_broker_outlives_its_deadline(network, fault):
     reach = Connection(
         servers=(network.seen.kafka.bootstrap,), security={}, timeout_seconds=2.0, delivery_seconds=3.0
     )
-    broker, letters = KafkaBroker(reach), [Message(topic=COMMANDS, key=b"k", value=b"x" * 100_000)]
+    broker, dead_letters = KafkaBroker(reach), [Message(topic=COMMANDS, key=b"k", value=b"x" * 100_000)]
     producer, consumer = broker.producer(), broker.consumer(f"deadlines of {fault}", [COMMANDS])
     producer.deliver([Message(topic=COMMANDS, key=b"k", value=b"x")])
     read = consumer.poll(max_records=1, timeout_seconds=5.0)
@@ -104,9 +104,9 @@ def test_no_call_to_the_broker_outlives_its_deadline(network, fault):
     within(5 * 2.0, lambda: broker.create_topics([Topic(name=f"new-{len(fault)}")]))
     within(5 * 2.0, lambda: broker.end_offsets(COMMANDS))
     within(5 * 2.0, lambda: broker.committed("anyone", COMMANDS))
-    within(3.0, lambda: producer.deliver(letters))
+    within(3.0, lambda: producer.deliver(dead_letters))
     other = broker.producer()
-    within(3 * 2.0 + 3.0, lambda: other.deliver(letters))
+    within(3 * 2.0 + 3.0, lambda: other.deliver(dead_letters))
     for member in (producer, other, consumer):
         within(2 * 2.0, member.close)
 
@@ -267,7 +267,7 @@ def log_of_event(fault: str, number: int) -> RawDataLog:
         partition=0,
         offset=number,
         batch=fault,
-        outcome=EventOutcome.ACCEPTED,
+        outcome=EventStatus.ACCEPTED,
         logged_at=datetime.now(UTC),
     )
 

@@ -19,7 +19,7 @@ from servers.process import temporary_folder
 from servers.required import skip_without
 
 from loan_default.database.connect import Database, connect
-from loan_default.database.ingestion_documents import EventOutcome, RawDataLog
+from loan_default.database.ingestion_documents import EventStatus, RawDataLog
 from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.errors import DependencyError
 from loan_default.kafka.events import event_id
@@ -110,7 +110,7 @@ def log_of(place: int) -> RawDataLog:
         partition=0,
         offset=place,
         batch="kills",
-        outcome=EventOutcome.ACCEPTED,
+        outcome=EventStatus.ACCEPTED,
         logged_at=datetime.now(UTC),
     )
 

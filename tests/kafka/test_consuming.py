@@ -9,12 +9,12 @@ from threading import Event, Thread
 import pytest
 
 from loan_default.errors import DependencyError
-from loan_default.kafka.consuming import Pace, drain, follow
+from loan_default.kafka.consuming import Polling, drain, follow
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.messages import Message, Record, next_offsets
 from loan_default.kafka.topics import Topic
 
-QUICK = Pace(
+QUICK = Polling(
     batch=10, poll_seconds=0.05, first_pause_seconds=0.01, longest_pause_seconds=0.02, patience_seconds=0.3
 )
 
@@ -54,7 +54,7 @@ class Sink:
 def test_a_drain_handles_what_was_there_at_the_start_and_commits_it(broker):
     consumer, ends, sink = broker.consumer("g", ["t"]), broker.end_offsets("t"), Sink()
     send(broker, range(100, 103))  # too late for this drain, or not: the batch decides
-    consumed = drain(consumer, sink, ends=ends, pace=QUICK)
+    consumed = drain(consumer, sink, ends=ends, polling=QUICK)
     assert set(range(100)) <= set(sink.numbers)
     assert consumed.records == len(sink.records)
     committed = broker.committed("g", "t")
@@ -71,14 +71,14 @@ def test_a_drain_ends_though_more_records_keep_coming(broker):
         assert first < 1_000, "it must end"
         send(broker, range(first, first + 1))
 
-    drain(consumer, handle, ends=ends, pace=replace(QUICK, poll_seconds=1))
+    drain(consumer, handle, ends=ends, polling=replace(QUICK, poll_seconds=1))
     assert set(range(100)) <= set(sink.numbers)
 
 
 def test_an_empty_topic_is_drained_at_once(broker):
     broker.create_topics([Topic(name="empty")])
     consumer = broker.consumer("g", ["empty"])
-    assert drain(consumer, Sink(), ends=broker.end_offsets("empty"), pace=QUICK).batches == 0
+    assert drain(consumer, Sink(), ends=broker.end_offsets("empty"), polling=QUICK).batches == 0
 
 
 def stopping(sink: Sink, *, after: int, stop: Event) -> Callable[[list[Record]], None]:
@@ -96,11 +96,11 @@ def test_a_drain_stops_after_the_batch_in_hand(broker):
     sink, stop = Sink(), Event()
     handle = stopping(sink, after=25, stop=stop)
     consumer, ends = broker.consumer("g", ["t"]), broker.end_offsets("t")
-    consumed = drain(consumer, handle, ends=ends, pace=QUICK, stop=stop)
+    consumed = drain(consumer, handle, ends=ends, polling=QUICK, stop=stop)
     assert (consumed.records, consumed.batches, len(sink.records)) == (30, 3, 30)
     consumer.close()
     rest = Sink()
-    drain(broker.consumer("g", ["t"]), rest, ends=ends, pace=QUICK)
+    drain(broker.consumer("g", ["t"]), rest, ends=ends, polling=QUICK)
     assert sorted(sink.numbers + rest.numbers) == list(range(100))
 
 
@@ -110,7 +110,7 @@ def test_a_member_without_partitions_waits_until_the_others_have_committed_all(b
     assert not members[3].assigned()
     worker = Thread(
         target=lambda: consumed.append(
-            drain(members[3], Sink(), ends=ends, pace=replace(QUICK, patience_seconds=60))
+            drain(members[3], Sink(), ends=ends, polling=replace(QUICK, patience_seconds=60))
         )
     )
     worker.start()
@@ -126,8 +126,8 @@ def test_a_member_without_partitions_waits_until_the_others_have_committed_all(b
 def test_what_a_member_leaves_behind_is_handled_by_one_that_had_nothing_to_do(broker):
     members = [broker.consumer("g", ["t"]) for _ in range(4)]
     sink, ends = Sink(), broker.end_offsets("t")
-    pace = replace(QUICK, patience_seconds=60)
-    worker = Thread(target=drain, args=(members[3], sink), kwargs={"ends": ends, "pace": pace})
+    polling = replace(QUICK, patience_seconds=60)
+    worker = Thread(target=drain, args=(members[3], sink), kwargs={"ends": ends, "pace": polling})
     worker.start()
     with broker.changed:  # all leave at once: nothing is dealt to the worker and taken from it again
         for member in members[:3]:
@@ -140,7 +140,7 @@ def test_a_commit_while_partitions_are_dealt_is_repeated_by_who_keeps_them(broke
     consumer, ends, sink = broker.consumer("g", ["t"]), broker.end_offsets("t"), Sink()
     real, answers = consumer.commit, [False]
     monkeypatch.setattr(consumer, "commit", lambda offsets: answers.pop() if answers else real(offsets))
-    drain(consumer, sink, ends=ends, pace=replace(QUICK, batch=1_000))
+    drain(consumer, sink, ends=ends, polling=replace(QUICK, batch=1_000))
     assert sink.numbers == list(range(100))
     assert broker.committed("g", "t") == ends
 
@@ -157,18 +157,18 @@ def test_a_stuck_member_ends_a_drain_though_more_records_keep_coming_to_others(b
         broker.producer().deliver([more])
 
     with pytest.raises(DependencyError, match=r"were left alone for 0\.3 s"):
-        drain(members[0], handle, ends=ends, pace=QUICK)
+        drain(members[0], handle, ends=ends, polling=QUICK)
 
 
 def test_a_member_that_is_stuck_with_its_records_is_waited_for_as_long_as_patience_lasts(broker):
     members = [broker.consumer("g", ["t"]) for _ in range(4)]
     with pytest.raises(DependencyError, match=r"100 records of 3 partitions were left alone for 0\.3 s"):
-        drain(members[3], Sink(), ends=broker.end_offsets("t"), pace=QUICK)
+        drain(members[3], Sink(), ends=broker.end_offsets("t"), polling=QUICK)
 
 
 def test_an_absent_dependency_is_waited_for_and_gets_each_record(broker):
     sink = Sink(away=4)
-    consumed = drain(broker.consumer("g", ["t"]), sink, ends=broker.end_offsets("t"), pace=QUICK)
+    consumed = drain(broker.consumer("g", ["t"]), sink, ends=broker.end_offsets("t"), polling=QUICK)
     assert sink.numbers == list(range(100))
     assert sink.calls == consumed.batches + 4
 
@@ -184,7 +184,7 @@ def test_a_commit_whose_broker_is_away_is_repeated_and_the_batch_is_not(broker, 
         return real(self, offsets)
 
     monkeypatch.setattr(type(consumer), "commit", away_at_first)
-    consumed = drain(consumer, sink, ends=broker.end_offsets("t"), pace=QUICK)
+    consumed = drain(consumer, sink, ends=broker.end_offsets("t"), polling=QUICK)
     assert sink.numbers == list(range(100))
     assert len(calls) == consumed.batches + 3
 
@@ -205,7 +205,7 @@ def test_commits_of_others_that_cannot_be_read_for_a_while_are_asked_for_again(b
         time.sleep(QUICK.patience_seconds / 5)  # all batches together take longer than the patience
         sink(records)
 
-    drain(consumer, slowly, ends=broker.end_offsets("t"), pace=QUICK)
+    drain(consumer, slowly, ends=broker.end_offsets("t"), polling=QUICK)
     assert (sink.numbers, len(asked)) == (list(range(100)), 3)
 
 
@@ -217,7 +217,7 @@ def test_commits_of_others_that_can_never_be_read_end_the_drain(broker, monkeypa
 
     monkeypatch.setattr(type(consumer), "uncommitted", away)
     with pytest.raises(DependencyError, match="the broker is away"):
-        drain(consumer, sink, ends=broker.end_offsets("t"), pace=QUICK)
+        drain(consumer, sink, ends=broker.end_offsets("t"), polling=QUICK)
     assert sink.numbers == list(range(100))
 
 
@@ -225,15 +225,15 @@ def test_what_stays_away_ends_the_drain_and_nothing_of_its_batch_is_committed(br
     sink, stop = Sink(), Event()
     consumer = broker.consumer("g", ["t"])
     handle = stopping(sink, after=20, stop=stop)
-    drain(consumer, handle, ends=broker.end_offsets("t"), pace=QUICK, stop=stop)
+    drain(consumer, handle, ends=broker.end_offsets("t"), polling=QUICK, stop=stop)
     before = dict(broker.committed("g", "t"))
     sink.away = 10**6
     with pytest.raises(DependencyError, match="the store is away"):
-        drain(consumer, sink, ends=broker.end_offsets("t"), pace=QUICK)
+        drain(consumer, sink, ends=broker.end_offsets("t"), polling=QUICK)
     assert broker.committed("g", "t") == before
     consumer.close()
     sink.away = 0
-    drain(broker.consumer("g", ["t"]), sink, ends=broker.end_offsets("t"), pace=QUICK)
+    drain(broker.consumer("g", ["t"]), sink, ends=broker.end_offsets("t"), polling=QUICK)
     assert sink.numbers == list(range(100))
 
 
@@ -242,7 +242,7 @@ def test_a_bug_in_the_handling_stops_at_once_and_commits_nothing(broker):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        drain(broker.consumer("g", ["t"]), handle, ends=broker.end_offsets("t"), pace=QUICK)
+        drain(broker.consumer("g", ["t"]), handle, ends=broker.end_offsets("t"), polling=QUICK)
     assert set(broker.committed("g", "t").values()) == {None}
 
 

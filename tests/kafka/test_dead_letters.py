@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from loan_default.errors import DataError
 from loan_default.kafka.dead_letters import (
-    dead_letter,
+    dead_letter_message,
     read_dead_letter,
     replay_of,
     replayed_id,
-    unsent_letter,
+    unsent_dead_letter_message,
     without_content,
 )
 from loan_default.kafka.events import LONGEST_ID, event_id
@@ -46,61 +46,69 @@ header_names = st.text(st.characters(codec="ascii", categories=("L",)), min_size
 )
 def test_the_record_comes_back_as_it_was(key, value, headers):
     record = Record(partition=PLACE, offset=3, key=key, value=value, headers=tuple(headers))
-    letter = read_dead_letter(stored(dead_letter(record, reason="x: must be a number", now=NOW)))
-    assert letter.original == Message(topic="raw_data", key=key, value=value, headers=tuple(headers))
-    assert (letter.partition, letter.offset, letter.died_at) == (PLACE, 3, NOW)
-    assert (letter.reason, letter.complete) == ("x: must be a number", True)
+    dead_letter = read_dead_letter(stored(dead_letter_message(record, reason="x: must be a number", now=NOW)))
+    assert dead_letter.original == Message(topic="raw_data", key=key, value=value, headers=tuple(headers))
+    assert (dead_letter.partition, dead_letter.offset, dead_letter.died_at) == (PLACE, 3, NOW)
+    assert (dead_letter.reason, dead_letter.complete) == ("x: must be a number", True)
 
 
 def test_a_letter_names_its_event_or_where_it_stood():
-    message = dead_letter(RECORD, reason="r", now=NOW)
+    message = dead_letter_message(RECORD, reason="r", now=NOW)
     assert (message.topic, message.key) == ("raw_data.dlq", b"loans-1")
     assert read_dead_letter(stored(message)).event == "loans-1"
     nameless = RECORD._replace(headers=())
-    assert read_dead_letter(stored(dead_letter(nameless, reason="r", now=NOW))).event == "raw_data-2-17"
+    assert (
+        read_dead_letter(stored(dead_letter_message(nameless, reason="r", now=NOW))).event == "raw_data-2-17"
+    )
 
 
 def test_what_a_topic_did_not_take_leaves_a_letter_without_content():
     message = Message(topic="raw_data", key=b"k", value=b"x" * 10**6, headers=(("ce_id", b"big"),))
-    letter = read_dead_letter(stored(unsent_letter(message, reason="over the size limit", now=NOW)))
-    assert (letter.event, letter.reason, letter.complete) == ("big", "over the size limit", False)
-    assert letter.partition == Partition("raw_data", -1)
-    assert letter.original.value == b""
+    dead_letter = read_dead_letter(
+        stored(unsent_dead_letter_message(message, reason="over the size limit", now=NOW))
+    )
+    assert (dead_letter.event, dead_letter.reason, dead_letter.complete) == (
+        "big",
+        "over the size limit",
+        False,
+    )
+    assert dead_letter.partition == Partition("raw_data", -1)
+    assert dead_letter.original.value == b""
     with pytest.raises(DataError, match="big was too large to keep"):
-        replay_of(letter)
-    short = without_content(dead_letter(RECORD, reason="r", now=NOW))
+        replay_of(dead_letter)
+    short = without_content(dead_letter_message(RECORD, reason="r", now=NOW))
     assert (read_dead_letter(stored(short)).complete, short.value) == (False, b"")
 
 
 def test_a_replay_is_the_same_event_under_the_next_id():
-    letter = read_dead_letter(stored(dead_letter(RECORD, reason="r", now=NOW)))
-    first = replay_of(letter)
+    dead_letter = read_dead_letter(stored(dead_letter_message(RECORD, reason="r", now=NOW)))
+    first = replay_of(dead_letter)
     assert first._replace(headers=()) == Message(topic="raw_data", key=b"A-1", value=b"{")
     assert first.headers == (("ce_id", b"loans-1~1"),)
-    again = read_dead_letter(stored(dead_letter(stored(first), reason="r", now=NOW)))
+    again = read_dead_letter(stored(dead_letter_message(stored(first), reason="r", now=NOW)))
     assert dict(replay_of(replace(again, event="loans-1~1")).headers)["ce_id"] == b"loans-1~2"
     assert dict(replay_of(replace(again, event="a~b")).headers)["ce_id"] == b"a~b~1"
 
 
 def test_the_replay_of_an_event_with_the_longest_id_has_one_that_is_taken():
-    letter = read_dead_letter(stored(dead_letter(RECORD, reason="r", now=NOW)))
+    dead_letter = read_dead_letter(stored(dead_letter_message(RECORD, reason="r", now=NOW)))
     ids = [str(n) * LONGEST_ID for n in range(2)]
     for name in [*ids, "x" * (LONGEST_ID - 2) + "~9"]:
-        first = stored(replay_of(replace(letter, event=name)))
+        first = stored(replay_of(replace(dead_letter, event=name)))
         assert (len(event_id(first)) <= LONGEST_ID, event_id(first) != first.place) == (True, True)
-        assert event_id(stored(replay_of(replace(letter, event=event_id(first))))).endswith("~2")
+        assert event_id(stored(replay_of(replace(dead_letter, event=event_id(first))))).endswith("~2")
     assert replayed_id(ids[0]) != replayed_id(ids[1])
 
 
 def test_a_replay_of_nothing_at_all_can_be_sent():
     nothing = Record(Partition("raw_data", 0), 3, None, None)
-    letter = read_dead_letter(stored(dead_letter(nothing, reason="r", now=NOW)))
-    assert replay_of(letter)[:3] == ("raw_data", None, b"")
+    dead_letter = read_dead_letter(stored(dead_letter_message(nothing, reason="r", now=NOW)))
+    assert replay_of(dead_letter)[:3] == ("raw_data", None, b"")
 
 
 @pytest.mark.parametrize("name", ["dead_partition", "dead_offset", "dead_at", "dead_key"])
 def test_what_does_not_say_where_it_comes_from_is_no_dead_letter(name):
-    message = dead_letter(RECORD, reason="r", now=NOW)
+    message = dead_letter_message(RECORD, reason="r", now=NOW)
     headers = tuple((key, b"?" if key == name else value) for key, value in message.headers)
     with pytest.raises(DataError, match=r"must say where it comes from, however: raw_data\.dlq-0-0 does not"):
         read_dead_letter(stored(message._replace(headers=headers)))

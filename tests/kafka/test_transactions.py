@@ -7,13 +7,13 @@ from kafka import KafkaProducer
 
 from loan_default.errors import DependencyError
 from loan_default.kafka.client import Connection, KafkaBroker
-from loan_default.kafka.consuming import Pace, drain
+from loan_default.kafka.consuming import Polling, drain
 from loan_default.kafka.messages import Partition, Record
 from loan_default.kafka.topics import Topic
 
 pytestmark = pytest.mark.integration
 
-PACE = Pace(poll_seconds=0.2, first_pause_seconds=0.1, patience_seconds=10)
+PACE = Polling(poll_seconds=0.2, first_pause_seconds=0.1, patience_seconds=10)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_markers_are_passed_and_committed_and_a_wait_loses_no_record(written):
         seen.extend(int(record.value or b"") for record in records)
 
     consumer = broker.consumer("readers", [topic])
-    consumed = drain(consumer, handle, ends=ends, pace=PACE)
+    consumed = drain(consumer, handle, ends=ends, polling=PACE)
     consumer.close()
     assert seen == list(range(6))
     assert consumed.stale_commits == 0

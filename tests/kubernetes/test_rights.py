@@ -35,7 +35,7 @@ from loan_default.kafka.open_broker import connect
 from loan_default.kafka.topics import COMMANDS, RAW, TOPICS
 from loan_default.pipelines.control.command_worker import Handled
 from loan_default.settings import Settings, load_settings
-from loan_default.wiring import open_flow
+from loan_default.wiring import open_services
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -134,8 +134,8 @@ def test_the_pipeline_can_do_all_of_its_work(as_user, shell, tmp_path):
     (letter,) = json.loads(shell("dead-letters", "list", "--json"))
     assert "replayed    1 events" in shell("dead-letters", "replay", letter["event"])
     assert "49" in shell("prepare")
-    with open_flow(load_settings()) as flow:
-        producer = flow.broker.producer()
+    with open_services(load_settings()) as services:
+        producer = services.broker.producer()
         assert producer.deliver([fact(FactType.TRAINED, version="1", figures={})]).delivered == 1
         producer.close()
 
@@ -154,8 +154,8 @@ def test_the_listener_hears_commands_and_sends_dead_letters(kafka, as_user):
     values = (json.dumps(asked).encode(), b"not a command")
     producer.deliver([Message(topic=COMMANDS, key=b"", value=value) for value in values])
     producer.close()
-    with open_flow(as_user("commands")) as flow:
-        handled: Handled = handle_commands(flow, Idle())
+    with open_services(as_user("commands")) as services:
+        handled: Handled = handle_commands(services, Idle())
     assert (handled.done, handled.refused) == (1, 1)
 
 

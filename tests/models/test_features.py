@@ -21,7 +21,7 @@ from loan_default.models.features import (
     features_to_dict,
     fit_features,
 )
-from loan_default.pipelines.training.preparation import Stopwatch, TrainingOptions, prepare
+from loan_default.pipelines.training.preparation import Stopwatch, TrainingOptions, plan_training
 
 
 def as_text(features: Features) -> str:
@@ -42,23 +42,23 @@ def one_number(values: Any, **options: Any) -> Features:
 
 @pytest.fixture
 def prepared_from(schema: Schema, tmp_path: Path) -> Callable[[pd.DataFrame], Any]:
-    def prepared(frame: pd.DataFrame) -> Any:
+    def plan(frame: pd.DataFrame) -> Any:
         data, schema_file = tmp_path / "rows.csv", tmp_path / "schema.toml"
         to_text(frame, schema).to_csv(data, index=False)
         schema_file.write_text(dump_schema(schema))
         options = TrainingOptions(data=data, schema=schema_file, device="cpu")
-        return prepare(options, watch=Stopwatch(lambda name, detail: None), environ={})
+        return plan_training(options, watch=Stopwatch(lambda name, detail: None), environ={})
 
-    return prepared
+    return plan
 
 
 def test_the_pipeline_fits_features_on_its_training_rows_only(
     prepared_from: Callable[[pd.DataFrame], Any], frame: pd.DataFrame, schema: Schema
 ) -> None:
-    prepared = prepared_from(frame)
-    rows = prepared.dataset.frame
-    assert as_text(prepared.features) == as_text(fit_features(rows.iloc[prepared.split.train], schema))
-    assert as_text(prepared.features) != as_text(fit_features(rows, schema))
+    plan = prepared_from(frame)
+    rows = plan.dataset.frame
+    assert as_text(plan.features) == as_text(fit_features(rows.iloc[plan.split.train], schema))
+    assert as_text(plan.features) != as_text(fit_features(rows, schema))
 
 
 def test_other_values_in_the_held_out_rows_change_nothing_that_is_fitted(

@@ -18,7 +18,12 @@ from loan_default.models.fitting import FitConfig, Progress
 from loan_default.models.member_training import Architecture, Labelled
 from loan_default.models.model import load_encoder
 from loan_default.models.pretraining import Pretrained, pretrain
-from loan_default.pipelines.training.preparation import Prepared, Stopwatch, TrainingOptions, prepare
+from loan_default.pipelines.training.preparation import (
+    Stopwatch,
+    TrainingOptions,
+    TrainingPlan,
+    plan_training,
+)
 from loan_default.pipelines.training.stages import pretrain_encoder
 
 CONFIG = FitConfig(epochs=3, learning_rate=3e-3, batch_size=64, patience=0, weight_decay=1e-5)
@@ -168,13 +173,13 @@ def test_there_is_no_argument_for_labels() -> None:
     assert "Labelled" not in str(inspect.signature(pretrain))
 
 
-def small(prepared: Prepared) -> Prepared:
+def small(plan: TrainingPlan) -> TrainingPlan:
     preset = replace(
-        prepared.preset,
+        plan.preset,
         encoder=EncoderConfig(n_layers=1, width=16, heads=1),
-        pretraining=replace(prepared.preset.pretraining, epochs=2),
+        pretraining=replace(plan.preset.pretraining, epochs=2),
     )
-    return replace(prepared, preset=preset)
+    return replace(plan, preset=preset)
 
 
 @pytest.mark.slow
@@ -188,15 +193,15 @@ def test_other_labels_leave_the_pretrained_weights_identical(
     options = TrainingOptions(data=data, schema=schema_file, device="cpu", train=False)
     watch = Stopwatch(lambda name, detail: None)
     # The split is stratified and so reads labels; from there on nothing may.
-    prepared = small(prepare(options, watch=watch, environ={"OMP_NUM_THREADS": "1"}))
-    before, path = pretrain_encoder(prepared, out=tmp_path / "one", watch=watch, report=lambda progress: None)
+    plan = small(plan_training(options, watch=watch, environ={"OMP_NUM_THREADS": "1"}))
+    before, path = pretrain_encoder(plan, out=tmp_path / "one", watch=watch, report=lambda progress: None)
 
-    other = prepared.dataset.frame.copy()
+    other = plan.dataset.frame.copy()
     labels = other["default"].to_numpy(copy=True)
     np.random.default_rng(0).shuffle(labels)
     other["default"] = {"shuffled": labels, "all bad": 1.0, "unknown": np.nan}[change]
-    assert not other["default"].equals(prepared.dataset.frame["default"])
-    changed = replace(prepared, dataset=replace(prepared.dataset, frame=other))
+    assert not other["default"].equals(plan.dataset.frame["default"])
+    changed = replace(plan, dataset=replace(plan.dataset, frame=other))
     after, other_path = pretrain_encoder(
         changed, out=tmp_path / "two", watch=watch, report=lambda progress: None
     )
@@ -207,7 +212,7 @@ def test_other_labels_leave_the_pretrained_weights_identical(
     # And the check can fail: other inputs give other weights.
     other["amount"] = other["amount"].to_numpy()[::-1]
     moved, _ = pretrain_encoder(
-        replace(prepared, dataset=replace(prepared.dataset, frame=other)),
+        replace(plan, dataset=replace(plan.dataset, frame=other)),
         out=tmp_path / "three",
         watch=watch,
         report=lambda progress: None,

@@ -11,42 +11,42 @@ from loan_default.data.schema.language import Schema
 from loan_default.database.documents import ModelMetadata, ModelStatus
 from loan_default.database.embedded import EmbeddedDatabase
 from loan_default.database.repositories import ModelRepository
-from loan_default.kafka.consuming import Pace
+from loan_default.kafka.consuming import Polling
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.outbox import Outbox
 from loan_default.kafka.topics import TOPICS
-from loan_default.pipelines.services import Flow
+from loan_default.pipelines.services import Services
 
 
 @pytest.fixture
-def new_flow(tmp_path: Path) -> Iterator[Callable[[Schema, Pace], Flow]]:
+def new_flow(tmp_path: Path) -> Iterator[Callable[[Schema, Polling], Services]]:
     """Makes a flow with all topics; its store is closed after the test."""
     database = EmbeddedDatabase(tmp_path / "documents.sqlite3")
 
-    def make(schema: Schema, pace: Pace) -> Flow:
+    def make(schema: Schema, polling: Polling) -> Services:
         broker = MemoryBroker()
         broker.create_topics(TOPICS)
         outbox = Outbox(tmp_path / "outbox")
-        return Flow(broker=broker, database=database, schema=schema, outbox=outbox, pace=pace)
+        return Services(broker=broker, database=database, schema=schema, outbox=outbox, polling=polling)
 
     yield make
     database.close()
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Flow, ModelMetadata]]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Services, ModelMetadata]]:
     with trained_model(tmp_path_factory.mktemp("home")) as made:
         yield made
 
 
 @pytest.fixture
-def court(trained: tuple[Path, Flow, ModelMetadata]) -> Court:
-    home, flow, model = trained
+def court(trained: tuple[Path, Services, ModelMetadata]) -> Court:
+    home, services, model = trained
     for name in ("pointers", "decisions"):
-        flow.database[name].delete_many({})
-    flow.database["model_metadata"].delete_many({"_id": {"$ne": model.version}})
-    ModelRepository(flow.database).set_status(model.version, ModelStatus.TRAINED)
-    return Court(home, flow, model)
+        services.database[name].delete_many({})
+    services.database["model_metadata"].delete_many({"_id": {"$ne": model.version}})
+    ModelRepository(services.database).set_status(model.version, ModelStatus.TRAINED)
+    return Court(home, services, model)
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ from conftest import SCHEMA, Listener
 from loan_default.data.schema.language import Schema, dump_schema
 from loan_default.data.sources.feeds import GeneratedFeed
 from loan_default.database.control_documents import Decision
-from loan_default.database.control_repositories import Fence
+from loan_default.database.control_repositories import FencingToken
 from loan_default.database.documents import ModelMetadata, ModelStatus, PerformanceMetrics
 from loan_default.database.embedded import EmbeddedDatabase
 from loan_default.database.repositories import MetricsRepository, ModelRepository
 from loan_default.evaluation.gate import Thresholds
-from loan_default.kafka.consuming import Pace
+from loan_default.kafka.consuming import Polling
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.outbox import Outbox
 from loan_default.kafka.topics import TOPICS
@@ -35,7 +35,7 @@ from loan_default.pipelines.promotion.comparison import (
     evaluate_model,
 )
 from loan_default.pipelines.promotion.decisions import update_status
-from loan_default.pipelines.services import Flow
+from loan_default.pipelines.services import Services
 from loan_default.pipelines.training.preparation import TrainingOptions
 from loan_default.pipelines.training.training_steps import (
     TrainingRun,
@@ -58,12 +58,12 @@ class Court:
     """A training store, a trained model, and runs of the evaluation."""
 
     home: Path
-    flow: Flow
+    services: Services
     model: ModelMetadata
 
     def run(self, name: str = "run", *, thresholds: Thresholds = LENIENT) -> EvaluationRun:
         return EvaluationRun(
-            flow=replace(self.flow, run=name), home=self.home, maturity_days=0, thresholds=thresholds
+            services=replace(self.services, run=name), home=self.home, maturity_days=0, thresholds=thresholds
         )
 
     def candidate(self, name: str, *, schema: Schema = SCHEMA, **provenance: object) -> ModelMetadata:
@@ -83,20 +83,22 @@ class Court:
                 "status": ModelStatus.TRAINED,
             }
         )
-        ModelRepository(self.flow.database).add(document)
+        ModelRepository(self.services.database).add(document)
         return document
 
     def grow(self, rows: int, *, seed: int) -> None:
         """More applications, up to `processed_data`."""
-        feed(self.flow, GeneratedFeed(SCHEMA, rows=rows, seed=seed, state=self.home / f"feed-{seed}.json"))
+        feed(
+            self.services, GeneratedFeed(SCHEMA, rows=rows, seed=seed, state=self.home / f"feed-{seed}.json")
+        )
 
     def metrics(self, identifier: str | None) -> PerformanceMetrics:
         assert identifier is not None
-        return MetricsRepository(self.flow.database).get(identifier)
+        return MetricsRepository(self.services.database).get(identifier)
 
     @property
     def models(self) -> ModelRepository:
-        return ModelRepository(self.flow.database)
+        return ModelRepository(self.services.database)
 
 
 def evaluated(run: EvaluationRun, version: str, *, rollback: bool = False) -> Evaluated:
@@ -109,45 +111,45 @@ def judged(run: EvaluationRun, version: str, *, rollback: bool = False) -> Decis
     return update_status(run, found, check_thresholds(run, found))
 
 
-def feed(flow: Flow, source: GeneratedFeed) -> None:
-    ingest_raw_data(flow, source)
-    process_raw_data(flow)
-    send_processed_data(flow)
+def feed(services: Services, source: GeneratedFeed) -> None:
+    ingest_raw_data(services, source)
+    process_raw_data(services)
+    send_processed_data(services)
 
 
-def new_flow(home: Path) -> Flow:
+def new_flow(home: Path) -> Services:
     """A flow with applications on `processed_data`; close its database."""
     broker = MemoryBroker()
     broker.create_topics(TOPICS)
-    flow = Flow(
+    services = Services(
         broker=broker,
         database=EmbeddedDatabase(home / "documents.sqlite3"),
         schema=SCHEMA,
         outbox=Outbox(home / "outbox"),
-        pace=Pace(poll_seconds=0.01),
+        polling=Polling(poll_seconds=0.01),
         run="training-run",
     )
-    feed(flow, GeneratedFeed(SCHEMA, rows=ROWS, seed=1, state=home / "feed.json"))
-    return flow
+    feed(services, GeneratedFeed(SCHEMA, rows=ROWS, seed=1, state=home / "feed.json"))
+    return services
 
 
-def new_training(flow: Flow, home: Path, **options: object) -> TrainingRun:
+def new_training(services: Services, home: Path, **options: object) -> TrainingRun:
     """A run that trains a model in seconds."""
     schema = home / "loans.toml"
     schema.write_text(dump_schema(SCHEMA))
     (home / TRAINING_STORE).mkdir(exist_ok=True)
     few = {"preset": "fast", "epochs": 1, "pretraining_epochs": 1, "members": 1, "pretrain": False}
     given = TrainingOptions(data=home / TRAINING_STORE, schema=schema, **(few | options))
-    return TrainingRun(flow=flow, home=home, options=given)
+    return TrainingRun(services=services, home=home, options=given)
 
 
 @contextmanager
-def trained_model(home: Path) -> Iterator[tuple[Path, Flow, ModelMetadata]]:
-    flow = new_flow(home)
-    run = new_training(flow, home)
-    fence = Fence(database=flow.database, run=run.id, task="test", attempt=1)
-    freeze_training_data(run, fence)
-    train_step(run, Listener(), fence)
-    model, _ = store_step(run, fence)
-    yield home, flow, model
-    flow.database.client.close()
+def trained_model(home: Path) -> Iterator[tuple[Path, Services, ModelMetadata]]:
+    services = new_flow(home)
+    run = new_training(services, home)
+    fencing_token = FencingToken(database=services.database, run=run.id, task="test", attempt=1)
+    freeze_training_data(run, fencing_token)
+    train_step(run, Listener(), fencing_token)
+    model, _ = store_step(run, fencing_token)
+    yield home, services, model
+    services.database.client.close()

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from airflow.sdk.exceptions import AirflowSkipException
 
-from loan_default.airflow.task_services import Context, flow_of
+from loan_default.airflow.task_services import Context, services_of
 from loan_default.evaluation.gate import Thresholds, Verdict
 from loan_default.pipelines.promotion import candidates as choosing
 from loan_default.pipelines.promotion import comparison as evaluation
@@ -64,9 +64,9 @@ def update_status(
 
 @contextmanager
 def _evaluation_run(context: Context) -> Iterator[EvaluationRun]:
-    with flow_of(context) as (flow, settings):
+    with services_of(context) as (services, settings):
         yield EvaluationRun(
-            flow=flow,
+            services=services,
             home=settings.home,
             maturity_days=settings.maturity_days,
             thresholds=thresholds_of(settings),

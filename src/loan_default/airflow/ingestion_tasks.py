@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import structlog
 
-from loan_default.airflow.task_services import Context, flow_of
+from loan_default.airflow.task_services import Context, services_of
 from loan_default.pipelines.control.first_training import request_first_training
 from loan_default.pipelines.ingestion import ingestion_steps as ingestion
 from loan_default.pipelines.ingestion.feed_remarks import remarks_on
@@ -18,10 +18,10 @@ log = structlog.get_logger()
 
 def ingest_raw_data(context: Context) -> dict[str, int]:
     """Rows of the source to `raw_data`."""
-    with flow_of(context) as (flow, settings):
+    with services_of(context) as (services, settings):
         rows = context["params"]["rows"] or settings.source_rows
-        feed = feed_of(settings.source, flow.schema, settings, rows=rows)
-        sent = ingestion.ingest_raw_data(flow, feed)
+        feed = feed_of(settings.source, services.schema, settings, rows=rows)
+        sent = ingestion.ingest_raw_data(services, feed)
     for remark in remarks_on(feed):
         log.warning("file_not_taken", kind=remark.kind, name=remark.name, reason=remark.reason)
     if not sent.sent and not sent.refused:
@@ -31,13 +31,13 @@ def ingest_raw_data(context: Context) -> dict[str, int]:
 
 def process_raw_data(context: Context) -> dict[str, int]:
     """What is on `raw_data` is judged."""
-    with flow_of(context) as (flow, _):
-        return ingestion.process_raw_data(flow).counts
+    with services_of(context) as (services, _):
+        return ingestion.process_raw_data(services).counts
 
 
 def send_processed_data(context: Context) -> dict[str, int]:
     """What was accepted to `processed_data`; without a champion a first training is asked for."""
-    with flow_of(context) as (flow, settings):
-        sent = ingestion.send_processed_data(flow)
-        request_first_training(flow, minimum_rows=settings.minimum_rows)
+    with services_of(context) as (services, settings):
+        sent = ingestion.send_processed_data(services)
+        request_first_training(services, minimum_rows=settings.minimum_rows)
         return {"sent": sent}

@@ -5,21 +5,21 @@ from contextlib import contextmanager
 from typing import Any
 
 from loan_default.errors import ConfigurationError
-from loan_default.pipelines.services import Flow
+from loan_default.pipelines.services import Services
 from loan_default.settings import Settings, load_settings
-from loan_default.wiring import open_flow
+from loan_default.wiring import open_services
 
 Context = Mapping[str, Any]
 """Airflow's: `run_id`, `task_instance`, `dag_run`, `params` and more."""
 
 
 @contextmanager
-def flow_of(context: Context) -> Iterator[tuple[Flow, Settings]]:
+def services_of(context: Context) -> Iterator[tuple[Services, Settings]]:
     """The flow of a run and the settings, while the block runs."""
     settings = load_settings()
     _check_shared(settings)
-    with open_flow(settings, run=context["run_id"]) as flow:
-        yield flow, settings
+    with open_services(settings, run=context["run_id"]) as services:
+        yield services, settings
 
 
 def _check_shared(settings: Settings) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 import structlog
 from airflow.sdk.exceptions import AirflowSkipException
 
-from loan_default.airflow.task_services import Context, flow_of
+from loan_default.airflow.task_services import Context, services_of
 from loan_default.bundled import BUNDLED_SCHEMA
-from loan_default.database.control_repositories import Fence
+from loan_default.database.control_repositories import FencingToken
 from loan_default.pipelines.layout import TRAINING_STORE
-from loan_default.pipelines.services import Flow
+from loan_default.pipelines.services import Services
 from loan_default.pipelines.training import training_steps
 from loan_default.pipelines.training.dataset import EmptyStoreError
 from loan_default.pipelines.training.listeners import LogListener
@@ -30,7 +30,7 @@ def prepare_training_data(context: Context) -> dict[str, Any]:
     scheduled = context["dag_run"].run_type == "scheduled"
     with _training_run(context) as run:
         try:
-            snapshot = training_steps.freeze_training_data(run, _fence(context, run.flow))
+            snapshot = training_steps.freeze_training_data(run, _fencing_token(context, run.services))
         except EmptyStoreError as error:
             if not scheduled:
                 raise
@@ -49,29 +49,29 @@ def pretrain_encoder(context: Context) -> str | None:
         if run.encoder is None:
             log.info("not_pretrained", reason="the parameter pretrain is off")
             return None
-        return str(training_steps.pretrain_step(run, LogListener(), _fence(context, run.flow)))
+        return str(training_steps.pretrain_step(run, LogListener(), _fencing_token(context, run.services)))
 
 
 def train_classifier(context: Context) -> dict[str, Any]:
     """A model and its report, not registered yet."""
     with _training_run(context) as run:
-        registration = training_steps.train_step(run, LogListener(), _fence(context, run.flow))
+        registration = training_steps.train_step(run, LogListener(), _fencing_token(context, run.services))
         return {"version": registration.model.version, "folder": str(run.folder / "model")}
 
 
 def store_model(context: Context) -> dict[str, Any]:
     """The model in the registry; returns its version and figures."""
     with _training_run(context) as run:
-        model, figures = training_steps.store_step(run, _fence(context, run.flow))
+        model, figures = training_steps.store_step(run, _fencing_token(context, run.services))
         return {"version": model.version, "snapshot": model.snapshot, **figures}
 
 
 @contextmanager
 def _training_run(context: Context) -> Iterator[TrainingRun]:
     params = context["params"]
-    with flow_of(context) as (flow, settings):
+    with services_of(context) as (services, settings):
         yield TrainingRun(
-            flow=flow,
+            services=services,
             home=settings.home,
             options=TrainingOptions(
                 data=settings.home / TRAINING_STORE,
@@ -91,9 +91,11 @@ def _training_run(context: Context) -> Iterator[TrainingRun]:
         )
 
 
-def _fence(context: Context, flow: Flow) -> Fence:
+def _fencing_token(context: Context, services: Services) -> FencingToken:
     task = context["task_instance"]
-    return Fence(database=flow.database, run=task.run_id, task=task.task_id, attempt=task.try_number)
+    return FencingToken(
+        database=services.database, run=task.run_id, task=task.task_id, attempt=task.try_number
+    )
 
 
 def _time(text: str | None) -> datetime | None:

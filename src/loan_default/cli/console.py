@@ -19,8 +19,8 @@ if TYPE_CHECKING:  # they bring torch and pandas, which not every command should
     from loan_default.pipelines.registry import Registered
     from loan_default.pipelines.scoring.file_scoring import Scored
     from loan_default.pipelines.training.listeners import Listener
-    from loan_default.pipelines.training.local_run import Outcome
-    from loan_default.pipelines.training.preparation import Prepared
+    from loan_default.pipelines.training.local_run import TrainingResult
+    from loan_default.pipelines.training.preparation import TrainingPlan
 
 _PLAIN_WIDTH = 200
 """Columns where there is no terminal to ask."""
@@ -73,9 +73,9 @@ class TerminalListener:
         self._tasks.clear()
         say(self._console, name, detail)
 
-    def prepared(self, prepared: "Prepared", out: Path, *, kept_schema: Path | None) -> None:
+    def plan(self, plan: "TrainingPlan", out: Path, *, kept_schema: Path | None) -> None:
         """What was found and decided."""
-        print_prepared(self._console, prepared, out, kept_schema=kept_schema)
+        print_prepared(self._console, plan, out, kept_schema=kept_schema)
 
     def progress(self, progress: "Sign") -> None:
         """Moves the bar of a stage; the end of an epoch becomes a line."""
@@ -102,9 +102,9 @@ class PlainListener:
         self.stage = log_listener.stage
         self.progress = log_listener.progress
 
-    def prepared(self, prepared: "Prepared", out: Path, *, kept_schema: Path | None) -> None:
+    def plan(self, plan: "TrainingPlan", out: Path, *, kept_schema: Path | None) -> None:
         """Print what was found and decided: it holds values, which do not belong in a log."""
-        print_prepared(self._console, prepared, out, kept_schema=kept_schema)
+        print_prepared(self._console, plan, out, kept_schema=kept_schema)
 
 
 class TerminalRows:
@@ -161,10 +161,10 @@ def epoch_line(progress: "Sign") -> str:
 
 
 def print_prepared(
-    console: Console, prepared: "Prepared", out: Path, *, kept_schema: Path | None = None
+    console: Console, plan: "TrainingPlan", out: Path, *, kept_schema: Path | None = None
 ) -> None:
     """What was found in the data and decided for the run, before the long work."""
-    dataset, saved = prepared.dataset, out / "schema.toml"
+    dataset, saved = plan.dataset, out / "schema.toml"
     say(
         console,
         "rows",
@@ -174,14 +174,14 @@ def print_prepared(
     print_reasons(console, dataset.reasons)
     if dataset.ignored_columns:
         say(console, "ignored", ", ".join(dataset.ignored_columns))
-    say(console, "schema", f"{prepared.schema_choice.origin}, saved to {saved}")
+    say(console, "schema", f"{plan.schema_choice.origin}, saved to {saved}")
     if kept_schema is not None:
         say(console, "", f"Another schema lay there and is now {kept_schema}", style="yellow")
-    if prepared.schema_choice.findings:
-        print_findings(console, prepared.schema_choice.findings)
+    if plan.schema_choice.findings:
+        print_findings(console, plan.schema_choice.findings)
         say(console, "", f"To change it, edit the file and add --schema {saved}")
-    say(console, "split", prepared.split.reason)
-    for choice in prepared.choices:
+    say(console, "split", plan.split.reason)
+    for choice in plan.choices:
         say(console, choice.what, f"{choice.value}: {choice.reason}")
 
 
@@ -199,11 +199,11 @@ def print_reasons(console: Console, reasons: Mapping[str, int]) -> None:
         say(console, f"  {rows:>8,}", rule)
 
 
-def print_outcome(console: Console, outcome: "Outcome", *, next_command: str) -> None:
+def print_outcome(console: Console, outcome: "TrainingResult", *, next_command: str) -> None:
     """What a run came to and where it lies."""
     if outcome.trained is not None:
         console.print(outcome_table(outcome))
-    dataset = outcome.prepared.dataset
+    dataset = outcome.plan.dataset
     if len(dataset.quarantined):
         say(console, "quarantine", f"{len(dataset.quarantined):,} rows in {outcome.out / 'quarantine.csv'}")
         print_reasons(console, dataset.reasons)
@@ -215,7 +215,7 @@ def print_outcome(console: Console, outcome: "Outcome", *, next_command: str) ->
     say(console, "next", next_command)
 
 
-def outcome_table(outcome: "Outcome") -> Table:
+def outcome_table(outcome: "TrainingResult") -> Table:
     """The figures on the test rows with their 95 % ranges."""
     ranges = {name: (each.value, each.low, each.high) for name, each in outcome.intervals.items()}
     return _figures_table("Test rows: figures with 95 % ranges", ranges)

@@ -47,7 +47,7 @@ from loan_default.wiring import open_database, start
 
 if TYPE_CHECKING:
     from loan_default.pipelines.registry import ModelFile
-    from loan_default.pipelines.training.local_run import Outcome
+    from loan_default.pipelines.training.local_run import TrainingResult
 
 log = structlog.get_logger()
 
@@ -251,7 +251,7 @@ app.command()(stack_commands.replay)
 app.command()(stack_commands.status)
 app.command()(stack_commands.backup)
 app.command()(stack_commands.restore)
-app.add_typer(flow_commands.dead_letters, name="dead-letters")
+app.add_typer(flow_commands.dead_letters_app, name="dead-letters")
 
 _STOPPED = "from the keyboard."
 _STOPPED_TRAINING = f"{_STOPPED} Go on with --resume."
@@ -347,14 +347,14 @@ def _checked_digest(sha256: str | None) -> str | None:
     return sha256.lower() if sha256 else None
 
 
-def _next_command(outcome: "Outcome") -> str:
+def _next_command(outcome: "TrainingResult") -> str:
     """What a person may want to type after a run."""
     from loan_default.bundled import BUNDLED_DATA
 
     if outcome.trained is not None:
         version = outcome.trained.model.version
         return f"loan-default score --model {version} --data new.csv --out scores.csv"
-    chosen, schema = outcome.prepared.options, outcome.out / "schema.toml"
+    chosen, schema = outcome.plan.options, outcome.out / "schema.toml"
     parts = ["python", "train.py", "--train", "--encoder", str(outcome.encoder)]
     if chosen.data != BUNDLED_DATA:
         parts += ["--data", str(chosen.data)]

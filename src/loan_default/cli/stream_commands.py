@@ -14,7 +14,7 @@ import typer
 
 from loan_default.cli.console import make_console, print_reasons, say
 from loan_default.errors import ConfigurationError, DependencyError
-from loan_default.wiring import feed_of, open_flow, start, stopping
+from loan_default.wiring import feed_of, open_services, start, stopping
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from loan_default.data.sources.feeds import Feed
     from loan_default.pipelines.ingestion.ingestion_steps import Ingested
     from loan_default.pipelines.ingestion.worker import Processed
-    from loan_default.pipelines.services import Flow
+    from loan_default.pipelines.services import Services
 
 log = structlog.get_logger()
 
-dead_letters = typer.Typer(help="Records that could not be used: look at them, and send them again.")
+dead_letters_app = typer.Typer(help="Records that could not be used: look at them, and send them again.")
 
 _ROWS_HELP = (
     "Rows of --file in one go, default: all that are left. Without a source: of the bundled accounts."
@@ -67,30 +67,30 @@ def ingest(
 
     console, settings = make_console(), start()
     store, in_memory = settings.home / TRAINING_STORE, settings.kafka_bootstrap_servers is None
-    with open_flow(settings, schema) as flow, stopping() as stop:
+    with open_services(settings, schema) as services, stopping() as stop:
         source, rows = _source(folder=folder, file=file, generate=generate, rows=rows)
-        feed = feed_of(source, flow.schema, settings, rows=rows, seed=seed) if source else None
+        feed = feed_of(source, services.schema, settings, rows=rows, seed=seed) if source else None
         processed = Processed()
         if follow and in_memory:
 
             def take() -> None:
-                processed.add(take_to_store(flow, feed, store, stop=stop).processed)
+                processed.add(take_to_store(services, feed, store, stop=stop).processed)
 
-            _feed_on(flow, feed, stop, take)
+            _feed_on(services, feed, stop, take)
         elif follow:
-            processed = _follow(flow, feed, stop)
+            processed = _follow(services, feed, stop)
         elif in_memory:
-            taken = take_to_store(flow, feed, store, stop=stop)
+            taken = take_to_store(services, feed, store, stop=stop)
             processed = taken.processed
             _say_ingested(console, taken.ingested, feed)
             _say_stored(console, sent=taken.sent, stored=taken.stored, store=store)
         else:
             if feed is not None:
-                _say_ingested(console, ingest_raw_data(flow, feed, stop=stop), feed)
+                _say_ingested(console, ingest_raw_data(services, feed, stop=stop), feed)
             if not stop.is_set():
-                processed = process_raw_data(flow, stop=stop)
-            sent = send_processed_data(flow)
-            stored = store_processed_data(flow, store, stop=stop).records
+                processed = process_raw_data(services, stop=stop)
+            sent = send_processed_data(services)
+            stored = store_processed_data(services, store, stop=stop).records
             _say_stored(console, sent=sent, stored=stored, store=store)
     say(
         console,
@@ -110,9 +110,9 @@ def prepare(schema: SchemaFile = None) -> None:
     from loan_default.pipelines.training.snapshots import prepare_training_data
 
     console, settings = make_console(), start()
-    with open_flow(settings, schema) as flow:
+    with open_services(settings, schema) as services:
         snapshot = prepare_training_data(
-            flow, settings.home / TRAINING_STORE, maturity_days=settings.maturity_days
+            services, settings.home / TRAINING_STORE, maturity_days=settings.maturity_days
         )
     rate = "no label counts yet" if snapshot.label_rate is None else f"default rate {snapshot.label_rate:.2%}"
     period = f", {snapshot.first_at:%Y-%m-%d} to {snapshot.last_at:%Y-%m-%d}" if snapshot.first_at else ""
@@ -124,70 +124,74 @@ def prepare(schema: SchemaFile = None) -> None:
     )
 
 
-@dead_letters.command("list")
-def list_letters(schema: SchemaFile = None, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+@dead_letters_app.command("list")
+def list_dead_letters(
+    schema: SchemaFile = None, as_json: Annotated[bool, typer.Option("--json")] = False
+) -> None:
     """Dead letters that wait, the oldest first."""
-    from loan_default.pipelines.ingestion.dead_letter_replay import waiting_letters
+    from loan_default.pipelines.ingestion.dead_letter_replay import waiting_dead_letters
 
     console, settings = make_console(), start()
-    with open_flow(settings, schema) as flow:
-        letters = waiting_letters(flow)
+    with open_services(settings, schema) as services:
+        dead_letters = waiting_dead_letters(services)
     if as_json:
         typer.echo(
             json.dumps(
                 [
                     {
-                        "event": letter.event,
-                        "reason": letter.reason,
-                        "topic": letter.partition.topic,
-                        "partition": letter.partition.number,
-                        "offset": letter.offset,
-                        "died_at": letter.died_at.isoformat(),
+                        "event": dead_letter.event,
+                        "reason": dead_letter.reason,
+                        "topic": dead_letter.partition.topic,
+                        "partition": dead_letter.partition.number,
+                        "offset": dead_letter.offset,
+                        "died_at": dead_letter.died_at.isoformat(),
                     }
-                    for letter in letters
+                    for dead_letter in dead_letters
                 ],
                 indent=2,
             )
         )
         return
-    for letter in letters:
-        say(console, "", f"{letter.event}  {letter.died_at:%Y-%m-%d %H:%M}  {letter.reason}")
-    say(console, "waiting", f"{len(letters):,} dead letters")
+    for dead_letter in dead_letters:
+        say(console, "", f"{dead_letter.event}  {dead_letter.died_at:%Y-%m-%d %H:%M}  {dead_letter.reason}")
+    say(console, "waiting", f"{len(dead_letters):,} dead letters")
 
 
-@dead_letters.command("show")
-def show_letter(
+@dead_letters_app.command("show")
+def show_dead_letter(
     event: Annotated[str, typer.Argument(help="Id of an event.")], schema: SchemaFile = None
 ) -> None:
     """One dead letter in full, with the record as it came: mind who sees it."""
-    from loan_default.pipelines.ingestion.dead_letter_replay import find_letter
+    from loan_default.pipelines.ingestion.dead_letter_replay import find_dead_letter
 
     console, settings = make_console(), start()
-    with open_flow(settings, schema) as flow:
-        letter = find_letter(flow, event)
-    place = f"{letter.partition.topic}, partition {letter.partition.number}, offset {letter.offset}"
+    with open_services(settings, schema) as services:
+        dead_letter = find_dead_letter(services, event)
+    place = f"{dead_letter.partition.topic}, partition {dead_letter.partition.number}, offset {dead_letter.offset}"
     for label, text in (
-        ("event", letter.event),
-        ("reason", letter.reason),
+        ("event", dead_letter.event),
+        ("reason", dead_letter.reason),
         ("stood in", place),
-        ("died at", letter.died_at.isoformat()),
-        *((name, value.decode(errors="replace")) for name, value in letter.original.headers),
+        ("died at", dead_letter.died_at.isoformat()),
+        *((name, value.decode(errors="replace")) for name, value in dead_letter.original.headers),
         (
             "value",
-            "null" if letter.original.value is None else letter.original.value.decode(errors="replace"),
+            "null"
+            if dead_letter.original.value is None
+            else dead_letter.original.value.decode(errors="replace"),
         ),
     ):
         say(console, label, text)
 
 
-@dead_letters.command("replay")
-def replay_letters(events: Events = None, schema: SchemaFile = None) -> None:
+@dead_letters_app.command("replay")
+def replay_dead_letters(events: Events = None, schema: SchemaFile = None) -> None:
     """Send dead letters to `raw_data` again, after what broke them is mended."""
     from loan_default.pipelines.ingestion.dead_letter_replay import replay
 
     console, settings = make_console(), start()
-    with open_flow(settings, schema) as flow:
-        replayed = replay(flow, events or None)
+    with open_services(settings, schema) as services:
+        replayed = replay(services, events or None)
     say(console, "replayed", f"{replayed.sent:,} events; `loan-default ingest` processes them")
     if replayed.too_large:
         say(console, "not kept", f"{', '.join(replayed.too_large)}: send them anew from their source")
@@ -204,8 +208,12 @@ def commands() -> None:
             "KAFKA_BOOTSTRAP_SERVERS must be set for commands, however: it is not, and nobody can send "
             "anything to a broker in the memory of this process. Name the brokers."
         )
-    with closing(AirflowActor(settings)) as actor, open_flow(settings, None) as flow, stopping() as stop:
-        handled = follow_commands(flow, actor, stop=stop)
+    with (
+        closing(AirflowActor(settings)) as actor,
+        open_services(settings, None) as services,
+        stopping() as stop,
+    ):
+        handled = follow_commands(services, actor, stop=stop)
     say(
         console,
         "commands",
@@ -235,7 +243,7 @@ _FEED_SECONDS = 2.0
 """Between two looks at a source that is followed."""
 
 
-def _follow(flow: "Flow", feed: "Feed | None", stop: Flag) -> "Processed":
+def _follow(services: "Services", feed: "Feed | None", stop: Flag) -> "Processed":
     """Feed in one thread, process in this one; the error of either ends both."""
     from loan_default.pipelines.ingestion.ingestion_steps import follow_raw_data, ingest_raw_data
 
@@ -244,7 +252,7 @@ def _follow(flow: "Flow", feed: "Feed | None", stop: Flag) -> "Processed":
     def feeding() -> None:
         try:
             if feed is not None:
-                _feed_on(flow, feed, stop, lambda: ingest_raw_data(flow, feed, stop=stop))
+                _feed_on(services, feed, stop, lambda: ingest_raw_data(services, feed, stop=stop))
         except BaseException as error:  # raised again by the main thread
             failed.append(error)
             stop.set()
@@ -252,7 +260,7 @@ def _follow(flow: "Flow", feed: "Feed | None", stop: Flag) -> "Processed":
     thread = Thread(target=feeding)
     thread.start()
     try:
-        processed = follow_raw_data(flow, stop=stop)
+        processed = follow_raw_data(services, stop=stop)
     finally:
         stop.set()
         thread.join()
@@ -261,7 +269,7 @@ def _follow(flow: "Flow", feed: "Feed | None", stop: Flag) -> "Processed":
     return processed
 
 
-def _feed_on(flow: "Flow", feed: "Feed | None", stop: Flag, take: Callable[[], object]) -> None:
+def _feed_on(services: "Services", feed: "Feed | None", stop: Flag, take: Callable[[], object]) -> None:
     """Take what a feed has, again and again until told to stop."""
     answered = time.monotonic()
     logged: set[tuple[str, str]] = set()
@@ -271,7 +279,7 @@ def _feed_on(flow: "Flow", feed: "Feed | None", stop: Flag, take: Callable[[], o
             answered = time.monotonic()
             logged = _log_remarks(feed, logged)
         except DependencyError as error:
-            if time.monotonic() - answered > flow.pace.patience_seconds:
+            if time.monotonic() - answered > services.polling.patience_seconds:
                 raise
             log.warning("feed_waits", reason=str(error))
         stop.wait(_FEED_SECONDS)

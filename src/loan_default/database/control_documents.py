@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from loan_default.database.documents import Count, Key, StoredDocument, Text, Time
 
 
-class CommandOutcome(StrEnum):
+class CommandStatus(StrEnum):
     """What became of a command."""
 
     DONE = "done"
@@ -28,7 +28,7 @@ class CommandLog(StoredDocument):
     """The id, chosen by who sent it."""
     type: Text
     source: Text
-    outcome: CommandOutcome
+    outcome: CommandStatus
     reason: Text | None = None
     sent_at: Time
     """By the clock of who sent it."""
@@ -43,7 +43,7 @@ class CommandLog(StoredDocument):
 
     @model_validator(mode="after")
     def _refusal_explained(self) -> Self:
-        if (self.outcome is CommandOutcome.REFUSED) != (self.reason is not None):
+        if (self.outcome is CommandStatus.REFUSED) != (self.reason is not None):
             raise ValueError(
                 f"reason must be given for refused commands and for them alone, however: "
                 f"outcome={self.outcome}, reason={self.reason!r}"
@@ -60,7 +60,7 @@ class Action(StrEnum):
     """It was the champion and stays it."""
     ROLLED_BACK = "rolled_back"
     """Somebody asked for it: it is the champion, whatever its figures are."""
-    OVERTAKEN = "overtaken"
+    SUPERSEDED = "overtaken"
     """Another model became the champion meanwhile: this decision had no effect, the next one counts."""
 
 

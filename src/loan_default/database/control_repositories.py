@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pymongo.errors import DuplicateKeyError
 
 from loan_default.database.connect import LONG_CALL_SECONDS, Database, store_errors
-from loan_default.database.control_documents import Action, CommandLog, CommandOutcome, Decision
+from loan_default.database.control_documents import Action, CommandLog, CommandStatus, Decision
 from loan_default.database.documents import ModelStatus
 from loan_default.database.repositories import FENCES, ModelRepository, Repository
 from loan_default.errors import DataError
@@ -28,7 +28,7 @@ class CommandRepository(Repository[CommandLog]):
 
     def last_done(self, types: Iterable[str]) -> datetime | None:
         """When the youngest command of these types that had an effect was sent; None without any."""
-        wanted = {"type": {"$in": list(types)}, "outcome": str(CommandOutcome.DONE)}
+        wanted = {"type": {"$in": list(types)}, "outcome": str(CommandStatus.DONE)}
         with store_errors(f"reading {self.collection}"):
             for stored in self._documents.find(wanted).sort([("sent_at", -1)]).limit(1):
                 return CommandLog.from_store(stored).sent_at
@@ -87,10 +87,10 @@ class DecisionRepository(Repository[Decision]):
                 return decision.champion or decision.version
         return None
 
-    def overtake(self, decision: Decision) -> None:
+    def supersede(self, decision: Decision) -> None:
         """Say that a decision had no effect, as the champion had changed."""
         with store_errors(f"writing {self.collection}"):
-            change = {"$set": {"action": str(Action.OVERTAKEN)}}
+            change = {"$set": {"action": str(Action.SUPERSEDED)}}
             self._documents.update_one({"_id": decision.id}, change)
 
 
@@ -107,7 +107,7 @@ def lost_champion(database: Database) -> str | None:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Fence:
+class FencingToken:
     """Lets the newest try of one task of one run write; an older one that still lives is refused.
 
     A scheduler that takes a process for dead starts another, and the first may live on. Each try claims the
@@ -136,16 +136,16 @@ class Fence:
                 ours = {"_id": self.id, "attempt": {"$lte": self.attempt}}
                 change = {"$set": {"attempt": self.attempt, "claimed_at": now}}
                 if fences.update_one(ours, change).matched_count == 0:
-                    raise self._overtaken() from None
+                    raise self._superseded() from None
 
     def check(self) -> None:
         """Go on; DataError where a newer try has begun."""
         with store_errors("checking a fence"):
             stored = self.database[FENCES].find_one({"_id": self.id})
         if stored is None or stored["attempt"] != self.attempt:
-            raise self._overtaken()
+            raise self._superseded()
 
-    def _overtaken(self) -> DataError:
+    def _superseded(self) -> DataError:
         return DataError(
             f"a task must be the newest try of its run to write, however: try {self.attempt} of {self.id} "
             "was overtaken by another, which goes on: nothing is to be done. Only a run that was deleted and "

@@ -15,7 +15,7 @@ Place = tuple[str, int, int]
 Seconds = Annotated[FiniteFloat, Field(ge=0)]
 
 
-class EventOutcome(StrEnum):
+class EventStatus(StrEnum):
     """What became of an event."""
 
     ACCEPTED = "accepted"
@@ -40,7 +40,7 @@ class RawDataLog(StoredDocument):
     offset: Count
     batch: Text
     """Id of the batch in which it was first seen."""
-    outcome: EventOutcome
+    outcome: EventStatus
     reason: Text | None = None
     """Of a rejected event: the broken rules, never a value."""
     application: Text | None = None
@@ -61,7 +61,7 @@ class RawDataLog(StoredDocument):
 
     @model_validator(mode="after")
     def _rejection_explained(self) -> Self:
-        if (self.outcome is EventOutcome.REJECTED) != (self.reason is not None):
+        if (self.outcome is EventStatus.REJECTED) != (self.reason is not None):
             raise ValueError(
                 f"reason must be given for rejected events and for them alone, however: "
                 f"outcome={self.outcome}, reason={self.reason!r}"

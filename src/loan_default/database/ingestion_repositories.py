@@ -19,7 +19,7 @@ from loan_default.database.connect import (
     store_errors,
 )
 from loan_default.database.ingestion_documents import (
-    EventOutcome,
+    EventStatus,
     IngestionBatch,
     Place,
     Prediction,
@@ -52,7 +52,7 @@ class LogResult:
     """What the store says of events, in the order in which they were given."""
 
     arrivals: tuple[Arrival, ...]
-    outcomes: tuple[EventOutcome, ...]
+    outcomes: tuple[EventStatus, ...]
     """As logged. Of an event that is not new the first outcome stands, even if the schema has changed since:
     otherwise one event could be both accepted and a dead letter."""
 
@@ -76,7 +76,7 @@ class RawDataLogRepository:
         with store_errors(f"indexing {self.collection}", seconds=LONG_CALL_SECONDS):
             self._documents.create_index(place, unique=True, name="place")
             self._documents.create_index("batch", name="by_batch")
-            # All that `count_by_outcome` asks for: it reads the index and no document.
+            # All that `count_by_status` asks for: it reads the index and no document.
             self._documents.create_index([("outcome", 1), ("logged_at", 1)], name="by_outcome")
 
     def add_new(self, logs: Sequence[RawDataLog]) -> LogResult:
@@ -91,7 +91,7 @@ class RawDataLogRepository:
             DependencyError: the database does not answer or refuses. The same call again is safe.
         """
         _check_places(logs)
-        known: dict[str, tuple[Place, EventOutcome]] = {}
+        known: dict[str, tuple[Place, EventStatus]] = {}
         waiting: dict[str, RawDataLog] = {}
         for log in logs:
             waiting.setdefault(log.event, log)
@@ -122,16 +122,16 @@ class RawDataLogRepository:
             found = [RawDataLog.from_store(document) for document in self._documents.find({"batch": batch})]
         return sorted(found, key=lambda log: log.place)
 
-    def count_by_outcome(self, *, until: datetime | None = None) -> dict[EventOutcome, int]:
+    def count_by_status(self, *, until: datetime | None = None) -> dict[EventStatus, int]:
         """Number of events of each outcome, also where it is 0; with `until`, of those logged by then."""
         logged = {} if until is None else {"logged_at": {"$lte": until}}
         with store_errors(f"counting {self.collection}", seconds=LONG_CALL_SECONDS):
             return {
                 outcome: self._documents.count_documents({"outcome": outcome.value, **logged})
-                for outcome in EventOutcome
+                for outcome in EventStatus
             }
 
-    def event_ids(self, outcome: EventOutcome) -> Iterator[str]:
+    def event_ids(self, outcome: EventStatus) -> Iterator[str]:
         """Ids of all events of this outcome, in no order; they are read while they are taken."""
         with store_errors(f"reading {self.collection}"):
             for document in self._documents.find({"outcome": outcome.value}, {"_id": 1}):
@@ -147,14 +147,14 @@ class RawDataLogRepository:
                 found.update(document["_id"] for document in self._documents.find(among, {"_id": 1}))
         return found
 
-    def _look_up(self, events: list[str]) -> dict[str, tuple[Place, EventOutcome]]:
+    def _look_up(self, events: list[str]) -> dict[str, tuple[Place, EventStatus]]:
         if not events:
             return {}
         fields = {"topic": 1, "partition": 1, "offset": 1, "outcome": 1}
         return {
             stored["_id"]: (
                 (stored["topic"], stored["partition"], stored["offset"]),
-                EventOutcome(stored["outcome"]),
+                EventStatus(stored["outcome"]),
             )
             for stored in self._documents.find({"_id": {"$in": events}}, fields)
         }
@@ -234,7 +234,7 @@ def _check_places(logs: Sequence[RawDataLog]) -> None:
 
 
 def _result(
-    logs: Sequence[RawDataLog], new: set[str], known: dict[str, tuple[Place, EventOutcome]]
+    logs: Sequence[RawDataLog], new: set[str], known: dict[str, tuple[Place, EventStatus]]
 ) -> LogResult:
     arrivals = []
     unseen = set(new)

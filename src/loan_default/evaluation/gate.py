@@ -43,7 +43,7 @@ class Verdict:
         return not self.broken
 
 
-def judge(
+def gate_verdict(
     figures: Mapping[str, float | None],
     *,
     rows: int,

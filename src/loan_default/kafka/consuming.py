@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pace:
+class Polling:
     """How records are taken, and how long an absent dependency is waited for."""
 
     batch: int = 5_000
@@ -53,7 +53,7 @@ def drain(
     handle: Handle,
     *,
     ends: Offsets,
-    pace: Pace | None = None,
+    polling: Polling | None = None,
     stop: Flag | None = None,
 ) -> Consumed:
     """Handle what was there at the start, and wait for what other members of the group have in hand.
@@ -68,51 +68,51 @@ def drain(
         DependencyError: what the batches need, or the broker, was away for longer than the patience, or
             another member committed nothing for so long.
     """
-    pace, consumed = pace or Pace(), Consumed()
-    others = _Others(consumer, ends, pace.patience_seconds)
-    for turn in _turns(consumer, handle, stop=stop or Flag(), pace=pace, consumed=consumed):
-        if any(record.offset < ends.get(record.partition, 0) for record in turn.records):
+    polling, consumed = polling or Polling(), Consumed()
+    others = _Others(consumer, ends, polling.patience_seconds)
+    for iteration in _iterations(consumer, handle, stop=stop or Flag(), polling=polling, consumed=consumed):
+        if any(record.offset < ends.get(record.partition, 0) for record in iteration.records):
             others.wait_anew()
-        if (not turn.records or _reached(turn.read, ends)) and others.are_done():
+        if (not iteration.records or _reached(iteration.read, ends)) and others.are_done():
             break
     return consumed
 
 
-def follow(consumer: Consumer, handle: Handle, *, stop: Flag, pace: Pace | None = None) -> Consumed:
+def follow(consumer: Consumer, handle: Handle, *, stop: Flag, polling: Polling | None = None) -> Consumed:
     """Handle records as they come until `stop` is set; the batch that is being handled is finished.
 
     Raises:
         DependencyError: what the batches need, or the broker, was away for longer than the patience.
     """
     consumed = Consumed()
-    for _ in _turns(consumer, handle, stop=stop, pace=pace or Pace(), consumed=consumed):
+    for _ in _iterations(consumer, handle, stop=stop, polling=polling or Polling(), consumed=consumed):
         pass
     return consumed
 
 
-def look(consumer: Consumer, *, ends: Offsets, pace: Pace | None = None) -> Iterator[Record]:
+def look(consumer: Consumer, *, ends: Offsets, polling: Polling | None = None) -> Iterator[Record]:
     """The records up to these ends, for a group that is alone; nothing is committed.
 
     Raises:
         DependencyError: the broker is away, or deals the partitions to others.
     """
-    pace, left = pace or Pace(), {partition: end for partition, end in ends.items() if end}
-    given_up = time.monotonic() + pace.patience_seconds
+    polling, left = polling or Polling(), {partition: end for partition, end in ends.items() if end}
+    given_up = time.monotonic() + polling.patience_seconds
     while left:
-        records = consumer.poll(max_records=pace.batch, timeout_seconds=pace.poll_seconds)
+        records = consumer.poll(max_records=polling.batch, timeout_seconds=polling.poll_seconds)
         yield from records
         now = consumer.positions()
         left = {partition: end for partition, end in left.items() if now.get(partition, 0) < end}
         if records:
-            given_up = time.monotonic() + pace.patience_seconds
+            given_up = time.monotonic() + polling.patience_seconds
         elif left and time.monotonic() > given_up:
             raise DependencyError(
-                f"the records of a topic must come, however: none came in {pace.patience_seconds} s, before "
+                f"the records of a topic must come, however: none came in {polling.patience_seconds} s, before "
                 f"the ends of {len(left)} partitions were reached"
             )
 
 
-class _Turn(NamedTuple):
+class _Iteration(NamedTuple):
     """What one poll came to."""
 
     records: list[Record]
@@ -121,9 +121,9 @@ class _Turn(NamedTuple):
     """How far our partitions were read then."""
 
 
-def _turns(
-    consumer: Consumer, handle: Handle, *, stop: Flag, pace: Pace, consumed: Consumed
-) -> Iterator[_Turn]:
+def _iterations(
+    consumer: Consumer, handle: Handle, *, stop: Flag, polling: Polling, consumed: Consumed
+) -> Iterator[_Iteration]:
     """Poll, handle and commit, again and again until told to stop.
 
     What is committed is how far was read, not the last record: the markers of transactions stand between and
@@ -132,7 +132,7 @@ def _turns(
     """
     committed: Offsets = {}
     while not stop.is_set():
-        records = consumer.poll(max_records=pace.batch, timeout_seconds=pace.poll_seconds)
+        records = consumer.poll(max_records=polling.batch, timeout_seconds=polling.poll_seconds)
         read: Offsets = {}
         try:
             read = consumer.positions()
@@ -143,22 +143,24 @@ def _turns(
                 raise
             log.warning("commit_waits", reason=str(error))
         if records:
-            committed = _work_off(consumer, handle, records, read, pace=pace, consumed=consumed, stop=stop)
-        yield _Turn(records, read)
+            committed = _process(
+                consumer, handle, records, read, polling=polling, consumed=consumed, stop=stop
+            )
+        yield _Iteration(records, read)
 
 
-def _work_off(
+def _process(
     consumer: Consumer,
     handle: Handle,
     batch: list[Record],
     read: Offsets,
     *,
-    pace: Pace,
+    polling: Polling,
     consumed: Consumed,
     stop: Flag,
 ) -> Offsets:
     """Handle one batch and commit it, however often it takes; returns what is committed."""
-    given_up, pause, handled = time.monotonic() + pace.patience_seconds, pace.first_pause_seconds, False
+    given_up, pause, handled = time.monotonic() + polling.patience_seconds, polling.first_pause_seconds, False
     while True:
         try:
             if not handled:
@@ -175,7 +177,7 @@ def _work_off(
         if not batch:
             consumed.stale_commits += 1
             return {}
-        pause = min(2 * pause, pace.longest_pause_seconds)
+        pause = min(2 * pause, polling.longest_pause_seconds)
     if not current:
         consumed.stale_commits += 1
         log.warning("commit_was_stale", records=len(batch))

@@ -18,7 +18,7 @@ _REPLAY = "~"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DeadLetter:
+class DeadLetterRecord:
     """A record that could not be used."""
 
     event: str
@@ -35,12 +35,12 @@ class DeadLetter:
     """Whether its content is there; it is left out where it was too large."""
 
 
-def dead_letter(record: Record, *, reason: str, now: datetime) -> Message:
+def dead_letter_message(record: Record, *, reason: str, now: datetime) -> Message:
     """The message for the dead letters of the record's topic; the same record has always the same key."""
     original = Message(
         topic=record.partition.topic, key=record.key, value=record.value, headers=record.headers
     )
-    return _letter(
+    return _dead_letter_message(
         original,
         event=event_id(record),
         partition=record.partition,
@@ -50,20 +50,22 @@ def dead_letter(record: Record, *, reason: str, now: datetime) -> Message:
     )
 
 
-def unsent_letter(message: Message, *, reason: str, now: datetime) -> Message:
+def unsent_dead_letter_message(message: Message, *, reason: str, now: datetime) -> Message:
     """The dead letter of an event that its topic did not take; without its content, which is too large."""
     event = next((value for name, value in message.headers if name == "ce_id"), b"").decode()
     nowhere = Partition(message.topic, _NOWHERE)
-    letter = _letter(message, event=event, partition=nowhere, offset=_NOWHERE, reason=reason, now=now)
-    return without_content(letter)
+    dead_letter = _dead_letter_message(
+        message, event=event, partition=nowhere, offset=_NOWHERE, reason=reason, now=now
+    )
+    return without_content(dead_letter)
 
 
-def without_content(letter: Message) -> Message:
+def without_content(dead_letter: Message) -> Message:
     """A dead letter that says that there was more than its topic takes."""
-    return letter._replace(value=b"", headers=(*letter.headers, (f"{_PREFIX}content", b"left out")))
+    return dead_letter._replace(value=b"", headers=(*dead_letter.headers, (f"{_PREFIX}content", b"left out")))
 
 
-def _letter(
+def _dead_letter_message(
     original: Message, *, event: str, partition: Partition, offset: int, reason: str, now: datetime
 ) -> Message:
     marks = {
@@ -84,7 +86,7 @@ def _letter(
     )
 
 
-def read_dead_letter(record: Record) -> DeadLetter:
+def read_dead_letter(record: Record) -> DeadLetterRecord:
     """The dead letter in a record of a dead-letter topic.
 
     Raises:
@@ -96,7 +98,7 @@ def read_dead_letter(record: Record) -> DeadLetter:
             for name in ("event", "reason", "topic", "partition", "offset", "at", "key")
         }
         topic = marks["topic"]
-        return DeadLetter(
+        return DeadLetterRecord(
             event=marks["event"],
             reason=marks["reason"],
             partition=Partition(topic, int(marks["partition"])),
@@ -116,19 +118,21 @@ def read_dead_letter(record: Record) -> DeadLetter:
         ) from error
 
 
-def replay_of(letter: DeadLetter) -> Message:
+def replay_of(dead_letter: DeadLetterRecord) -> Message:
     """The event once more, under an id of its own: the log keeps what became of the first one.
 
     Raises:
         DataError: its content was left out.
     """
-    if not letter.complete:
+    if not dead_letter.complete:
         raise DataError(
-            f"a dead letter must be complete to be replayed, however: {letter.event} was too large to keep. "
+            f"a dead letter must be complete to be replayed, however: {dead_letter.event} was too large to keep. "
             "Send it anew from its source."
         )
-    headers = tuple(pair for pair in letter.original.headers if pair[0] != "ce_id")
-    replayed = letter.original._replace(headers=(*headers, ("ce_id", replayed_id(letter.event).encode())))
+    headers = tuple(pair for pair in dead_letter.original.headers if pair[0] != "ce_id")
+    replayed = dead_letter.original._replace(
+        headers=(*headers, ("ce_id", replayed_id(dead_letter.event).encode()))
+    )
     return replayed if replayed.key or replayed.value else replayed._replace(value=b"")
 
 

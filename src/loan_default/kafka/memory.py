@@ -44,7 +44,7 @@ class MemoryBroker:
         self.groups: dict[str, _Group] = {}
         self.changed = Condition()
         """Held while anything here is read or written, and told when records come."""
-        self.turn = count()
+        self.next_partition = count()
 
     def create_topics(self, topics: Iterable[Topic], /) -> list[str]:
         """Make the topics that are not there yet; returns the names of those that were made."""
@@ -158,7 +158,7 @@ class MemoryProducer:
             raise missing_topics([message.topic])
         place = message.partition
         if place is None:
-            place = next(broker.turn) if message.key is None else zlib.crc32(message.key)
+            place = next(broker.next_partition) if message.key is None else zlib.crc32(message.key)
         elif place >= len(partitions):
             raise ValueError(f"the partition must be one of the topic's, however: {message.topic}-{place}")
         broker.logs[partitions[place % len(partitions)]].append(message)

@@ -6,12 +6,12 @@ from uuid import uuid4
 from loan_default.data.schema.language import Schema
 from loan_default.database.connect import Database
 from loan_default.kafka.broker import Broker
-from loan_default.kafka.consuming import Pace
+from loan_default.kafka.consuming import Polling
 from loan_default.kafka.outbox import Outbox
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Flow:
+class Services:
     """Broker, database and rules of one flow of applications."""
 
     broker: Broker
@@ -21,7 +21,7 @@ class Flow:
     replays: Outbox | None = None
     """Where replayed events wait for the next process that takes them, without Kafka. None = the topic keeps
     them."""
-    pace: Pace = field(default_factory=Pace)
+    polling: Polling = field(default_factory=Polling)
     run: str = field(default_factory=lambda: uuid4().hex)
     """Id of the run, in the documents of its batches."""
 

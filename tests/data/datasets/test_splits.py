@@ -5,7 +5,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from loan_default.data.datasets.splits import Split, held_out, split_for_good, split_out_of_time, split_rows
+from loan_default.data.datasets.splits import (
+    Split,
+    held_out,
+    permanent_holdout_split,
+    split_out_of_time,
+    split_rows,
+)
 from loan_default.data.schema.language import Column, Kind, Schema
 from loan_default.errors import ConfigurationError, DataError
 
@@ -238,7 +244,7 @@ def test_groups_targets_and_labels_are_checked() -> None:
 @given(rows=st.integers(400, 1200), seed=st.integers(0, 2**32 - 1), unlabelled=st.floats(0, 0.3))
 def test_a_split_for_good_is_a_partition(rows, seed, unlabelled):
     data = frame(rows, seed=seed, unlabelled=unlabelled)
-    split = split_for_good(data, SCHEMA, groups=alone(data))
+    split = permanent_holdout_split(data, SCHEMA, groups=alone(data))
     check_partition(split, data, alone(data))
 
 
@@ -247,8 +253,8 @@ def test_a_split_for_good_is_a_partition(rows, seed, unlabelled):
 def test_a_row_has_the_same_side_in_every_snapshot(rows, kept, seed):
     data = frame(rows, seed=seed)
     some = data.sample(kept, random_state=seed % 1000)
-    whole = split_for_good(data, SCHEMA, groups=alone(data))
-    part = split_for_good(some, SCHEMA, groups=alone(some))
+    whole = permanent_holdout_split(data, SCHEMA, groups=alone(data))
+    part = permanent_holdout_split(some, SCHEMA, groups=alone(some))
     for of_whole, of_part in zip(parts(whole), parts(part), strict=True):
         assert set(some.index[of_part]) == set(data.index[of_whole]) & set(some.index)
     assert set(data.index[whole.test]) == set(data.index[held_out(data, SCHEMA)])
@@ -262,7 +268,7 @@ def test_alike_rows_have_one_side_whatever_else_they_say():
 
 def test_the_shares_of_a_split_for_good_hold_on_average():
     data = frame(20_000)
-    split = split_for_good(data, SCHEMA, groups=alone(data))
+    split = permanent_holdout_split(data, SCHEMA, groups=alone(data))
     shares = [len(part) / len(data) for part in parts(split)]
     assert np.abs(np.array(shares) - [0.64, 0.16, 0.2]).max() < 0.01
     rates = [data["bad"].iloc[part].mean() for part in parts(split)]

@@ -20,8 +20,8 @@ from loan_default.data.schema.frames import validate
 from loan_default.data.schema.language import Column, Kind, Schema, load_schema
 from loan_default.data.schema.records import record_model, records_frame, validate_record
 from loan_default.data.sources import feeds, generator
-from loan_default.data.sources.feeds import Feed, FeedRow, FileFeed, GeneratedFeed, Slice, plain_text
-from loan_default.data.sources.generating_process import Law
+from loan_default.data.sources.feeds import Feed, FeedBatch, FeedRow, FileFeed, GeneratedFeed, plain_text
+from loan_default.data.sources.generating_process import DataGeneratingProcess
 from loan_default.data.sources.generator import generate, to_text
 from loan_default.data.sources.json_rows import json_rows, row_subjects
 from loan_default.data.sources.table_files import read_frame
@@ -45,17 +45,17 @@ SCHEMA = Schema(
 NAMES = [column.name for column in SCHEMA.columns]
 
 
-def run(feed: Feed) -> list[Slice]:
+def run(feed: Feed) -> list[FeedBatch]:
     """All slices, each done."""
-    slices = []
-    for piece in feed.slices():
-        slices.append(piece)
-        piece.done()
-    return slices
+    batches = []
+    for batch in feed.batches():
+        batches.append(batch)
+        batch.done()
+    return batches
 
 
-def rows_of(slices: list[Slice]) -> list[FeedRow]:
-    return [row for piece in slices for row in piece.rows]
+def rows_of(batches: list[FeedBatch]) -> list[FeedRow]:
+    return [row for batch in batches for row in batch.rows]
 
 
 def write_csv(path: Path, rows: list[list[str]], header: list[str] | None = None) -> Path:
@@ -245,7 +245,7 @@ def ragged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @settings(deadline=None, max_examples=12)
 @given(
     frame_rows=st.integers(5, 120) | st.just(5_000),
-    slice_rows=st.integers(25, 120) | st.just(1_000),
+    batch_rows=st.integers(25, 120) | st.just(1_000),
     run_rows=st.none() | st.integers(100, 400),
     deaths=st.lists(st.integers(0, 5), max_size=3),
 )
@@ -253,38 +253,38 @@ def test_slicing_does_not_change_the_events(
     ragged: Path,
     tmp_path_factory: pytest.TempPathFactory,
     frame_rows: int,
-    slice_rows: int,
+    batch_rows: int,
     run_rows: int | None,
     deaths: list[int],
 ) -> None:
     state = tmp_path_factory.mktemp("state") / "state.json"
-    expected = rows_of(run(FileFeed(ragged, SCHEMA, state=state.with_name("whole.json"), slice_rows=10_000)))
+    expected = rows_of(run(FileFeed(ragged, SCHEMA, state=state.with_name("whole.json"), batch_rows=10_000)))
     assert len(expected) == 300
     seen: dict[str, FeedRow] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(feeds, "_FRAME_ROWS", frame_rows)
-        feed = FileFeed(ragged, SCHEMA, state=state, rows=run_rows, slice_rows=slice_rows)
+        feed = FileFeed(ragged, SCHEMA, state=state, rows=run_rows, batch_rows=batch_rows)
         for death in [*deaths, None, None, None]:
             sent = 0
-            for place, piece in enumerate(feed.slices()):
-                assert 1 <= len(piece.rows) <= slice_rows
-                for row in piece.rows:
+            for place, batch in enumerate(feed.batches()):
+                assert 1 <= len(batch.rows) <= batch_rows
+                for row in batch.rows:
                     assert seen.setdefault(row.event_id, row) == row
-                sent += len(piece.rows)
+                sent += len(batch.rows)
                 if place == death:
                     break  # delivered, but not done
-                piece.done()
+                batch.done()
             assert run_rows is None or sent <= run_rows
     assert list(seen.values()) == expected
 
 
 def test_a_run_sends_the_next_rows_and_no_more(tmp_path: Path) -> None:
-    feed = FileFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=tmp_path / "s.json", rows=7, slice_rows=3)
+    feed = FileFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=tmp_path / "s.json", rows=7, batch_rows=3)
     first, second = run(feed), run(feed)
-    assert [len(piece.rows) for piece in first] == [3, 3, 1]
+    assert [len(batch.rows) for batch in first] == [3, 3, 1]
     assert [row.subject for row in rows_of(first + second)] == [str(n) for n in range(1, 15)]
     assert first[0].rows[0].event_id == "credit_card-86ea40d2-0"
-    assert {piece.source for piece in first} == {"credit_card.csv.gz"}
+    assert {batch.source for batch in first} == {"credit_card.csv.gz"}
 
 
 def test_after_the_last_row_there_is_nothing(tmp_path: Path) -> None:
@@ -295,8 +295,8 @@ def test_after_the_last_row_there_is_nothing(tmp_path: Path) -> None:
 
 
 def test_what_was_not_done_comes_again(tmp_path: Path) -> None:
-    feed = FileFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=tmp_path / "s.json", rows=4, slice_rows=2)
-    delivered = next(iter(feed.slices()))
+    feed = FileFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=tmp_path / "s.json", rows=4, batch_rows=2)
+    delivered = next(iter(feed.batches()))
     again = run(feed)
     assert again[0].rows == delivered.rows
     delivered.done()  # late, and no step back
@@ -304,8 +304,8 @@ def test_what_was_not_done_comes_again(tmp_path: Path) -> None:
 
 
 def test_a_slice_cannot_be_passed_over(tmp_path: Path) -> None:
-    feed = FileFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=tmp_path / "s.json", rows=4, slice_rows=2)
-    first, second = feed.slices()
+    feed = FileFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=tmp_path / "s.json", rows=4, batch_rows=2)
+    first, second = feed.batches()
     with pytest.raises(RuntimeError, match="in their order, however: row 0 is not, and 2 is"):
         second.done()
     first.done()
@@ -337,7 +337,7 @@ def test_unknown_columns_are_left_out(tmp_path: Path) -> None:
     path = write_csv(
         tmp_path / "loans.csv", [["1", "car", "z"], ["2", "car", "z"]], ["late", "purpose", "shoe"]
     )
-    _, second = run(FileFeed(path, SCHEMA, state=tmp_path / "state.json", slice_rows=1))
+    _, second = run(FileFeed(path, SCHEMA, state=tmp_path / "state.json", batch_rows=1))
     assert second.rows[0].data == {"late": 2, "purpose": "car"}
 
 
@@ -380,7 +380,7 @@ def test_names_fit_into_ids_and_headers() -> None:
 
 
 def test_every_row_of_the_bundled_file_is_read(tmp_path: Path) -> None:
-    rows = rows_of(list(FileFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=tmp_path / "s.json").slices()))
+    rows = rows_of(list(FileFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=tmp_path / "s.json").batches()))
     assert len(rows) == 30_000
 
 
@@ -389,7 +389,7 @@ def test_every_row_of_the_bundled_file_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_generated_rows_pass_as_they_were_drawn(tmp_path: Path) -> None:
-    feed = GeneratedFeed(SCHEMA, rows=None, seed=3, state=tmp_path / "s.json", population=700, slice_rows=64)
+    feed = GeneratedFeed(SCHEMA, rows=None, seed=3, state=tmp_path / "s.json", population=700, batch_rows=64)
     rows = rows_of(run(feed))
     assert [row.event_id for row in rows] == [f"generated-3-{n}" for n in range(700)]
     records = [validate_record(orjson.loads(orjson.dumps(row.data)), SCHEMA) for row in rows]
@@ -402,12 +402,12 @@ def test_generated_rows_pass_as_they_were_drawn(tmp_path: Path) -> None:
 
 @settings(deadline=None, max_examples=10)
 @given(
-    slice_rows=st.integers(25, 400),
+    batch_rows=st.integers(25, 400),
     run_rows=st.none() | st.integers(100, 400),
     frame_rows=st.integers(50, 400),
 )
 def test_slicing_does_not_change_what_is_generated(
-    tmp_path_factory: pytest.TempPathFactory, slice_rows: int, run_rows: int | None, frame_rows: int
+    tmp_path_factory: pytest.TempPathFactory, batch_rows: int, run_rows: int | None, frame_rows: int
 ) -> None:
     folder = tmp_path_factory.mktemp("generated")
     whole = GeneratedFeed(SCHEMA, rows=None, seed=5, state=folder / "whole.json", population=300)
@@ -415,7 +415,7 @@ def test_slicing_does_not_change_what_is_generated(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(feeds, "_FRAME_ROWS", frame_rows)
         feed = GeneratedFeed(
-            SCHEMA, rows=run_rows, seed=5, state=folder / "s.json", population=300, slice_rows=slice_rows
+            SCHEMA, rows=run_rows, seed=5, state=folder / "s.json", population=300, batch_rows=batch_rows
         )
         for _ in range(3):
             rows += rows_of(run(feed))
@@ -427,12 +427,12 @@ def test_going_on_draws_only_the_blocks_of_the_new_rows(
 ) -> None:
     real, drawn = generator._numbered_block, []
 
-    def noting(law: Law, number: int) -> object:
+    def noting(law: DataGeneratingProcess, number: int) -> object:
         drawn.append(number)
         return real(law, number)
 
     monkeypatch.setattr(generator, "_numbered_block", noting)
-    feed = GeneratedFeed(SCHEMA, rows=6_000, seed=1, state=tmp_path / "s.json", slice_rows=1_000)
+    feed = GeneratedFeed(SCHEMA, rows=6_000, seed=1, state=tmp_path / "s.json", batch_rows=1_000)
     ids = [row.event_id for _ in range(5) for row in rows_of(run(feed))]
     assert ids == [f"generated-1-{row}" for row in range(30_000)]
     # A look of 6,000 rows lies in one block of 8,192 or in two.
@@ -452,12 +452,12 @@ def test_the_watermark_of_other_rows_is_refused(tmp_path: Path) -> None:
 
 def test_a_schema_without_a_target_generates_applications(tmp_path: Path) -> None:
     schema = Schema(name="s", columns=(Column(name="x", kind=Kind.NUMERICAL),))
-    (piece,) = run(GeneratedFeed(schema, rows=3, seed=1, state=tmp_path / "s.json"))
-    assert [list(row.data) for row in piece.rows] == [["x"]] * 3
-    assert piece.source == "generator-1"
+    (batch,) = run(GeneratedFeed(schema, rows=3, seed=1, state=tmp_path / "s.json"))
+    assert [list(row.data) for row in batch.rows] == [["x"]] * 3
+    assert batch.source == "generator-1"
     assert to_text(generate(schema, rows=3, seed=1).frame, schema)["x"].tolist() != ["", "", ""]
 
 
 def test_times_are_utc(tmp_path: Path) -> None:
-    (piece,) = run(GeneratedFeed(SCHEMA, rows=1, seed=1, state=tmp_path / "s.json"))
-    assert datetime.fromisoformat(piece.rows[0].data["made"]).astimezone(UTC).year == 2025
+    (batch,) = run(GeneratedFeed(SCHEMA, rows=1, seed=1, state=tmp_path / "s.json"))
+    assert datetime.fromisoformat(batch.rows[0].data["made"]).astimezone(UTC).year == 2025

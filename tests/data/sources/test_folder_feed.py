@@ -15,7 +15,7 @@ import pytest
 
 from loan_default.data.schema.language import Column, Kind, Schema, dump_schema
 from loan_default.data.sources import folder_feed
-from loan_default.data.sources.feeds import Slice
+from loan_default.data.sources.feeds import FeedBatch
 from loan_default.data.sources.folder_feed import FolderFeed
 from loan_default.errors import ConfigurationError, DataError
 
@@ -28,7 +28,7 @@ SCHEMA = Schema(
     ),
 )
 ROWS = 250
-SLICE_ROWS = 100
+BATCH_ROWS = 100
 
 
 def text_of(name: str, rows: int = ROWS) -> str:
@@ -44,19 +44,19 @@ def drop(folder: Path, name: str, text: str | None = None, *, age: float = 60) -
 
 
 def feed_of(folder: Path, **options: float) -> FolderFeed:
-    return FolderFeed(folder, SCHEMA, slice_rows=SLICE_ROWS, **options)  # type: ignore[arg-type]
+    return FolderFeed(folder, SCHEMA, batch_rows=BATCH_ROWS, **options)  # type: ignore[arg-type]
 
 
-def run(feed: FolderFeed) -> list[Slice]:
-    slices = []
-    for piece in feed.slices():
-        slices.append(piece)
-        piece.done()
-    return slices
+def run(feed: FolderFeed) -> list[FeedBatch]:
+    batches = []
+    for batch in feed.batches():
+        batches.append(batch)
+        batch.done()
+    return batches
 
 
-def subjects(slices: list[Slice]) -> list[str]:
-    return [row.subject for piece in slices for row in piece.rows]
+def subjects(batches: list[FeedBatch]) -> list[str]:
+    return [row.subject for batch in batches for row in batch.rows]
 
 
 def names(folder: Path) -> list[str]:
@@ -68,13 +68,13 @@ def test_files_are_sent_oldest_first_and_filed(tmp_path: Path) -> None:
     drop(tmp_path, "a.csv", age=60)
     pd.DataFrame({"id": ["p"], "income": [1.5], "bad": [1]}).to_parquet(tmp_path / "c.parquet")
     os.utime(tmp_path / "c.parquet", (time.time() - 30,) * 2)
-    slices = run(feed_of(tmp_path))
-    assert [(piece.source, len(piece.rows)) for piece in slices] == [
+    batches = run(feed_of(tmp_path))
+    assert [(batch.source, len(batch.rows)) for batch in batches] == [
         *[("b.csv", 100), ("b.csv", 100), ("b.csv", 50)],
         *[("a.csv", 100), ("a.csv", 100), ("a.csv", 50)],
         ("c.parquet", 1),
     ]
-    assert slices[-1].rows[0].data == {"id": "p", "income": 1.5, "bad": "1"}
+    assert batches[-1].rows[0].data == {"id": "p", "income": 1.5, "bad": "1"}
     assert [name.rsplit("-", 1)[0] for name in names(tmp_path / ".done")] == ["a", "b", "c"]
     assert names(tmp_path / ".taken") == []
     assert names(tmp_path) == [".done", ".refused", ".taken"]
@@ -86,7 +86,7 @@ def test_equal_content_has_equal_ids_and_equal_names_do_not_collide(tmp_path: Pa
     first = run(feed_of(tmp_path))
     drop(tmp_path, "b.csv", text_of("a.csv"))
     drop(tmp_path, "a.csv", text_of("other"))
-    second = {piece.source: piece for piece in run(feed_of(tmp_path)) if len(piece.rows) < SLICE_ROWS}
+    second = {batch.source: batch for batch in run(feed_of(tmp_path)) if len(batch.rows) < BATCH_ROWS}
     assert second["b.csv"].rows == first[-1].rows
     assert not {row.event_id for row in second["a.csv"].rows} & {row.event_id for row in first[-1].rows}
     assert [name[:2] for name in names(tmp_path / ".done")] == ["a-", "a-", "b-"]
@@ -94,13 +94,13 @@ def test_equal_content_has_equal_ids_and_equal_names_do_not_collide(tmp_path: Pa
 
 def test_a_file_dropped_under_the_name_of_one_that_is_being_sent_does_not_replace_it(tmp_path: Path) -> None:
     drop(tmp_path, "a.csv")
-    slices = feed_of(tmp_path).slices()
-    next(slices).done()
+    batches = feed_of(tmp_path).batches()
+    next(batches).done()
     drop(tmp_path, "a.csv", text_of("other"))
     rest = []
-    for piece in slices:
-        rest.append(piece)
-        piece.done()
+    for batch in batches:
+        rest.append(batch)
+        batch.done()
     assert subjects(rest) == [f"a.csv-{n}" for n in range(100, 250)]
     assert subjects(run(feed_of(tmp_path))) == [f"other-{n}" for n in range(250)]
 
@@ -122,7 +122,7 @@ def test_young_and_empty_files_are_left_alone(tmp_path: Path) -> None:
     drop(tmp_path, "empty.csv", "")
     assert run(feed_of(tmp_path, settle_seconds=30)) == []
     assert {"young.csv", "empty.csv"} <= set(names(tmp_path))
-    assert {piece.source for piece in run(feed_of(tmp_path, settle_seconds=0))} == {"young.csv"}
+    assert {batch.source for batch in run(feed_of(tmp_path, settle_seconds=0))} == {"young.csv"}
 
 
 def test_a_clock_that_is_ahead_does_not_hold_a_file_for_ever(tmp_path: Path) -> None:
@@ -158,17 +158,17 @@ def test_a_file_that_grows_while_it_is_looked_at_waits(
     (waits,) = feed.waiting
     assert waits.reason.endswith("s ago, and is taken when it has been left alone for 0.2 s")
     time.sleep(0.2)
-    slices = run(feed)
-    assert subjects(slices) == [f"a-{n}" for n in range(11)]
-    assert slices[-1].rows[-1].data == {"id": "a-10", "income": 7, "bad": "1"}
+    batches = run(feed)
+    assert subjects(batches) == [f"a-{n}" for n in range(11)]
+    assert batches[-1].rows[-1].data == {"id": "a-10", "income": 7, "bad": "1"}
     assert feed.refused == []
 
 
 def test_a_file_that_grows_after_it_was_begun_is_refused_and_not_filed_as_done(tmp_path: Path) -> None:
     drop(tmp_path, "a.csv")
     feed = feed_of(tmp_path)
-    for piece in feed.slices():
-        piece.done()
+    for batch in feed.batches():
+        batch.done()
         (taken,) = (tmp_path / ".taken").glob("*.csv")
         with taken.open("a") as stream:
             stream.write("late,1,0\n")
@@ -237,7 +237,7 @@ def test_a_file_that_may_not_be_read_is_set_aside(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(os, "open", only_others)
     feed = feed_of(tmp_path)
-    assert {piece.source for piece in run(feed)} == {"b.csv"}
+    assert {batch.source for batch in run(feed)} == {"b.csv"}
     assert [file.reason for file in feed.refused] == ["a file must be readable, however: Permission denied"]
     assert len(names(tmp_path / ".refused")) == 2
 
@@ -245,13 +245,13 @@ def test_a_file_that_may_not_be_read_is_set_aside(tmp_path: Path, monkeypatch: p
 def test_a_file_that_another_process_sends_waits(tmp_path: Path) -> None:
     drop(tmp_path, "a.csv")
     first, second = feed_of(tmp_path), feed_of(tmp_path)
-    slices = first.slices()
-    next(slices)
+    batches = first.batches()
+    next(batches)
     assert run(second) == []
     assert [(waits.name, waits.reason) for waits in second.waiting] == [
         ("a.csv", "another process is sending it")
     ]
-    slices.close()
+    batches.close()
     assert run(second)
     assert second.waiting == []
 
@@ -304,25 +304,25 @@ def test_the_folder_must_be_there(tmp_path: Path) -> None:
 def test_what_was_not_done_comes_again_in_the_next_look(tmp_path: Path) -> None:
     drop(tmp_path, "a.csv")
     feed = feed_of(tmp_path)
-    for place, piece in enumerate(feed.slices()):
+    for place, batch in enumerate(feed.batches()):
         if place == 1:
             break  # delivery failed
-        piece.done()
+        batch.done()
     rest = run(feed)
     assert subjects(rest) == [f"a.csv-{n}" for n in range(100, 250)]
-    assert rest[0].rows == piece.rows
+    assert rest[0].rows == batch.rows
     assert len(names(tmp_path / ".done")) == 1
 
 
 def test_slices_that_are_done_late_are_not_lost(tmp_path: Path) -> None:
     drop(tmp_path, "a.csv")
-    slices = list(feed_of(tmp_path).slices())
-    for piece in slices:
-        piece.done()
+    batches = list(feed_of(tmp_path).batches())
+    for batch in batches:
+        batch.done()
     assert names(tmp_path / ".done") == []
     assert run(feed_of(tmp_path)) == []  # nothing is left to send, and the file is filed
     assert len(names(tmp_path / ".done")) == 1
-    slices[-1].done()
+    batches[-1].done()
     assert run(feed_of(tmp_path)) == []
     assert names(tmp_path / ".taken") == []
 
@@ -429,7 +429,7 @@ def test_no_row_is_lost_wherever_a_process_dies(
         after = subjects(run(feed_of(folder)))
         counts = Counter(before + after)
         assert set(counts) == {f"{name}-{n}" for name in ("a.csv", "b.csv") for n in range(ROWS)}, death
-        assert sum(counts.values()) == 2 * ROWS + (SLICE_ROWS if death == "delivered" else 0), death
+        assert sum(counts.values()) == 2 * ROWS + (BATCH_ROWS if death == "delivered" else 0), death
         assert len(names(folder / ".done")) == 2, death
         assert names(folder / ".taken") == [], death
         assert names(folder) == [".done", ".refused", ".taken"], death

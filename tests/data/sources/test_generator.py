@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from loan_default.data.schema.frames import validate
 from loan_default.data.schema.language import Column, Kind, Schema
 from loan_default.data.sources import generator
-from loan_default.data.sources.generating_process import Law
+from loan_default.data.sources.generating_process import DataGeneratingProcess
 from loan_default.data.sources.generator import Generated, bayes_auc, chunks, generate, to_text
 from loan_default.data.sources.table_files import RawFrame, read_frame
 from loan_default.errors import ConfigurationError, DataError
@@ -321,7 +321,7 @@ def drawn_blocks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The numbers of the blocks that are drawn from now on."""
     real, drawn = generator._numbered_block, []
 
-    def noting(law: Law, number: int) -> object:
+    def noting(law: DataGeneratingProcess, number: int) -> object:
         drawn.append(number)
         return real(law, number)
 

@@ -15,9 +15,9 @@ def take(folder):
     """Ids of the accounts that an ingestion takes from the folder."""
     feed = FolderFeed(folder, load_schema(BUNDLED_SCHEMA), settle_seconds=0)
     taken = []
-    for piece in feed.slices():
-        taken += [row.data["ID"] for row in piece.rows]
-        piece.done()
+    for batch in feed.batches():
+        taken += [row.data["ID"] for row in batch.rows]
+        batch.done()
     assert not feed.refused
     return taken
 

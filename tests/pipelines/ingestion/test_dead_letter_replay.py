@@ -7,25 +7,30 @@ import pytest
 
 from loan_default.data.schema.language import Column, Kind, Schema
 from loan_default.errors import DataError
-from loan_default.kafka.consuming import Pace
-from loan_default.kafka.dead_letters import unsent_letter
+from loan_default.kafka.consuming import Polling
+from loan_default.kafka.dead_letters import unsent_dead_letter_message
 from loan_default.kafka.events import Event, EventType, to_message
 from loan_default.kafka.messages import Message
 from loan_default.kafka.topics import RAW
-from loan_default.pipelines.ingestion.dead_letter_replay import TOPIC, find_letter, replay, waiting_letters
+from loan_default.pipelines.ingestion.dead_letter_replay import (
+    TOPIC,
+    find_dead_letter,
+    replay,
+    waiting_dead_letters,
+)
 from loan_default.pipelines.ingestion.ingestion_steps import process_raw_data, send_processed_data
-from loan_default.pipelines.services import Flow
+from loan_default.pipelines.services import Services
 
 SCHEMA = Schema(name="s", columns=(Column(name="income", kind=Kind.NUMERICAL, minimum=0),))
 MENDED = Schema(name="s", columns=(Column(name="income", kind=Kind.NUMERICAL, minimum=-10),))
 
 
 @pytest.fixture
-def flow(new_flow) -> Flow:
-    flow = new_flow(SCHEMA, Pace(poll_seconds=0.05, patience_seconds=1))
-    flow.broker.producer().deliver([event("fine", 5), event("low", -5), event("lower", -50)])
-    process_raw_data(flow)
-    return flow
+def services(new_flow) -> Services:
+    services = new_flow(SCHEMA, Polling(poll_seconds=0.05, patience_seconds=1))
+    services.broker.producer().deliver([event("fine", 5), event("low", -5), event("lower", -50)])
+    process_raw_data(services)
+    return services
 
 
 def event(name: str, income: float) -> Message:
@@ -43,21 +48,21 @@ def event(name: str, income: float) -> Message:
     )
 
 
-def waiting(flow: Flow) -> list[str]:
-    return [letter.event for letter in waiting_letters(flow)]
+def waiting(services: Services) -> list[str]:
+    return [dead_letter.event for dead_letter in waiting_dead_letters(services)]
 
 
-def test_rejected_events_wait_with_their_reason(flow):
-    assert sorted(waiting(flow)) == ["low", "lower"]
-    letter = find_letter(flow, "low")
-    assert letter.reason == "income: must be at least 0"
-    assert letter.original.value == b'{"income":-5}'
+def test_rejected_events_wait_with_their_reason(services):
+    assert sorted(waiting(services)) == ["low", "lower"]
+    dead_letter = find_dead_letter(services, "low")
+    assert dead_letter.reason == "income: must be at least 0"
+    assert dead_letter.original.value == b'{"income":-5}'
     with pytest.raises(DataError, match=r"none does for 'lowe'\. Did you mean"):
-        find_letter(flow, "lowe")
+        find_dead_letter(services, "lowe")
 
 
-def test_after_a_mend_a_replay_is_accepted_and_nothing_waits_for_it(flow):
-    mended = replace(flow, schema=MENDED)
+def test_after_a_mend_a_replay_is_accepted_and_nothing_waits_for_it(services):
+    mended = replace(services, schema=MENDED)
     assert replay(mended, ["low"]).sent == 1
     assert process_raw_data(mended).accepted == 1
     assert waiting(mended) == ["lower"]
@@ -66,27 +71,29 @@ def test_after_a_mend_a_replay_is_accepted_and_nothing_waits_for_it(flow):
         replay(mended, ["low"])
 
 
-def test_a_replay_that_fails_again_waits_once(flow):
+def test_a_replay_that_fails_again_waits_once(services):
     for number in (1, 2):
-        assert replay(flow, None).sent == 2
-        process_raw_data(flow)
-        assert sorted(waiting(flow)) == sorted([f"low~{number}", f"lower~{number}"])
+        assert replay(services, None).sent == 2
+        process_raw_data(services)
+        assert sorted(waiting(services)) == sorted([f"low~{number}", f"lower~{number}"])
 
 
-def test_a_replay_that_is_sent_twice_is_one(flow):
-    mended = replace(flow, schema=MENDED)
+def test_a_replay_that_is_sent_twice_is_one(services):
+    mended = replace(services, schema=MENDED)
     assert replay(mended, ["low"]).sent == replay(mended, ["low"]).sent == 1
     processed = process_raw_data(mended)
     assert (processed.accepted, processed.duplicates) == (1, 1)
 
 
-def test_what_was_too_large_to_keep_is_named(flow):
-    letter = unsent_letter(event("big", 1), reason="over the size limit", now=datetime.now(UTC))
-    flow.broker.producer().deliver([letter])
-    replayed = replay(flow, ["big", "low", "low"])
+def test_what_was_too_large_to_keep_is_named(services):
+    dead_letter = unsent_dead_letter_message(
+        event("big", 1), reason="over the size limit", now=datetime.now(UTC)
+    )
+    services.broker.producer().deliver([dead_letter])
+    replayed = replay(services, ["big", "low", "low"])
     assert (replayed.sent, replayed.too_large) == (1, ("big",))
 
 
-def test_junk_in_the_topic_does_not_hide_the_letters(flow):
-    flow.broker.producer().deliver([Message(topic=TOPIC, key=b"k", value=b"junk")])
-    assert sorted(waiting(flow)) == ["low", "lower"]
+def test_junk_in_the_topic_does_not_hide_the_letters(services):
+    services.broker.producer().deliver([Message(topic=TOPIC, key=b"k", value=b"junk")])
+    assert sorted(waiting(services)) == ["low", "lower"]

@@ -14,15 +14,15 @@ from loan_default.data.schema.language import Column, Kind, Schema
 from loan_default.data.sources.feeds import GeneratedFeed
 from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.errors import DependencyError
-from loan_default.kafka.consuming import Pace
+from loan_default.kafka.consuming import Polling
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.open_broker import connect
 from loan_default.kafka.outbox import Outbox
 from loan_default.kafka.topics import TOPICS
-from loan_default.pipelines.ingestion.dead_letter_replay import replay, waiting_letters
+from loan_default.pipelines.ingestion.dead_letter_replay import replay, waiting_dead_letters
 from loan_default.pipelines.ingestion.in_process import take_to_store
 from loan_default.pipelines.ingestion.ingestion_steps import ingest_raw_data, process_raw_data
-from loan_default.pipelines.services import Flow
+from loan_default.pipelines.services import Services
 from loan_default.settings import Settings
 
 SCHEMA = Schema(
@@ -33,15 +33,15 @@ SCHEMA = Schema(
         Column(name="bad", kind=Kind.TARGET),
     ),
 )
-PACE = Pace(first_pause_seconds=0.01, patience_seconds=0.1)
+PACE = Polling(first_pause_seconds=0.01, patience_seconds=0.1)
 
 
 @pytest.fixture
-def next_process(new_flow) -> Callable[[], Flow]:
+def next_process(new_flow) -> Callable[[], Services]:
     """The flow of a process after the others: a broker of its own, the database of them all."""
     ages = itertools.count(step=1_000_000)
 
-    def start() -> Flow:
+    def start() -> Services:
         broker = MemoryBroker(first_offset=next(ages))
         broker.create_topics(TOPICS)
         return replace(new_flow(SCHEMA, PACE), broker=broker)
@@ -50,7 +50,7 @@ def next_process(new_flow) -> Callable[[], Flow]:
 
 
 def feed_of(home: Path, *, rows: int) -> GeneratedFeed:
-    return GeneratedFeed(SCHEMA, rows=rows, seed=5, state=home / "feed.json", slice_rows=50)
+    return GeneratedFeed(SCHEMA, rows=rows, seed=5, state=home / "feed.json", batch_rows=50)
 
 
 def stored(home: Path) -> set[str]:
@@ -87,26 +87,26 @@ def test_a_database_that_is_away_loses_no_row(next_process, tmp_path, monkeypatc
 
 
 def test_what_waits_in_the_outbox_of_an_earlier_process_is_stored(next_process, tmp_path):
-    flow = next_process()
-    ingest_raw_data(flow, feed_of(tmp_path, rows=50))
-    process_raw_data(flow)
+    services = next_process()
+    ingest_raw_data(services, feed_of(tmp_path, rows=50))
+    process_raw_data(services)
     take_to_store(next_process(), None, tmp_path / "store", stop=Flag())
     assert len(stored(tmp_path)) == 50
 
 
 def test_what_was_stored_is_no_longer_in_memory(new_flow, tmp_path):
-    flow = replace(new_flow(SCHEMA, PACE), broker=connect(Settings(home=tmp_path)))
-    assert isinstance(flow.broker, MemoryBroker)
+    services = replace(new_flow(SCHEMA, PACE), broker=connect(Settings(home=tmp_path)))
+    assert isinstance(services.broker, MemoryBroker)
     for rows in (120, 80):
-        taken = take_to_store(flow, feed_of(tmp_path, rows=rows), tmp_path / "store", stop=Flag())
+        taken = take_to_store(services, feed_of(tmp_path, rows=rows), tmp_path / "store", stop=Flag())
         assert taken.stored == rows
-        held = {partition: len(log) for partition, log in flow.broker.logs.items()}
+        held = {partition: len(log) for partition, log in services.broker.logs.items()}
         assert set(held.values()) == {0}, held
     assert len(stored(tmp_path)) == 200
 
 
 def test_rejected_records_and_their_replays_are_there_in_the_next_process(new_flow, tmp_path):
-    def next_flow(schema: Schema = SCHEMA) -> Flow:
+    def next_flow(schema: Schema = SCHEMA) -> Services:
         broker, replays = connect(Settings(home=tmp_path)), Outbox(tmp_path / "replays")
         return replace(new_flow(schema, PACE), broker=broker, replays=replays)
 
@@ -119,11 +119,11 @@ def test_rejected_records_and_their_replays_are_there_in_the_next_process(new_fl
     taken = take_to_store(next_flow(strict), feed_of(tmp_path, rows=60), tmp_path / "store", stop=Flag())
     assert 0 < (rejected := taken.processed.rejected) == 60 - taken.stored
     assert taken.processed.rules == {"income: must be at least 1000000000": rejected}
-    letters = waiting_letters(next_flow())
-    assert len(letters) == rejected
+    dead_letters = waiting_dead_letters(next_flow())
+    assert len(dead_letters) == rejected
     assert replay(next_flow(), None).sent == rejected
-    assert len(waiting_letters(next_flow())) == rejected, "their replay is not processed yet"
+    assert len(waiting_dead_letters(next_flow())) == rejected, "their replay is not processed yet"
     taken = take_to_store(next_flow(), None, tmp_path / "store", stop=Flag())
     assert (taken.processed.accepted, taken.stored) == (rejected, rejected)
-    assert waiting_letters(next_flow()) == []
+    assert waiting_dead_letters(next_flow()) == []
     assert len(stored(tmp_path)) == 60

@@ -8,7 +8,7 @@ from loan_default.data.schema.language import Column, Kind, Schema
 from loan_default.kafka.events import Event, EventType, to_message
 from loan_default.kafka.messages import Partition, Record
 from loan_default.kafka.topics import RAW
-from loan_default.pipelines.ingestion.record_validation import RecordJudge
+from loan_default.pipelines.ingestion.record_validation import RecordValidator
 
 SCHEMA = Schema(
     name="loans",
@@ -31,7 +31,7 @@ def record(value: bytes | None, *, kind: EventType = EventType.RECEIVED, offset:
 def test_each_record_has_its_own_answer_in_the_order_they_came():
     values = [SOUND, b"{", b'{"income":-1,"purpose":"Canary"}', SOUND]
     records = [record(value, offset=offset) for offset, value in enumerate(values)]
-    answers = RecordJudge(SCHEMA)(records)
+    answers = RecordValidator(SCHEMA)(records)
     assert [answer.record for answer in answers] == records
     assert [answer.event_id for answer in answers] == ["e0", "e1", "e2", "e3"]
     assert answers[0].canonical == answers[3].canonical == {"income": 1.0, "purpose": "car", "bad": None}
@@ -43,7 +43,7 @@ def test_each_record_has_its_own_answer_in_the_order_they_came():
 
 @pytest.mark.parametrize(("text", "label"), [(b'"YES"', 1.0), (b'"no"', 0.0)])
 def test_an_outcome_has_the_label_that_its_text_means(text, label):
-    (answer,) = RecordJudge(SCHEMA)([record(b'{"bad":' + text + b"}", kind=EventType.OUTCOME)])
+    (answer,) = RecordValidator(SCHEMA)([record(b'{"bad":' + text + b"}", kind=EventType.OUTCOME)])
     assert (answer.canonical, answer.reason) == ({"label": label}, "")
 
 
@@ -57,28 +57,28 @@ def test_an_outcome_has_the_label_that_its_text_means(text, label):
     ],
 )
 def test_an_unusable_outcome_is_rejected_by_its_rule_without_its_value(value, reason):
-    (answer,) = RecordJudge(SCHEMA)([record(value, kind=EventType.OUTCOME)])
+    (answer,) = RecordValidator(SCHEMA)([record(value, kind=EventType.OUTCOME)])
     assert (answer.canonical, answer.reason) == (None, reason)
 
 
 def test_an_event_of_another_type_is_rejected():
-    (answer,) = RecordJudge(SCHEMA)([record(SOUND, kind=EventType.PROCESSED)])
+    (answer,) = RecordValidator(SCHEMA)([record(SOUND, kind=EventType.PROCESSED)])
     assert answer.canonical is None
     assert answer.reason.startswith("the header ce_type must be ")
 
 
 def test_a_schema_without_a_target_takes_no_outcomes():
     schema = Schema(name="s", columns=SCHEMA.columns[:2])
-    (answer,) = RecordJudge(schema)([record(b'{"bad":"yes"}', kind=EventType.OUTCOME)])
+    (answer,) = RecordValidator(schema)([record(b'{"bad":"yes"}', kind=EventType.OUTCOME)])
     assert answer.reason == "an outcome must name the target of the schema and nothing else"
 
 
 def test_a_record_that_is_no_event_is_named_after_its_offset():
-    (answer,) = RecordJudge(SCHEMA)([Record(Partition(RAW, 3), 7, None, SOUND, ())])
+    (answer,) = RecordValidator(SCHEMA)([Record(Partition(RAW, 3), 7, None, SOUND, ())])
     assert answer.event_id.startswith("raw_data-3-")
     assert answer.event is None
     assert answer.reason == "the header ce_id must be there"
 
 
 def test_no_records_have_no_answers():
-    assert RecordJudge(SCHEMA)([]) == []
+    assert RecordValidator(SCHEMA)([]) == []

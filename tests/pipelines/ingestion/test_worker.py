@@ -15,20 +15,20 @@ from loan_default.database.ingestion_documents import RawDataLog
 from loan_default.database.ingestion_repositories import LogResult, RawDataLogRepository
 from loan_default.errors import DependencyError
 from loan_default.kafka.broker import Producer
-from loan_default.kafka.consuming import Pace, drain
+from loan_default.kafka.consuming import Polling, drain
 from loan_default.kafka.events import Event, EventType, event_id, to_message
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.messages import Delivery, Message, Partition, Record
 from loan_default.kafka.topics import PROCESSED, RAW, dead_letter_topic
 from loan_default.pipelines.ingestion import worker as processing
 from loan_default.pipelines.ingestion.worker import Processed, Worker
-from loan_default.pipelines.services import Flow
+from loan_default.pipelines.services import Services
 
 SCHEMA = Schema(
     name="loans",
     columns=(Column(name="income", kind=Kind.NUMERICAL, minimum=0), Column(name="bad", kind=Kind.TARGET)),
 )
-PACE = Pace(batch=100, poll_seconds=0.01, first_pause_seconds=0.01, patience_seconds=5.0)
+PACE = Polling(batch=100, poll_seconds=0.01, first_pause_seconds=0.01, patience_seconds=5.0)
 PATIENCE = 10.0
 """Seconds after which a test that waits for another thread gives up."""
 
@@ -61,7 +61,7 @@ class Failing:
 
 
 @pytest.fixture
-def flow(new_flow: Callable[[Schema, Pace], Flow], monkeypatch: pytest.MonkeyPatch) -> Flow:
+def services(new_flow: Callable[[Schema, Polling], Services], monkeypatch: pytest.MonkeyPatch) -> Services:
     monkeypatch.setattr(processing, "_SLICE", 4)
     return new_flow(SCHEMA, PACE)
 
@@ -87,7 +87,7 @@ def replaced_add_new(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Add
 
 @pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("in_a_cycle", [False, True])
-def test_a_failed_delivery_leaves_no_write_behind(flow, replaced_add_new, in_a_cycle):
+def test_a_failed_delivery_leaves_no_write_behind(services, replaced_add_new, in_a_cycle):
     """Also where the exception, and with it whatever iterates over the messages, is kept alive."""
     failed, trace = Flag(), []
 
@@ -107,25 +107,25 @@ def test_a_failed_delivery_leaves_no_write_behind(flow, replaced_add_new, in_a_c
     error = DependencyError("the broker must answer")
     if in_a_cycle:
         error.itself = error
-    send(flow, [b'{"income":1}'] * 12)
-    with Worker(flow) as worker:
+    send(services, [b'{"income":1}'] * 12)
+    with Worker(services) as worker:
         worker.producer = Failing(worker.producer, error, failed=failed)
 
         def traced(records: list[Record]) -> None:
             trace.append(("try", ""))
             worker(records)
 
-        drain(worker.consumer, traced, ends=flow.broker.end_offsets(RAW), pace=PACE)
+        drain(worker.consumer, traced, ends=services.broker.end_offsets(RAW), polling=PACE)
     second = [position for position, (what, _) in enumerate(trace) if what == "try"][1]
     first_try, second_try = trace[1:second], trace[second + 1 :]
     assert [what for what, _ in first_try] == ["begun", "done"] * 2
     assert {batch for _, batch in first_try}.isdisjoint(batch for _, batch in second_try)
-    assert len(records_of(flow, PROCESSED)) == worker.processed.consumed == 12
+    assert len(records_of(services, PROCESSED)) == worker.processed.consumed == 12
 
 
 @pytest.mark.parametrize("count", [4, 12])
 def test_an_interrupted_worker_waits_for_the_write_that_runs_and_cancels_the_next(
-    flow, replaced_add_new, count
+    services, replaced_add_new, count
 ):
     """The signal comes while the first write runs; there is no other yet, or the second is pending."""
     begun, go_on, trace = Flag(), Flag(), []
@@ -147,10 +147,10 @@ def test_an_interrupted_worker_waits_for_the_write_that_runs_and_cancels_the_nex
         raise Interrupted
 
     replaced_add_new(held_up)
-    records = send(flow, [b'{"income":1}'] * count)
+    records = send(services, [b'{"income":1}'] * count)
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
-        with Worker(flow) as worker:
+        with Worker(services) as worker:
             signal.setitimer(signal.ITIMER_REAL, 0.3)
             with pytest.raises(Interrupted):
                 worker(records)
@@ -160,11 +160,11 @@ def test_an_interrupted_worker_waits_for_the_write_that_runs_and_cancels_the_nex
         signal.signal(signal.SIGALRM, before)
     assert begun.is_set()
     assert left_behind == trace == ["begun", "done"]
-    assert records_of(flow, PROCESSED) == []
+    assert records_of(services, PROCESSED) == []
 
 
 def test_a_batch_whose_write_fails_is_not_sent_and_its_pending_writes_end_before_the_next_try(
-    flow, replaced_add_new
+    services, replaced_add_new
 ):
     trace = []
 
@@ -181,19 +181,19 @@ def test_a_batch_whose_write_fails_is_not_sent_and_its_pending_writes_end_before
         return add_new
 
     replaced_add_new(fails_first)
-    records = send(flow, [b'{"income":1}'] * 12)
-    with Worker(flow) as worker:
+    records = send(services, [b'{"income":1}'] * 12)
+    with Worker(services) as worker:
         with pytest.raises(DependencyError, match="the database must answer"):
             worker(records)
         assert trace in (["begun"], ["begun", "begun", "done"])  # the second was cancelled, or it is done
-        assert records_of(flow, PROCESSED) == []
+        assert records_of(services, PROCESSED) == []
         assert worker.processed == Processed()
         worker(records)
-    assert len(records_of(flow, PROCESSED)) == 12
+    assert len(records_of(services, PROCESSED)) == 12
     assert worker.processed.consumed == 12
 
 
-def test_the_store_writes_a_batch_while_the_next_is_validated(flow, replaced_add_new, monkeypatch):
+def test_the_store_writes_a_batch_while_the_next_is_validated(services, replaced_add_new, monkeypatch):
     validating = Flag()
 
     def waits_for_the_next(real: AddNew) -> AddNew:
@@ -204,9 +204,9 @@ def test_the_store_writes_a_batch_while_the_next_is_validated(flow, replaced_add
         return add_new
 
     replaced_add_new(waits_for_the_next)
-    records = send(flow, [b'{"income":1}'] * 8)
-    with Worker(flow) as worker:
-        real, calls = worker._judge_records, []
+    records = send(services, [b'{"income":1}'] * 8)
+    with Worker(services) as worker:
+        real, calls = worker._validate, []
 
         def noting(some: list[Record]) -> list[object]:
             calls.append(len(some))
@@ -214,12 +214,12 @@ def test_the_store_writes_a_batch_while_the_next_is_validated(flow, replaced_add
                 validating.set()
             return real(some)
 
-        worker._judge_records = noting
+        worker._validate = noting
         worker(records)
     assert calls == [4, 4]
 
 
-def test_no_event_is_sent_before_it_is_logged(flow, replaced_add_new):
+def test_no_event_is_sent_before_it_is_logged(services, replaced_add_new):
     """What was sent and never logged could be both accepted and a dead-letter record."""
     logged, seen = set(), []
 
@@ -249,17 +249,17 @@ def test_no_event_is_sent_before_it_is_logged(flow, replaced_add_new):
             self._producer.close()
 
     replaced_add_new(noting)
-    records = send(flow, [b'{"income":1}', b'{"income":-1}'] * 5)
-    with Worker(flow) as worker:
+    records = send(services, [b'{"income":1}', b'{"income":-1}'] * 5)
+    with Worker(services) as worker:
         worker.producer = Watching(worker.producer)
         worker(records)
     assert sorted(seen) == sorted((f"e{number}", True) for number in range(10))
 
 
 @pytest.mark.parametrize("count", [1, 3, 4, 5, 8, 11])
-def test_every_record_is_counted_and_sent_once_whatever_the_size(flow, count):
-    records = send(flow, [b'{"income":1}', b"{"] * (count // 2) + [b'{"income":1}'] * (count % 2))
-    with Worker(flow) as worker:
+def test_every_record_is_counted_and_sent_once_whatever_the_size(services, count):
+    records = send(services, [b'{"income":1}', b"{"] * (count // 2) + [b'{"income":1}'] * (count % 2))
+    with Worker(services) as worker:
         worker(records)
     assert worker.processed.counts == {
         "consumed": count,
@@ -268,41 +268,41 @@ def test_every_record_is_counted_and_sent_once_whatever_the_size(flow, count):
         "duplicates": 0,
         "redelivered": 0,
     }
-    sent = [event_id(each) for each in records_of(flow, PROCESSED)]
+    sent = [event_id(each) for each in records_of(services, PROCESSED)]
     assert sorted(sent) == sorted(f"e{number}" for number in range(0, count, 2))
-    assert len(records_of(flow, dead_letter_topic(RAW))) == count // 2
+    assert len(records_of(services, dead_letter_topic(RAW))) == count // 2
 
 
-def test_accepted_events_that_are_kept_are_not_sent(flow):
-    records = send(flow, [b'{"income":1}', b"{"] * 5)
+def test_accepted_events_that_are_kept_are_not_sent(services):
+    records = send(services, [b'{"income":1}', b"{"] * 5)
     kept: list[list[Message]] = []
-    with Worker(flow, keep=kept.append) as worker:
+    with Worker(services, keep=kept.append) as worker:
         worker(records)
     assert [len(messages) for messages in kept] == [5]
     assert {message.topic for message in kept[0]} == {PROCESSED}
-    assert records_of(flow, PROCESSED) == []
-    assert len(records_of(flow, dead_letter_topic(RAW))) == 5
+    assert records_of(services, PROCESSED) == []
+    assert len(records_of(services, dead_letter_topic(RAW))) == 5
 
 
-def test_a_dead_letter_record_that_is_too_large_is_sent_without_its_content(flow, monkeypatch):
+def test_a_dead_letter_record_that_is_too_large_is_sent_without_its_content(services, monkeypatch):
     value = b'{"income":' + b"9" * 500 + b"x}"
-    records = send(flow, [value, b'{"income":1}'])
+    records = send(services, [value, b'{"income":1}'])
     monkeypatch.setattr("loan_default.kafka.memory.MAX_BYTES", len(value))  # the record itself, not its key
-    with Worker(flow) as worker:
+    with Worker(services) as worker:
         worker(records)
-    (record,) = records_of(flow, dead_letter_topic(RAW))
+    (record,) = records_of(services, dead_letter_topic(RAW))
     assert record.value == b""
     assert ("dead_content", b"left out") in record.headers
-    assert len(records_of(flow, PROCESSED)) == 1
+    assert len(records_of(services, PROCESSED)) == 1
 
 
-def test_the_interpreter_is_set_for_many_records_only_while_the_worker_runs(flow):
+def test_the_interpreter_is_set_for_many_records_only_while_the_worker_runs(services):
     before = (gc.get_threshold(), sys.getswitchinterval())
-    with Worker(flow):
+    with Worker(services):
         assert gc.get_threshold() == (50_000, 20, 50)
         assert sys.getswitchinterval() == pytest.approx(0.001)
     assert (gc.get_threshold(), sys.getswitchinterval()) == before
-    with pytest.raises(Interrupted), Worker(flow):
+    with pytest.raises(Interrupted), Worker(services):
         raise Interrupted
     assert (gc.get_threshold(), sys.getswitchinterval()) == before
 
@@ -314,13 +314,13 @@ def test_what_two_batches_came_to_adds_up():
     assert total.seconds == {"log": 1.5, "send": 2.0}
 
 
-def send(flow: Flow, values: list[bytes]) -> list[Record]:
+def send(services: Services, values: list[bytes]) -> list[Record]:
     """Values as events `e0`, `e1`, … on `raw_data`; returns the records that came of them, in this order."""
     messages = [
         to_message(event(f"e{number}"), RAW)._replace(value=value) for number, value in enumerate(values)
     ]
-    flow.broker.producer().deliver(messages)
-    return sorted(records_of(flow, RAW), key=lambda record: int(event_id(record)[1:]))
+    services.broker.producer().deliver(messages)
+    return sorted(records_of(services, RAW), key=lambda record: int(event_id(record)[1:]))
 
 
 def event(identifier: str) -> Event:
@@ -336,8 +336,8 @@ def event(identifier: str) -> Event:
     )
 
 
-def records_of(flow: Flow, topic: str) -> list[Record]:
+def records_of(services: Services, topic: str) -> list[Record]:
     """All records of a topic."""
-    assert isinstance(flow.broker, MemoryBroker)
-    partitions: list[Partition] = flow.broker.partitions_of(topic)
-    return [record for partition in partitions for record in flow.broker.logs[partition]]
+    assert isinstance(services.broker, MemoryBroker)
+    partitions: list[Partition] = services.broker.partitions_of(topic)
+    return [record for partition in partitions for record in services.broker.logs[partition]]

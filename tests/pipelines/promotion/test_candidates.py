@@ -40,7 +40,7 @@ def test_a_damaged_model_is_rejected_and_keeps_no_other_from_being_judged(court)
     for _ in range(2):
         assert choose_model(court.run()).version == court.model.version
     assert court.models.get("damaged").status is ModelStatus.REJECTED
-    (decision,) = DecisionRepository(court.flow.database).newest_first()
+    (decision,) = DecisionRepository(court.services.database).newest_first()
     assert (decision.version, decision.action, decision.snapshot) == ("damaged", Action.REJECTED, None)
     assert "recorded digest" in decision.broken[0]
     assert court.models.champion() is None

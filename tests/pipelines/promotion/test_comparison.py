@@ -19,8 +19,10 @@ from loan_default.pipelines.training.dataset import load_store
 
 def test_figures_are_computed_on_rows_that_no_training_has_seen(court):
     found = evaluated(court.run("first"), court.model.version)
-    metrics = MetricsRepository(court.flow.database).get(found.metrics)
-    trained = [m for m in MetricsRepository(court.flow.database).of_model(court.model.version) if not m.run]
+    metrics = MetricsRepository(court.services.database).get(found.metrics)
+    trained = [
+        m for m in MetricsRepository(court.services.database).of_model(court.model.version) if not m.run
+    ]
     on_test = next(m for m in trained if m.dataset is DatasetName.TEST)
     # Its own test rows are those of the permanent holdout, and nothing has come since.
     assert (metrics.rows, metrics.label_rate) == (on_test.rows, on_test.label_rate)
@@ -32,7 +34,7 @@ def test_figures_are_computed_on_rows_that_no_training_has_seen(court):
 def test_later_rows_are_taken_where_there_are_enough(court):
     early = court.candidate("early", seen_until="2000-01-01T00:00:00+00:00", split="out of time")
     found = evaluated(court.run(), early.version)
-    metrics = MetricsRepository(court.flow.database).get(found.metrics)
+    metrics = MetricsRepository(court.services.database).get(found.metrics)
     assert metrics.dataset is DatasetName.OUT_OF_TIME
     assert metrics.rows > 0.5 * ROWS
 
@@ -40,7 +42,7 @@ def test_later_rows_are_taken_where_there_are_enough(court):
 def test_a_schema_that_reads_a_feature_otherwise_measures_no_model_of_before(court):
     name, schema = with_a_feature_changed(special=(1.0,))
     run = court.run("changed")
-    found = evaluated(replace(run, flow=replace(run.flow, schema=schema)), court.model.version)
+    found = evaluated(replace(run, services=replace(run.services, schema=schema)), court.model.version)
     assert found.metrics is None
     assert f"the schema reads {name} otherwise than it did for {court.model.version}" in found.rows
 
@@ -86,7 +88,7 @@ def test_a_rollback_is_not_measured_and_waits_for_nothing(court):
             raise DependencyError("no consumer must be asked for, however: one was")
 
     run = court.run("undo")
-    run = replace(run, flow=replace(run.flow, broker=Away()))
+    run = replace(run, services=replace(run.services, broker=Away()))
     with pytest.raises(DependencyError):
         evaluated(run, court.model.version)
     found = evaluated(run, court.model.version, rollback=True)
@@ -99,7 +101,7 @@ def test_rows_of_later_events_are_no_reason_to_forget_what_is_held_out(court):
     before = evaluated(court.run("before"), court.model.version)
     court.grow(300, seed=2)
     after = evaluated(court.run("after"), court.model.version)
-    metrics = MetricsRepository(court.flow.database)
+    metrics = MetricsRepository(court.services.database)
     rows = [metrics.get(each.metrics).rows for each in (before, after)]
     assert rows[0] < rows[1] < rows[0] + 0.35 * 300
     assert after.snapshot != before.snapshot

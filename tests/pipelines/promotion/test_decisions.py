@@ -60,7 +60,7 @@ def test_who_loses_a_race_is_judged_again_beside_the_winner(court):
     assert (decision.action, decision.champion) == (Action.REJECTED, "quick")
     assert models.champion().version == "quick"
     actions = [each.action for each in decided_about(court, "slow")]
-    assert sorted(actions) == sorted([Action.OVERTAKEN, Action.REJECTED])
+    assert sorted(actions) == sorted([Action.SUPERSEDED, Action.REJECTED])
 
 
 def test_a_verdict_is_kept_with_its_reasons(court):
@@ -169,7 +169,7 @@ def test_of_two_promotions_at_once_one_wins_each_time(court):
         try:
             for number in range(rounds):
                 run = court.run(f"{name}-{number}")
-                run = replace(run, flow=replace(run.flow, database=database, broker=broker))
+                run = replace(run, services=replace(run.services, database=database, broker=broker))
                 found = evaluated(run, name, rollback=True)
                 barrier.wait(60)
                 update_status(run, found, check_thresholds(run, found))
@@ -202,20 +202,20 @@ def test_of_two_promotions_at_once_one_wins_each_time(court):
     assert len(set(seen)) == len(set(revisions)), "one move, two champions"
     assert len(samples) > rounds / 10
     champion = court.models.champion()
-    decisions = DecisionRepository(court.flow.database).newest_first()
+    decisions = DecisionRepository(court.services.database).newest_first()
     moves = {each.seen_rev: each for each in decisions if each.action is Action.ROLLED_BACK}
     assert sum(each.action is Action.ROLLED_BACK for each in decisions) == len(moves), "two moves from one"
     assert sorted(moves) == list(range(champion.rev)), "each move of the pointer was decided in writing"
     for before, after in pairwise(sorted(moves)):
         assert moves[after].champion == moves[before].version
-    assert any(each.action is Action.OVERTAKEN for each in decisions), "no race: the test shows nothing"
+    assert any(each.action is Action.SUPERSEDED for each in decisions), "no race: the test shows nothing"
     assert list(statuses(court).values()).count(ModelStatus.CHAMPION) == 1
     assert statuses(court)[champion.version] is ModelStatus.CHAMPION
 
 
 def test_what_happens_to_a_model_a_second_time_is_news_of_its_own(court):
     def news() -> list[bytes]:
-        logs = court.flow.broker.logs.items()
+        logs = court.services.broker.logs.items()
         records = [record for place, log in logs if place.topic == COMMANDS for record in log]
         return [record.header("ce_id") for record in records]
 
@@ -237,5 +237,5 @@ def statuses(court) -> dict[str, ModelStatus]:
 
 def decided_about(court, version: str) -> list[Decision]:
     return [
-        each for each in DecisionRepository(court.flow.database).newest_first() if each.version == version
+        each for each in DecisionRepository(court.services.database).newest_first() if each.version == version
     ]

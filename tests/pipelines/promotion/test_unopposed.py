@@ -40,7 +40,7 @@ def with_column(column_name: str, /, **changes: object) -> Schema:
 
 
 def under(run: EvaluationRun, schema: Schema) -> EvaluationRun:
-    return replace(run, flow=replace(run.flow, schema=schema))
+    return replace(run, services=replace(run.services, schema=schema))
 
 
 # A mended word -------------------------------------------------------------------------------------------
@@ -106,13 +106,13 @@ def test_a_champion_whose_file_is_gone_is_not_replaced_unopposed(court):
 
 def test_a_champion_that_is_not_in_the_registry_is_not_replaced_unopposed(court):
     install_champion(court)
-    court.flow.database["model_metadata"].delete_many({"_id": OLD})
+    court.services.database["model_metadata"].delete_many({"_id": OLD})
     check_reason(refused(court), "it is not in the registry")
 
 
 def test_a_champion_of_another_artefact_than_the_pointer_names_is_not_replaced_unopposed(court):
     install_champion(court)
-    court.flow.database[POINTERS].update_one({}, {"$set": {"digest": "ab" * 32}})
+    court.services.database[POINTERS].update_one({}, {"$set": {"digest": "ab" * 32}})
     check_reason(refused(court), "digest")
 
 
@@ -171,7 +171,7 @@ def test_a_champion_whose_metrics_are_gone_is_not_replaced_unopposed(court):
     install_champion(court)
     run = court.run("challenger")
     found = evaluated(run, court.model.version)
-    court.flow.database["performance_metrics"].delete_many({"_id": found.champion_metrics})
+    court.services.database["performance_metrics"].delete_many({"_id": found.champion_metrics})
     decision = update_status(run, found, check_thresholds(run, found))
     assert decision.action is Action.REJECTED
     check_reason(decision, "its metrics are not stored")
@@ -185,8 +185,8 @@ def test_a_champion_without_an_auc_is_not_replaced_unopposed(court):
         "$set": {"figures.auc": None, "reasons.auc": "not defined on these rows"},
         "$unset": {"intervals.auc": ""},
     }
-    court.flow.database["performance_metrics"].update_one({"_id": found.champion_metrics}, change)
-    assert MetricsRepository(court.flow.database).get(found.champion_metrics).figures["auc"] is None
+    court.services.database["performance_metrics"].update_one({"_id": found.champion_metrics}, change)
+    assert MetricsRepository(court.services.database).get(found.champion_metrics).figures["auc"] is None
     decision = update_status(run, found, check_thresholds(run, found))
     assert decision.action is Action.REJECTED
     assert "AUC must be ahead of the champion's" in decision.broken[0]
@@ -223,7 +223,7 @@ def test_the_first_model_is_promoted_on_thresholds_alone(court):
 @pytest.mark.parametrize("status", [ModelStatus.CHAMPION, ModelStatus.ARCHIVED])
 def test_a_lost_pointer_is_no_absent_champion(court, status):
     install_champion(court)
-    court.flow.database[POINTERS].delete_many({})
+    court.services.database[POINTERS].delete_many({})
     court.models.set_status(OLD, status)
     decision = judged(court.run("challenger"), court.model.version)
     assert decision.action is Action.REJECTED
@@ -236,8 +236,8 @@ def test_a_lost_pointer_is_no_absent_champion(court, status):
 def test_a_decision_that_saw_a_champion_shows_that_the_pointer_is_lost(court):
     install_champion(court)
     judged(court.run("rejected"), court.model.version)
-    court.flow.database[POINTERS].delete_many({})
-    court.flow.database["model_metadata"].delete_many({"_id": OLD})
+    court.services.database[POINTERS].delete_many({})
+    court.services.database["model_metadata"].delete_many({"_id": OLD})
     court.candidate("next")
     decision = judged(court.run("challenger"), "next")
     assert decision.action is Action.REJECTED
@@ -246,7 +246,7 @@ def test_a_decision_that_saw_a_champion_shows_that_the_pointer_is_lost(court):
 
 def test_a_rollback_brings_a_lost_pointer_back(court):
     install_champion(court)
-    court.flow.database[POINTERS].delete_many({})
+    court.services.database[POINTERS].delete_many({})
     run = court.run("undo")
     chosen = choose_model(run, version=OLD, rollback=True)
     found = evaluate_model(run, chosen)
@@ -341,4 +341,4 @@ def test_what_is_stored_moves_no_pointer(court):
     """Training registers models; only an evaluation or a rollback makes one the champion."""
     court.candidate("stored")
     assert court.models.champion() is None
-    assert DecisionRepository(court.flow.database).newest_first() == []
+    assert DecisionRepository(court.services.database).newest_first() == []

@@ -41,7 +41,7 @@ def test_a_target_that_means_something_else_measures_no_model_of_before(court):
     target = replace(SCHEMA["bad"], positive="late")
     schema = replace(SCHEMA, columns=(*SCHEMA.columns[:-1], target))
     run = court.run("redefined")
-    found = evaluated(replace(run, flow=replace(run.flow, schema=schema)), court.model.version)
+    found = evaluated(replace(run, services=replace(run.services, schema=schema)), court.model.version)
     assert found.metrics is None
     assert "the schema reads bad otherwise" in found.rows
 

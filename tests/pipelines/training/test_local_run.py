@@ -42,7 +42,7 @@ def test_a_run_leaves_a_model_with_its_digest_a_report_the_schema_and_the_quaran
 def test_stages_are_announced_in_order_and_nothing_slow_before_everything_is_prepared(lab):
     stages = ["read", "split", "features", "pretrain", "train", "calibrate", "evaluate", "report"]
     assert lab.listener.stages == stages
-    assert lab.listener.prepared_runs == [lab.outcome.prepared]
+    assert lab.listener.prepared_runs == [lab.outcome.plan]
     assert lab.listener.signs >= 3  # an epoch of pretraining and two of training
     assert lab.outcome.trained is not None
     assert set(lab.outcome.trained.seconds) == set(stages[:-1])
@@ -65,21 +65,21 @@ def test_a_run_computes_on_its_threads_and_leaves_those_of_its_caller(lab, tmp_p
         )
         assert torch.get_num_threads() == 3
     assert len(seen) >= 2
-    assert set(seen) == {outcome.prepared.compute.threads}
-    assert outcome.prepared.compute.threads < 3
+    assert set(seen) == {outcome.plan.compute.threads}
+    assert outcome.plan.compute.threads < 3
 
 
 def test_the_quarantine_of_a_run_has_no_formula(lab, tmp_path):
-    prepared = lab.outcome.prepared
+    plan = lab.outcome.plan
     rejected = pd.DataFrame({"row": [3, 4], "reason": ["debt: …", "=1+1"], "debt": ["=1+1", "-4"]})
-    odd = replace(prepared, dataset=replace(prepared.dataset, quarantined=rejected))
+    odd = replace(plan, dataset=replace(plan.dataset, quarantined=rejected))
     store_inputs(odd, tmp_path)
     cells = pd.read_csv(tmp_path / "quarantine.csv", dtype=str)
     assert cells.to_numpy().tolist() == [["3", "debt: …", "'=1+1"], ["4", "'=1+1", "-4"]]
 
 
 def test_counts_of_rows_add_up(lab):
-    dataset, split = lab.outcome.prepared.dataset, lab.outcome.prepared.split
+    dataset, split = lab.outcome.plan.dataset, lab.outcome.plan.split
     assert dataset.rows_read == 501
     assert (len(dataset.frame), len(dataset.quarantined), dataset.duplicates) == (497, 3, 1)
     assert sum(dataset.reasons.values()) == 3
@@ -94,7 +94,7 @@ def test_the_registry_names_the_file_the_rows_and_the_figures(lab):
     kept = lab.home / model.path
     assert hashlib.sha256(kept.read_bytes()).hexdigest() == model.sha256
     assert load_model(kept).version == load_model(kept, sha256=model.sha256).version == lab.version
-    split = lab.outcome.prepared.split
+    split = lab.outcome.plan.split
     assert model.rows["test"] == len(split.test)
     assert model.preset == "fast"
     assert model.pretrained
@@ -108,8 +108,8 @@ def test_the_registry_names_the_file_the_rows_and_the_figures(lab):
 
 
 def test_the_figures_are_those_of_the_stored_model_on_the_test_rows(lab):
-    prepared = lab.outcome.prepared
-    rows = prepared.dataset.frame.iloc[prepared.split.test]
+    plan = lab.outcome.plan
+    rows = plan.dataset.frame.iloc[plan.split.test]
     pds = load_model(lab.outcome.out / "model.pth").predict_pd(rows)
     figures = measure(rows["bad"].to_numpy(), pds)
     stored = {each.dataset: each for each in MetricsRepository(lab.database).of_model(lab.version)}
@@ -135,7 +135,7 @@ def test_pretraining_alone_leaves_an_encoder_and_training_goes_on_from_it(lab, l
 @pytest.mark.slow
 def test_an_out_of_time_run_tests_on_the_latest_rows_and_says_so(lab, listener_of, tmp_path):
     outcome = _run(lab, tmp_path, listener_of(), pretrain=False, out_of_time=True, epochs=1)
-    made, split = outcome.prepared.dataset.frame["made"], outcome.prepared.split
+    made, split = outcome.plan.dataset.frame["made"], outcome.plan.split
     assert made.iloc[split.test].min() > made.iloc[np.concatenate([split.train, split.validation])].max()
     datasets = {each.dataset for each in MetricsRepository(lab.database).of_model(outcome.document.version)}
     assert datasets == {DatasetName.VALIDATION, DatasetName.OUT_OF_TIME}
@@ -173,7 +173,7 @@ def test_a_run_resumed_elsewhere_never_touches_the_file_that_is_registered(
     """Same weights, other provenance: another version, so that both files keep their digests."""
     first = _run(lab, tmp_path, listener_of(), epochs=1)
     real = training.provenance_of
-    monkeypatch.setattr(training, "provenance_of", lambda prepared: real(prepared) | {"threads": 7})
+    monkeypatch.setattr(training, "provenance_of", lambda plan: real(plan) | {"threads": 7})
     again = _run(lab, tmp_path, listener_of(), epochs=1, resume=True)
     assert again.document.version != first.document.version
     for document in (first.document, again.document):
@@ -192,8 +192,8 @@ def test_the_report_and_the_registry_say_how_the_members_were_trained(lab, liste
         lab, tmp_path, listener_of(), pretrain=False, encoder=lab.outcome.out / "encoder.pth", epochs=1
     )
     assert (outcome.document.pretrained, outcome.document.objective) == (True, "detection")
-    fitting = outcome.prepared.fitting
-    assert fitting == outcome.prepared.preset.fine_tuning
+    fitting = outcome.plan.fitting
+    assert fitting == outcome.plan.preset.fine_tuning
     report = (tmp_path / "report.html").read_text()
     assert "pretrained on the training rows of the same split" in report
     assert "A tabular transformer with 3 layers" in report
@@ -204,7 +204,7 @@ def test_a_schema_inside_the_folder_of_the_run_keeps_its_comments(lab, listener_
     schema.write_text("# mine\n" + lab.schema.read_text())
     outcome = _run(lab, tmp_path, listener_of(), train=False, schema=schema)
     assert schema.read_text().startswith("# mine\n")
-    assert outcome.prepared.schema == lab.outcome.prepared.schema
+    assert outcome.plan.schema == lab.outcome.plan.schema
 
 
 def test_a_stale_quarantine_goes_when_no_row_is_broken(lab, listener_of, sound_applications, tmp_path):

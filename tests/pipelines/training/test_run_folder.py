@@ -10,8 +10,8 @@ from loan_default.pipelines.training.run_folder import open_folder
 
 
 def test_a_new_run_starts_without_what_the_last_one_left(lab, tmp_path):
-    prepared = lab.outcome.prepared
-    resumed = replace(prepared, options=lab.with_options(resume=True))
+    plan = lab.outcome.plan
+    resumed = replace(plan, options=lab.with_options(resume=True))
     left = ["model.pth", "report.html", "encoder.pth", "checkpoints/member-1.ckpt", "checkpoints/.a.12.tmp"]
     (tmp_path / "checkpoints").mkdir()
     for name in left:
@@ -20,7 +20,7 @@ def test_a_new_run_starts_without_what_the_last_one_left(lab, tmp_path):
     scoring.mkdir()
     open_folder(resumed, tmp_path)
     assert [name for name in left if (tmp_path / name).exists()] == left[:-1]
-    open_folder(prepared, tmp_path)
+    open_folder(plan, tmp_path)
     assert not [name for name in left if (tmp_path / name).exists()]
     assert scoring.exists()  # a scoring into this folder may be running
 
@@ -29,23 +29,23 @@ def test_an_encoder_to_start_from_stays_in_the_folder_of_the_run(lab, tmp_path):
     encoder = tmp_path / "encoder.pth"
     encoder.write_bytes(b"")
     options = lab.with_options(pretrain=False, encoder=encoder)
-    open_folder(replace(lab.outcome.prepared, options=options), tmp_path)
+    open_folder(replace(lab.outcome.plan, options=options), tmp_path)
     assert encoder.exists()
 
 
 def test_a_run_that_goes_on_keeps_its_time_and_is_refused_with_other_options(lab, tmp_path):
-    prepared = lab.outcome.prepared
-    began = open_folder(prepared, tmp_path)
-    resumed = replace(prepared, options=lab.with_options(resume=True))
+    plan = lab.outcome.plan
+    began = open_folder(plan, tmp_path)
+    resumed = replace(plan, options=lab.with_options(resume=True))
     assert open_folder(resumed, tmp_path) == began
     fewer = replace(resumed, preset=replace(resumed.preset, members=7))
     with pytest.raises(ConfigurationError, match="resumed with the data and options it began with"):
         open_folder(fewer, tmp_path)
-    assert open_folder(prepared, tmp_path) > began
+    assert open_folder(plan, tmp_path) > began
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(lab):
     with pytest.raises(
         ConfigurationError, match="--out must be a folder that can be written, however: /proc"
     ):
-        open_folder(lab.outcome.prepared, Path("/proc/nowhere/run"))
+        open_folder(lab.outcome.plan, Path("/proc/nowhere/run"))

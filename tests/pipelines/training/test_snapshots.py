@@ -17,7 +17,7 @@ from loan_default.data.sources.generator import generate, to_text
 from loan_default.database.documents import TrainingData
 from loan_default.database.repositories import TrainingDataRepository
 from loan_default.errors import ConfigurationError, DataError
-from loan_default.kafka.consuming import Pace
+from loan_default.kafka.consuming import Polling
 from loan_default.kafka.events import Event, EventType, to_message
 from loan_default.kafka.topics import RAW, TRAINING_STORE
 from loan_default.models.model import PretrainedEncoder
@@ -27,9 +27,14 @@ from loan_default.pipelines.ingestion.ingestion_steps import (
     send_processed_data,
 )
 from loan_default.pipelines.ingestion.training_store_writer import store_processed_data
-from loan_default.pipelines.services import Flow
+from loan_default.pipelines.services import Services
 from loan_default.pipelines.training.dataset import load_snapshot, load_store, snapshot_of
-from loan_default.pipelines.training.preparation import Prepared, Stopwatch, TrainingOptions, prepare
+from loan_default.pipelines.training.preparation import (
+    Stopwatch,
+    TrainingOptions,
+    TrainingPlan,
+    plan_training,
+)
 from loan_default.pipelines.training.snapshots import (
     prepare_training_data,
     snapshot_store,
@@ -51,21 +56,23 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 @pytest.fixture
-def flow(new_flow, tmp_path: Path) -> Flow:
-    flow = new_flow(SCHEMA, Pace(batch=70, poll_seconds=0.05))
-    send_all(flow, GeneratedFeed(SCHEMA, rows=None, seed=5, state=tmp_path / "feed.json", population=ROWS))
-    return flow
+def services(new_flow, tmp_path: Path) -> Services:
+    services = new_flow(SCHEMA, Polling(batch=70, poll_seconds=0.05))
+    send_all(
+        services, GeneratedFeed(SCHEMA, rows=None, seed=5, state=tmp_path / "feed.json", population=ROWS)
+    )
+    return services
 
 
-def send_all(flow: Flow, feed: Feed) -> None:
+def send_all(services: Services, feed: Feed) -> None:
     """The rows of a feed as far as `processed_data`."""
-    ingest_raw_data(flow, feed)
-    process_raw_data(flow)
-    send_processed_data(flow)
+    ingest_raw_data(services, feed)
+    process_raw_data(services)
+    send_processed_data(services)
 
 
-def test_the_store_holds_what_the_generator_made(flow, tmp_path):
-    assert store_processed_data(flow, tmp_path / "store").records == ROWS
+def test_the_store_holds_what_the_generator_made(services, tmp_path):
+    assert store_processed_data(services, tmp_path / "store").records == ROWS
     dataset = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW)
     made = generate(SCHEMA, rows=ROWS, seed=5).frame
     found = dataset.frame.sort_values("id").reset_index(drop=True)
@@ -73,18 +80,17 @@ def test_the_store_holds_what_the_generator_made(flow, tmp_path):
     assert (dataset.rows_read, dataset.duplicates) == (ROWS, 0)
 
 
-@pytest.mark.slow
 def test_a_store_of_many_small_parts_is_compacted_and_its_snapshots_stay_readable(
     new_flow, tmp_path, monkeypatch
 ):
     soon = partial(compact, parts=5, kept=timedelta(0))
     monkeypatch.setattr("loan_default.pipelines.training.snapshots.compact", soon)
-    flow, store, drains, taken = new_flow(SCHEMA, Pace(poll_seconds=0.01)), tmp_path / "store", 16, {}
+    services, store, drains, taken = new_flow(SCHEMA, Polling(poll_seconds=0.01)), tmp_path / "store", 16, {}
     for seed in range(drains):
-        send_all(flow, GeneratedFeed(SCHEMA, rows=9, seed=seed, state=tmp_path / f"{seed}.json"))
-        dataset, snapshot = snapshot_store(flow, store, maturity_days=0)
+        send_all(services, GeneratedFeed(SCHEMA, rows=9, seed=seed, state=tmp_path / f"{seed}.json"))
+        dataset, snapshot = snapshot_store(services, store, maturity_days=0)
         taken[snapshot] = dataset
-    store_processed_data(flow, store)  # removes what the one before has compacted
+    store_processed_data(services, store)  # removes what the one before has compacted
     files = {path.name for path in store.glob("*.parquet")}
     assert len(files) < drains
     assert sum(bool(files.isdisjoint(snapshot.parts)) for snapshot in taken) > 2
@@ -94,8 +100,8 @@ def test_a_store_of_many_small_parts_is_compacted_and_its_snapshots_stay_readabl
         assert snapshot_of(found, snapshot.created_at).same_content(snapshot)
 
 
-def test_the_store_is_read_by_the_schema_of_now(flow, tmp_path):
-    store_processed_data(flow, tmp_path / "store")
+def test_the_store_is_read_by_the_schema_of_now(services, tmp_path):
+    store_processed_data(services, tmp_path / "store")
     before = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW)
     incomes = before.frame["income"].dropna()
     code, least = incomes.iloc[0], incomes.quantile(0.1)
@@ -116,9 +122,9 @@ def test_a_code_in_a_column_that_must_be_filled_is_no_gap(new_flow, tmp_path):
     incomes = frame["income"]
     schema = with_income(special=(float(incomes.iloc[0]),), nullable=False)
     to_text(frame, SCHEMA).to_csv(tmp_path / "loans.csv", index=False)
-    flow = new_flow(schema, Pace(batch=70, poll_seconds=0.05))
-    send_all(flow, FileFeed(tmp_path / "loans.csv", schema, state=tmp_path / "feed.json"))
-    store_processed_data(flow, tmp_path / "store")
+    services = new_flow(schema, Polling(batch=70, poll_seconds=0.05))
+    send_all(services, FileFeed(tmp_path / "loans.csv", schema, state=tmp_path / "feed.json"))
+    store_processed_data(services, tmp_path / "store")
     dataset = load_store(tmp_path / "store", schema, maturity_days=0, now=NOW)
     assert len(dataset.quarantined) == 0
     assert dataset.frame["income"].isna().sum() == incomes.eq(incomes.iloc[0]).sum() > 0
@@ -131,37 +137,38 @@ def with_income(**changes: object) -> Schema:
     )
 
 
-def test_reading_the_topic_again_changes_nothing(flow, tmp_path):
-    store_processed_data(flow, tmp_path / "store")
+def test_reading_the_topic_again_changes_nothing(services, tmp_path):
+    store_processed_data(services, tmp_path / "store")
     once = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW)
-    assert store_processed_data(flow, tmp_path / "store").records == 0
-    flow.broker.groups[TRAINING_STORE].done.clear()
-    again = replace(flow, pace=Pace(batch=33, poll_seconds=0.05))  # other ranges, so parts that overlap
+    assert store_processed_data(services, tmp_path / "store").records == 0
+    services.broker.groups[TRAINING_STORE].done.clear()
+    again = replace(
+        services, polling=Polling(batch=33, poll_seconds=0.05)
+    )  # other ranges, so parts that overlap
     assert store_processed_data(again, tmp_path / "store").records == ROWS
     twice = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW)
     assert twice.digest == once.digest
     assert twice.rows_read == len(twice.frame) + twice.duplicates == 2 * ROWS
 
 
-@pytest.mark.slow
-def test_a_snapshot_says_what_the_store_holds_and_again_is_the_same(flow, tmp_path):
-    snapshot = prepare_training_data(flow, tmp_path / "store", maturity_days=0)
+def test_a_snapshot_says_what_the_store_holds_and_again_is_the_same(services, tmp_path):
+    snapshot = prepare_training_data(services, tmp_path / "store", maturity_days=0)
     made = generate(SCHEMA, rows=ROWS, seed=5).frame
     assert snapshot.rows_accepted == ROWS
     assert snapshot.label_rate == pytest.approx(made["bad"].mean())
     ends = [made["made"].min().floor("ms"), made["made"].max().floor("ms")]
     assert [snapshot.first_at, snapshot.last_at] == ends
-    again = prepare_training_data(flow, tmp_path / "store", maturity_days=0)
+    again = prepare_training_data(services, tmp_path / "store", maturity_days=0)
     assert again.id == snapshot.id
-    (stored,) = TrainingDataRepository(flow.database).newest_first()
+    (stored,) = TrainingDataRepository(services.database).newest_first()
     assert stored == snapshot
-    older = prepare_training_data(flow, tmp_path / "store", maturity_days=3660)
+    older = prepare_training_data(services, tmp_path / "store", maturity_days=3660)
     assert (older.label_rate, older.rows_accepted) == (None, ROWS)
     assert older.id != snapshot.id
 
 
-def test_an_outcome_that_comes_later_labels_its_application(flow, tmp_path):
-    store_processed_data(flow, tmp_path / "store")
+def test_an_outcome_that_comes_later_labels_its_application(services, tmp_path):
+    store_processed_data(services, tmp_path / "store")
     before = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW).frame.set_index("id")["bad"]
     name, label = before.index[7], before.iloc[7]
     outcome = Event(
@@ -173,17 +180,17 @@ def test_an_outcome_that_comes_later_labels_its_application(flow, tmp_path):
         schema="",
         data={"bad": "0" if label else "1"},
     )
-    flow.broker.producer().deliver([to_message(outcome, RAW)])
-    process_raw_data(flow)
-    send_processed_data(flow)
-    store_processed_data(flow, tmp_path / "store")
+    services.broker.producer().deliver([to_message(outcome, RAW)])
+    process_raw_data(services)
+    send_processed_data(services)
+    store_processed_data(services, tmp_path / "store")
     after = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW).frame.set_index("id")["bad"]
     assert after[name] == 1 - label
     assert after.drop(name).equals(before.drop(name))
 
 
-def test_a_young_label_does_not_count_and_its_row_stays(flow, tmp_path):
-    store_processed_data(flow, tmp_path / "store")
+def test_a_young_label_does_not_count_and_its_row_stays(services, tmp_path):
+    store_processed_data(services, tmp_path / "store")
     made = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW).frame["made"]
     now = made.max().to_pydatetime() + timedelta(days=10)
     frame = load_store(tmp_path / "store", SCHEMA, maturity_days=100, now=now).frame
@@ -193,41 +200,41 @@ def test_a_young_label_does_not_count_and_its_row_stays(flow, tmp_path):
     assert 0 < old.sum() < ROWS
 
 
-def test_pretraining_sees_no_row_on_which_models_are_judged_once_its_outcome_has_come(flow, tmp_path):
-    store_processed_data(flow, tmp_path / "store")
+def test_pretraining_sees_no_row_on_which_models_are_judged_once_its_outcome_has_come(services, tmp_path):
+    store_processed_data(services, tmp_path / "store")
     schema = tmp_path / "loans.toml"
     schema.write_text(dump_schema(SCHEMA))
     everything = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW)
     age = datetime.now(UTC) - everything.frame["made"].median().to_pydatetime()
     options = TrainingOptions(data=tmp_path / "store", schema=schema, preset="fast", maturity_days=age.days)
     watch = Stopwatch(lambda name, detail: None)
-    prepared = prepare(options, watch=watch, environ={"OMP_NUM_THREADS": "1"})
-    ids = prepared.dataset.frame["id"]
-    unlabelled, pretrained = set(ids.iloc[prepared.split.unlabelled]), set(ids.iloc[prepared.pretraining])
+    plan = plan_training(options, watch=watch, environ={"OMP_NUM_THREADS": "1"})
+    ids = plan.dataset.frame["id"]
+    unlabelled, pretrained = set(ids.iloc[plan.split.unlabelled]), set(ids.iloc[plan.pretraining])
     judged = set(everything.frame["id"][held_out(everything.frame, SCHEMA)])
     assert unlabelled & judged, "no hidden label is on the test side: the test shows nothing"
     assert unlabelled & pretrained
     assert not pretrained & judged
 
 
-def test_a_run_can_be_prepared_from_the_store(flow, tmp_path):
-    store_processed_data(flow, tmp_path / "store")
+def test_a_run_can_be_prepared_from_the_store(services, tmp_path):
+    store_processed_data(services, tmp_path / "store")
     schema = tmp_path / "loans.toml"
     schema.write_text(dump_schema(SCHEMA))
     options = TrainingOptions(data=tmp_path / "store", schema=schema, preset="fast")
     watch = Stopwatch(lambda name, detail: None)
-    prepared = prepare(options, watch=watch, environ={"OMP_NUM_THREADS": "1"})
-    assert len(prepared.dataset.frame) == ROWS
-    assert prepared.dataset.source == "the training store"
+    plan = plan_training(options, watch=watch, environ={"OMP_NUM_THREADS": "1"})
+    assert len(plan.dataset.frame) == ROWS
+    assert plan.dataset.source == "the training store"
     with pytest.raises(ConfigurationError, match="the training store must come with --schema"):
-        prepare(replace(options, schema=None), watch=watch, environ={})
+        plan_training(replace(options, schema=None), watch=watch, environ={})
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="the training store must hold applications"):
-        prepare(replace(options, data=tmp_path / "empty"), watch=watch, environ={})
+        plan_training(replace(options, data=tmp_path / "empty"), watch=watch, environ={})
 
 
-def test_a_snapshot_of_a_release_with_other_digests_is_refused_with_a_way_out(flow, tmp_path):
-    snapshot = prepare_training_data(flow, tmp_path / "store", maturity_days=0)
+def test_a_snapshot_of_a_release_with_other_digests_is_refused_with_a_way_out(services, tmp_path):
+    snapshot = prepare_training_data(services, tmp_path / "store", maturity_days=0)
     assert snapshot.digest_version == DIGEST_VERSION
     older = TrainingData.from_store({**snapshot.to_store(), "digest_version": 1})
     assert older.id == snapshot.id
@@ -243,13 +250,13 @@ def test_a_snapshot_of_a_release_with_other_digests_is_refused_with_a_way_out(fl
 
 
 def prepared_from(
-    flow: Flow, tmp_path: Path, *, provenance: dict[str, object], schema: Schema = SCHEMA
-) -> Prepared:
+    services: Services, tmp_path: Path, *, provenance: dict[str, object], schema: Schema = SCHEMA
+) -> TrainingPlan:
     """A run on the store that starts from an encoder with this history."""
-    prepare_training_data(flow, tmp_path / "store", maturity_days=0)
+    prepare_training_data(services, tmp_path / "store", maturity_days=0)
     (tmp_path / "loans.toml").write_text(dump_schema(SCHEMA))
     options = TrainingOptions(data=tmp_path / "store", schema=tmp_path / "loans.toml", preset="fast", seed=1)
-    own = prepare(options, watch=Stopwatch(lambda *_: None), environ={})
+    own = plan_training(options, watch=Stopwatch(lambda *_: None), environ={})
     encoder = PretrainedEncoder(
         schema=schema,
         features=own.features,
@@ -260,28 +267,28 @@ def prepared_from(
     return replace(own, encoder=encoder)
 
 
-def test_a_run_records_the_permanent_holdout_that_its_encoder_was_pretrained_without(flow, tmp_path):
+def test_a_run_records_the_permanent_holdout_that_its_encoder_was_pretrained_without(services, tmp_path):
     mine = {"split": "for good", "split_version": SPLIT_VERSION}
-    assert prepared_from(flow, tmp_path, provenance=mine).encoder_split_version == SPLIT_VERSION
-    recorded = provenance_of(prepared_from(flow, tmp_path, provenance=mine))
+    assert prepared_from(services, tmp_path, provenance=mine).encoder_split_version == SPLIT_VERSION
+    recorded = provenance_of(prepared_from(services, tmp_path, provenance=mine))
     assert (recorded["split_version"], recorded["encoder_given"]) == (SPLIT_VERSION, True)
     assert recorded["encoder_split_version"] == SPLIT_VERSION
     for other in ({"split": "stratified"}, {"split": "for good"}):
-        assert prepared_from(flow, tmp_path, provenance=other).encoder_split_version is None
+        assert prepared_from(services, tmp_path, provenance=other).encoder_split_version is None
     special = replace(SCHEMA["income"], special=(7.0,))
     columns = tuple(special if each.name == "income" else each for each in SCHEMA.columns)
     changed = replace(SCHEMA, columns=columns)
-    assert prepared_from(flow, tmp_path, provenance=mine, schema=changed).encoder_split_version is None
+    assert prepared_from(services, tmp_path, provenance=mine, schema=changed).encoder_split_version is None
 
 
-def test_what_a_model_has_seen_includes_the_rows_of_its_encoder(flow, tmp_path):
-    prepared = prepared_from(flow, tmp_path, provenance={})
-    own = replace(prepared, encoder=None).seen_until
+def test_what_a_model_has_seen_includes_the_rows_of_its_encoder(services, tmp_path):
+    plan = prepared_from(services, tmp_path, provenance={})
+    own = replace(plan, encoder=None).seen_until
     assert own is not None
-    assert prepared.seen_until == own
+    assert plan.seen_until == own
     later = own + timedelta(days=30)
-    assert prepared_from(flow, tmp_path, provenance={"seen_until": later.isoformat()}).seen_until == later
-    assert prepared_from(flow, tmp_path, provenance={"seen_until": None}).seen_until is None
+    assert prepared_from(services, tmp_path, provenance={"seen_until": later.isoformat()}).seen_until == later
+    assert prepared_from(services, tmp_path, provenance={"seen_until": None}).seen_until is None
     renamed = tuple(replace(c, name="decided") if c.name == "made" else c for c in SCHEMA.columns)
     other = replace(SCHEMA, columns=renamed)
-    assert prepared_from(flow, tmp_path, provenance={}, schema=other).seen_until is None
+    assert prepared_from(services, tmp_path, provenance={}, schema=other).seen_until is None

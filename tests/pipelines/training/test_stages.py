@@ -13,7 +13,12 @@ from loan_default.data.schema.language import Column, Kind, Schema, dump_schema
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.models.features import features_to_dict
 from loan_default.models.model import load_encoder, save_encoder
-from loan_default.pipelines.training.preparation import Prepared, Stopwatch, TrainingOptions, prepare
+from loan_default.pipelines.training.preparation import (
+    Stopwatch,
+    TrainingOptions,
+    TrainingPlan,
+    plan_training,
+)
 from loan_default.pipelines.training.run_folder import open_folder
 from loan_default.pipelines.training.stages import pretrain_encoder, train_classifier
 
@@ -30,24 +35,24 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(lab, tmp_pa
 @pytest.mark.slow
 def test_test_rows_take_no_part_in_the_fitting(lab, tmp_path):
     """Other values in the test rows, and other labels there, change neither features nor weights."""
-    prepared = lab.outcome.prepared
-    rows = prepared.dataset.frame.index[prepared.split.test]
+    plan = lab.outcome.plan
+    rows = plan.dataset.frame.index[plan.split.test]
     raw = lab.raw.copy()
     raw.loc[rows, "income"] = [str(value) for value in 7e6 + np.arange(len(rows))]
     raw.loc[rows, "debt"] = "-12345.6"
     raw.loc[rows, "city"] = "Atlantis"
     data = tmp_path / "loans.csv"
     raw.to_csv(data, index=False)
-    changed = prepare(lab.with_options(data=data), watch=_watch(), environ=ONE_THREAD)
-    assert changed.dataset.digest != prepared.dataset.digest
-    assert (changed.split.test == prepared.split.test).all()
-    np.testing.assert_equal(features_to_dict(changed.features), features_to_dict(prepared.features))
+    changed = plan_training(lab.with_options(data=data), watch=_watch(), environ=ONE_THREAD)
+    assert changed.dataset.digest != plan.dataset.digest
+    assert (changed.split.test == plan.split.test).all()
+    np.testing.assert_equal(features_to_dict(changed.features), features_to_dict(plan.features))
     assert _weights(lab.with_options(data=data), tmp_path / "a") == _weights(lab.options, tmp_path / "b")
 
 
 def test_labels_take_no_part_in_pretraining(lab, tmp_path):
-    split = lab.outcome.prepared.split
-    train = lab.outcome.prepared.dataset.frame.index[split.train]
+    split = lab.outcome.plan.split
+    train = lab.outcome.plan.dataset.frame.index[split.train]
     raw = lab.raw.copy()
     # Two labels change hands: the rates, and so the sizes of the split, stay.
     bad, good = (train[raw.loc[train, "bad"] == label][0] for label in ("yes", "no"))
@@ -57,8 +62,8 @@ def test_labels_take_no_part_in_pretraining(lab, tmp_path):
     states = []
     for options, name in ((lab.options, "a"), (lab.with_options(data=data), "b")):
         # The very same rows, whatever a split by label would make of them.
-        prepared = replace(prepare(options, watch=_watch(), environ=ONE_THREAD), split=split)
-        pretrained, _ = pretrain_encoder(prepared, out=tmp_path / name, watch=_watch(), report=lambda _: None)
+        plan = replace(plan_training(options, watch=_watch(), environ=ONE_THREAD), split=split)
+        pretrained, _ = pretrain_encoder(plan, out=tmp_path / name, watch=_watch(), report=lambda _: None)
         states.append(pretrained.state)
     for name, tensor in states[0].items():
         assert tensor.equal(states[1][name]), name
@@ -112,12 +117,12 @@ def test_a_wrong_machine_is_noticed_before_the_file_is_read(lab):
     with pytest.raises(
         ConfigurationError, match="OMP_NUM_THREADS must be a positive integer, however: 'abc'"
     ):
-        prepare(nowhere, watch=_watch(), environ={"OMP_NUM_THREADS": "abc"})
+        plan_training(nowhere, watch=_watch(), environ={"OMP_NUM_THREADS": "abc"})
 
 
 @pytest.mark.parametrize("change", ["protected", "absent", "of another kind"])
 def test_an_encoder_of_other_columns_is_refused(lab, tmp_path, change):
-    columns = {column.name: column for column in lab.outcome.prepared.schema.columns}
+    columns = {column.name: column for column in lab.outcome.plan.schema.columns}
     income = columns.pop("income")
     if change == "protected":
         columns["income"] = replace(income, protected=True)
@@ -128,7 +133,7 @@ def test_an_encoder_of_other_columns_is_refused(lab, tmp_path, change):
         schema=tmp_path / "other.toml", pretrain=False, encoder=lab.outcome.out / "encoder.pth"
     )
     with pytest.raises(DataError, match=r"the encoder was pretrained on.*\['income'\] are absent, protected"):
-        prepare(options, watch=_watch(), environ=ONE_THREAD)
+        plan_training(options, watch=_watch(), environ=ONE_THREAD)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +142,7 @@ def test_an_encoder_of_other_columns_is_refused(lab, tmp_path, change):
 def test_an_encoder_of_another_split_of_the_same_rows_is_refused(lab, changes, said):
     options = lab.with_options(pretrain=False, encoder=lab.outcome.out / "encoder.pth", **changes)
     with pytest.raises(DataError, match=f"has seen rows of the test, however: then .*{said}"):
-        prepare(options, watch=_watch(), environ=ONE_THREAD)
+        plan_training(options, watch=_watch(), environ=ONE_THREAD)
 
 
 def test_an_encoder_of_a_schema_that_splits_the_same_rows_otherwise_is_refused(lab, tmp_path):
@@ -146,25 +151,25 @@ def test_an_encoder_of_a_schema_that_splits_the_same_rows_otherwise_is_refused(l
     raw = raw.assign(purpose="car", city="Rome", debt=[str(row) for row in range(len(raw))])
     data, schema = tmp_path / "loans.csv", tmp_path / "without_debt.toml"
     raw.to_csv(data, index=False)
-    columns = (replace(c, protected=c.name == "debt") for c in lab.outcome.prepared.schema.columns)
+    columns = (replace(c, protected=c.name == "debt") for c in lab.outcome.plan.schema.columns)
     schema.write_text(dump_schema(Schema(name="loans", columns=tuple(columns))))
-    first = prepare(lab.with_options(data=data, schema=schema), watch=_watch(), environ=ONE_THREAD)
+    first = plan_training(lab.with_options(data=data, schema=schema), watch=_watch(), environ=ONE_THREAD)
     pretrain_encoder(first, out=tmp_path, watch=_watch(), report=lambda _: None)
     other = lab.with_options(data=data, pretrain=False, encoder=tmp_path / "encoder.pth")
-    prepare(replace(other, schema=schema), watch=_watch(), environ=ONE_THREAD)
+    plan_training(replace(other, schema=schema), watch=_watch(), environ=ONE_THREAD)
     with pytest.raises(DataError, match=r"has seen rows of the test, however: .*schema_digest"):
-        prepare(other, watch=_watch(), environ=ONE_THREAD)
+        plan_training(other, watch=_watch(), environ=ONE_THREAD)
 
 
 def test_where_an_encoder_comes_from_is_said(lab, tmp_path):
     options = lab.with_options(pretrain=False, encoder=lab.outcome.out / "encoder.pth")
-    prepared = prepare(options, watch=_watch(), environ=ONE_THREAD)
-    assert _reason(prepared, "encoder") == "pretrained on the training rows of the same split"
-    assert prepared.objective == lab.outcome.prepared.objective == "detection"
+    plan = plan_training(options, watch=_watch(), environ=ONE_THREAD)
+    assert _reason(plan, "encoder") == "pretrained on the training rows of the same split"
+    assert plan.objective == lab.outcome.plan.objective == "detection"
     data = tmp_path / "others.csv"
     lab.raw.iloc[:400].to_csv(data, index=False)
-    prepared = prepare(replace(options, data=data, seed=9), watch=_watch(), environ=ONE_THREAD)
-    assert "whether it saw rows of this test is not known" in _reason(prepared, "encoder")
+    plan = plan_training(replace(options, data=data, seed=9), watch=_watch(), environ=ONE_THREAD)
+    assert "whether it saw rows of this test is not known" in _reason(plan, "encoder")
 
 
 def test_an_encoder_of_a_release_with_other_digests_says_that_its_rows_are_not_known(lab, tmp_path):
@@ -173,27 +178,27 @@ def test_an_encoder_of_a_release_with_other_digests_says_that_its_rows_are_not_k
     older = {name: value for name, value in encoder.provenance.items() if name != "data_digest_version"}
     save_encoder(tmp_path / "encoder.pth", replace(encoder, provenance=older))
     options = lab.with_options(pretrain=False, encoder=tmp_path / "encoder.pth")
-    prepared = prepare(options, watch=_watch(), environ=ONE_THREAD)
-    assert "pretrained by another release" in _reason(prepared, "encoder")
+    plan = plan_training(options, watch=_watch(), environ=ONE_THREAD)
+    assert "pretrained by another release" in _reason(plan, "encoder")
 
 
 def test_pretraining_sees_no_copy_of_a_held_out_row(lab, tmp_path):
     """The same application comes twice, once with its outcome and once, under another id, without."""
-    held_out = lab.outcome.prepared.dataset.frame.index[lab.outcome.prepared.split.test]
+    held_out = lab.outcome.plan.dataset.frame.index[lab.outcome.plan.split.test]
     twins = lab.raw.loc[held_out].assign(bad="", id=[f"twin-{row}" for row in held_out])
     data = tmp_path / "twins.csv"
     pd.concat([lab.raw, twins]).to_csv(data, index=False)
-    prepared = prepare(lab.with_options(data=data), watch=_watch(), environ=ONE_THREAD)
-    frame, split = prepared.dataset.frame, prepared.split
-    features = [column.name for column in prepared.schema.features]
+    plan = plan_training(lab.with_options(data=data), watch=_watch(), environ=ONE_THREAD)
+    frame, split = plan.dataset.frame, plan.split
+    features = [column.name for column in plan.schema.features]
 
     def texts(rows: np.ndarray) -> set[str]:
         return {repr(row) for row in frame.iloc[rows][features].itertuples(index=False)}
 
-    assert len(split.unlabelled) == len(lab.outcome.prepared.split.unlabelled) + len(twins)
+    assert len(split.unlabelled) == len(lab.outcome.plan.split.unlabelled) + len(twins)
     assert texts(split.unlabelled) & texts(split.test), "the test must hold a twin, or it shows nothing"
-    assert not texts(prepared.pretraining) & texts(np.concatenate([split.validation, split.test]))
-    assert len(prepared.pretraining) > len(split.train)
+    assert not texts(plan.pretraining) & texts(np.concatenate([split.validation, split.test]))
+    assert len(plan.pretraining) > len(split.train)
 
 
 def test_pretraining_for_an_out_of_time_test_sees_nothing_from_its_time(lab, tmp_path):
@@ -201,31 +206,29 @@ def test_pretraining_for_an_out_of_time_test_sees_nothing_from_its_time(lab, tmp
     raw.loc[raw.sort_values("made").index[-60::3], "bad"] = ""  # as where the youngest have no outcome yet
     raw.to_csv(tmp_path / "loans.csv", index=False)
     options = lab.with_options(data=tmp_path / "loans.csv", out_of_time=True)
-    prepared = prepare(options, watch=_watch(), environ=ONE_THREAD)
-    made, split = prepared.dataset.frame["made"], prepared.split
+    plan = plan_training(options, watch=_watch(), environ=ONE_THREAD)
+    made, split = plan.dataset.frame["made"], plan.split
     start = made.iloc[split.test].min()
     assert (made.iloc[split.unlabelled] >= start).any(), "no unlabelled row is late: the test shows nothing"
-    assert (made.iloc[prepared.pretraining] < start).all()
+    assert (made.iloc[plan.pretraining] < start).all()
 
 
 def test_what_a_person_asks_for_goes_over_the_preset(lab):
     options = lab.with_options(epochs=3, pretraining_epochs=4, members=5, objective="nt-xent")
-    preset = prepare(options, watch=_watch(), environ=ONE_THREAD).preset
+    preset = plan_training(options, watch=_watch(), environ=ONE_THREAD).preset
     assert (preset.training.epochs, preset.pretraining.epochs, preset.members) == (3, 4, 5)
     assert preset.objective.objective == "nt-xent"
 
 
 def test_an_encoder_decides_the_size_and_the_features_of_the_network(lab):
     options = lab.with_options(pretrain=False, encoder=lab.outcome.out / "encoder.pth", preset="default")
-    prepared = prepare(options, watch=_watch(), environ=ONE_THREAD)
-    assert prepared.preset.encoder == lab.outcome.prepared.preset.encoder
-    np.testing.assert_equal(
-        features_to_dict(prepared.features), features_to_dict(lab.outcome.prepared.features)
-    )
+    plan = plan_training(options, watch=_watch(), environ=ONE_THREAD)
+    assert plan.preset.encoder == lab.outcome.plan.preset.encoder
+    np.testing.assert_equal(features_to_dict(plan.features), features_to_dict(lab.outcome.plan.features))
 
 
-def _reason(prepared: Prepared, what: str) -> str:
-    return next(choice.reason for choice in prepared.choices if choice.what == what)
+def _reason(plan: TrainingPlan, what: str) -> str:
+    return next(choice.reason for choice in plan.choices if choice.what == what)
 
 
 def _watch() -> Stopwatch:
@@ -234,10 +237,10 @@ def _watch() -> Stopwatch:
 
 def _weights(options: TrainingOptions, out: Path, report=lambda progress: None) -> str:
     """The digest of the weights that a run ends with."""
-    prepared = prepare(options, watch=_watch(), environ=ONE_THREAD)
-    open_folder(prepared, out)
-    pretrained, _ = pretrain_encoder(prepared, out=out, watch=_watch(), report=report)
+    plan = plan_training(options, watch=_watch(), environ=ONE_THREAD)
+    open_folder(plan, out)
+    pretrained, _ = pretrain_encoder(plan, out=out, watch=_watch(), report=report)
     trained = train_classifier(
-        prepared, pretrained, out=out, watch=_watch(), report=report, started_at=datetime.now(UTC)
+        plan, pretrained, out=out, watch=_watch(), report=report, started_at=datetime.now(UTC)
     )
     return trained.model.provenance["weights"]

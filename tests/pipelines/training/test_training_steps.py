@@ -12,10 +12,10 @@ from pipelines.court import feed, new_flow, new_training
 
 from loan_default.data.datasets.store_compaction import compact
 from loan_default.data.sources.feeds import GeneratedFeed
-from loan_default.database.control_repositories import Fence
+from loan_default.database.control_repositories import FencingToken
 from loan_default.errors import ArtifactError, DataError
 from loan_default.kafka.memory import MemoryBroker
-from loan_default.pipelines.services import Flow
+from loan_default.pipelines.services import Services
 from loan_default.pipelines.training.training_steps import (
     TrainingRun,
     freeze_training_data,
@@ -42,25 +42,25 @@ class Meanwhile(Listener):
 
 
 @pytest.fixture
-def flow(tmp_path: Path) -> Iterator[Flow]:
-    flow = new_flow(tmp_path)
-    yield flow
-    flow.database.client.close()
+def services(tmp_path: Path) -> Iterator[Services]:
+    services = new_flow(tmp_path)
+    yield services
+    services.database.client.close()
 
 
 @pytest.fixture
-def run(flow: Flow, tmp_path: Path) -> TrainingRun:
+def run(services: Services, tmp_path: Path) -> TrainingRun:
     """With its snapshot."""
-    run = new_training(flow, tmp_path, pretrain=True)
+    run = new_training(services, tmp_path, pretrain=True)
     freeze_training_data(run, fence_of(run, "freeze"))
     return run
 
 
-def test_parts_that_were_written_anew_under_other_names_are_taken(run, flow, tmp_path):
+def test_parts_that_were_written_anew_under_other_names_are_taken(run, services, tmp_path):
     for part in run.store.glob("*.parquet"):
         head, _, end = part.stem.rpartition("-")
         part.rename(part.with_name(f"{head}-{int(end) + 1:012d}.parquet"))
-    again = replace(run, flow=replace(flow, run="again"))
+    again = replace(run, services=replace(services, run="again"))
     snapshot = freeze_training_data(again, fence_of(again, "freeze"))
     assert snapshot.digest == run.snapshot.digest
     assert (
@@ -68,12 +68,12 @@ def test_parts_that_were_written_anew_under_other_names_are_taken(run, flow, tmp
     )
 
 
-def test_a_run_goes_on_from_its_snapshot_when_the_store_was_compacted_meanwhile(run, flow):
+def test_a_run_goes_on_from_its_snapshot_when_the_store_was_compacted_meanwhile(run, services):
     for _ in range(2):
         compact(run.store, now=datetime.now(UTC) + timedelta(seconds=1), parts=1, kept=timedelta(0))
     assert not any((run.store / part).exists() for part in run.snapshot.parts)
     assert pretrain_step(run, Listener(), fence_of(run, "pretrain")).exists()
-    again = replace(run, flow=replace(flow, run="again"))
+    again = replace(run, services=replace(services, run="again"))
     assert freeze_training_data(again, fence_of(again, "freeze")) == run.snapshot  # the stored one
 
 
@@ -87,8 +87,8 @@ def test_a_snapshot_of_a_newer_release_is_read_and_one_of_a_newer_major_refused(
         assert run.snapshot
 
 
-def fence_of(run: TrainingRun, task: str, *, attempt: int = 1) -> Fence:
-    return Fence(database=run.flow.database, run=run.id, task=task, attempt=attempt)
+def fence_of(run: TrainingRun, task: str, *, attempt: int = 1) -> FencingToken:
+    return FencingToken(database=run.services.database, run=run.id, task=task, attempt=attempt)
 
 
 def with_fields_of_another_release(path: Path) -> None:
@@ -121,21 +121,21 @@ def test_an_encoder_that_is_not_there_is_no_reason_to_start_from_random_weights(
         train_step(run, Listener(), fence_of(run, "train"))
 
 
-def test_the_snapshot_of_a_run_stays_though_an_overtaken_try_comes_to_its_end(flow, tmp_path):
+def test_the_snapshot_of_a_run_stays_though_an_overtaken_try_comes_to_its_end(services, tmp_path):
     class Slow(MemoryBroker):
         """While the first try asks it, a second one starts and ends, and more data come."""
 
         def end_offsets(self, topic):
             if not seconds:
                 seconds.append(freeze_training_data(run, fence_of(run, "freeze", attempt=2)))
-                feed(flow, GeneratedFeed(SCHEMA, rows=50, seed=9, state=tmp_path / "feed-9.json"))
+                feed(services, GeneratedFeed(SCHEMA, rows=50, seed=9, state=tmp_path / "feed-9.json"))
             return super().end_offsets(topic)
 
     seconds = []
-    run = new_training(flow, tmp_path)
+    run = new_training(services, tmp_path)
     slow = Slow()
-    slow.logs, slow.groups = flow.broker.logs, flow.broker.groups
-    first = replace(run, flow=replace(flow, broker=slow))
+    slow.logs, slow.groups = services.broker.logs, services.broker.groups
+    first = replace(run, services=replace(services, broker=slow))
     with pytest.raises(DataError, match=r"try 1 of .* was overtaken"):
         freeze_training_data(first, fence_of(run, "freeze"))
     assert run.snapshot == seconds[0]
@@ -166,7 +166,7 @@ def test_an_overtaken_try_writes_neither_encoder_nor_model(run):
 
 def test_runs_whose_ids_differ_in_one_sign_have_folders_of_their_own(run):
     names = ["retrain:7", "retrain~7", "retrain-7", "x" * 250, "x" * 249]
-    folders = {replace(run, flow=replace(run.flow, run=name)).folder for name in names}
+    folders = {replace(run, services=replace(run.services, run=name)).folder for name in names}
     assert len(folders) == len(names)
     for folder in folders:
         assert folder.parent == run.folder.parent

@@ -26,7 +26,7 @@ FEWEST_OF_A_CLASS = 10
 """Rows of the rarer class below which no split is made."""
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.16
 SPLIT_VERSION = 2
-"""Version of `split_for_good`, which models record: those of another one may have seen rows of the holdout.
+"""Version of `permanent_holdout_split`, which models record: those of another one may have seen rows of the holdout.
 
 1 went by pandas' row hash, which differs between releases of pandas; 2 goes by `row_hashing.hash_rows`. A
 change of that hash or of the shares above is another version.
@@ -133,7 +133,7 @@ def split_out_of_time(
     return _split(labels, labelled, part, f"{reason}; the rest at random within each class, seed {seed}")
 
 
-def split_for_good(
+def permanent_holdout_split(
     frame: DataFrame,
     schema: Schema,
     *,
@@ -166,12 +166,12 @@ def split_for_good(
 
 
 def held_out(frame: DataFrame, schema: Schema, *, test_share: float = TEST_SHARE) -> NDArray[np.bool_]:
-    """`(N,)` whether `split_for_good` puts a row into the test, were it labelled."""
+    """`(N,)` whether `permanent_holdout_split` puts a row into the test, were it labelled."""
     return _places(frame, schema) < test_share
 
 
 def on_a_held_out_side(frame: DataFrame, schema: Schema) -> NDArray[np.bool_]:
-    """`(N,)` whether `split_for_good` keeps a row from the training, were it labelled: test or validation."""
+    """`(N,)` whether `permanent_holdout_split` keeps a row from the training, were it labelled: test or validation."""
     return _places(frame, schema) < TEST_SHARE + VALIDATION_SHARE
 
 

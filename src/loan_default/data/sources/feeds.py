@@ -31,7 +31,7 @@ from loan_default.data.sources.table_files import iter_frames, read_columns, ste
 from loan_default.errors import ConfigurationError, DataError, did_you_mean
 from loan_default.files import sha256_of, write_atomically
 
-SLICE_ROWS = 5_000
+BATCH_ROWS = 5_000
 _FRAME_ROWS = 5_000
 """Rows that are converted together; memory, not meaning."""
 
@@ -48,7 +48,7 @@ class FeedRow(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Slice:
+class FeedBatch:
     """Rows to be delivered together."""
 
     source: str
@@ -62,7 +62,7 @@ class Slice:
 class Feed(Protocol):
     """What a pipeline asks of a source."""
 
-    def slices(self) -> Iterator[Slice]:
+    def batches(self) -> Iterator[FeedBatch]:
         """The rows that are there now and were not done before."""
         ...
 
@@ -82,19 +82,19 @@ class FileFeed:
     """File of the watermark; missing = start at the first row."""
     rows: int | None = None
     """Rows of one run, after the watermark. None = all that are left."""
-    slice_rows: int = SLICE_ROWS
+    batch_rows: int = BATCH_ROWS
     """Most rows of a slice."""
 
     def __post_init__(self) -> None:
-        _check_positive(rows=self.rows, slice_rows=self.slice_rows)
+        _check_positive(rows=self.rows, batch_rows=self.batch_rows)
 
-    def slices(self) -> Iterator[Slice]:
+    def batches(self) -> Iterator[FeedBatch]:
         """The next rows of the file."""
         check_columns(self.path, self.schema)
         digest = sha256_of(self.path)
         watermark = Watermark(self.state, digest=digest, what=self.path.name)
         stop = None if self.rows is None else watermark.next_row + self.rows
-        pieces = file_rows(
+        batches = file_rows(
             self.path,
             self.schema,
             prefix=f"{plain_text(stem_of(self.path))}-{digest[:8]}",
@@ -102,7 +102,7 @@ class FileFeed:
             stop=stop,
         )
         source = plain_text(self.path.name)
-        yield from slices_of(pieces, watermark=watermark, source=source, slice_rows=self.slice_rows)
+        yield from batches_of(batches, watermark=watermark, source=source, batch_rows=self.batch_rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class GeneratedFeed:
     """File of the watermark; missing = start at the first row."""
     population: int = 1_000_000
     """Rows in all; their times are spread over a year. After the last one the feed is empty."""
-    slice_rows: int = SLICE_ROWS
+    batch_rows: int = BATCH_ROWS
     """Most rows of a slice."""
     base_rate: float = 0.2
     """Mean PD."""
@@ -132,9 +132,9 @@ class GeneratedFeed:
     """Share of missing values in nullable columns. 0 = none."""
 
     def __post_init__(self) -> None:
-        _check_positive(rows=self.rows, slice_rows=self.slice_rows, population=self.population)
+        _check_positive(rows=self.rows, batch_rows=self.batch_rows, population=self.population)
 
-    def slices(self) -> Iterator[Slice]:
+    def batches(self) -> Iterator[FeedBatch]:
         """The next rows of the generator."""
         settings = {
             "seed": self.seed,
@@ -148,12 +148,12 @@ class GeneratedFeed:
         watermark = Watermark(self.state, digest=digest, what="the generator")
         start = watermark.next_row
         stop = self.population if self.rows is None else min(start + self.rows, self.population)
-        pieces = self._pieces(settings, start=start, stop=stop) if start < stop else iter(())
-        yield from slices_of(
-            pieces, watermark=watermark, source=f"generator-{self.seed}", slice_rows=self.slice_rows
+        batches = self._batches(settings, start=start, stop=stop) if start < stop else iter(())
+        yield from batches_of(
+            batches, watermark=watermark, source=f"generator-{self.seed}", batch_rows=self.batch_rows
         )
 
-    def _pieces(self, settings: dict[str, Any], *, start: int, stop: int) -> Iterator["Numbered"]:
+    def _batches(self, settings: dict[str, Any], *, start: int, stop: int) -> Iterator["Numbered"]:
         # Only these are drawn: a look costs its own rows, however many were sent before.
         for chunk in chunks(self.schema, chunk_rows=_FRAME_ROWS, begin=start, end=stop, **settings):
             frame = chunk.frame
@@ -216,14 +216,14 @@ class Watermark:
         return next_row
 
 
-def slices_of(
-    pieces: Iterable[Numbered], *, watermark: Watermark, source: str, slice_rows: int
-) -> Iterator[Slice]:
+def batches_of(
+    batches: Iterable[Numbered], *, watermark: Watermark, source: str, batch_rows: int
+) -> Iterator[FeedBatch]:
     """Rows from the watermark on, cut into slices that move it."""
     start = watermark.next_row
-    for piece in _cut(pieces, slice_rows):
-        stop = piece[-1][0] + 1
-        yield Slice(source=source, rows=[row for _, row in piece], done=watermark.mover(start, stop))
+    for batch in _cut(batches, batch_rows):
+        stop = batch[-1][0] + 1
+        yield FeedBatch(source=source, rows=[row for _, row in batch], done=watermark.mover(start, stop))
         start = stop
 
 
@@ -244,11 +244,11 @@ def file_rows(
             continue
         # Rows that could not be split may be ahead of the frame, but never behind it.
         end = int(part.frame.index[-1]) + 1
-        piece = _numbered(_between(part.frame, start, stop), schema, prefix=prefix)
+        batch = _numbered(_between(part.frame, start, stop), schema, prefix=prefix)
         if unsplit:
-            piece = sorted(piece + [each for each in unsplit if each[0] < end], key=_row_number)
+            batch = sorted(batch + [each for each in unsplit if each[0] < end], key=_row_number)
             unsplit = [each for each in unsplit if each[0] >= end]
-        yield piece
+        yield batch
         if stop is not None and end >= stop:
             return
     yield sorted(unsplit, key=_row_number)
@@ -302,10 +302,10 @@ def _between(frame: pd.DataFrame, start: int, stop: int | None) -> pd.DataFrame:
     return frame.iloc[first : len(numbers) if stop is None else int(np.searchsorted(numbers, stop))]
 
 
-def _cut(pieces: Iterable[Numbered], size: int) -> Iterator[Numbered]:
+def _cut(batches: Iterable[Numbered], size: int) -> Iterator[Numbered]:
     waiting: Numbered = []
-    for piece in pieces:
-        waiting += piece
+    for batch in batches:
+        waiting += batch
         whole = len(waiting) - len(waiting) % size
         yield from (waiting[begin : begin + size] for begin in range(0, whole, size))
         waiting = waiting[whole:]

@@ -23,13 +23,13 @@ from pathlib import Path
 
 from loan_default.data.schema.language import Schema
 from loan_default.data.sources.feeds import (
-    SLICE_ROWS,
-    Slice,
+    BATCH_ROWS,
+    FeedBatch,
     Watermark,
+    batches_of,
     check_columns,
     file_rows,
     plain_text,
-    slices_of,
 )
 from loan_default.data.sources.table_files import iter_frames, stem_of, suffix_of
 from loan_default.errors import ConfigurationError, DataError
@@ -71,25 +71,25 @@ class FolderFeed:
     """
 
     def __init__(
-        self, folder: Path, schema: Schema, *, settle_seconds: float = 2.0, slice_rows: int = SLICE_ROWS
+        self, folder: Path, schema: Schema, *, settle_seconds: float = 2.0, batch_rows: int = BATCH_ROWS
     ) -> None:
-        if settle_seconds < 0 or slice_rows < 1:
+        if settle_seconds < 0 or batch_rows < 1:
             raise ConfigurationError(
                 "settle_seconds must be at least 0 and slice_rows at least 1, however: "
-                f"settle_seconds={settle_seconds}, slice_rows={slice_rows}"
+                f"settle_seconds={settle_seconds}, slice_rows={batch_rows}"
             )
         self.refused: list[RefusedFile] = []
-        """Files that this feed has refused since `slices` was last called."""
+        """Files that this feed has refused since `batches` was last called."""
         self.unknown: list[str] = []
         """Files that were seen then and are neither CSV nor Parquet by their names; they stay."""
         self.waiting: list[WaitingFile] = []
         """Files that were seen then and left for later: too young, empty, being written, or held by another
         process."""
         self.folder, self._schema = folder, schema
-        self._settle_seconds, self._slice_rows = settle_seconds, slice_rows
+        self._settle_seconds, self._slice_rows = settle_seconds, batch_rows
         self._taken, self._done, self._refused = (folder / name for name in (".taken", ".done", ".refused"))
 
-    def slices(self) -> Iterator[Slice]:
+    def batches(self) -> Iterator[FeedBatch]:
         """The rows of all files that are there now and nobody else holds.
 
         Raises:
@@ -117,12 +117,12 @@ class FolderFeed:
                     self._wait(path, "another process is sending it")
                 continue
             try:
-                yield from self._slices_of(path, lock)
+                yield from self._batches_of(path, lock)
             finally:
                 os.close(lock)
 
     def refused_before(self) -> list[RefusedFile]:
-        """Files that were refused before `slices` was last called and still lie in the folder, by name."""
+        """Files that were refused before `batches` was last called and still lie in the folder, by name."""
         new = {file.name for file in self.refused}
         found = []
         for path in sorted(self._refused.glob(f"*{_REASON}")):
@@ -160,7 +160,7 @@ class FolderFeed:
             found.append((look.st_mtime_ns, path.name, path))
         return [path for _, _, path in sorted(found)]
 
-    def _slices_of(self, path: Path, lock: int) -> Iterator[Slice]:
+    def _batches_of(self, path: Path, lock: int) -> Iterator[FeedBatch]:
         look = os.fstat(lock)
         begun = path.parent == self._taken and _watermark_of(path).exists()
         if not begun and (reason := self._not_settled(look)):
@@ -181,14 +181,14 @@ class FolderFeed:
             watermark = Watermark(_watermark_of(path), digest=digest, what=name, advice=_DROP_AGAIN)
             end = watermark.next_row
             rows = file_rows(path, self._schema, prefix=f"file-{digest[:16]}", start=end)
-            for piece in slices_of(
+            for batch in batches_of(
                 rows,
                 watermark=watermark,
                 source=plain_text(name),
-                slice_rows=self._slice_rows,
+                batch_rows=self._slice_rows,
             ):
-                end += len(piece.rows)
-                yield piece
+                end += len(batch.rows)
+                yield batch
         except DataError as error:
             # What still changes is judged when it has settled.
             if _has_changed(look, lock):
@@ -269,7 +269,7 @@ def _has_changed(look: os.stat_result, lock: int) -> bool:
 
 
 def _read_to_the_end(path: Path) -> None:
-    for _ in iter_frames(path, rows=SLICE_ROWS):
+    for _ in iter_frames(path, rows=BATCH_ROWS):
         pass
 
 

@@ -52,7 +52,7 @@ class ColumnLaw:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Law:
+class DataGeneratingProcess:
     """From what all rows of a schema and a seed are drawn."""
 
     schema: Schema
@@ -75,7 +75,9 @@ class Block:
     """`(N, 2)` uniform numbers for the label and for the time."""
 
 
-def draw_law(schema: Schema, *, seed: int, base_rate: float, signal: float, missing_rate: float) -> Law:
+def draw_law(
+    schema: Schema, *, seed: int, base_rate: float, signal: float, missing_rate: float
+) -> DataGeneratingProcess:
     """The law of a schema and a seed, with `base_rate` as mean PD and `signal` as spread of the logits.
 
     Raises:
@@ -93,27 +95,29 @@ def draw_law(schema: Schema, *, seed: int, base_rate: float, signal: float, miss
     columns = tuple(_draw_column(column, generator) for column in drawn)
     names = [column.name for column in schema.features]
     pair = tuple(str(name) for name in generator.permutation(names)[:2]) if len(names) > 1 else ()
-    law = Law(schema=schema, seed=seed, missing_rate=missing_rate, columns=columns, pair=pair)
+    process = DataGeneratingProcess(
+        schema=schema, seed=seed, missing_rate=missing_rate, columns=columns, pair=pair
+    )
 
-    reference = draw_block(law, np.random.default_rng([seed, 1]), _REFERENCE_ROWS)
+    reference = draw_block(process, np.random.default_rng([seed, 1]), _REFERENCE_ROWS)
     views = [_view(column, reference.values[column.column.name]) for column in columns]
-    law = replace(law, columns=tuple(map(_standardised, columns, views)))
-    risk = _risk(law, reference)
+    process = replace(process, columns=tuple(map(_standardised, columns, views)))
+    risk = _risk(process, reference)
     scale = signal / float(risk.std()) if risk.std() > 1e-9 else 0.0
     level = brentq(lambda shift: float(expit(shift + scale * risk).mean()) - base_rate, -500.0, 500.0)
-    return replace(law, scale=scale, intercept=float(level))
+    return replace(process, scale=scale, intercept=float(level))
 
 
-def draw_block(law: Law, generator: np.random.Generator, rows: int) -> Block:
+def draw_block(process: DataGeneratingProcess, generator: np.random.Generator, rows: int) -> Block:
     """Rows of the law."""
     factors = generator.normal(size=(2, rows))
     values: dict[str, Any] = {}
-    for column in law.columns:
+    for column in process.columns:
         first, second = column.loadings
         own = math.sqrt(1 - first**2 - second**2) * generator.normal(size=rows)
         bell = first * factors[0] + second * factors[1] + own
         missing = (
-            generator.random(rows) < law.missing_rate if column.column.nullable else np.zeros(rows, bool)
+            generator.random(rows) < process.missing_rate if column.column.nullable else np.zeros(rows, bool)
         )
         if column.column.is_coded:
             codes = np.searchsorted(column.ends, ndtr(bell), side="right").clip(max=len(column.ends) - 1)
@@ -123,15 +127,15 @@ def draw_block(law: Law, generator: np.random.Generator, rows: int) -> Block:
     return Block(values, generator.random((rows, 2)))
 
 
-def true_pd(law: Law, block: Block) -> Floats:
+def true_pd(process: DataGeneratingProcess, block: Block) -> Floats:
     """`(N,)` the probability of default, a function of the feature columns alone."""
-    return np.asarray(expit(law.intercept + law.scale * _risk(law, block)), np.float64)
+    return np.asarray(expit(process.intercept + process.scale * _risk(process, block)), np.float64)
 
 
-def _standardised(law: ColumnLaw, view: Floats) -> ColumnLaw:
+def _standardised(process: ColumnLaw, view: Floats) -> ColumnLaw:
     centre, spread = float(np.nanmean(view)), float(np.nanstd(view))
     # The spread of a constant column is rounding error.
-    return replace(law, centre=centre, spread=spread if spread > 1e-9 * (1 + abs(centre)) else 1.0)
+    return replace(process, centre=centre, spread=spread if spread > 1e-9 * (1 + abs(centre)) else 1.0)
 
 
 def _draw_column(column: Column, generator: np.random.Generator) -> ColumnLaw:
@@ -182,54 +186,54 @@ def _range(column: Column) -> tuple[float, float, bool]:
     return low, high, wide
 
 
-def _numbers(law: ColumnLaw, bell: Floats, generator: np.random.Generator) -> Floats:
+def _numbers(process: ColumnLaw, bell: Floats, generator: np.random.Generator) -> Floats:
     """Values inside the bounds from standard normal ones, special values replaced by others."""
-    values = _numbers_of_shares(law, ndtr(law.shift + 0.6 * bell))
-    special = np.array(law.column.special)
+    values = _numbers_of_shares(process, ndtr(process.shift + 0.6 * bell))
+    special = np.array(process.column.special)
     allowed = None
-    if law.column.integer and law.high - law.low < 10_000:
-        allowed = np.setdiff1d(np.arange(law.low, law.high + 1), special)
+    if process.column.integer and process.high - process.low < 10_000:
+        allowed = np.setdiff1d(np.arange(process.low, process.high + 1), special)
     for _ in range(100):
         places = np.flatnonzero(np.isin(values, special))
         if not len(places):
             return values
         if allowed is None:
-            values[places] = _numbers_of_shares(law, generator.random(len(places)))
+            values[places] = _numbers_of_shares(process, generator.random(len(places)))
         elif len(allowed):
             values[places] = generator.choice(allowed, len(places))
     raise DataError(
-        f"column {law.column.name!r} must have values that are not special, however: "
-        f"special={law.column.special}, minimum={law.column.minimum}, maximum={law.column.maximum}"
+        f"column {process.column.name!r} must have values that are not special, however: "
+        f"special={process.column.special}, minimum={process.column.minimum}, maximum={process.column.maximum}"
     )
 
 
-def _numbers_of_shares(law: ColumnLaw, shares: Floats) -> Floats:
+def _numbers_of_shares(process: ColumnLaw, shares: Floats) -> Floats:
     """Values at shares (0 to 1) of the way through the range."""
-    low, high = law.low, law.high + (1 if law.column.integer else 0)
-    if law.wide:
+    low, high = process.low, process.high + (1 if process.column.integer else 0)
+    if process.wide:
         floor = low if low > 0 else high * 1e-4
         values = np.exp(math.log(floor) + (math.log(high) - math.log(floor)) * shares)
     else:
         values = low + (high - low) * shares
-    if law.column.integer:
+    if process.column.integer:
         values = np.floor(values)
     elif high - low > 1e-6:  # a few decimals are enough, as in real files
         values = np.round(values, max(0, 5 - math.floor(math.log10(high - low))))
-    return np.clip(values, low, law.high) + 0.0  # adding 0.0 turns -0.0 into 0.0
+    return np.clip(values, low, process.high) + 0.0  # adding 0.0 turns -0.0 into 0.0
 
 
-def _view(law: ColumnLaw, values: Any) -> Floats:
+def _view(process: ColumnLaw, values: Any) -> Floats:
     """What the risk sees of a column: numbers, logarithms or the effects of categories; NaN for missing."""
-    if law.column.is_coded:
-        return np.asarray(np.append(law.effects, np.nan)[values], np.float64)
-    return np.asarray(np.log(np.maximum(values, law.high * 1e-4)) if law.wide else values, np.float64)
+    if process.column.is_coded:
+        return np.asarray(np.append(process.effects, np.nan)[values], np.float64)
+    return np.asarray(np.log(np.maximum(values, process.high * 1e-4)) if process.wide else values, np.float64)
 
 
-def _risk(law: Law, block: Block) -> Floats:
+def _risk(process: DataGeneratingProcess, block: Block) -> Floats:
     """`(N,)` before scaling."""
     risk: Floats = np.zeros(len(block.draws))
     product: Floats = np.ones(len(block.draws))
-    for column in law.columns:
+    for column in process.columns:
         name = column.column.name
         if not column.column.is_feature:
             continue
@@ -238,6 +242,6 @@ def _risk(law: Law, block: Block) -> Floats:
         view = np.where(missing, 0.0, view)
         risk += column.slope * view + column.hinge * np.maximum(view - column.knot, 0.0)
         risk += column.missing_effect * missing
-        if name in law.pair:
+        if name in process.pair:
             product *= view
-    return risk + product if law.pair else risk
+    return risk + product if process.pair else risk

@@ -20,7 +20,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from loan_default.data.schema.language import Column, Kind, Schema
-from loan_default.data.sources.generating_process import Block, Law, draw_block, draw_law, true_pd
+from loan_default.data.sources.generating_process import (
+    Block,
+    DataGeneratingProcess,
+    draw_block,
+    draw_law,
+    true_pd,
+)
 from loan_default.errors import ConfigurationError
 
 Floats = NDArray[np.float64]
@@ -54,8 +60,8 @@ def generate(
     missing_rate: float = 0.05,
 ) -> Generated:
     """All rows at once; the arguments are those of `chunks`."""
-    law = draw_law(schema, seed=seed, base_rate=base_rate, signal=signal, missing_rate=missing_rate)
-    return next(_chunks(law, range(_positive("rows", rows)), chunk_rows=rows, of_rows=rows))
+    process = draw_law(schema, seed=seed, base_rate=base_rate, signal=signal, missing_rate=missing_rate)
+    return next(_chunks(process, range(_positive("rows", rows)), chunk_rows=rows, of_rows=rows))
 
 
 def chunks(
@@ -84,14 +90,14 @@ def chunks(
         ConfigurationError: an argument out of its range.
         DataError: a column that no value fits, e.g. no whole number between its bounds.
     """
-    law = draw_law(schema, seed=seed, base_rate=base_rate, signal=signal, missing_rate=missing_rate)
+    process = draw_law(schema, seed=seed, base_rate=base_rate, signal=signal, missing_rate=missing_rate)
     size, last = _positive("chunk_rows", chunk_rows), _positive("rows", rows) if end is None else end
     if not 0 <= begin <= last <= rows:
         raise ConfigurationError(
             f"begin and end must lie between 0 and rows, in this order, however: begin={begin}, end={last}, "
             f"rows={rows}"
         )
-    return _chunks(law, range(begin, last), chunk_rows=size, of_rows=rows)
+    return _chunks(process, range(begin, last), chunk_rows=size, of_rows=rows)
 
 
 def bayes_auc(probability: Floats) -> float:
@@ -126,13 +132,15 @@ class _Drawn:
     probability: Floats
 
 
-def _chunks(law: Law, wanted: range, *, chunk_rows: int, of_rows: int) -> Iterator[Generated]:
+def _chunks(
+    process: DataGeneratingProcess, wanted: range, *, chunk_rows: int, of_rows: int
+) -> Iterator[Generated]:
     drawn: dict[int, _Drawn] = {}
     for start in range(wanted.start, wanted.stop, chunk_rows):
         stop = min(start + chunk_rows, wanted.stop)
         needed = range(start // _BLOCK, (stop - 1) // _BLOCK + 1)
         # A block that the last chunk ended in is not drawn again.
-        drawn = {number: drawn.get(number) or _numbered_block(law, number) for number in needed}
+        drawn = {number: drawn.get(number) or _numbered_block(process, number) for number in needed}
         inside = slice(start - needed[0] * _BLOCK, stop - needed[0] * _BLOCK)
         blocks = [each.block for each in drawn.values()]
         values = {
@@ -141,23 +149,25 @@ def _chunks(law: Law, wanted: range, *, chunk_rows: int, of_rows: int) -> Iterat
         }
         draws = np.concatenate([block.draws for block in blocks])[inside]
         probability = np.concatenate([each.probability for each in drawn.values()])[inside]
-        yield _generated(law, Block(values, draws), probability, start=start, of_rows=of_rows)
+        yield _generated(process, Block(values, draws), probability, start=start, of_rows=of_rows)
 
 
-def _numbered_block(law: Law, number: int) -> _Drawn:
-    block = draw_block(law, np.random.default_rng([law.seed, 2 + number]), _BLOCK)
-    return _Drawn(block, true_pd(law, block))
+def _numbered_block(process: DataGeneratingProcess, number: int) -> _Drawn:
+    block = draw_block(process, np.random.default_rng([process.seed, 2 + number]), _BLOCK)
+    return _Drawn(block, true_pd(process, block))
 
 
-def _generated(law: Law, block: Block, probability: Floats, *, start: int, of_rows: int) -> Generated:
+def _generated(
+    process: DataGeneratingProcess, block: Block, probability: Floats, *, start: int, of_rows: int
+) -> Generated:
     rows = np.arange(start, start + len(probability))
-    laws = {column.column.name: column for column in law.columns}
+    laws = {column.column.name: column for column in process.columns}
     data: dict[str, Any] = {}
-    for column in law.schema.columns:
+    for column in process.schema.columns:
         if column.kind is Kind.TARGET:
             data[column.name] = (block.draws[:, 0] < probability).astype(np.float64)
         elif column.kind is Kind.IDENTIFIER:
-            data[column.name] = pd.array([f"G{law.seed}-{row:08d}" for row in rows.tolist()], dtype="str")
+            data[column.name] = pd.array([f"G{process.seed}-{row:08d}" for row in rows.tolist()], dtype="str")
         elif column.kind is Kind.TIMESTAMP:
             passed = ((rows + block.draws[:, 1]) * (_YEAR / of_rows)).astype("timedelta64[us]")
             data[column.name] = pd.DatetimeIndex(_START + passed, tz="UTC")

@@ -15,16 +15,16 @@ from typing import Any, Protocol
 
 import structlog
 
-from loan_default.database.control_documents import CommandLog, CommandOutcome
+from loan_default.database.control_documents import CommandLog, CommandStatus
 from loan_default.database.control_repositories import CommandRepository
 from loan_default.errors import DataError
 from loan_default.failpoints import failpoint
 from loan_default.kafka.consuming import follow
 from loan_default.kafka.control_events import Command, CommandType, read_command
-from loan_default.kafka.dead_letters import dead_letter, without_content
+from loan_default.kafka.dead_letters import dead_letter_message, without_content
 from loan_default.kafka.messages import Message, Record
 from loan_default.kafka.topics import COMMANDS, dead_letter_topic
-from loan_default.pipelines.services import Flow
+from loan_default.pipelines.services import Services
 
 GROUP = "commands"
 SWITCHES = frozenset({CommandType.PAUSE, CommandType.RESUME})
@@ -65,28 +65,28 @@ class Handled:
 class CommandWorker:
     """Called with records of `commands`, it has all their effects."""
 
-    def __init__(self, flow: Flow, actor: Actor) -> None:
-        flow.broker.check_topics([COMMANDS, dead_letter_topic(COMMANDS)])
-        self._flow, self._actor = flow, actor
-        self._commands = CommandRepository(flow.database)
+    def __init__(self, services: Services, actor: Actor) -> None:
+        services.broker.check_topics([COMMANDS, dead_letter_topic(COMMANDS)])
+        self._flow, self._actor = services, actor
+        self._commands = CommandRepository(services.database)
         self._commands.ensure_indexes()
         self.handled = Handled()
         self._counted: set[str] = set()
         """Places in the batch in hand: it may be tried several times."""
 
     def __call__(self, records: list[Record]) -> None:
-        letters = []
+        dead_letters = []
         for record in records:
-            what, letter = self._handle(record)
-            if letter is not None:
-                letters.append(letter)
+            what, dead_letter = self._handle(record)
+            if dead_letter is not None:
+                dead_letters.append(dead_letter)
             if record.place not in self._counted:
                 self._counted.add(record.place)
                 self.handled.consumed += 1
                 setattr(self.handled, what, getattr(self.handled, what) + 1)
-        if letters:
+        if dead_letters:
             with closing(self._flow.broker.producer()) as producer:
-                delivery = producer.deliver(letters)
+                delivery = producer.deliver(dead_letters)
                 producer.deliver(without_content(each.message) for each in delivery.refused)
         self._counted.clear()
 
@@ -96,7 +96,7 @@ class CommandWorker:
             command = read_command(record)
         except DataError as error:
             log.warning("command_refused", place=record.place, reason=str(error))
-            return "refused", dead_letter(record, reason=str(error), now=datetime.now(UTC))
+            return "refused", dead_letter_message(record, reason=str(error), now=datetime.now(UTC))
         if command is None:
             return "facts", None
         known = self._commands.find(command.id)
@@ -104,7 +104,7 @@ class CommandWorker:
             if known.reason is None or known.place != record.place:
                 return "duplicates", None
             # Its dead letter may not have been sent when an earlier try of this batch ended.
-            return "duplicates", dead_letter(record, reason=known.reason, now=known.handled_at)
+            return "duplicates", dead_letter_message(record, reason=known.reason, now=known.handled_at)
         entry = self._done(command, record.place)
         failpoint("command_done")
         self._commands.add(entry)
@@ -112,21 +112,21 @@ class CommandWorker:
         log.info("command_handled", command=entry.id, type=entry.type, outcome=entry.outcome)
         if entry.reason is None:
             return entry.outcome, None
-        return entry.outcome, dead_letter(record, reason=entry.reason, now=entry.handled_at)
+        return entry.outcome, dead_letter_message(record, reason=entry.reason, now=entry.handled_at)
 
     def _done(self, command: Command, place: str) -> CommandLog:
-        outcome, reason = CommandOutcome.DONE, None
+        outcome, reason = CommandStatus.DONE, None
         try:
             if command.type in SWITCHES:
                 _check_time(command)
             if self._is_superseded(command):
-                outcome = CommandOutcome.SUPERSEDED
+                outcome = CommandStatus.SUPERSEDED
             elif command.type in SWITCHES:
                 self._actor.switch_ingestion(on=command.type is CommandType.RESUME)
             else:
                 self._actor.start_run(command.type, command=command.id, parameters=command.data)
         except DataError as error:
-            outcome, reason = CommandOutcome.REFUSED, str(error)
+            outcome, reason = CommandStatus.REFUSED, str(error)
         return CommandLog(
             command=command.id,
             type=command.type,
@@ -154,16 +154,16 @@ def _check_time(command: Command) -> None:
         )
 
 
-def follow_commands(flow: Flow, actor: Actor, *, stop: Flag) -> Handled:
+def follow_commands(services: Services, actor: Actor, *, stop: Flag) -> Handled:
     """Handle commands as they come, until told to stop.
 
     Raises:
         DependencyError: broker, database or actor were away for longer than the patience.
     """
-    worker = CommandWorker(flow, actor)
-    consumer = flow.broker.consumer(GROUP, [COMMANDS])
+    worker = CommandWorker(services, actor)
+    consumer = services.broker.consumer(GROUP, [COMMANDS])
     try:
-        follow(consumer, worker, stop=stop, pace=flow.pace)
+        follow(consumer, worker, stop=stop, polling=services.polling)
     finally:
         consumer.close()
     return worker.handled

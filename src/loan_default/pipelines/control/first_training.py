@@ -9,11 +9,11 @@ import structlog
 from loan_default.data.datasets.splits import TEST_SHARE
 from loan_default.database.control_documents import CommandLog
 from loan_default.database.control_repositories import CommandRepository
-from loan_default.database.ingestion_documents import EventOutcome
+from loan_default.database.ingestion_documents import EventStatus
 from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.database.repositories import ModelRepository
 from loan_default.kafka.control_events import Command, CommandType, request
-from loan_default.pipelines.services import Flow
+from loan_default.pipelines.services import Services
 
 FIRST_TRAINING = "first-training"
 """Id of the command: it is done once, however often it is sent.
@@ -26,7 +26,7 @@ there is a champion.
 log = structlog.get_logger()
 
 
-def request_first_training(flow: Flow, *, minimum_rows: int) -> bool:
+def request_first_training(services: Services, *, minimum_rows: int) -> bool:
     """Ask for a training on `commands` if there is no champion and enough was accepted; says whether it did.
 
     Args:
@@ -35,13 +35,13 @@ def request_first_training(flow: Flow, *, minimum_rows: int) -> bool:
     Raises:
         DependencyError: the database or the broker is away.
     """
-    if ModelRepository(flow.database).champion() is not None:
+    if ModelRepository(services.database).champion() is not None:
         return False
-    events, done = RawDataLogRepository(flow.database), _those_done(CommandRepository(flow.database))
-    accepted = events.count_by_outcome()[EventOutcome.ACCEPTED]
+    events, done = RawDataLogRepository(services.database), _those_done(CommandRepository(services.database))
+    accepted = events.count_by_status()[EventStatus.ACCEPTED]
     wanted = math.ceil(minimum_rows / TEST_SHARE)
     if done:
-        then = events.count_by_outcome(until=done[-1].handled_at)[EventOutcome.ACCEPTED]
+        then = events.count_by_status(until=done[-1].handled_at)[EventStatus.ACCEPTED]
         wanted = 2 * max(wanted, then)
     if accepted < wanted:
         log.info("first_training_waits", accepted=accepted, wanted=wanted)
@@ -53,7 +53,7 @@ def request_first_training(flow: Flow, *, minimum_rows: int) -> bool:
         time=datetime.now(UTC),
         data={},
     )
-    with closing(flow.broker.producer()) as producer:
+    with closing(services.broker.producer()) as producer:
         producer.deliver([request(command)])
     log.info("first_training_requested", command=command.id, accepted=accepted)
     return True

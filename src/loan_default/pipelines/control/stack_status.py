@@ -6,7 +6,7 @@ from loan_default.database.connect import Database
 from loan_default.database.control_documents import Decision
 from loan_default.database.control_repositories import DecisionRepository
 from loan_default.database.documents import Champion
-from loan_default.database.ingestion_documents import EventOutcome
+from loan_default.database.ingestion_documents import EventStatus
 from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.database.repositories import ModelRepository
 
@@ -27,11 +27,11 @@ class StackStatus:
 
 def stack_status(database: Database) -> StackStatus:
     """What the collections say now; DependencyError where the database is away."""
-    events = RawDataLogRepository(database).count_by_outcome()
+    events = RawDataLogRepository(database).count_by_status()
     models = ModelRepository(database)
     return StackStatus(
-        accepted=events[EventOutcome.ACCEPTED],
-        rejected=events[EventOutcome.REJECTED],
+        accepted=events[EventStatus.ACCEPTED],
+        rejected=events[EventStatus.REJECTED],
         models=models.count(),
         decision=DecisionRepository(database).latest(),
         champion=models.champion(),

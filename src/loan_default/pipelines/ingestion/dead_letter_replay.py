@@ -14,9 +14,9 @@ import structlog
 from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.errors import DataError, did_you_mean
 from loan_default.kafka.consuming import look
-from loan_default.kafka.dead_letters import DeadLetter, read_dead_letter, replay_of, replayed_id
+from loan_default.kafka.dead_letters import DeadLetterRecord, read_dead_letter, replay_of, replayed_id
 from loan_default.kafka.topics import RAW, dead_letter_topic
-from loan_default.pipelines.services import Flow
+from loan_default.pipelines.services import Services
 
 log = structlog.get_logger()
 
@@ -32,40 +32,42 @@ class Replayed:
     """Events whose content was never kept: send them anew from their source."""
 
 
-def waiting_letters(flow: Flow) -> list[DeadLetter]:
+def waiting_dead_letters(services: Services) -> list[DeadLetterRecord]:
     """Dead letters that nobody has dealt with, the oldest first, each event once.
 
     Raises:
         DependencyError: broker or database are away, or a topic is not there.
     """
-    flow.broker.check_topics([TOPIC])
-    consumer = flow.broker.consumer(f"look-{uuid4().hex}", [TOPIC])
+    services.broker.check_topics([TOPIC])
+    consumer = services.broker.consumer(f"look-{uuid4().hex}", [TOPIC])
     try:
-        letters: dict[str, DeadLetter] = {}
-        for record in look(consumer, ends=flow.broker.end_offsets(TOPIC), pace=flow.pace):
+        dead_letters: dict[str, DeadLetterRecord] = {}
+        for record in look(consumer, ends=services.broker.end_offsets(TOPIC), polling=services.polling):
             try:
-                letter = read_dead_letter(record)
+                dead_letter = read_dead_letter(record)
             except DataError as error:
                 log.warning("not_a_dead_letter", reason=str(error))  # somebody else wrote to the topic
                 continue
-            letters.setdefault(letter.event, letter)  # a crash can leave a second copy
+            dead_letters.setdefault(dead_letter.event, dead_letter)  # a crash can leave a second copy
     finally:
         consumer.close()
-    judged_again = RawDataLogRepository(flow.database).known(map(replayed_id, letters))
-    waiting = [letter for event, letter in letters.items() if replayed_id(event) not in judged_again]
-    return sorted(waiting, key=lambda letter: (letter.died_at, letter.event))
+    judged_again = RawDataLogRepository(services.database).known(map(replayed_id, dead_letters))
+    waiting = [
+        dead_letter for event, dead_letter in dead_letters.items() if replayed_id(event) not in judged_again
+    ]
+    return sorted(waiting, key=lambda dead_letter: (dead_letter.died_at, dead_letter.event))
 
 
-def find_letter(flow: Flow, event: str) -> DeadLetter:
+def find_dead_letter(services: Services, event: str) -> DeadLetterRecord:
     """The waiting letter of an event.
 
     Raises:
         DataError: none waits for it.
     """
-    return _find(waiting_letters(flow), [event])[0]
+    return _find(waiting_dead_letters(services), [event])[0]
 
 
-def replay(flow: Flow, events: Iterable[str] | None) -> Replayed:
+def replay(services: Services, events: Iterable[str] | None) -> Replayed:
     """Send waiting letters to their topic again, those of some events or all.
 
     Sending them twice has no second effect: a letter's replay has always the same id.
@@ -74,23 +76,23 @@ def replay(flow: Flow, events: Iterable[str] | None) -> Replayed:
         DataError: no letter waits for one of the events.
         DependencyError: the broker is away; nobody knows how many were sent.
     """
-    waiting = waiting_letters(flow)
+    waiting = waiting_dead_letters(services)
     chosen = waiting if events is None else _find(waiting, dict.fromkeys(events))
-    messages = [replay_of(letter) for letter in chosen if letter.complete]
-    if flow.replays is not None:
-        flow.replays.put(messages)
+    messages = [replay_of(dead_letter) for dead_letter in chosen if dead_letter.complete]
+    if services.replays is not None:
+        services.replays.put(messages)
         sent = len(messages)
     else:
-        with closing(flow.broker.producer()) as producer:
+        with closing(services.broker.producer()) as producer:
             sent = producer.deliver(messages).delivered
-    too_large = (letter.event for letter in chosen if not letter.complete)
+    too_large = (dead_letter.event for dead_letter in chosen if not dead_letter.complete)
     return Replayed(sent=sent, too_large=tuple(too_large))
 
 
-def _find(waiting: Iterable[DeadLetter], events: Collection[str]) -> list[DeadLetter]:
-    letters = {letter.event: letter for letter in waiting}
+def _find(waiting: Iterable[DeadLetterRecord], events: Collection[str]) -> list[DeadLetterRecord]:
+    dead_letters = {dead_letter.event: dead_letter for dead_letter in waiting}
     for event in events:
-        if event not in letters:
-            hint = did_you_mean(event, list(letters)) or " `loan-default dead-letters list` names them."
+        if event not in dead_letters:
+            hint = did_you_mean(event, list(dead_letters)) or " `loan-default dead-letters list` names them."
             raise DataError(f"a dead letter must wait, however: none does for {event!r}.{hint}")
-    return [letters[event] for event in events]
+    return [dead_letters[event] for event in events]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event as Flag
 
-from loan_default.data.sources.feeds import Feed, Slice
+from loan_default.data.sources.feeds import Feed, FeedBatch
 from loan_default.pipelines.ingestion.ingestion_steps import (
     Ingested,
     ingest_raw_data,
@@ -20,7 +20,7 @@ from loan_default.pipelines.ingestion.ingestion_steps import (
 )
 from loan_default.pipelines.ingestion.training_store_writer import store_processed_data
 from loan_default.pipelines.ingestion.worker import Processed
-from loan_default.pipelines.services import Flow
+from loan_default.pipelines.services import Services
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class Taken:
     """Events in the training store."""
 
 
-def take_to_store(flow: Flow, feed: Feed | None, folder: Path, *, stop: Flag) -> Taken:
+def take_to_store(services: Services, feed: Feed | None, folder: Path, *, stop: Flag) -> Taken:
     """Take what waits, replayed events too, and the rows of a feed, from the source to the training store.
 
     Args:
@@ -48,28 +48,28 @@ def take_to_store(flow: Flow, feed: Feed | None, folder: Path, *, stop: Flag) ->
         DataError: the feed's file cannot be used.
     """
     # All that will come is there already: waiting for more would be as long as the work.
-    flow, taken = replace(flow, pace=replace(flow.pace, poll_seconds=0.0)), Taken()
+    services, taken = replace(services, polling=replace(services.polling, poll_seconds=0.0)), Taken()
 
     def finish() -> None:
-        _send_replays(flow)
-        taken.processed.add(process_raw_data(flow))
-        taken.sent += send_processed_data(flow)
-        taken.stored += store_processed_data(flow, folder).records
+        _send_replays(services)
+        taken.processed.add(process_raw_data(services))
+        taken.sent += send_processed_data(services)
+        taken.stored += store_processed_data(services, folder).records
 
     if feed is not None:
-        taken.ingested = ingest_raw_data(flow, _Finished(feed, finish), stop=stop)
+        taken.ingested = ingest_raw_data(services, _Finished(feed, finish), stop=stop)
     finish()  # what an earlier process left in the outbox, where the feed had nothing
     return taken
 
 
-def _send_replays(flow: Flow) -> None:
+def _send_replays(services: Services) -> None:
     """Bring what `dead-letters replay` left to the topic.
 
     Its files are gone then. Who dies before it is processed loses nothing: its dead-letter records wait on.
     """
-    if flow.replays is not None and len(flow.replays):
-        with closing(flow.broker.producer()) as producer:
-            flow.replays.send(producer)
+    if services.replays is not None and len(services.replays):
+        with closing(services.broker.producer()) as producer:
+            services.replays.send(producer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +79,11 @@ class _Finished:
     feed: Feed
     finish: Callable[[], None]
 
-    def slices(self) -> Iterator[Slice]:
-        for piece in self.feed.slices():
+    def batches(self) -> Iterator[FeedBatch]:
+        for batch in self.feed.batches():
 
-            def done(piece: Slice = piece) -> None:
+            def done(batch: FeedBatch = batch) -> None:
                 self.finish()
-                piece.done()
+                batch.done()
 
-            yield replace(piece, done=done)
+            yield replace(batch, done=done)

@@ -17,15 +17,15 @@ from threading import Event as Flag
 
 import structlog
 
-from loan_default.data.sources.feeds import Feed, Slice
+from loan_default.data.sources.feeds import Feed, FeedBatch
 from loan_default.failpoints import failpoint
 from loan_default.kafka.consuming import drain, follow
-from loan_default.kafka.dead_letters import unsent_letter
+from loan_default.kafka.dead_letters import unsent_dead_letter_message
 from loan_default.kafka.events import Event, EventType, to_message
 from loan_default.kafka.messages import Message
 from loan_default.kafka.topics import PROCESSED, RAW, dead_letter_topic
 from loan_default.pipelines.ingestion.worker import Processed, Worker
-from loan_default.pipelines.services import Flow
+from loan_default.pipelines.services import Services
 
 log = structlog.get_logger()
 
@@ -40,73 +40,75 @@ class Ingested:
     """Over the broker's limit: they are dead letters without their content."""
 
 
-def ingest_raw_data(flow: Flow, feed: Feed, *, stop: Flag | None = None) -> Ingested:
+def ingest_raw_data(services: Services, feed: Feed, *, stop: Flag | None = None) -> Ingested:
     """Send the rows of a feed as events; the feed remembers how far it has come.
 
     Raises:
         DependencyError: the broker is away; what was not confirmed is sent again by the next call.
         DataError: the feed's file cannot be used.
     """
-    ingested, schema = Ingested(), flow.schema_name
-    with closing(flow.broker.producer()) as producer:
-        for number, piece in enumerate(feed.slices()):
+    ingested, schema = Ingested(), services.schema_name
+    with closing(services.broker.producer()) as producer:
+        for number, batch in enumerate(feed.batches()):
             if not number:
-                flow.broker.check_topics([RAW, dead_letter_topic(RAW)])
-            delivery = producer.deliver(_events(piece, schema))
+                services.broker.check_topics([RAW, dead_letter_topic(RAW)])
+            delivery = producer.deliver(_events(batch, schema))
             now, refused = datetime.now(UTC), delivery.refused
-            producer.deliver(unsent_letter(each.message, reason=each.reason, now=now) for each in refused)
+            producer.deliver(
+                unsent_dead_letter_message(each.message, reason=each.reason, now=now) for each in refused
+            )
             failpoint("slice_delivered")
-            piece.done()
+            batch.done()
             ingested.sent += delivery.delivered
             ingested.refused += len(refused)
             if stop is not None and stop.is_set():
                 break
-    log.info("raw_data_ingested", run=flow.run, sent=ingested.sent, refused=ingested.refused)
+    log.info("raw_data_ingested", run=services.run, sent=ingested.sent, refused=ingested.refused)
     return ingested
 
 
-def process_raw_data(flow: Flow, *, stop: Flag | None = None) -> Processed:
+def process_raw_data(services: Services, *, stop: Flag | None = None) -> Processed:
     """Judge what is on `raw_data` now.
 
     Raises:
         DependencyError: broker or database were away for longer than the patience; nothing of the batch in
             hand is committed.
     """
-    ends = flow.broker.end_offsets(RAW)
-    with Worker(flow, keep=flow.outbox.put) as worker:
-        drain(worker.consumer, worker, ends=ends, pace=flow.pace, stop=stop)
-    log.info("raw_data_processed", run=flow.run, **worker.processed.counts)
+    ends = services.broker.end_offsets(RAW)
+    with Worker(services, keep=services.outbox.put) as worker:
+        drain(worker.consumer, worker, ends=ends, polling=services.polling, stop=stop)
+    log.info("raw_data_processed", run=services.run, **worker.processed.counts)
     return worker.processed
 
 
-def send_processed_data(flow: Flow) -> int:
+def send_processed_data(services: Services) -> int:
     """Send what was accepted to `processed_data`; returns how many events.
 
     Raises:
         DependencyError: the broker is away; the rest stays for the next call.
     """
-    flow.broker.check_topics([PROCESSED])
-    with closing(flow.broker.producer()) as producer:
-        sent = flow.outbox.send(producer)
-    log.info("processed_data_sent", run=flow.run, sent=sent)
+    services.broker.check_topics([PROCESSED])
+    with closing(services.broker.producer()) as producer:
+        sent = services.outbox.send(producer)
+    log.info("processed_data_sent", run=services.run, sent=sent)
     return sent
 
 
-def follow_raw_data(flow: Flow, *, stop: Flag) -> Processed:
+def follow_raw_data(services: Services, *, stop: Flag) -> Processed:
     """Judge and send as records come, until told to stop; the batch in hand is finished.
 
     Raises:
         DependencyError: as the steps that it is made of.
     """
-    flow.broker.check_topics([PROCESSED])
-    with Worker(flow) as worker:
-        flow.outbox.send(worker.producer)  # what an earlier run left
-        follow(worker.consumer, worker, stop=stop, pace=flow.pace)
-    log.info("raw_data_followed", run=flow.run, **worker.processed.counts)
+    services.broker.check_topics([PROCESSED])
+    with Worker(services) as worker:
+        services.outbox.send(worker.producer)  # what an earlier run left
+        follow(worker.consumer, worker, stop=stop, polling=services.polling)
+    log.info("raw_data_followed", run=services.run, **worker.processed.counts)
     return worker.processed
 
 
-def _events(piece: Slice, schema: str) -> list[Message]:
+def _events(batch: FeedBatch, schema: str) -> list[Message]:
     now = datetime.now(UTC)
     # Each a little later: of two states of an application in one file the second is the later one.
     return [
@@ -114,7 +116,7 @@ def _events(piece: Slice, schema: str) -> list[Message]:
             Event(
                 id=row.event_id,
                 type=EventType.RECEIVED,
-                source=piece.source,
+                source=batch.source,
                 time=now + timedelta(microseconds=place),
                 subject=row.subject,
                 schema=schema,
@@ -122,5 +124,5 @@ def _events(piece: Slice, schema: str) -> list[Message]:
             ),
             RAW,
         )
-        for place, row in enumerate(piece.rows)
+        for place, row in enumerate(batch.rows)
     ]

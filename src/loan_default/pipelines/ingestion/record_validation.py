@@ -14,7 +14,7 @@ from loan_default.kafka.messages import Record
 _RECEIVED = EventType.RECEIVED
 
 
-class Judged(NamedTuple):
+class ValidatedRecord(NamedTuple):
     """A record and its judgement."""
 
     record: Record
@@ -32,29 +32,29 @@ class Judged(NamedTuple):
         return "; ".join(self.rules)
 
 
-class RecordJudge:
+class RecordValidator:
     """Judges records by a schema."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._read = RecordBatchReader(schema)
 
-    def __call__(self, records: Sequence[Record]) -> list[Judged]:
+    def __call__(self, records: Sequence[Record]) -> list[ValidatedRecord]:
         """The judgement of each record; nothing in a record makes it raise."""
         events = [_event_or_rule(record) for record in records]
         received = [event.data for event in events if isinstance(event, Event) and event.type == _RECEIVED]
         readings = iter(self._read(received))
-        judged = []
+        validated = []
         for record, event in zip(records, events, strict=True):
             if isinstance(event, str):
-                judged.append(_judged(record, None, None, (event,)))
+                validated.append(_validated(record, None, None, (event,)))
                 continue
             canonical = next(readings) if event.type == _RECEIVED else self._other(event)
             if isinstance(canonical, DataError):
-                judged.append(_judged(record, event, None, _rules(canonical)))
+                validated.append(_validated(record, event, None, _rules(canonical)))
             else:
-                judged.append(_judged(record, event, canonical, ()))
-        return judged
+                validated.append(_validated(record, event, canonical, ()))
+        return validated
 
     def _other(self, event: Event) -> dict[str, Any] | DataError:
         if event.type != EventType.OUTCOME:
@@ -79,10 +79,10 @@ def _rules(error: DataError) -> tuple[str, ...]:
     return error.rules if isinstance(error, RecordError) else (str(error),)
 
 
-def _judged(
+def _validated(
     record: Record, event: Event | None, canonical: dict[str, Any] | None, rules: tuple[str, ...]
-) -> Judged:
-    return Judged(
+) -> ValidatedRecord:
+    return ValidatedRecord(
         record=record,
         event_id=event.id if event else event_id(record),
         event=event,

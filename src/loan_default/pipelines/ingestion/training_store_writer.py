@@ -14,19 +14,19 @@ from loan_default.kafka.consuming import Consumed, drain
 from loan_default.kafka.events import read_event
 from loan_default.kafka.messages import Partition, Record
 from loan_default.kafka.topics import PROCESSED, TRAINING_STORE
-from loan_default.pipelines.services import Flow
+from loan_default.pipelines.services import Services
 
 log = structlog.get_logger()
 
 
-def store_processed_data(flow: Flow, folder: Path, *, stop: Flag | None = None) -> Consumed:
+def store_processed_data(services: Services, folder: Path, *, stop: Flag | None = None) -> Consumed:
     """Write what is on `processed_data` now into the training store, and compact it; safe to repeat.
 
     Raises:
         DependencyError: the broker is away; what was not committed is written again, into the same files.
         DataError: a record of the topic is no event of ours.
     """
-    times = [column.name for column in flow.schema.columns if column.kind is Kind.TIMESTAMP]
+    times = [column.name for column in services.schema.columns if column.kind is Kind.TIMESTAMP]
 
     def write(records: list[Record]) -> None:
         parts: dict[Partition, list[Record]] = {}
@@ -42,14 +42,14 @@ def store_processed_data(flow: Flow, folder: Path, *, stop: Flag | None = None) 
                 rows=[_stored(record, times) for record in some],
             )
 
-    ends = flow.broker.end_offsets(PROCESSED)
-    consumer = flow.broker.consumer(TRAINING_STORE, [PROCESSED])
+    ends = services.broker.end_offsets(PROCESSED)
+    consumer = services.broker.consumer(TRAINING_STORE, [PROCESSED])
     try:
-        consumed = drain(consumer, write, ends=ends, pace=flow.pace, stop=stop)
+        consumed = drain(consumer, write, ends=ends, polling=services.polling, stop=stop)
     finally:
         consumer.close()
     compact(folder, now=datetime.now(UTC))
-    log.info("processed_data_stored", run=flow.run, records=consumed.records, batches=consumed.batches)
+    log.info("processed_data_stored", run=services.run, records=consumed.records, batches=consumed.batches)
     return consumed
 
 

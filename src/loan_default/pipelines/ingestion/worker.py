@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import uuid4
 
-from loan_default.database.ingestion_documents import EventOutcome, IngestionBatch, OffsetRange, RawDataLog
+from loan_default.database.ingestion_documents import EventStatus, IngestionBatch, OffsetRange, RawDataLog
 from loan_default.database.ingestion_repositories import (
     Arrival,
     IngestionBatchRepository,
@@ -28,13 +28,13 @@ from loan_default.database.ingestion_repositories import (
 from loan_default.errors import DataError
 from loan_default.failpoints import failpoint
 from loan_default.kafka.broker import Producer
-from loan_default.kafka.dead_letters import dead_letter, without_content
+from loan_default.kafka.dead_letters import dead_letter_message, without_content
 from loan_default.kafka.events import Event, EventType, to_message
 from loan_default.kafka.messages import Message, Partition, Record, next_offsets
 from loan_default.kafka.outbox import must_fit
 from loan_default.kafka.topics import PROCESSED, PROCESSING, RAW, dead_letter_topic
-from loan_default.pipelines.ingestion.record_validation import Judged, RecordJudge
-from loan_default.pipelines.services import Flow
+from loan_default.pipelines.ingestion.record_validation import RecordValidator, ValidatedRecord
+from loan_default.pipelines.services import Services
 
 _SLICE = 500
 """Records that are judged, logged and sent together: the store writes one slice while the next is judged."""
@@ -72,7 +72,7 @@ class Processed:
 class _Write(NamedTuple):
     """Records that are judged, and the write of their log that is under way."""
 
-    judged: list[Judged]
+    validated: list[ValidatedRecord]
     result: Future[LogResult]
 
 
@@ -82,16 +82,16 @@ class Worker:
     Accepted events go to `processed_data`, or to `keep` where another step sends them.
     """
 
-    def __init__(self, flow: Flow, *, keep: Callable[[list[Message]], None] | None = None) -> None:
-        flow.broker.check_topics([RAW, dead_letter_topic(RAW)])
-        self._flow = flow
+    def __init__(self, services: Services, *, keep: Callable[[list[Message]], None] | None = None) -> None:
+        services.broker.check_topics([RAW, dead_letter_topic(RAW)])
+        self._flow = services
         self._keep = keep
-        self._judge_records = RecordJudge(flow.schema)
-        self._logs = RawDataLogRepository(flow.database)
-        self._batches = IngestionBatchRepository(flow.database)
+        self._validate = RecordValidator(services.schema)
+        self._logs = RawDataLogRepository(services.database)
+        self._batches = IngestionBatchRepository(services.database)
         self._name = f"{socket.gethostname()}-{os.getpid()}"
-        self._schema = flow.schema_name
-        self._alike = 0 if keep else _partitions_alike(flow)
+        self._schema = services.schema_name
+        self._alike = 0 if keep else _partitions_alike(services)
         self.processed = Processed()
         for repository in (self._logs, self._batches):
             repository.ensure_indexes()
@@ -150,23 +150,23 @@ class Worker:
 
     def _submit(self, records: Sequence[Record], batch: "_Batch") -> "_Write":
         """Judge a slice and begin to log it."""
-        judged = self._judge_records(records)
-        logs = [_log_of(each, batch.id, batch.started_at) for each in judged]
-        write = _Write(judged, self._writer.submit(self._logs.add_new, logs))
+        validated = self._validate(records)
+        logs = [_log_of(each, batch.id, batch.started_at) for each in validated]
+        write = _Write(validated, self._writer.submit(self._logs.add_new, logs))
         batch.lap("judge")
         return write
 
     def _send_logged(self, writes: deque["_Write"], batch: "_Batch") -> None:
         """Await the oldest of the writes and send what comes of it; it is taken away once it is done."""
         result = writes[0].result.result()
-        judged = writes.popleft().judged
+        validated = writes.popleft().validated
         batch.lap("log")
         failpoint("logged")
-        batch.count(judged, result)
+        batch.count(validated, result)
         messages: list[Message] = []
-        for each in _to_do(judged, result):
+        for each in _to_do(validated, result):
             if each.reason:
-                messages.append(dead_letter(each.record, reason=each.reason, now=batch.started_at))
+                messages.append(dead_letter_message(each.record, reason=each.reason, now=batch.started_at))
             elif self._keep is None:
                 messages.append(self._processed_event(each))
             else:
@@ -182,26 +182,26 @@ class Worker:
         # A record that its topic could hold, with our headers on it, may be too large for the dead letters.
         self.producer.deliver(without_content(each.message) for each in delivery.refused)
 
-    def _processed_event(self, judged: Judged) -> Message:
-        assert judged.event is not None
+    def _processed_event(self, validated: ValidatedRecord) -> Message:
+        assert validated.event is not None
         event = Event(
-            id=judged.event_id,
-            type=EventType.PROCESSED if judged.event.type == EventType.RECEIVED else EventType.OUTCOME,
+            id=validated.event_id,
+            type=EventType.PROCESSED if validated.event.type == EventType.RECEIVED else EventType.OUTCOME,
             source="processing",
-            time=judged.event.time,
-            subject=judged.event.subject,
+            time=validated.event.time,
+            subject=validated.event.subject,
             schema=self._schema,
-            data=judged.canonical or {},
+            data=validated.canonical or {},
         )
         message = to_message(event, PROCESSED)
-        number = judged.record.partition.number
+        number = validated.record.partition.number
         # The same key, so the same partition: not reckoned again, unless `raw_data` was given more.
         return message._replace(partition=number) if number < self._alike else message
 
 
-def _partitions_alike(flow: Flow) -> int:
+def _partitions_alike(services: Services) -> int:
     """How many partitions both topics have, so that a key has the same one on both; 0 where they differ."""
-    raw, processed = (len(flow.broker.end_offsets(topic)) for topic in (RAW, PROCESSED))
+    raw, processed = (len(services.broker.end_offsets(topic)) for topic in (RAW, PROCESSED))
     return raw if raw == processed else 0
 
 
@@ -235,14 +235,14 @@ class _Batch:
         seconds[stage] = seconds.get(stage, 0.0) + now - self._last
         self._last = now
 
-    def count(self, judged: Sequence[Judged], result: LogResult) -> None:
+    def count(self, validated: Sequence[ValidatedRecord], result: LogResult) -> None:
         """Count a slice that is logged."""
-        arrivals = zip(judged, result.arrivals, strict=True)
+        arrivals = zip(validated, result.arrivals, strict=True)
         new = [each for each, arrival in arrivals if arrival is Arrival.NEW]
         rejected = sum(1 for each in new if each.reason)
         self.processed.add(
             Processed(
-                consumed=len(judged),
+                consumed=len(validated),
                 accepted=len(new) - rejected,
                 rejected=rejected,
                 duplicates=result.count(Arrival.DUPLICATE),
@@ -252,33 +252,33 @@ class _Batch:
         )
 
 
-def _log_of(judged: Judged, batch: str, now: datetime) -> RawDataLog:
-    place = judged.record.partition
+def _log_of(validated: ValidatedRecord, batch: str, now: datetime) -> RawDataLog:
+    place = validated.record.partition
     return RawDataLog(
-        event=judged.event_id,
+        event=validated.event_id,
         topic=place.topic,
         partition=place.number,
-        offset=judged.record.offset,
+        offset=validated.record.offset,
         batch=batch,
-        outcome=EventOutcome.REJECTED if judged.reason else EventOutcome.ACCEPTED,
-        reason=judged.reason or None,
-        application=judged.event.subject if judged.event else None,
-        sent_at=judged.event.time if judged.event else None,
+        outcome=EventStatus.REJECTED if validated.reason else EventStatus.ACCEPTED,
+        reason=validated.reason or None,
+        application=validated.event.subject if validated.event else None,
+        sent_at=validated.event.time if validated.event else None,
         logged_at=now,
     )
 
 
-def _to_do(judged: Sequence[Judged], result: LogResult) -> list[Judged]:
+def _to_do(validated: Sequence[ValidatedRecord], result: LogResult) -> list[ValidatedRecord]:
     """What has effects: all but what another record has the effects of.
 
     Raises:
         DataError: the schema has changed since an event was logged, and with it what becomes of the event.
     """
     todo = []
-    for each, arrival, outcome in zip(judged, result.arrivals, result.outcomes, strict=True):
+    for each, arrival, outcome in zip(validated, result.arrivals, result.outcomes, strict=True):
         if arrival is Arrival.DUPLICATE:
             continue
-        if (outcome is EventOutcome.REJECTED) != bool(each.reason):
+        if (outcome is EventStatus.REJECTED) != bool(each.reason):
             raise DataError(
                 "a batch must be finished with the schema that it was begun with, however: "
                 f"{each.record.place} is logged as {outcome}, and this schema says otherwise. Run with the "

@@ -78,7 +78,7 @@ def _check_evaluated(run: EvaluationRun, model: ModelMetadata) -> None:
 
 def _back_to(run: EvaluationRun) -> str:
     """Version that a rollback brings back; the same one where the run has done it already."""
-    decided = DecisionRepository(run.flow.database).of_run(run.id)
+    decided = DecisionRepository(run.services.database).of_run(run.id)
     done = next((each.version for each in decided if each.action is Action.ROLLED_BACK), None)
     version = done or former_champion(run)
     if version is None:

@@ -24,14 +24,14 @@ from loan_default.database.documents import Champion, ModelStatus, PerformanceMe
 from loan_default.database.repositories import MetricsRepository, ModelRepository
 from loan_default.errors import ArtifactError, DataError
 from loan_default.evaluation.bootstrap import bootstrap_figures
-from loan_default.evaluation.gate import Thresholds, Verdict, judge
+from loan_default.evaluation.gate import Thresholds, Verdict, gate_verdict
 from loan_default.evaluation.metrics import measure
 from loan_default.models.model import LoanModel, load_model
 from loan_default.pipelines.layout import TRAINING_STORE
 from loan_default.pipelines.promotion.unseen_rows import UnseenRows, read_otherwise, unseen_rows
 from loan_default.pipelines.registry import figures_to_store
 from loan_default.pipelines.scoring.file_scoring import scoring_threads
-from loan_default.pipelines.services import Flow
+from loan_default.pipelines.services import Services
 from loan_default.pipelines.training.dataset import Dataset
 from loan_default.pipelines.training.snapshots import snapshot_store
 
@@ -79,7 +79,7 @@ class Evaluated:
 class EvaluationRun:
     """One run of the evaluation, and what all its steps work with."""
 
-    flow: Flow
+    services: Services
     home: Path
     maturity_days: int
     thresholds: Thresholds
@@ -87,12 +87,12 @@ class EvaluationRun:
     @property
     def id(self) -> str:
         """The scheduler's."""
-        return self.flow.run
+        return self.services.run
 
     @property
     def models(self) -> ModelRepository:
         """The registry."""
-        return ModelRepository(self.flow.database)
+        return ModelRepository(self.services.database)
 
 
 def evaluate_model(run: EvaluationRun, chosen: Chosen) -> Evaluated:
@@ -120,7 +120,9 @@ def evaluate_model(run: EvaluationRun, chosen: Chosen) -> Evaluated:
             rollback=True,
         )
     model = read_registered(run, chosen.version)
-    dataset, snapshot = snapshot_store(run.flow, run.home / TRAINING_STORE, maturity_days=run.maturity_days)
+    dataset, snapshot = snapshot_store(
+        run.services, run.home / TRAINING_STORE, maturity_days=run.maturity_days
+    )
     fewest = run.thresholds.minimum_rows
     rows = unseen_rows(dataset, [model], fewest=fewest)
     champion, alone = None, None
@@ -158,7 +160,7 @@ def check_thresholds(run: EvaluationRun, evaluated: Evaluated) -> Verdict:
     """The verdict of the gate on stored figures."""
     if evaluated.rollback:
         return Verdict(reasons=_reasons_of_rollback(run, evaluated.version))
-    metrics = MetricsRepository(run.flow.database)
+    metrics = MetricsRepository(run.services.database)
     if evaluated.metrics is None:
         reason = f"broken: there must be rows to judge on: {evaluated.rows}"
         return with_comparison(evaluated, Verdict(reasons=(reason,), broken=(reason,)))
@@ -168,7 +170,7 @@ def check_thresholds(run: EvaluationRun, evaluated: Evaluated) -> Verdict:
         if champion is None:
             evaluated = replace(evaluated, champion_metrics=None, alone="its metrics are not stored any more")
     beside = None if champion is None else champion.figures
-    verdict = judge(own.figures, rows=own.rows, champion=beside, thresholds=run.thresholds)
+    verdict = gate_verdict(own.figures, rows=own.rows, champion=beside, thresholds=run.thresholds)
     reasons = (*verdict.reasons, f"judged on {own.rows:,} rows, {evaluated.rows}")
     verdict = with_comparison(evaluated, replace(verdict, reasons=reasons))
     log.info("model_checked", run=run.id, version=evaluated.version, passed=verdict.passed)
@@ -234,7 +236,7 @@ def _champion(run: EvaluationRun, pointer: Champion, schema: Schema) -> tuple[Lo
 
 def _lost_pointer(run: EvaluationRun) -> str | None:
     """Why the absence of a pointer is no absence of a champion; None where there has never been one."""
-    former = lost_champion(run.flow.database)
+    former = lost_champion(run.services.database)
     if former is None:
         return None
     return (
@@ -297,7 +299,7 @@ def _store_figures(
         intervals={name: (each.low, each.high) for name, each in intervals.items() if name in figures},
         reasons=reasons,
     )
-    metrics = MetricsRepository(run.flow.database)
+    metrics = MetricsRepository(run.services.database)
     metrics.ensure_indexes()
     if metrics.find(document.id) is None:  # on another machine the last digits differ: the first ones count
         metrics.add(document)

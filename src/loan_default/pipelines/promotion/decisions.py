@@ -48,9 +48,9 @@ def update_status(run: EvaluationRun, evaluated: Evaluated, verdict: Verdict) ->
         if decision is None:
             decision = decisions.keep(_decision(run, evaluated, with_comparison(evaluated, verdict)))
             failpoint("decision_written")
-        if decision.action is not Action.OVERTAKEN and _carry_out(run, decision):
+        if decision.action is not Action.SUPERSEDED and _carry_out(run, decision):
             break
-        decisions.overtake(decision)
+        decisions.supersede(decision)
         log.info("decision_overtaken", run=run.id, version=evaluated.version)
         again = Chosen(
             version=evaluated.version,
@@ -91,12 +91,12 @@ def reject_refused(run: EvaluationRun, version: str, error: ArtifactError) -> No
 def former_champion(run: EvaluationRun) -> str | None:
     """Version of the champion before the present one; None where no decision tells."""
     pointer = run.models.champion()
-    return None if pointer is None else DecisionRepository(run.flow.database).champion_at(pointer.rev - 1)
+    return None if pointer is None else DecisionRepository(run.services.database).champion_at(pointer.rev - 1)
 
 
 def _decisions(run: EvaluationRun) -> DecisionRepository:
     """To write to."""
-    decisions = DecisionRepository(run.flow.database)
+    decisions = DecisionRepository(run.services.database)
     decisions.ensure_indexes()
     return decisions
 
@@ -104,7 +104,7 @@ def _decisions(run: EvaluationRun) -> DecisionRepository:
 def _standing(decisions: DecisionRepository, *, run: str, version: str) -> Decision | None:
     """What an earlier try of the run has decided about a model; None where it has not, or was overtaken."""
     decided = decisions.of_run(run)
-    return next((d for d in decided if d.version == version and d.action is not Action.OVERTAKEN), None)
+    return next((d for d in decided if d.version == version and d.action is not Action.SUPERSEDED), None)
 
 
 def _decision(run: EvaluationRun, evaluated: Evaluated, verdict: Verdict) -> Decision:
@@ -153,7 +153,7 @@ def _moved(run: EvaluationRun, decision: Decision) -> bool:
     pointer = models.champion()
     if pointer is not None and pointer.rev == rev:
         return pointer.version == model.version
-    return DecisionRepository(run.flow.database).champion_at(rev) == model.version
+    return DecisionRepository(run.services.database).champion_at(rev) == model.version
 
 
 def _mark(models: ModelRepository, version: str) -> None:
@@ -169,17 +169,21 @@ def _mark(models: ModelRepository, version: str) -> None:
 def _tell(run: EvaluationRun, decision: Decision) -> None:
     figures: Mapping[str, float | None] = {}
     if decision.metrics is not None:
-        figures = MetricsRepository(run.flow.database).get(decision.metrics).figures
+        figures = MetricsRepository(run.services.database).get(decision.metrics).figures
     told: dict[str, object] = {name: figures.get(name) for name in ("auc", "ks", "brier", "ece")}
     if decision.action in _MOVES:
         move = str(decision.seen_rev + 1)
         publish_fact(
-            run.flow.broker, FactType.PROMOTED, version=decision.version, figures=told, occasion=move
+            run.services.broker, FactType.PROMOTED, version=decision.version, figures=told, occasion=move
         )
     elif decision.action is Action.REJECTED:
         news = told | {"reasons": list(decision.broken)}
         publish_fact(
-            run.flow.broker, FactType.REJECTED, version=decision.version, figures=news, occasion=decision.run
+            run.services.broker,
+            FactType.REJECTED,
+            version=decision.version,
+            figures=news,
+            occasion=decision.run,
         )
     elif decision.broken:
         log.warning("champion_below_thresholds", version=decision.version, broken=list(decision.broken))

@@ -146,7 +146,7 @@ def load_store(
             f"the training store must hold applications, however: {folder} has none. `loan-default ingest` "
             "brings them."
         )
-    frame, verdict = _judged_again(contents.frame, schema)
+    frame, verdict = _revalidated(contents.frame, schema)
     copies = contents.duplicates + contents.superseded
     first, last = contents.first_event_time, contents.last_event_time
     return Dataset(
@@ -164,7 +164,7 @@ def load_store(
     )
 
 
-def _judged_again(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, Validation]:
+def _revalidated(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, Validation]:
     """The same frame where nothing changes, else the rows that pass, as the schema reads them now."""
     # A column that came later than some of the rows is missing in those; a code is stored as missing.
     lenient = [
@@ -214,7 +214,7 @@ def load_snapshot(folder: Path, schema: Schema, snapshot: TrainingData, *, matur
     if dataset.digest != snapshot.digest:
         raise DataError(
             f"a snapshot must hold the rows that it was made of, however: {snapshot.id} has others now. "
-            "Use the schema and LOAN_DEFAULT_MATURITY_DAYS that it was prepared with, or prepare anew."
+            "Use the schema and LOAN_DEFAULT_MATURITY_DAYS that it was plan with, or plan_training anew."
         )
     return dataset
 

@@ -6,7 +6,7 @@ from typing import Protocol
 import structlog
 
 from loan_default.models.fitting import Progress
-from loan_default.pipelines.training.preparation import Prepared
+from loan_default.pipelines.training.preparation import TrainingPlan
 
 log = structlog.get_logger()
 
@@ -17,7 +17,7 @@ class Listener(Protocol):
     def stage(self, name: str, detail: str) -> None:
         """A stage begins; `detail` says what was decided for it."""
 
-    def prepared(self, prepared: Prepared, out: Path, *, kept_schema: Path | None) -> None:
+    def plan(self, plan: TrainingPlan, out: Path, *, kept_schema: Path | None) -> None:
         """Everything is decided, the inputs lie in the folder `out`, and nothing slow has begun.
 
         `kept_schema` is the name that another schema which lay there was given.
@@ -34,18 +34,18 @@ class LogListener:
         """Log the stage."""
         log.info("stage_started", stage=name, detail=detail)
 
-    def prepared(self, prepared: Prepared, out: Path, *, kept_schema: Path | None) -> None:  # noqa: ARG002
+    def plan(self, plan: TrainingPlan, out: Path, *, kept_schema: Path | None) -> None:  # noqa: ARG002
         """Log what the run works on."""
-        split = prepared.split
+        split = plan.split
         log.info(
             "training_prepared",
-            rows=len(prepared.dataset.frame),
+            rows=len(plan.dataset.frame),
             train=len(split.train),
             validation=len(split.validation),
             test=len(split.test),
             unlabelled=len(split.unlabelled),
             folder=str(out),
-            **{choice.what: str(choice.value) for choice in prepared.choices},
+            **{choice.what: str(choice.value) for choice in plan.choices},
         )
 
     def progress(self, progress: Progress) -> None:

@@ -10,7 +10,12 @@ from loan_default.evaluation.bootstrap import Interval
 from loan_default.pipelines.layout import is_reserved
 from loan_default.pipelines.training.folder_lock import only_run_in
 from loan_default.pipelines.training.listeners import Listener
-from loan_default.pipelines.training.preparation import Prepared, Stopwatch, TrainingOptions, prepare
+from loan_default.pipelines.training.preparation import (
+    Stopwatch,
+    TrainingOptions,
+    TrainingPlan,
+    plan_training,
+)
 from loan_default.pipelines.training.registration import registration_of, store_inputs, store_model
 from loan_default.pipelines.training.run_folder import open_folder
 from loan_default.pipelines.training.run_report import write_report
@@ -18,10 +23,10 @@ from loan_default.pipelines.training.stages import Trained, pretrain_encoder, tr
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
+class TrainingResult:
     """What a run came to, and where it lies."""
 
-    prepared: Prepared
+    plan: TrainingPlan
     out: Path
     encoder: Path | None
     """The encoder file, if the run pretrained."""
@@ -34,7 +39,7 @@ class Outcome:
 
 def run_training(
     options: TrainingOptions, *, out: Path, home: Path, database: Database, listener: Listener, command: str
-) -> Outcome:
+) -> TrainingResult:
     """From a file to a registered model and its report, all in the folder `out`.
 
     Args:
@@ -50,16 +55,16 @@ def run_training(
     """
     watch = Stopwatch(listener.stage)
     _check_folder(out, home)
-    prepared = prepare(options, watch=watch)
+    plan = plan_training(options, watch=watch)
     watch.stop()
     with only_run_in(out):
         return _run_prepared(
-            prepared, out=out, home=home, database=database, watch=watch, listener=listener, command=command
+            plan, out=out, home=home, database=database, watch=watch, listener=listener, command=command
         )
 
 
 def _run_prepared(
-    prepared: Prepared,
+    plan: TrainingPlan,
     *,
     out: Path,
     home: Path,
@@ -67,24 +72,24 @@ def _run_prepared(
     watch: Stopwatch,
     listener: Listener,
     command: str,
-) -> Outcome:
+) -> TrainingResult:
     """The slow part of `run_training`, in a folder that is its own."""
-    options = prepared.options
-    started_at = open_folder(prepared, out)
-    listener.prepared(prepared, out, kept_schema=store_inputs(prepared, out))
+    options = plan.options
+    started_at = open_folder(plan, out)
+    listener.plan(plan, out, kept_schema=store_inputs(plan, out))
     pretrained, encoder = None, None
     if options.pretrain:
-        pretrained, encoder = pretrain_encoder(prepared, out=out, watch=watch, report=listener.progress)
+        pretrained, encoder = pretrain_encoder(plan, out=out, watch=watch, report=listener.progress)
     if not options.train:
         watch.stop()
-        return Outcome(prepared=prepared, out=out, encoder=encoder, trained=None, document=None, intervals={})
+        return TrainingResult(plan=plan, out=out, encoder=encoder, trained=None, document=None, intervals={})
     trained = train_classifier(
-        prepared, pretrained, out=out, watch=watch, report=listener.progress, started_at=started_at
+        plan, pretrained, out=out, watch=watch, report=listener.progress, started_at=started_at
     )
     watch.start("report", "bootstrap intervals, permutation importance, charts")
-    intervals = write_report(prepared, trained, out / "report.html", command=command)
+    intervals = write_report(plan, trained, out / "report.html", command=command)
     try:
-        registration = registration_of(prepared, trained, intervals=intervals)
+        registration = registration_of(plan, trained, intervals=intervals)
         document = store_model(registration, trained.path, home=home, database=database)
     except DependencyError as error:
         raise DependencyError(
@@ -92,8 +97,8 @@ def _run_prepared(
             "--resume."
         ) from error
     watch.stop()
-    return Outcome(
-        prepared=prepared,
+    return TrainingResult(
+        plan=plan,
         out=out,
         encoder=encoder,
         trained=trained,

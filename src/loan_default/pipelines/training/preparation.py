@@ -22,7 +22,7 @@ from loan_default.data.datasets.splits import (
     SPLIT_VERSION,
     Split,
     on_a_held_out_side,
-    split_for_good,
+    permanent_holdout_split,
     split_out_of_time,
     split_rows,
 )
@@ -106,7 +106,7 @@ class TrainingOptions:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Prepared:
+class TrainingPlan:
     """All that is known before anything slow begins."""
 
     options: TrainingOptions
@@ -187,8 +187,8 @@ class Prepared:
 class Stopwatch:
     """Seconds by stage, announced as they begin."""
 
-    def __init__(self, announce: Callable[[str, str], None]) -> None:
-        self._announce = announce
+    def __init__(self, publish_fact: Callable[[str, str], None]) -> None:
+        self._announce = publish_fact
         self._current: tuple[str, float] | None = None
         self.seconds: dict[str, float] = {}
 
@@ -206,9 +206,9 @@ class Stopwatch:
             self._current = None
 
 
-def prepare(
+def plan_training(
     options: TrainingOptions, *, watch: Stopwatch, environ: Mapping[str, str] = os.environ
-) -> Prepared:
+) -> TrainingPlan:
     """Read, check and split the data and fit the features: everything that can fail because of the input.
 
     Raises:
@@ -245,7 +245,7 @@ def prepare(
         _check_columns(encoder, dataset.schema)
         origin = _check_origin(encoder, dataset, split, options)
         choices.append(Choice(what="encoder", value=str(options.encoder), reason=origin))
-    return Prepared(
+    return TrainingPlan(
         options=options,
         schema_choice=choice,
         dataset=dataset,
@@ -271,7 +271,7 @@ def _load(options: TrainingOptions, schema: Schema) -> Dataset:
 def _split(options: TrainingOptions, dataset: Dataset, groups: NDArray[np.int64]) -> Split:
     frame, schema = dataset.frame, dataset.schema
     if options.split == "for good":
-        return split_for_good(frame, schema, groups=groups)
+        return permanent_holdout_split(frame, schema, groups=groups)
     split_by = split_out_of_time if options.split == "out of time" else split_rows
     return split_by(frame, schema, groups=groups, seed=options.seed)
 

@@ -31,25 +31,25 @@ from loan_default.models.artifact import write_digest
 from loan_default.pipelines.layout import MODELS
 from loan_default.pipelines.registry import figures_to_store
 from loan_default.pipelines.training.dataset import snapshot_of
-from loan_default.pipelines.training.preparation import Prepared
+from loan_default.pipelines.training.preparation import TrainingPlan
 from loan_default.pipelines.training.stages import LIBRARIES, Trained
 
 
-def store_inputs(prepared: Prepared, out: Path) -> Path | None:
+def store_inputs(plan: TrainingPlan, out: Path) -> Path | None:
     """Write the schema and the quarantine of a run into its folder, before anything slow begins.
 
     Returns the name that another schema which lay there was given: a person may have edited it.
     """
-    saved, given = out / "schema.toml", prepared.options.schema
-    content = given.read_bytes() if given else prepared.schema_choice.to_toml().encode()
+    saved, given = out / "schema.toml", plan.options.schema
+    content = given.read_bytes() if given else plan.schema_choice.to_toml().encode()
     kept = None
     if saved.exists() and saved.read_bytes() != content:
         kept = saved.with_name(f"schema-{sha256_of(saved)[:8]}.toml")
         saved.replace(kept)
     write_atomically(saved, content)
     quarantine = out / "quarantine.csv"
-    if len(prepared.dataset.quarantined):
-        write_atomically(quarantine, partial(write_csv, prepared.dataset.quarantined))
+    if len(plan.dataset.quarantined):
+        write_atomically(quarantine, partial(write_csv, plan.dataset.quarantined))
     else:
         quarantine.unlink(missing_ok=True)
     return kept
@@ -66,7 +66,7 @@ class Registration(BaseModel):
 
 
 def registration_of(
-    prepared: Prepared, trained: Trained, *, intervals: Mapping[str, Interval], run: str | None = None
+    plan: TrainingPlan, trained: Trained, *, intervals: Mapping[str, Interval], run: str | None = None
 ) -> Registration:
     """What there is to register.
 
@@ -75,10 +75,10 @@ def registration_of(
         run: id of the run of the pipeline.
     """
     now = datetime.now(UTC)
-    snapshot = snapshot_of(prepared.dataset, now)
-    held_out = DatasetName.OUT_OF_TIME if prepared.options.out_of_time else DatasetName.TEST
+    snapshot = snapshot_of(plan.dataset, now)
+    held_out = DatasetName.OUT_OF_TIME if plan.options.out_of_time else DatasetName.TEST
     return Registration(
-        model=_model_document(prepared, trained, snapshot=snapshot, run=run),
+        model=_model_document(plan, trained, snapshot=snapshot, run=run),
         metrics=(
             _metrics(trained, DatasetName.VALIDATION, {}, snapshot.id, now),
             _metrics(trained, held_out, intervals, snapshot.id, now),
@@ -116,19 +116,19 @@ def store_model(registration: Registration, file: Path, *, home: Path, database:
 
 
 def _model_document(
-    prepared: Prepared, trained: Trained, *, snapshot: TrainingData, run: str | None
+    plan: TrainingPlan, trained: Trained, *, snapshot: TrainingData, run: str | None
 ) -> ModelMetadata:
-    split = prepared.split
+    split = plan.split
     return ModelMetadata(
         version=trained.model.version,
         created_at=trained.started_at,
         path=f"{MODELS}/{trained.model.version}.pth",
         sha256=trained.sha256,
-        schema_name=prepared.schema.name,
-        schema_digest=prepared.schema.digest,
-        preset=prepared.preset.name,
-        objective=prepared.objective,
-        pretrained=prepared.starts_pretrained,
+        schema_name=plan.schema.name,
+        schema_digest=plan.schema.digest,
+        preset=plan.preset.name,
+        objective=plan.objective,
+        pretrained=plan.starts_pretrained,
         members=len(trained.members),
         parameters=sum(p.numel() for member in trained.model.members for p in member.parameters()),
         rows={
@@ -137,7 +137,7 @@ def _model_document(
             "test": len(split.test),
             "unlabelled": len(split.unlabelled),
         },
-        seed=prepared.options.seed,
+        seed=plan.options.seed,
         code_version=str(trained.model.provenance["code_version"]),
         libraries={name: str(trained.model.provenance[name]) for name in LIBRARIES},
         training_seconds=sum(trained.seconds.values()),

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from loan_default.errors import ConfigurationError
 from loan_default.files import write_once
-from loan_default.pipelines.training.preparation import Prepared
+from loan_default.pipelines.training.preparation import TrainingPlan
 from loan_default.pipelines.training.stages import fingerprint_of_run
 
 _RUN = Path("checkpoints", "run.json")
 
 
-def open_folder(prepared: Prepared, out: Path) -> datetime:
+def open_folder(plan: TrainingPlan, out: Path) -> datetime:
     """Make the folder of a run, or find the one to go on in; returns when the run began.
 
     A new run starts without what an earlier one left: checkpoints, models, the report. A run that goes on
@@ -28,18 +28,18 @@ def open_folder(prepared: Prepared, out: Path) -> datetime:
             f"--out must be a folder that can be written, however: {out}: {error.strerror}. Choose another."
         ) from error
     left = [*out.glob(".*.tmp"), *(out / "checkpoints").glob(".*.tmp")]
-    if not prepared.options.resume:
+    if not plan.options.resume:
         left += [*(out / "checkpoints").glob("*.ckpt"), out / _RUN, out / "report.html"]
-        left += [out / name for name in _model_files(prepared)]
+        left += [out / name for name in _model_files(plan)]
     for path in left:
         if not path.is_dir():  # the folder of a scoring that is running
             path.unlink(missing_ok=True)
-    return _started_at(out / _RUN, fingerprint_of_run(prepared))
+    return _started_at(out / _RUN, fingerprint_of_run(plan))
 
 
-def _model_files(prepared: Prepared) -> list[str]:
+def _model_files(plan: TrainingPlan) -> list[str]:
     """Names of what a run makes, but for the encoder that it starts from."""
-    kinds = ("model.pth", "encoder.pth") if prepared.options.encoder is None else ("model.pth",)
+    kinds = ("model.pth", "encoder.pth") if plan.options.encoder is None else ("model.pth",)
     return [f"{kind}{suffix}" for kind in kinds for suffix in ("", ".sha256")]
 
 

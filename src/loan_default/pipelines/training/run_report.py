@@ -22,19 +22,19 @@ from loan_default.evaluation.report_inputs import (
     TestPredictions,
 )
 from loan_default.files import write_atomically
-from loan_default.pipelines.training.preparation import Prepared
+from loan_default.pipelines.training.preparation import TrainingPlan
 from loan_default.pipelines.training.stages import Trained, with_threads_of_run
 
 
-def importance_of(prepared: Prepared, trained: Trained) -> list[Importance]:
+def importance_of(plan: TrainingPlan, trained: Trained) -> list[Importance]:
     """What the AUC loses on the test rows when a column is shuffled, the largest loss first."""
-    rows = prepared.dataset.frame.iloc[prepared.split.test]
+    rows = plan.dataset.frame.iloc[plan.split.test]
     return permutation_importance(
         trained.model.predict_pd,
         rows,
         trained.test.y,
-        list(prepared.features.names),
-        seed=prepared.options.seed,
+        list(plan.features.names),
+        seed=plan.options.seed,
         rows=1000,
     )
 
@@ -45,17 +45,17 @@ def held_out_intervals(trained: Trained, *, seed: int) -> Mapping[str, Interval]
 
 
 @with_threads_of_run
-def write_report(prepared: Prepared, trained: Trained, path: Path, *, command: str) -> Mapping[str, Interval]:
+def write_report(plan: TrainingPlan, trained: Trained, path: Path, *, command: str) -> Mapping[str, Interval]:
     """Write the page of a run; returns the figures on the test rows with their ranges."""
-    intervals = held_out_intervals(trained, seed=prepared.options.seed)
-    importance = importance_of(prepared, trained)
-    page = build_report(prepared, trained, intervals=intervals, importance=importance, command=command)
+    intervals = held_out_intervals(trained, seed=plan.options.seed)
+    importance = importance_of(plan, trained)
+    page = build_report(plan, trained, intervals=intervals, importance=importance, command=command)
     write_atomically(path, page.encode())
     return intervals
 
 
 def build_report(
-    prepared: Prepared,
+    plan: TrainingPlan,
     trained: Trained,
     *,
     intervals: Mapping[str, Interval],
@@ -63,20 +63,20 @@ def build_report(
     command: str,
 ) -> str:
     """The report of a run as HTML text."""
-    seed, test, preset = prepared.options.seed, trained.test, prepared.preset
+    seed, test, preset = plan.options.seed, trained.test, plan.preset
     pretrained = trained.pretrained.fitted.history if trained.pretrained else ()
     parameters = sum(parameter.numel() for parameter in trained.model.members[0].parameters())
     members = len(trained.members)
     nets = f"Mean of {members} tabular transformers" if members > 1 else "A tabular transformer"
-    origin = "pretrained" if prepared.starts_pretrained else "not pretrained"
+    origin = "pretrained" if plan.starts_pretrained else "not pretrained"
     inputs = ReportInputs(
-        title=f"Probability of default: {prepared.schema.name}",
+        title=f"Probability of default: {plan.schema.name}",
         model=(
             f"{nets} with {preset.encoder.n_layers} layers and {parameters:,} weights"
             f"{' each' if members > 1 else ''}, {origin}, Platt-calibrated."
         ),
         created_at=datetime.now(UTC),
-        data=_data_summary(prepared),
+        data=_data_summary(plan),
         test=TestPredictions(
             y=test.y, calibrated=test.calibrated, uncalibrated=test.raw, baseline=test.baseline
         ),
@@ -99,7 +99,7 @@ def build_report(
             "encoder": asdict(preset.encoder),
             "head": asdict(preset.head),
             "members": preset.members,
-            "training": asdict(prepared.fitting),
+            "training": asdict(plan.fitting),
             **(
                 {"pretraining": {**asdict(preset.pretraining), **asdict(preset.objective)}}
                 if trained.pretrained
@@ -108,8 +108,8 @@ def build_report(
             "calibration": asdict(trained.model.calibration),
         },
         choices=(
-            *prepared.choices,
-            Choice(what="schema", value=prepared.schema.name, reason=prepared.schema_choice.origin),
+            *plan.choices,
+            Choice(what="schema", value=plan.schema.name, reason=plan.schema_choice.origin),
         ),
         provenance={
             "model version": trained.model.version,
@@ -123,8 +123,8 @@ def build_report(
     return render_report(inputs)
 
 
-def _data_summary(prepared: Prepared) -> DataSummary:
-    dataset, split = prepared.dataset, prepared.split
+def _data_summary(plan: TrainingPlan) -> DataSummary:
+    dataset, split = plan.dataset, plan.split
     parts = {"train": split.train, "validation": split.validation, "test": split.test}
     return DataSummary(
         sources=(dataset.source,),
@@ -145,5 +145,5 @@ def _data_summary(prepared: Prepared) -> DataSummary:
             for column in dataset.schema.columns
             if column.kind is not Kind.TARGET
         ),
-        findings=tuple((finding.column, finding.message) for finding in prepared.schema_choice.findings),
+        findings=tuple((finding.column, finding.message) for finding in plan.schema_choice.findings),
     )

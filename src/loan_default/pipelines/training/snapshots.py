@@ -8,14 +8,14 @@ import structlog
 from loan_default.database.documents import TrainingData
 from loan_default.database.repositories import TrainingDataRepository
 from loan_default.pipelines.ingestion.training_store_writer import store_processed_data
-from loan_default.pipelines.services import Flow
+from loan_default.pipelines.services import Services
 from loan_default.pipelines.training.dataset import Dataset, load_store, snapshot_of
 
 log = structlog.get_logger()
 
 
 def prepare_training_data(
-    flow: Flow,
+    services: Services,
     folder: Path,
     *,
     maturity_days: int,
@@ -24,11 +24,11 @@ def prepare_training_data(
 ) -> TrainingData:
     """Bring the training store up to date and say in `training_data` what it holds now."""
     period = {"since": since, "until": until}
-    return snapshot_store(flow, folder, maturity_days=maturity_days, **period)[1]
+    return snapshot_store(services, folder, maturity_days=maturity_days, **period)[1]
 
 
 def snapshot_store(
-    flow: Flow,
+    services: Services,
     folder: Path,
     *,
     maturity_days: int,
@@ -44,13 +44,15 @@ def snapshot_store(
     Raises:
         DependencyError, DataError: as `store_processed_data` and `load_store`.
     """
-    store_processed_data(flow, folder)
+    store_processed_data(services, folder)
     now = datetime.now(UTC)
     now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as documents keep it
-    dataset = load_store(folder, flow.schema, maturity_days=maturity_days, now=now, since=since, until=until)
+    dataset = load_store(
+        folder, services.schema, maturity_days=maturity_days, now=now, since=since, until=until
+    )
     snapshot = snapshot_of(dataset, now).model_copy(update={"since": since, "until": until})
-    repository = TrainingDataRepository(flow.database)
+    repository = TrainingDataRepository(services.database)
     repository.ensure_indexes()
     repository.add(snapshot)
-    log.info("training_data_prepared", run=flow.run, snapshot=snapshot.id, rows=snapshot.rows_accepted)
+    log.info("training_data_prepared", run=services.run, snapshot=snapshot.id, rows=snapshot.rows_accepted)
     return dataset, snapshot

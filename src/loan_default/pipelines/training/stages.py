@@ -42,7 +42,7 @@ from loan_default.models.model import (
 )
 from loan_default.models.pretraining import Pretrained, pretrain
 from loan_default.models.reference import reference_of
-from loan_default.pipelines.training.preparation import Prepared, Stopwatch
+from loan_default.pipelines.training.preparation import Stopwatch, TrainingPlan
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -78,23 +78,25 @@ class Predictions:
     """Of logistic regression."""
 
 
-def with_threads_of_run(work: Callable[Concatenate[Prepared, P], R]) -> Callable[Concatenate[Prepared, P], R]:
+def with_threads_of_run(
+    work: Callable[Concatenate[TrainingPlan, P], R],
+) -> Callable[Concatenate[TrainingPlan, P], R]:
     """Make a function of a prepared run compute on as many threads as were decided for that run.
 
     After each call torch computes on as many as before.
     """
 
     @wraps(work)
-    def working(prepared: Prepared, /, *arguments: P.args, **named: P.kwargs) -> R:
-        with torch_threads(prepared.compute.threads):
-            return work(prepared, *arguments, **named)
+    def working(plan: TrainingPlan, /, *arguments: P.args, **named: P.kwargs) -> R:
+        with torch_threads(plan.compute.threads):
+            return work(plan, *arguments, **named)
 
     return working
 
 
 @with_threads_of_run
 def pretrain_encoder(
-    prepared: Prepared,
+    plan: TrainingPlan,
     *,
     out: Path,
     watch: Stopwatch,
@@ -109,34 +111,32 @@ def pretrain_encoder(
     Args:
         before_write: called before the encoder file is written; what it raises ends the run.
     """
-    split, preset = prepared.split, prepared.preset
-    frame = prepared.dataset.frame
-    rows = prepared.features.transform(frame.iloc[prepared.pretraining])
+    split, preset = plan.split, plan.preset
+    frame = plan.dataset.frame
+    rows = plan.features.transform(frame.iloc[plan.pretraining])
     watch.start("pretrain", f"{preset.objective.objective}, {len(rows):,} rows, no labels")
-    torch.manual_seed(prepared.options.seed)
-    architecture = _architecture(prepared)
+    torch.manual_seed(plan.options.seed)
+    architecture = _architecture(plan)
     pretrained = pretrain(
         architecture.new_encoder(),
         rows,
-        prepared.features.transform(frame.iloc[split.validation]),
+        plan.features.transform(frame.iloc[split.validation]),
         objective=preset.objective,
         config=preset.pretraining,
-        seed=prepared.options.seed,
-        device=prepared.compute.device,
-        fingerprint=_fingerprint(
-            prepared, "pretraining", asdict(preset.pretraining), asdict(preset.objective)
-        ),
+        seed=plan.options.seed,
+        device=plan.compute.device,
+        fingerprint=_fingerprint(plan, "pretraining", asdict(preset.pretraining), asdict(preset.objective)),
         checkpoint=out / "checkpoints" / "pretraining.ckpt",
-        resume=prepared.options.resume,
+        resume=plan.options.resume,
         report=report,
     )
     path = out / "encoder.pth"
     encoder = PretrainedEncoder(
-        schema=prepared.schema,
-        features=prepared.features,
+        schema=plan.schema,
+        features=plan.features,
         config=preset.encoder,
         state=pretrained.state,
-        provenance=provenance_of(prepared) | {"pretraining_epochs": preset.pretraining.epochs},
+        provenance=provenance_of(plan) | {"pretraining_epochs": preset.pretraining.epochs},
     )
     before_write()
     save_encoder(path, encoder)
@@ -145,7 +145,7 @@ def pretrain_encoder(
 
 @with_threads_of_run
 def train_classifier(
-    prepared: Prepared,
+    plan: TrainingPlan,
     pretrained: Pretrained | None,
     *,
     out: Path,
@@ -161,20 +161,20 @@ def train_classifier(
         started_at: time in the model's version.
         before_write: called before the model file is written; what it raises ends the run.
     """
-    split, preset, options = prepared.split, prepared.preset, prepared.options
-    train, validation = prepared.labelled(split.train), prepared.labelled(split.validation)
-    start = pretrained.state if pretrained else prepared.encoder.state if prepared.encoder else None
-    origin = "a pretrained encoder" if prepared.starts_pretrained else "random weights"
+    split, preset, options = plan.split, plan.preset, plan.options
+    train, validation = plan.labelled(split.train), plan.labelled(split.validation)
+    start = pretrained.state if pretrained else plan.encoder.state if plan.encoder else None
+    origin = "a pretrained encoder" if plan.starts_pretrained else "random weights"
     watch.start("train", f"{preset.members} x {preset.training.epochs} epochs at most, from {origin}")
-    architecture = _architecture(prepared)
+    architecture = _architecture(plan)
     jobs = [
         MemberJob(
             number=number,
             seed=options.seed * 1000 + number,
             fingerprint=_fingerprint(
-                prepared,
+                plan,
                 f"member {number}",
-                asdict(prepared.fitting),
+                asdict(plan.fitting),
                 _state_digest([start] if start else []),
             ),
             checkpoint=out / "checkpoints" / f"member-{number}.ckpt",
@@ -186,10 +186,10 @@ def train_classifier(
         train,
         validation,
         jobs=jobs,
-        config=prepared.fitting,
+        config=plan.fitting,
         encoder_state=start,
-        device=prepared.compute.device,
-        processes=prepared.compute.processes,
+        device=plan.compute.device,
+        processes=plan.compute.processes,
         resume=options.resume,
         report=report,
     )
@@ -198,7 +198,7 @@ def train_classifier(
     raw = mean_probability(members, validation.inputs)
     platt = fit_platt(raw, validation.labels)
     watch.start("evaluate", f"on {len(split.test):,} test rows")
-    baseline = fit_logistic(prepared.features, train)
+    baseline = fit_logistic(plan.features, train)
 
     def predictions(rows: Labelled, probability: NDArray[np.float64]) -> Predictions:
         return Predictions(
@@ -208,17 +208,17 @@ def train_classifier(
             baseline=baseline(rows.inputs),
         )
 
-    test = prepared.labelled(split.test)
+    test = plan.labelled(split.test)
     on_validation = predictions(validation, raw)
     on_test = predictions(test, mean_probability(members, test.inputs))
-    provenance = provenance_of(prepared) | {
-        "epochs": prepared.fitting.epochs,
+    provenance = provenance_of(plan) | {
+        "epochs": plan.fitting.epochs,
         "members": preset.members,
         "weights": _state_digest([member.state_dict() for member in members]),
     }
     model = LoanModel(
         version=model_version(started_at, _digest(provenance)),
-        schema=prepared.schema,
+        schema=plan.schema,
         architecture=architecture,
         members=members,
         calibration=platt,
@@ -226,9 +226,7 @@ def train_classifier(
             "validation": asdict(measure(on_validation.y, on_validation.calibrated)),
             "test": asdict(measure(on_test.y, on_test.calibrated)),
         },
-        reference=reference_of(
-            prepared.dataset.frame.iloc[split.train], prepared.features, on_validation.calibrated
-        ),
+        reference=reference_of(plan.dataset.frame.iloc[split.train], plan.features, on_validation.calibrated),
         provenance=provenance,
     )
     path = out / "model.pth"
@@ -247,58 +245,56 @@ def train_classifier(
     )
 
 
-def provenance_of(prepared: Prepared) -> dict[str, Any]:
+def provenance_of(plan: TrainingPlan) -> dict[str, Any]:
     """Where weights come from: data, schema, options, device and versions."""
     return {
-        "data": prepared.dataset.source,
-        "data_digest": prepared.dataset.digest,
+        "data": plan.dataset.source,
+        "data_digest": plan.dataset.digest,
         "data_digest_version": DIGEST_VERSION,
-        "schema_digest": prepared.schema.digest,
-        "split_digest": prepared.split.digest,
+        "schema_digest": plan.schema.digest,
+        "split_digest": plan.split.digest,
         "code_version": version_of("loan-default"),
-        "seed": prepared.options.seed,
-        "out_of_time": prepared.options.out_of_time,
-        "split": prepared.options.split,
-        "split_version": prepared.split_version,
-        "encoder_given": prepared.encoder is not None,
-        "encoder_split_version": prepared.encoder_split_version,
-        "seen_until": None if prepared.seen_until is None else prepared.seen_until.isoformat(),
-        "preset": prepared.preset.name,
-        "objective": prepared.objective,
-        "device": str(prepared.compute.device),
-        "threads": prepared.compute.threads,
+        "seed": plan.options.seed,
+        "out_of_time": plan.options.out_of_time,
+        "split": plan.options.split,
+        "split_version": plan.split_version,
+        "encoder_given": plan.encoder is not None,
+        "encoder_split_version": plan.encoder_split_version,
+        "seen_until": None if plan.seen_until is None else plan.seen_until.isoformat(),
+        "preset": plan.preset.name,
+        "objective": plan.objective,
+        "device": str(plan.compute.device),
+        "threads": plan.compute.threads,
         "python": platform.python_version(),
         **{library: version_of(library) for library in LIBRARIES},
     }
 
 
-def _architecture(prepared: Prepared) -> Architecture:
-    return Architecture(
-        features=prepared.features, encoder=prepared.preset.encoder, head=prepared.preset.head
-    )
+def _architecture(plan: TrainingPlan) -> Architecture:
+    return Architecture(features=plan.features, encoder=plan.preset.encoder, head=plan.preset.head)
 
 
-def fingerprint_of_run(prepared: Prepared) -> str:
+def fingerprint_of_run(plan: TrainingPlan) -> str:
     """Digest of all that decides the weights of a run before it begins: who goes on with it must agree."""
-    encoder = [_state_digest([prepared.encoder.state])] if prepared.encoder is not None else []
-    stages = {"pretrain": prepared.options.pretrain, "train": prepared.options.train}
-    return _fingerprint(prepared, stages, asdict(prepared.preset), encoder)
+    encoder = [_state_digest([plan.encoder.state])] if plan.encoder is not None else []
+    stages = {"pretrain": plan.options.pretrain, "train": plan.options.train}
+    return _fingerprint(plan, stages, asdict(plan.preset), encoder)
 
 
-def _fingerprint(prepared: Prepared, *parts: object) -> str:
+def _fingerprint(plan: TrainingPlan, *parts: object) -> str:
     """Digest of all that decides the weights of a stage."""
     features = {
         key: [{name: _listed(value) for name, value in feature.items()} for feature in listed]
-        for key, listed in features_to_dict(prepared.features).items()
+        for key, listed in features_to_dict(plan.features).items()
     }
     content = {
-        "data": prepared.dataset.digest,
-        "split": prepared.split.digest,
-        "pretraining": hashlib.sha256(prepared.pretraining.tobytes()).hexdigest(),
+        "data": plan.dataset.digest,
+        "split": plan.split.digest,
+        "pretraining": hashlib.sha256(plan.pretraining.tobytes()).hexdigest(),
         "features": features,
-        "encoder": asdict(prepared.preset.encoder),
-        "head": asdict(prepared.preset.head),
-        "seed": prepared.options.seed,
+        "encoder": asdict(plan.preset.encoder),
+        "head": asdict(plan.preset.head),
+        "seed": plan.options.seed,
         "parts": parts,
     }
     return _digest(content)

@@ -21,7 +21,7 @@ from pathlib import Path
 import structlog
 
 from loan_default.data.datasets.store_sources import has_parts
-from loan_default.database.control_repositories import Fence
+from loan_default.database.control_repositories import FencingToken
 from loan_default.database.documents import ID_DIGITS, ModelMetadata, TrainingData
 from loan_default.database.repositories import ModelRepository, TrainingDataRepository
 from loan_default.errors import DataError
@@ -31,9 +31,14 @@ from loan_default.kafka.control_events import FactType, publish_fact
 from loan_default.models.fitting import Progress
 from loan_default.pipelines.layout import SCHEDULED_RUNS, TRAINING_STORE
 from loan_default.pipelines.registry import on_unseen_rows
-from loan_default.pipelines.services import Flow
+from loan_default.pipelines.services import Services
 from loan_default.pipelines.training.listeners import Listener
-from loan_default.pipelines.training.preparation import Prepared, Stopwatch, TrainingOptions, prepare
+from loan_default.pipelines.training.preparation import (
+    Stopwatch,
+    TrainingOptions,
+    TrainingPlan,
+    plan_training,
+)
 from loan_default.pipelines.training.registration import (
     Registration,
     registration_of,
@@ -56,7 +61,7 @@ log = structlog.get_logger()
 class TrainingRun:
     """One run of the training, and how it is done."""
 
-    flow: Flow
+    services: Services
     home: Path
     options: TrainingOptions
     """Without a snapshot and an encoder: the run keeps its own."""
@@ -67,7 +72,7 @@ class TrainingRun:
     @property
     def id(self) -> str:
         """The scheduler's."""
-        return self.flow.run
+        return self.services.run
 
     @property
     def folder(self) -> Path:
@@ -111,19 +116,19 @@ class TrainingRun:
         return replace(given, pretrain=False, train=True, encoder=self.encoder)
 
 
-def freeze_training_data(run: TrainingRun, fence: Fence) -> TrainingData:
+def freeze_training_data(run: TrainingRun, fencing_token: FencingToken) -> TrainingData:
     """Bring the training store up to date and keep what it holds as the data of the run; safe to repeat.
 
     Raises:
         DependencyError: as `prepare_training_data`.
         DataError: as `prepare_training_data`, or a newer try of the step has begun.
     """
-    fence.claim()
+    fencing_token.claim()
     path = run.folder / _SNAPSHOT
     if path.exists():
         return run.snapshot
     snapshot = prepare_training_data(
-        run.flow,
+        run.services,
         run.store,
         maturity_days=run.options.maturity_days,
         since=run.since,
@@ -131,69 +136,71 @@ def freeze_training_data(run: TrainingRun, fence: Fence) -> TrainingData:
     )
     # The stored one, where the same data were there before: its time and its files belong together. But not
     # where its files were written anew under other names.
-    stored = TrainingDataRepository(run.flow.database).get(snapshot.id)
+    stored = TrainingDataRepository(run.services.database).get(snapshot.id)
     if has_parts(run.store, stored.parts):
         snapshot = stored
-    fence.check()
+    fencing_token.check()
     write_once(path, snapshot.model_dump_json().encode())
     return run.snapshot
 
 
 def model_of_data(run: TrainingRun) -> str | None:
     """Version of the newest model that another run trained on the same rows; None = they are new."""
-    same = TrainingDataRepository(run.flow.database).with_digest(run.snapshot.digest)
-    models = ModelRepository(run.flow.database).of_snapshots(snapshot.id for snapshot in same)
+    same = TrainingDataRepository(run.services.database).with_digest(run.snapshot.digest)
+    models = ModelRepository(run.services.database).of_snapshots(snapshot.id for snapshot in same)
     return next((model.version for model in models if model.run not in (None, run.id)), None)
 
 
-def pretrain_step(run: TrainingRun, listener: Listener, fence: Fence) -> Path:
+def pretrain_step(run: TrainingRun, listener: Listener, fencing_token: FencingToken) -> Path:
     """Pretrain on the rows of the snapshot that no figure is computed on; returns the encoder file.
 
     Raises:
         DataError: the data cannot give an encoder, or a newer try of the step has begun.
         ConfigurationError: the options contradict each other or the machine.
     """
-    fence.claim()
+    fencing_token.claim()
     out, watch = run.folder / "encoder", Stopwatch(listener.stage)
-    watched = _Watched(listener, fence)
-    prepared, _ = _opened(run.options_to_pretrain, out, watch=watch, watched=watched)
+    watched = _Watched(listener, fencing_token)
+    plan, _ = _opened(run.options_to_pretrain, out, watch=watch, watched=watched)
     _, encoder = pretrain_encoder(
-        prepared, out=out, watch=watch, report=watched.progress, before_write=fence.check
+        plan, out=out, watch=watch, report=watched.progress, before_write=fencing_token.check
     )
     watch.stop()
     return encoder
 
 
-def train_step(run: TrainingRun, listener: Listener, fence: Fence) -> Registration:
+def train_step(run: TrainingRun, listener: Listener, fencing_token: FencingToken) -> Registration:
     """Train on the labelled rows of the snapshot, and say what there is to register.
 
     Raises:
         DataError, ConfigurationError: as `pretrain_step`.
         ArtifactError: the encoder file was refused, or is not there.
     """
-    fence.claim()
+    fencing_token.claim()
     out, watch = run.folder / "model", Stopwatch(listener.stage)
-    watched = _Watched(listener, fence)
-    prepared, started_at = _opened(run.options_to_train, out, watch=watch, watched=watched)
+    watched = _Watched(listener, fencing_token)
+    plan, started_at = _opened(run.options_to_train, out, watch=watch, watched=watched)
     trained = train_classifier(
-        prepared,
+        plan,
         None,
         out=out,
         watch=watch,
         report=watched.progress,
         started_at=started_at,
-        before_write=fence.check,
+        before_write=fencing_token.check,
     )
     watch.start("report", "bootstrap intervals, permutation importance, charts")
-    intervals = write_report(prepared, trained, out / "report.html", command=f"run {run.id}")
-    registration = registration_of(prepared, trained, intervals=intervals, run=run.id)
-    fence.check()
+    intervals = write_report(plan, trained, out / "report.html", command=f"run {run.id}")
+    registration = registration_of(plan, trained, intervals=intervals, run=run.id)
+    fencing_token.check()
     write_atomically(out / _REGISTRATION, registration.model_dump_json().encode())
     watch.stop()
     return registration
 
 
-def store_step(run: TrainingRun, fence: Fence) -> tuple[ModelMetadata, Mapping[str, float | None]]:
+def store_step(
+    run: TrainingRun, fencing_token: FencingToken
+) -> tuple[ModelMetadata, Mapping[str, float | None]]:
     """Store the model of the run and announce it; returns its document and its figures. Again is no change.
 
     Raises:
@@ -201,33 +208,35 @@ def store_step(run: TrainingRun, fence: Fence) -> tuple[ModelMetadata, Mapping[s
         ArtifactError: the model file is not as it was written.
         DependencyError: broker or database are away.
     """
-    fence.claim()
+    fencing_token.claim()
     path = run.folder / "model" / _REGISTRATION
     if not path.exists():
         raise DataError(f"a model must be trained before it is stored, however: {path} is not there.")
     registration = Registration.model_validate_json(path.read_bytes(), extra="ignore")
-    fence.check()
+    fencing_token.check()
     failpoint("model_checked")
-    model = store_model(registration, path.with_name("model.pth"), home=run.home, database=run.flow.database)
+    model = store_model(
+        registration, path.with_name("model.pth"), home=run.home, database=run.services.database
+    )
     failpoint("model_stored")
     unseen = on_unseen_rows(registration.metrics)
     assert unseen is not None  # a registration has the figures on the test rows
     told = {name: unseen.figures.get(name) for name in ("auc", "ks", "brier")}
-    publish_fact(run.flow.broker, FactType.TRAINED, version=model.version, figures=told)
+    publish_fact(run.services.broker, FactType.TRAINED, version=model.version, figures=told)
     log.info("model_stored", run=run.id, version=model.version, **told)
     return model, told
 
 
 def _opened(
     options: TrainingOptions, out: Path, *, watch: Stopwatch, watched: "_Watched"
-) -> tuple[Prepared, datetime]:
+) -> tuple[TrainingPlan, datetime]:
     """What a step works on, in its folder, and when the first try of it began."""
-    prepared = prepare(options, watch=watch)
+    plan = plan_training(options, watch=watch)
     watch.stop()
-    watched.fence.check()  # to open the folder is to sweep it: what a newer try is writing would go
-    started_at = open_folder(prepared, out)
-    watched.listener.prepared(prepared, out, kept_schema=store_inputs(prepared, out))
-    return prepared, started_at
+    watched.fencing_token.check()  # to open the folder is to sweep it: what a newer try is writing would go
+    started_at = open_folder(plan, out)
+    watched.listener.plan(plan, out, kept_schema=store_inputs(plan, out))
+    return plan, started_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,10 +244,10 @@ class _Watched:
     """Progress that ends a try that was overtaken, at the end of an epoch."""
 
     listener: Listener
-    fence: Fence
+    fencing_token: FencingToken
 
     def progress(self, progress: Progress) -> None:
         if progress.last is not None:
-            self.fence.check()
+            self.fencing_token.check()
         failpoint("epoch_done" if progress.last is not None else "epoch_goes_on")
         self.listener.progress(progress)
