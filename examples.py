@@ -317,8 +317,8 @@ def training(tour: Tour) -> None:
     now = datetime.now(UTC)
     trained = train_classifier(plan, None, out=tour.settings.home, watch=watch, report=report, started_at=now)
     for name, pds in (("network", trained.test.calibrated), ("logistic", trained.test.baseline)):
-        figures = measure(trained.test.y, pds)
-        tour.say(name, f"AUC {figures.auc:.3f}  KS {figures.ks:.3f}  Brier {figures.brier:.3f}")
+        metrics = measure(trained.test.y, pds)
+        tour.say(name, f"AUC {metrics.auc:.3f}  KS {metrics.ks:.3f}  Brier {metrics.brier:.3f}")
     rate, mean = trained.test.y.mean(), trained.test.calibrated.mean()
     tour.say("calibrated", f"mean PD {mean:.1%} on test rows of which {rate:.1%} defaulted")
     size = trained.path.stat().st_size / 1e6

@@ -74,9 +74,9 @@ def measure_one(name: str, model: str, seed: int) -> str:
     content = io.BytesIO()
     np.savez(content, seconds=time.monotonic() - since, **arrays)
     write_atomically(_path(name, model, seed), content.getvalue())
-    figures = measure(data.y[data.test], pd_)
+    metrics = measure(data.y[data.test], pd_)
     return json.dumps(
-        {key: round(getattr(figures, key), 4) for key in FIGURES} | {"s": round(time.monotonic() - since)}
+        {key: round(getattr(metrics, key), 4) for key in FIGURES} | {"s": round(time.monotonic() - since)}
     )
 
 
@@ -87,15 +87,15 @@ def table(names: list[str], *, seeds: int) -> str:
     for name in names:
         data = load(name)
         rows = _rows(data, seeds)
-        best = max((figures["auc"] for label, figures in rows.items() if label in PEERS), default=np.nan)
-        for label, figures in rows.items():
-            mark = "**" if figures["auc"] == max(each["auc"] for each in rows.values()) else ""
+        best = max((metrics["auc"] for label, metrics in rows.items() if label in PEERS), default=np.nan)
+        for label, metrics in rows.items():
+            mark = "**" if metrics["auc"] == max(each["auc"] for each in rows.values()) else ""
             lines.append(
-                f"| {name} | {label} | {mark}{figures['auc']:.4f}{mark} | {figures['spread']:.4f} | "
-                f"{figures['ks']:.3f} | {figures['brier']:.4f} | {figures['seconds']:.0f} |"
+                f"| {name} | {label} | {mark}{metrics['auc']:.4f}{mark} | {metrics['spread']:.4f} | "
+                f"{metrics['ks']:.3f} | {metrics['brier']:.4f} | {metrics['seconds']:.0f} |"
             )
             if label not in PEERS:
-                gaps.setdefault(label, []).append(figures["auc"] - best)
+                gaps.setdefault(label, []).append(metrics["auc"] - best)
     lines += ["", "AUC minus the best of the peers, mean over the sets (smallest):"]
     lines += [f"- {label}: {np.mean(gap):+.4f} ({min(gap):+.4f})" for label, gap in gaps.items()]
     return "\n".join(lines)

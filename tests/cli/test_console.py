@@ -152,9 +152,9 @@ def test_models_stand_in_a_table_with_whole_versions(screen, lab):
     champion = [replace(listed[0], is_champion=True), *listed[1:]]
     wide.print(models_table(champion))
     text = _text(wide)
-    figures = find_model(lab.database, lab.version).test
-    low, high = figures.intervals["auc"]
-    assert f"{figures.figures['auc']:.4f} [{low:.3f}, {high:.3f}]" in text
+    metrics = find_model(lab.database, lab.version).test
+    low, high = metrics.intervals["auc"]
+    assert f"{metrics.figures['auc']:.4f} [{low:.3f}, {high:.3f}]" in text
     assert "trained *" in text
     assert "* the champion" in text
 

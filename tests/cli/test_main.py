@@ -359,8 +359,8 @@ def test_models_are_listed_as_a_table_and_as_json(in_lab, lab):
     _, out, errors = in_lab("loan-default models --json")
     assert errors == ""
     listed = {model["version"]: model for model in json.loads(out)}
-    figures = {each["dataset"]: each for each in listed[lab.version]["metrics"]}
-    assert figures["test"]["figures"]["auc"] == pytest.approx(lab.outcome.intervals["auc"].value)
+    metrics = {each["dataset"]: each for each in listed[lab.version]["metrics"]}
+    assert metrics["test"]["figures"]["auc"] == pytest.approx(lab.outcome.intervals["auc"].value)
     assert listed[lab.version]["champion"] is False
     code, out, _ = in_lab("loan-default models", lab.version)
     assert lab.outcome.document.sha256 in out
@@ -422,7 +422,7 @@ def test_commands_that_need_no_torch_do_not_import_it(tmp_path):
     imported = _python(f"import sys, loan_default.cli.main; print({slow})", cwd=tmp_path)
     assert imported.stdout == "[]\n"
     listed = _python(
-        "import sys\nfrom loan_default import cli\n"
+        "import sys\nfrom loan_default.cli import main as cli\n"
         f"try: cli.run(cli.app, ['models', '--json'])\nexcept SystemExit: print({slow})",
         cwd=tmp_path,
     )

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from loan_default.bundled import BUNDLED_SCHEMA
-from loan_default.cli import stream_commands as flow_commands
+from loan_default.cli import stream_commands
 from loan_default.data.schema.language import dump_schema, load_schema
 from loan_default.data.sources.generator import generate, to_text
 from loan_default.kafka.memory import MemoryBroker
@@ -224,7 +224,7 @@ def test_without_kafka_a_command_that_follows_keeps_rejected_records_and_takes_r
                 self.set()
             return self.is_set()
 
-    monkeypatch.setattr(flow_commands, "stopping", lambda: nullcontext(Typing()))
+    monkeypatch.setattr(stream_commands, "stopping", lambda: nullcontext(Typing()))
     code, _, errors = shell("ingest", "--file", str(data), "--follow")
     assert code == 0, errors
     (event,) = [dead_letter["event"] for dead_letter in typed[0]]

@@ -18,7 +18,7 @@ from loan_default.database.documents import (
     ModelStatus,
     PerformanceMetrics,
     TrainingData,
-    finite_figures,
+    finite_metrics,
     model_version,
 )
 from loan_default.database.embedded import EmbeddedDatabase
@@ -130,7 +130,7 @@ def test_a_status_and_a_time_are_not_content(model, metrics):
 
 
 def test_figures_that_do_not_exist_get_a_reason(metrics):
-    figures, reasons = finite_figures({"auc": 0.5, "ks": math.nan, "lift": -math.inf, "gini": None})
+    figures, reasons = finite_metrics({"auc": 0.5, "ks": math.nan, "lift": -math.inf, "gini": None})
     assert figures == {"auc": 0.5, "ks": None, "lift": None, "gini": None}
     assert set(reasons) == {"ks", "lift", "gini"}
     assert reasons["lift"] == "infinite"

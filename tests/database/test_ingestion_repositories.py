@@ -277,7 +277,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from loan_default.database.connect import connect
-from loan_default.database.ingestion_documents import EventOutcome, RawDataLog
+from loan_default.database.ingestion_documents import EventStatus, RawDataLog
 from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.settings import Settings
 
@@ -289,7 +289,7 @@ for line in sys.stdin:
     batch = [
         RawDataLog(
             event=f"e{number}", topic="raw_data", partition=0, offset=number, batch=sys.argv[2],
-            outcome=EventOutcome.ACCEPTED, logged_at=datetime.now(UTC),
+            outcome=EventStatus.ACCEPTED, logged_at=datetime.now(UTC),
         )
         for number in range(first, first + 300)
     ]

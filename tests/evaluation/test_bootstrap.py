@@ -7,7 +7,7 @@ from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
 from loan_default.errors import ConfigurationError, DataError
-from loan_default.evaluation.bootstrap import bootstrap_figures, paired_bootstrap
+from loan_default.evaluation.bootstrap import bootstrap_intervals, paired_bootstrap
 from loan_default.evaluation.metrics import WEIGHTED, logit, measure
 
 Floats = NDArray[np.float64]
@@ -21,7 +21,7 @@ def simulated(rows: int, *, seed: int) -> tuple[Floats, Floats]:
 
 def test_intervals_are_those_of_a_bootstrap_that_copies_rows() -> None:
     y, pd = simulated(400, seed=1)
-    fast = bootstrap_figures(y, pd, draws=100, seed=7)
+    fast = bootstrap_intervals(y, pd, draws=100, seed=7)
     generator = np.random.default_rng(7)
     copies = []
     for _ in range(100):
@@ -29,17 +29,17 @@ def test_intervals_are_those_of_a_bootstrap_that_copies_rows() -> None:
         chosen = np.argsort(pd, kind="stable")[generator.integers(0, 400, 400)]
         copies.append(measure(y[chosen], pd[chosen]))
     for name in ("auc", "ks", "pr_auc", "brier", "log_loss", "ece", "calibration_slope", "mean_pd"):
-        low, high = np.quantile([getattr(figures, name) for figures in copies], [0.025, 0.975])
+        low, high = np.quantile([getattr(metrics, name) for metrics in copies], [0.025, 0.975])
         assert (fast[name].low, fast[name].high) == pytest.approx((low, high), rel=1e-6, abs=1e-9), name
 
 
 def test_values_are_those_of_the_rows_and_lie_within() -> None:
     y, pd = simulated(2000, seed=2)
-    figures = dataclasses.asdict(measure(y, pd))
-    intervals = bootstrap_figures(y, pd, draws=60, seed=1)
-    assert intervals.keys() == figures.keys() - {"rows", "bads", "ks_at"}
+    metrics = dataclasses.asdict(measure(y, pd))
+    intervals = bootstrap_intervals(y, pd, draws=60, seed=1)
+    assert intervals.keys() == metrics.keys() - {"rows", "bads", "ks_at"}
     for name, interval in intervals.items():
-        assert interval.value == figures[name]
+        assert interval.value == metrics[name]
         assert interval.low < interval.high
     for name in ("auc", "brier", "calibration_slope", "calibration_intercept"):
         assert intervals[name].low < intervals[name].value < intervals[name].high
@@ -47,9 +47,9 @@ def test_values_are_those_of_the_rows_and_lie_within() -> None:
 
 def test_a_seed_gives_one_result_and_a_level_its_width() -> None:
     y, pd = simulated(500, seed=3)
-    assert bootstrap_figures(y, pd, draws=50, seed=1) == bootstrap_figures(y, pd, draws=50, seed=1)
-    assert bootstrap_figures(y, pd, draws=50, seed=1) != bootstrap_figures(y, pd, draws=50, seed=2)
-    wide, narrow = (bootstrap_figures(y, pd, draws=50, seed=1, level=level)["auc"] for level in (0.99, 0.5))
+    assert bootstrap_intervals(y, pd, draws=50, seed=1) == bootstrap_intervals(y, pd, draws=50, seed=1)
+    assert bootstrap_intervals(y, pd, draws=50, seed=1) != bootstrap_intervals(y, pd, draws=50, seed=2)
+    wide, narrow = (bootstrap_intervals(y, pd, draws=50, seed=1, level=level)["auc"] for level in (0.99, 0.5))
     assert wide.low < narrow.low < narrow.high < wide.high
 
 
@@ -58,17 +58,19 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
     truth = measure(*simulated(400_000, seed=4)).auc
     hits = 0
     for seed in range(60):
-        interval = bootstrap_figures(*simulated(300, seed=100 + seed), draws=80, seed=seed, level=0.9)["auc"]
+        interval = bootstrap_intervals(*simulated(300, seed=100 + seed), draws=80, seed=seed, level=0.9)[
+            "auc"
+        ]
         hits += interval.low <= truth <= interval.high
     assert 46 <= hits <= 60  # 54 expected; outside with a probability below 1 %
 
 
 def test_draws_with_one_class_are_made_again_and_counted() -> None:
     y = np.array([1.0] + [0.0] * 19)
-    intervals = bootstrap_figures(y, np.linspace(0.1, 0.9, 20), draws=100, seed=1)
+    intervals = bootstrap_intervals(y, np.linspace(0.1, 0.9, 20), draws=100, seed=1)
     assert 30 < intervals["auc"].redrawn < 110  # a draw misses the only bad with a probability of 0.36
     y, pd = simulated(500, seed=5)
-    assert bootstrap_figures(y, pd, draws=50, seed=1)["auc"].redrawn == 0
+    assert bootstrap_intervals(y, pd, draws=50, seed=1)["auc"].redrawn == 0
 
 
 def test_paired_differences_are_those_of_the_same_rows() -> None:
@@ -104,8 +106,8 @@ def test_impossible_options_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="Did you mean 'brier'"):
         paired_bootstrap(y, pd, pd, metric="briers", seed=1)
     with pytest.raises(ConfigurationError, match="draws"):
-        bootstrap_figures(y, pd, draws=1, seed=1)
+        bootstrap_intervals(y, pd, draws=1, seed=1)
     with pytest.raises(ConfigurationError, match="level"):
-        bootstrap_figures(y, pd, draws=10, seed=1, level=95)
+        bootstrap_intervals(y, pd, draws=10, seed=1, level=95)
     with pytest.raises(DataError, match="both classes"):
-        bootstrap_figures(np.zeros(100), pd, draws=10, seed=1)
+        bootstrap_intervals(np.zeros(100), pd, draws=10, seed=1)

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.evaluation import metrics
 from loan_default.evaluation.logistic import fit_line, fit_shift
-from loan_default.evaluation.metrics import Figures, measure, rank_rows, score_points, weigh
+from loan_default.evaluation.metrics import Metrics, measure, rank_rows, score_points, weigh
 
 Floats = NDArray[np.float64]
 
@@ -38,14 +38,14 @@ def test_ranking_and_error_figures_agree_with_scikit_learn(decimals: int) -> Non
     y, pd = simulated(5000, seed=1, decimals=decimals)
     kept = np.clip(pd, 1e-6, 1 - 1e-6)
     fpr, tpr, _ = sk.roc_curve(y, pd, drop_intermediate=False)
-    figures = measure(y, pd)
-    assert figures.auc == pytest.approx(sk.roc_auc_score(y, pd), abs=1e-12)
-    assert figures.gini == pytest.approx(2 * sk.roc_auc_score(y, pd) - 1, abs=1e-12)
-    assert figures.ks == pytest.approx(np.max(tpr - fpr), abs=1e-12)
-    assert figures.pr_auc == pytest.approx(sk.average_precision_score(y, pd), abs=1e-12)
-    assert figures.brier == pytest.approx(sk.brier_score_loss(y, pd), abs=1e-12)
-    assert figures.log_loss == pytest.approx(sk.log_loss(y, kept), abs=1e-12)
-    assert (figures.rows, figures.bads) == (5000, int(y.sum()))
+    measured = measure(y, pd)
+    assert measured.auc == pytest.approx(sk.roc_auc_score(y, pd), abs=1e-12)
+    assert measured.gini == pytest.approx(2 * sk.roc_auc_score(y, pd) - 1, abs=1e-12)
+    assert measured.ks == pytest.approx(np.max(tpr - fpr), abs=1e-12)
+    assert measured.pr_auc == pytest.approx(sk.average_precision_score(y, pd), abs=1e-12)
+    assert measured.brier == pytest.approx(sk.brier_score_loss(y, pd), abs=1e-12)
+    assert measured.log_loss == pytest.approx(sk.log_loss(y, kept), abs=1e-12)
+    assert (measured.rows, measured.bads) == (5000, int(y.sum()))
 
 
 @settings(max_examples=40, deadline=None)
@@ -80,13 +80,13 @@ def test_ks_agrees_with_scipy_and_its_place_reaches_it(sample: tuple[Floats, Flo
 @settings(deadline=None)
 @given(predictions())
 def test_every_figure_is_finite_and_inside_its_range(sample: tuple[Floats, Floats]) -> None:
-    figures = measure(*sample)
-    assert all(math.isfinite(value) for value in dataclasses.astuple(figures))
-    for share in (figures.auc, figures.ks, figures.ks_at, figures.pr_auc, figures.brier, figures.ece):
+    measured = measure(*sample)
+    assert all(math.isfinite(value) for value in dataclasses.astuple(measured))
+    for share in (measured.auc, measured.ks, measured.ks_at, measured.pr_auc, measured.brier, measured.ece):
         assert -1e-12 <= share <= 1 + 1e-12
-    assert figures.brier_skill <= 1
-    assert abs(figures.calibration_slope) <= metrics.STEEPEST_SLOPE
-    assert figures.log_loss >= 0
+    assert measured.brier_skill <= 1
+    assert abs(measured.calibration_slope) <= metrics.STEEPEST_SLOPE
+    assert measured.log_loss >= 0
 
 
 @settings(deadline=None)
@@ -116,7 +116,7 @@ def test_ranking_figures_ignore_monotone_transforms(sample: tuple[Floats, Floats
 
 def test_single_figures_are_those_of_measure() -> None:
     y, pd = simulated(500, seed=2)
-    figures = measure(y, pd)
+    measured = measure(y, pd)
     singles = {
         "auc": metrics.auc(y, pd),
         "gini": metrics.gini(y, pd),
@@ -126,12 +126,12 @@ def test_single_figures_are_those_of_measure() -> None:
         "log_loss": metrics.log_loss(y, pd),
         "ece": metrics.ece(y, pd),
     }
-    assert singles == {name: pytest.approx(getattr(figures, name), abs=1e-14) for name in singles}
-    assert metrics.ks(y, pd) == (figures.ks, figures.ks_at)
-    assert metrics.calibration(y, pd) == (figures.calibration_intercept, figures.calibration_slope)
+    assert singles == {name: pytest.approx(getattr(measured, name), abs=1e-14) for name in singles}
+    assert metrics.ks(y, pd) == (measured.ks, measured.ks_at)
+    assert metrics.calibration(y, pd) == (measured.calibration_intercept, measured.calibration_slope)
     rows = rank_rows(y, pd)
     for name, figure in metrics.WEIGHTED.items():
-        assert figure(rows, np.ones(500)) == pytest.approx(getattr(figures, name), abs=1e-14)
+        assert figure(rows, np.ones(500)) == pytest.approx(getattr(measured, name), abs=1e-14)
 
 
 def test_calibration_of_known_mistakes() -> None:
@@ -265,10 +265,10 @@ def test_impossible_options_are_refused() -> None:
 
 
 def test_figures_are_frozen_and_all_documented_numbers() -> None:
-    figures = measure([0, 1, 0, 1], [0.1, 0.2, 0.3, 0.4])
+    measured = measure([0, 1, 0, 1], [0.1, 0.2, 0.3, 0.4])
     with pytest.raises(dataclasses.FrozenInstanceError):
-        figures.auc = 1.0  # type: ignore[misc]
+        measured.auc = 1.0  # type: ignore[misc]
     assert all(
-        type(getattr(figures, field.name)).__name__ == field.type.__name__
-        for field in dataclasses.fields(Figures)
+        type(getattr(measured, field.name)).__name__ == field.type.__name__
+        for field in dataclasses.fields(Metrics)
     )

@@ -12,7 +12,7 @@ from scipy.special import expit
 from loan_default.choices import Choice
 from loan_default.data.schema.language import Column, Kind
 from loan_default.errors import DataError
-from loan_default.evaluation.bootstrap import Interval, bootstrap_figures, paired_bootstrap
+from loan_default.evaluation.bootstrap import Interval, bootstrap_intervals, paired_bootstrap
 from loan_default.evaluation.importance import Importance
 from loan_default.evaluation.report import render_report
 from loan_default.evaluation.report_inputs import (
@@ -89,8 +89,8 @@ def _full(**changes: Any) -> ReportInputs:
         created_at=datetime(2026, 11, 23, 22, 41, tzinfo=UTC),
         data=_data(),
         test=test,
-        metrics=bootstrap_figures(test.y, test.calibrated, seed=0, draws=20),
-        baseline_metrics=bootstrap_figures(test.y, test.baseline, seed=0, draws=20),
+        intervals=bootstrap_intervals(test.y, test.calibrated, seed=0, draws=20),
+        baseline_intervals=bootstrap_intervals(test.y, test.baseline, seed=0, draws=20),
         auc_difference=paired_bootstrap(
             test.y, test.calibrated, test.baseline, metric="auc", seed=0, draws=20
         ),
@@ -119,7 +119,7 @@ def _full(**changes: Any) -> ReportInputs:
     return replace(whole, **changes)
 
 
-def _minimal(y: list[float], pd: list[float], figures: Mapping[str, Interval] | None = None) -> ReportInputs:
+def _minimal(y: list[float], pd: list[float], metrics: Mapping[str, Interval] | None = None) -> ReportInputs:
     """What every run has: no pretraining, no baseline, no calibrator, no importance."""
     unknown = Interval(value=0.5, low=0.4, high=0.6)
     return ReportInputs(
@@ -128,7 +128,7 @@ def _minimal(y: list[float], pd: list[float], figures: Mapping[str, Interval] | 
         created_at=datetime(2026, 11, 23, tzinfo=UTC),
         data=_data(columns=(), findings=(), quarantined=0, reasons={}),
         test=TestPredictions(y=np.array(y), calibrated=np.array(pd)),
-        metrics=figures or dict.fromkeys(REQUIRED_METRICS, unknown),
+        intervals=metrics or dict.fromkeys(REQUIRED_METRICS, unknown),
     )
 
 
@@ -209,7 +209,7 @@ def test_charts_and_tables_say_what_they_are(html: str, page: _Page) -> None:
 
 def test_the_key_figures_are_those_that_were_given(inputs: ReportInputs, page: _Page) -> None:
     for name in ("auc", "gini", "ks", "brier", "calibration_slope"):
-        interval = inputs.metrics[name]
+        interval = inputs.intervals[name]
         assert f"{interval.value:.3f} {interval.low:.3f} to {interval.high:.3f}" in page.text
     assert "Rows 4,950 1,500 tested" in page.text
     assert "Default rate 20.0%" in page.text
@@ -217,8 +217,8 @@ def test_the_key_figures_are_those_that_were_given(inputs: ReportInputs, page: _
 
 def test_the_metrics_table_holds_both_models_and_the_difference(inputs: ReportInputs, page: _Page) -> None:
     for name in REQUIRED_METRICS:
-        for figures in (inputs.metrics, inputs.baseline_metrics):
-            assert f"{figures[name].value:.4f}".replace("-", "\N{MINUS SIGN}") in page.words
+        for metrics in (inputs.intervals, inputs.baseline_intervals):
+            assert f"{metrics[name].value:.4f}".replace("-", "\N{MINUS SIGN}") in page.words
     difference = inputs.auc_difference
     assert difference is not None
     assert f"Paired difference in AUC: {difference.value:+.4f}" in page.text
@@ -356,10 +356,10 @@ def test_a_wide_and_long_run_stays_small() -> None:
 
 
 def test_a_missing_figure_is_an_error() -> None:
-    figures = dict.fromkeys(REQUIRED_METRICS, Interval(value=0.5, low=0.4, high=0.6))
-    del figures["ks"]
+    metrics = dict.fromkeys(REQUIRED_METRICS, Interval(value=0.5, low=0.4, high=0.6))
+    del metrics["ks"]
     with pytest.raises(DataError, match=r"missing=\['ks'\]"):
-        _minimal([0, 1], [0.1, 0.9], figures)
+        _minimal([0, 1], [0.1, 0.9], metrics)
 
 
 def test_a_time_without_zone_is_an_error() -> None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from loan_default.evaluation import statements
-from loan_default.evaluation.bootstrap import Interval, bootstrap_figures, paired_bootstrap
+from loan_default.evaluation.bootstrap import Interval, bootstrap_intervals, paired_bootstrap
 from loan_default.evaluation.statements import Statement, Tone
 
 
@@ -19,7 +19,7 @@ def _calibration(shift: float, stretch: float) -> Statement:
     truth = rng.normal(-1.2, 1.2, 8000)
     y = (rng.random(8000) < expit(truth)).astype(float)
     pd = expit(stretch * truth + shift)
-    found = bootstrap_figures(y, pd, seed=0, draws=60)
+    found = bootstrap_intervals(y, pd, seed=0, draws=60)
     return statements.calibration(
         found["calibration_slope"],
         found["calibration_intercept"],

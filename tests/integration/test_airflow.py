@@ -80,9 +80,9 @@ def test_from_empty_servers_to_a_champion_that_a_worse_model_does_not_replace(st
     assert set(stack.finish("model_evaluation", judged).values()) == {"success"}
     champion = models.champion()
     assert (champion.version, champion.rev) == (model.version, 1)
-    (figures,) = (each for each in MetricsRepository(database).newest_first() if each.run == judged)
-    assert (figures.version, 0.65 < figures.figures["auc"] < 0.9) == (model.version, True)
-    assert 0.15 * RUNS * ROWS < figures.rows < 0.25 * RUNS * ROWS
+    (metrics,) = (each for each in MetricsRepository(database).newest_first() if each.run == judged)
+    assert (metrics.version, 0.65 < metrics.figures["auc"] < 0.9) == (model.version, True)
+    assert 0.15 * RUNS * ROWS < metrics.rows < 0.25 * RUNS * ROWS
 
     # Its file loads, and scores rows of the bundled file that have not come yet.
     loaded = load_model(stack.world.home / model.path, sha256=champion.digest)

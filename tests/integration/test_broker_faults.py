@@ -86,7 +86,7 @@ class SteadyFeed:
 
     def slices(self) -> Iterator[FeedBatch]:
         feed = GeneratedFeed(self.schema, rows=None, seed=1, state=self.ledger, batch_rows=BATCH_ROWS)
-        for piece in feed.slices():
+        for piece in feed.batches():
             yield piece
             time.sleep(SLICE_SECONDS)
 

@@ -67,7 +67,7 @@ def all_read(world: World) -> bool:
 def test_the_effects_are_those_of_the_distinct_valid_commands(world, airflow):
     messages = [train(number) for number in range(VALID)] * 3
     messages += [Message(topic=COMMANDS, key=b"junk", value=value) for value in JUNK]
-    messages += [fact(FactType.TRAINED, version=f"v{number}", figures={}) for number in range(5)]
+    messages += [fact(FactType.TRAINED, version=f"v{number}", metrics={}) for number in range(5)]
     random.Random(0).shuffle(messages)
     send(world, messages)
     for point in ("command_done@3", "command_logged@5"):

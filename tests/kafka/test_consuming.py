@@ -127,7 +127,7 @@ def test_what_a_member_leaves_behind_is_handled_by_one_that_had_nothing_to_do(br
     members = [broker.consumer("g", ["t"]) for _ in range(4)]
     sink, ends = Sink(), broker.end_offsets("t")
     polling = replace(QUICK, patience_seconds=60)
-    worker = Thread(target=drain, args=(members[3], sink), kwargs={"ends": ends, "pace": polling})
+    worker = Thread(target=drain, args=(members[3], sink), kwargs={"ends": ends, "polling": polling})
     worker.start()
     with broker.changed:  # all leave at once: nothing is dealt to the worker and taken from it again
         for member in members[:3]:
@@ -255,7 +255,10 @@ def test_partitions_that_went_to_another_during_a_wait_are_left_to_it(broker):
             others[0].start()
         sink(records)
 
-    rest, all_of_it = Sink(), {"ends": broker.end_offsets("t"), "pace": replace(QUICK, patience_seconds=60)}
+    rest, all_of_it = (
+        Sink(),
+        {"ends": broker.end_offsets("t"), "polling": replace(QUICK, patience_seconds=60)},
+    )
     consumed = drain(broker.consumer("g", ["t"]), handle, **all_of_it)
     others[0].join(10)
     assert sorted(sink.numbers + rest.numbers) == list(range(100))
@@ -271,7 +274,7 @@ def test_following_goes_on_until_told_to_stop_and_finishes_its_batch(broker):
             stop.set()
 
     worker = Thread(
-        target=follow, args=(broker.consumer("g", ["t"]), handle), kwargs={"stop": stop, "pace": QUICK}
+        target=follow, args=(broker.consumer("g", ["t"]), handle), kwargs={"stop": stop, "polling": QUICK}
     )
     worker.start()
     send(broker, range(100, 150))

@@ -43,26 +43,26 @@ def test_what_a_person_types_is_the_same_request():
 
 def test_facts_ask_for_nothing_and_are_the_same_when_announced_again():
     first, again = (
-        fact(FactType.PROMOTED, version="v1", occasion="3", figures={"auc": 0.78}) for _ in range(2)
+        fact(FactType.PROMOTED, version="v1", occasion="3", metrics={"auc": 0.78}) for _ in range(2)
     )
     assert read_command(record(first.value, first.headers)) is None
     assert dict(first.headers)["ce_id"] == dict(again.headers)["ce_id"] == b"model.promoted/v1/3"
     assert orjson.loads(first.value or b"") == {"version": "v1", "auc": 0.78}
-    trained = fact(FactType.TRAINED, version="v1", figures={})
+    trained = fact(FactType.TRAINED, version="v1", metrics={})
     assert dict(trained.headers)["ce_id"] == b"model.trained/v1"
 
 
 def test_what_happens_to_a_model_again_is_another_fact():
     long = "scheduled__" + "x" * 240
     occasions = ("3", "5", "manual__2026-11-25T12:00:00+00:00", long, long + "y")
-    facts = [fact(FactType.REJECTED, version="v1", occasion=each, figures={}) for each in occasions]
+    facts = [fact(FactType.REJECTED, version="v1", occasion=each, metrics={}) for each in occasions]
     assert len({dict(each.headers)["ce_id"] for each in facts}) == len(occasions)
     for each in facts:
         assert read_command(record(each.value, each.headers)) is None
 
 
 def test_all_keep_their_order():
-    assert request(COMMAND).key == fact(FactType.TRAINED, version="v1", figures={}).key
+    assert request(COMMAND).key == fact(FactType.TRAINED, version="v1", metrics={}).key
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_what_a_topic_did_not_take_leaves_a_letter_without_content():
     )
     assert dead_letter.partition == Partition("raw_data", -1)
     assert dead_letter.original.value == b""
-    with pytest.raises(DataError, match="big was too large to keep"):
+    with pytest.raises(DataError, match="big, which was too large to keep"):
         replay_of(dead_letter)
     short = without_content(dead_letter_message(RECORD, reason="r", now=NOW))
     assert (read_dead_letter(stored(short)).complete, short.value) == (False, b"")

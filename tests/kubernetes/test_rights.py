@@ -136,7 +136,7 @@ def test_the_pipeline_can_do_all_of_its_work(as_user, shell, tmp_path):
     assert "49" in shell("prepare")
     with open_services(load_settings()) as services:
         producer = services.broker.producer()
-        assert producer.deliver([fact(FactType.TRAINED, version="1", figures={})]).delivered == 1
+        assert producer.deliver([fact(FactType.TRAINED, version="1", metrics={})]).delivered == 1
         producer.close()
 
 

@@ -83,7 +83,7 @@ def model(architecture: Architecture, schema: Schema) -> LoanModel:
         architecture=architecture,
         members=tuple(architecture.new_classifier().eval() for _ in range(2)),
         calibration=Platt(slope=0.9, intercept=-0.1),
-        figures={"test": {"auc": np.float64(0.75), "rows": 100}},
+        metrics={"test": {"auc": np.float64(0.75), "rows": 100}},
         reference={"pd": {"edges": np.array([0.1, 0.2]), "counts": np.array([5, 6, 7, 0])}},
         provenance={"seed": 0, "data": "small.csv"},
     )

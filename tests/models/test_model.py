@@ -90,7 +90,7 @@ def test_all_else_comes_back_too(saved: Path, model: LoanModel) -> None:
     assert loaded.calibration == model.calibration
     assert loaded.architecture.encoder == model.architecture.encoder
     assert loaded.architecture.head == model.architecture.head
-    assert loaded.figures == {"test": {"auc": 0.75, "rows": 100}}
+    assert loaded.metrics == {"test": {"auc": 0.75, "rows": 100}}
     assert loaded.provenance == model.provenance
     assert loaded.reference["pd"]["counts"].tolist() == [5, 6, 7, 0]
 
@@ -153,7 +153,7 @@ def test_columns_with_different_numbers_of_bins_can_be_saved(model: LoanModel, s
 def test_a_figure_that_is_not_finite_is_refused_when_it_is_saved(model: LoanModel, tmp_path: Path) -> None:
     path = tmp_path / "model.pth"
     with pytest.raises(ArtifactError, match=r"figures\.auc=nan"):
-        save_model(path, replace(model, figures={"auc": float("nan")}))
+        save_model(path, replace(model, metrics={"auc": float("nan")}))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -19,7 +19,7 @@ from loan_default.pipelines.services import Services
 
 
 @pytest.fixture
-def new_flow(tmp_path: Path) -> Iterator[Callable[[Schema, Polling], Services]]:
+def new_services(tmp_path: Path) -> Iterator[Callable[[Schema, Polling], Services]]:
     """Makes a flow with all topics; its store is closed after the test."""
     database = EmbeddedDatabase(tmp_path / "documents.sqlite3")
 

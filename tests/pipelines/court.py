@@ -117,7 +117,7 @@ def feed(services: Services, source: GeneratedFeed) -> None:
     send_processed_data(services)
 
 
-def new_flow(home: Path) -> Services:
+def new_services(home: Path) -> Services:
     """A flow with applications on `processed_data`; close its database."""
     broker = MemoryBroker()
     broker.create_topics(TOPICS)
@@ -145,7 +145,7 @@ def new_training(services: Services, home: Path, **options: object) -> TrainingR
 
 @contextmanager
 def trained_model(home: Path) -> Iterator[tuple[Path, Services, ModelMetadata]]:
-    services = new_flow(home)
+    services = new_services(home)
     run = new_training(services, home)
     fencing_token = FencingToken(database=services.database, run=run.id, task="test", attempt=1)
     freeze_training_data(run, fencing_token)

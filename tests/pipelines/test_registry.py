@@ -92,19 +92,19 @@ def test_of_many_models_only_the_one_that_is_meant_is_read(empty, lab, asked):
     for repository in (models, MetricsRepository(empty), DecisionRepository(empty)):
         repository.ensure_indexes()
     stored = {}
-    figures = MetricsRepository(lab.database).of_model(lab.version)
+    metrics = MetricsRepository(lab.database).of_model(lab.version)
     for day in range(200):
         digest = hashlib.sha256(str(day).encode()).hexdigest()
         version = model_version(NOON + timedelta(days=day), digest)
         stored[version[:9]] = template.model_copy(update={"version": version, "sha256": digest})
         models.add(stored[version[:9]])
-        for metrics in figures:
-            MetricsRepository(empty).add(metrics.model_copy(update={"version": version}))
+        for each in metrics:
+            MetricsRepository(empty).add(each.model_copy(update={"version": version}))
     expected = stored["20270305-"]
     for version in (asked, expected.version):
         with documents_read() as read:
             found = find_model(empty, version)
-        assert (found.model, len(found.metrics)) == (expected, len(figures))
+        assert (found.model, len(found.metrics)) == (expected, len(metrics))
         assert sorted(read) == sorted([expected.version, *(each.id for each in found.metrics)])
     with pytest.raises(DataError, match=r"'2027' names (202706\d\d-120000-\w{12}(, )?){5}\. Write more"):
         find_model(empty, "2027")

@@ -62,8 +62,8 @@ def train_classifier(context: Context) -> dict[str, Any]:
 def store_model(context: Context) -> dict[str, Any]:
     """The model in the registry; returns its version and figures."""
     with _training_run(context) as run:
-        model, figures = training_steps.store_step(run, _fencing_token(context, run.services))
-        return {"version": model.version, "snapshot": model.snapshot, **figures}
+        model, metrics = training_steps.store_step(run, _fencing_token(context, run.services))
+        return {"version": model.version, "snapshot": model.snapshot, **metrics}
 
 
 @contextmanager

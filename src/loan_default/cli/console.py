@@ -218,7 +218,7 @@ def print_outcome(console: Console, outcome: "TrainingResult", *, next_command: 
 def outcome_table(outcome: "TrainingResult") -> Table:
     """The figures on the test rows with their 95 % ranges."""
     ranges = {name: (each.value, each.low, each.high) for name, each in outcome.intervals.items()}
-    return _figures_table("Test rows: figures with 95 % ranges", ranges)
+    return _metrics_table("Test rows: figures with 95 % ranges", ranges)
 
 
 def print_scored(console: Console, scored: "Scored") -> None:
@@ -288,7 +288,7 @@ def print_model(console: Console, registered: "Registered") -> None:
             for name, value in metrics.figures.items()
         }
         title = f"{metrics.dataset}: {metrics.rows:,} rows of {metrics.snapshot}"
-        console.print(_figures_table(title, ranges))
+        console.print(_metrics_table(title, ranges))
 
 
 def _with_range(registered: "Registered", figure: str) -> str:
@@ -300,7 +300,7 @@ def _with_range(registered: "Registered", figure: str) -> str:
     return f"{value:.4f}" + (f" [{low_high[0]:.3f}, {low_high[1]:.3f}]" if low_high else "")
 
 
-def _figures_table(title: str, ranges: Mapping[str, tuple[float | None, ...]]) -> Table:
+def _metrics_table(title: str, ranges: Mapping[str, tuple[float | None, ...]]) -> Table:
     table = _table(title, "figure", "value", "low", "high")
     for column in table.columns[1:]:
         column.justify = "right"

@@ -26,8 +26,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from loan_default.cli import options, stack_commands
-from loan_default.cli import stream_commands as flow_commands
+from loan_default.cli import options, stack_commands, stream_commands
 from loan_default.cli.console import (
     LogRows,
     PlainListener,
@@ -244,14 +243,14 @@ def schema(
 
 
 app.command()(stack_commands.init)
-app.command()(flow_commands.ingest)
-app.command()(flow_commands.prepare)
-app.command()(flow_commands.commands)
+app.command()(stream_commands.ingest)
+app.command()(stream_commands.prepare)
+app.command()(stream_commands.commands)
 app.command()(stack_commands.replay)
 app.command()(stack_commands.status)
 app.command()(stack_commands.backup)
 app.command()(stack_commands.restore)
-app.add_typer(flow_commands.dead_letters_app, name="dead-letters")
+app.add_typer(stream_commands.dead_letters_app, name="dead-letters")
 
 _STOPPED = "from the keyboard."
 _STOPPED_TRAINING = f"{_STOPPED} Go on with --resume."

@@ -167,11 +167,12 @@ def show_dead_letter(
     console, settings = make_console(), start()
     with open_services(settings, schema) as services:
         dead_letter = find_dead_letter(services, event)
-    place = f"{dead_letter.partition.topic}, partition {dead_letter.partition.number}, offset {dead_letter.offset}"
+    topic, number = dead_letter.partition
+    position = f"{topic}, partition {number}, offset {dead_letter.offset}"
     for label, text in (
         ("event", dead_letter.event),
         ("reason", dead_letter.reason),
-        ("stood in", place),
+        ("stood in", position),
         ("died at", dead_letter.died_at.isoformat()),
         *((name, value.decode(errors="replace")) for name, value in dead_letter.original.headers),
         (

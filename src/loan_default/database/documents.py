@@ -75,7 +75,7 @@ def model_version(created_at: datetime, sha256: str) -> str:
     return f"{created_at.astimezone(UTC):%Y%m%d-%H%M%S}-{sha256[:ID_DIGITS]}"
 
 
-def finite_figures(figures: Mapping[str, float | None]) -> tuple[dict[str, float | None], dict[str, str]]:
+def finite_metrics(figures: Mapping[str, float | None]) -> tuple[dict[str, float | None], dict[str, str]]:
     """The figures as they can be stored, and a reason for each that does not exist."""
     stored: dict[str, float | None] = {}
     reasons: dict[str, str] = {}

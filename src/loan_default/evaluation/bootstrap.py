@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from loan_default.errors import ConfigurationError, did_you_mean
-from loan_default.evaluation.metrics import WEIGHTED, Figures, Floats, measure, rank_rows, weigh
+from loan_default.evaluation.metrics import WEIGHTED, Floats, Metrics, measure, rank_rows, weigh
 
 _NOT_ESTIMATES = ("rows", "bads", "ks_at")
 
@@ -28,7 +28,7 @@ class Interval:
     """Draws that held one class only and were made again; many of them mean that the sample is too small."""
 
 
-def bootstrap_figures(
+def bootstrap_intervals(
     y: ArrayLike, pd: ArrayLike, *, seed: int, draws: int = 300, level: float = 0.95
 ) -> Mapping[str, Interval]:
     """Intervals of all figures of `Figures` that are estimates, by name.
@@ -38,12 +38,12 @@ def bootstrap_figures(
         ConfigurationError: draws or level make no interval.
     """
     _check(draws, level)
-    names = [field.name for field in fields(Figures) if field.name not in _NOT_ESTIMATES]
+    names = [field.name for field in fields(Metrics) if field.name not in _NOT_ESTIMATES]
     whole, rows, redrawn = measure(y, pd), rank_rows(y, pd), _Counter()
     drawn = np.empty((draws, len(names)))
     for number, weights in enumerate(_draws(rows.y, draws, seed=seed, redrawn=redrawn)):
-        figures = weigh(rows, weights)
-        drawn[number] = [getattr(figures, name) for name in names]
+        metrics = weigh(rows, weights)
+        drawn[number] = [getattr(metrics, name) for name in names]
     low, high = _percentiles(drawn, level)
     return {
         name: Interval(

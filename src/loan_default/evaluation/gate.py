@@ -44,7 +44,7 @@ class Verdict:
 
 
 def gate_verdict(
-    figures: Mapping[str, float | None],
+    metrics: Mapping[str, float | None],
     *,
     rows: int,
     champion: Mapping[str, float | None] | None,
@@ -61,13 +61,13 @@ def gate_verdict(
     """
     checks = [
         _at_least("rows", rows, thresholds.minimum_rows, digits=0),
-        _at_least("AUC", figures.get("auc"), thresholds.minimum_auc),
-        _at_least("KS", figures.get("ks"), thresholds.minimum_ks),
-        _at_most("Brier score", figures.get("brier"), thresholds.maximum_brier),
-        _at_most("calibration error", figures.get("ece"), thresholds.maximum_calibration_error),
+        _at_least("AUC", metrics.get("auc"), thresholds.minimum_auc),
+        _at_least("KS", metrics.get("ks"), thresholds.minimum_ks),
+        _at_most("Brier score", metrics.get("brier"), thresholds.maximum_brier),
+        _at_most("calibration error", metrics.get("ece"), thresholds.maximum_calibration_error),
     ]
     if champion is not None:
-        checks.append(_ahead(figures.get("auc"), champion.get("auc"), thresholds.minimum_lead))
+        checks.append(_ahead(metrics.get("auc"), champion.get("auc"), thresholds.minimum_lead))
     reasons = [(held, f"{'held' if held else 'broken'}: {rule}") for held, rule in checks]
     return Verdict(
         reasons=tuple(reason for _, reason in reasons),

@@ -30,7 +30,7 @@ ECE_BINS = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Figures:
+class Metrics:
     """All figures of one set of predictions."""
 
     rows: int
@@ -114,7 +114,7 @@ def rank_rows(y: ArrayLike, pd: ArrayLike) -> Ranked:
     return _ranked(outcomes, scores)
 
 
-def measure(y: ArrayLike, pd: ArrayLike) -> Figures:
+def measure(y: ArrayLike, pd: ArrayLike) -> Metrics:
     """All figures of one set of predictions.
 
     Raises:
@@ -124,7 +124,7 @@ def measure(y: ArrayLike, pd: ArrayLike) -> Figures:
     return weigh(rows, np.ones(len(rows.y)))
 
 
-def weigh(rows: Ranked, weights: Floats) -> Figures:
+def weigh(rows: Ranked, weights: Floats) -> Metrics:
     """All figures of rows that count `weights` times, `(N,)` in the order of `rows`.
 
     Both classes must have weight; a weight of 0 leaves a row out.
@@ -133,7 +133,7 @@ def weigh(rows: Ranked, weights: Floats) -> Figures:
     area = _auc(rows, weights)
     lead, at = _ks(rows, weights)
     intercept, slope = _calibration(rows, weights)
-    return Figures(
+    return Metrics(
         rows=round(total),
         bads=round(bads),
         base_rate=bads / total,

@@ -18,7 +18,7 @@ from pandas import DataFrame
 
 from loan_default.evaluation import charts, formats, statements
 from loan_default.evaluation.bootstrap import Interval
-from loan_default.evaluation.metrics import Figures, measure
+from loan_default.evaluation.metrics import Metrics, measure
 from loan_default.evaluation.report_inputs import ReportInputs
 from loan_default.evaluation.statements import Statement
 from loan_default.evaluation.tables import (
@@ -41,7 +41,7 @@ def render_report(inputs: ReportInputs) -> str:
     Raises:
         DataError: the test predictions are no PDs, or hold one class only.
     """
-    figures = measure(inputs.test.y, inputs.test.calibrated)
+    metrics = measure(inputs.test.y, inputs.test.calibrated)
     deciles = decile_table(inputs.test.y, inputs.test.calibrated)
     before = inputs.test.uncalibrated
     split_rows = sum(split.rows for split in inputs.data.splits)
@@ -49,14 +49,14 @@ def render_report(inputs: ReportInputs) -> str:
     page = {
         "report": inputs,
         "byline": _byline(inputs),
-        "strip": _strip(inputs, figures),
+        "strip": _strip(inputs, metrics),
         "lead": statements.headline(
-            figures.auc, rows=figures.rows, predicted=figures.mean_pd, observed=figures.base_rate
+            metrics.auc, rows=metrics.rows, predicted=metrics.mean_pd, observed=metrics.base_rate
         ),
-        "statements": _statements(inputs, figures, deciles),
+        "statements": _statements(inputs, metrics, deciles),
         "sections": _sections(inputs),
-        "figures": figures,
-        "figures_before": None if before is None else measure(inputs.test.y, before),
+        "metrics": metrics,
+        "metrics_before": None if before is None else measure(inputs.test.y, before),
         "deciles": list(deciles.itertuples(index=False)),
         "metric_rows": _metric_rows(inputs),
         "settings": formats.grouped(inputs.hyperparameters),
@@ -66,7 +66,7 @@ def render_report(inputs: ReportInputs) -> str:
         "split_rate": split_defaults / split_rows if split_rows else None,
         "most_columns": MOST_COLUMNS,
         "most_features": MOST_FEATURES,
-        "charts": {name: Markup(svg) for name, svg in _charts(inputs, figures, deciles).items()},  # noqa: S704
+        "charts": {name: Markup(svg) for name, svg in _charts(inputs, metrics, deciles).items()},  # noqa: S704
     }
     return _templates().get_template("report.html").render(page).lstrip()
 
@@ -77,7 +77,7 @@ _SECTIONS = (
     ("training", "Training curves"),
     ("discrimination", "Discrimination"),
     ("calibration", "Calibration"),
-    ("metrics", "All figures"),
+    ("metrics", "All metrics"),
     ("importance", "Features that matter"),
     ("settings", "Settings and choices"),
     ("provenance", "Provenance"),
@@ -108,7 +108,7 @@ def _byline(inputs: ReportInputs) -> list[str]:
     return [", ".join(inputs.data.sources), f"{moment:%Y-%m-%d %H:%M} UTC"]
 
 
-def _strip(inputs: ReportInputs, figures: Figures) -> list[dict[str, str]]:
+def _strip(inputs: ReportInputs, metrics: Metrics) -> list[dict[str, str]]:
     names = {
         "auc": "AUC",
         "gini": "Gini",
@@ -119,13 +119,13 @@ def _strip(inputs: ReportInputs, figures: Figures) -> list[dict[str, str]]:
     rows = [
         {"name": text, "value": formats.number(interval.value), "note": _range(interval)}
         for name, text in names.items()
-        for interval in [inputs.metrics[name]]
+        for interval in [inputs.intervals[name]]
     ]
-    tested = f"{figures.rows:,} tested"
+    tested = f"{metrics.rows:,} tested"
     rows.append({"name": "Rows", "value": formats.count(inputs.data.accepted), "note": tested})
     rate = formats.percent(inputs.data.default_rate)
     rows.append(
-        {"name": "Default rate", "value": rate, "note": f"{formats.percent(figures.base_rate)} tested"}
+        {"name": "Default rate", "value": rate, "note": f"{formats.percent(metrics.base_rate)} tested"}
     )
     return rows
 
@@ -134,16 +134,16 @@ def _range(interval: Interval) -> str:
     return f"{formats.number(interval.low)} to {formats.number(interval.high)}"
 
 
-def _statements(inputs: ReportInputs, figures: Figures, deciles: DataFrame) -> list[Statement]:
-    data, metrics = inputs.data, inputs.metrics
+def _statements(inputs: ReportInputs, metrics: Metrics, deciles: DataFrame) -> list[Statement]:
+    data, intervals = inputs.data, inputs.intervals
     said = [
-        statements.ranking(metrics["auc"], rows=figures.rows, defaults=figures.bads),
+        statements.ranking(intervals["auc"], rows=metrics.rows, defaults=metrics.bads),
         statements.rank_order(deciles["bad_rate"].tolist()),
         statements.calibration(
-            metrics["calibration_slope"],
-            metrics["calibration_intercept"],
-            predicted=figures.mean_pd,
-            observed=figures.base_rate,
+            intervals["calibration_slope"],
+            intervals["calibration_intercept"],
+            predicted=metrics.mean_pd,
+            observed=metrics.base_rate,
         ),
         statements.accounting(
             read=data.rows_read,
@@ -154,7 +154,7 @@ def _statements(inputs: ReportInputs, figures: Figures, deciles: DataFrame) -> l
     ]
     if inputs.test.uncalibrated is not None:
         before = measure(inputs.test.y, inputs.test.uncalibrated).log_loss
-        said.insert(3, statements.calibration_step(before, figures.log_loss))
+        said.insert(3, statements.calibration_step(before, metrics.log_loss))
     if inputs.auc_difference is not None:
         said.insert(1, statements.against_baseline(inputs.auc_difference))
     return said
@@ -172,24 +172,24 @@ def _sections(inputs: ReportInputs) -> list[dict[str, str]]:
 
 def _metric_rows(inputs: ReportInputs) -> list[dict[str, Any]]:
     """The known figures in the order of `_METRICS`, then what else was measured."""
-    names = [name for name in _METRICS if name in inputs.metrics]
+    names = [name for name in _METRICS if name in inputs.intervals]
     names += [
-        name for name in inputs.metrics if name not in _METRICS and name not in ("base_rate", "mean_pd")
+        name for name in inputs.intervals if name not in _METRICS and name not in ("base_rate", "mean_pd")
     ]
     rows = []
     for name in names:
         text, meaning = _METRICS.get(name, (name.replace("_", " "), ""))
-        baseline = inputs.baseline_metrics.get(name)
-        rows.append({"name": text, "meaning": meaning, "ours": inputs.metrics[name], "baseline": baseline})
+        baseline = inputs.baseline_intervals.get(name)
+        rows.append({"name": text, "meaning": meaning, "ours": inputs.intervals[name], "baseline": baseline})
     return rows
 
 
-def _charts(inputs: ReportInputs, figures: Figures, deciles: DataFrame) -> dict[str, str]:
+def _charts(inputs: ReportInputs, metrics: Metrics, deciles: DataFrame) -> dict[str, str]:
     """Name -> SVG; those without data are not there."""
-    return _test_charts(inputs, figures, deciles) | _epoch_charts(inputs) | _importance_chart(inputs)
+    return _test_charts(inputs, metrics, deciles) | _epoch_charts(inputs) | _importance_chart(inputs)
 
 
-def _test_charts(inputs: ReportInputs, figures: Figures, deciles: DataFrame) -> dict[str, str]:
+def _test_charts(inputs: ReportInputs, metrics: Metrics, deciles: DataFrame) -> dict[str, str]:
     test = inputs.test
     roc = {"this model": test.calibrated}
     if test.baseline is not None:
@@ -201,15 +201,15 @@ def _test_charts(inputs: ReportInputs, figures: Figures, deciles: DataFrame) -> 
     return {
         "roc": charts.roc_chart(
             {name: (points["fpr"], points["tpr"]) for name, points in _roc(test.y, roc).items()},
-            label=f"ROC curve on the test split. Area under the curve {figures.auc:.3f}.",
+            label=f"ROC curve on the test split. Area under the curve {metrics.auc:.3f}.",
         ),
         "ks": charts.ks_chart(
             shares["pd"].to_numpy(),
             shares["bads"].to_numpy(),
             shares["goods"].to_numpy(),
-            at=figures.ks_at,
-            label=f"Share of each class up to a PD; largest distance (KS) {figures.ks:.3f} "
-            f"at PD {figures.ks_at:.1%}.",
+            at=metrics.ks_at,
+            label=f"Share of each class up to a PD; largest distance (KS) {metrics.ks:.3f} "
+            f"at PD {metrics.ks_at:.1%}.",
         ),
         "scores": charts.score_chart(
             np.append(scores["low"], scores["high"].iloc[-1]),
@@ -226,7 +226,7 @@ def _test_charts(inputs: ReportInputs, figures: Figures, deciles: DataFrame) -> 
             _groups(curve),
             before=before,
             label=f"Observed default rate against mean PD in {len(curve)} groups; "
-            f"mean distance (ECE) {figures.ece:.4f}.",
+            f"mean distance (ECE) {metrics.ece:.4f}.",
         ),
     }
 

@@ -119,9 +119,9 @@ class ReportInputs:
     """UTC."""
     data: DataSummary
     test: TestPredictions
-    metrics: Mapping[str, Interval]
+    intervals: Mapping[str, Interval]
     """Of `test.calibrated`, as `bootstrap_figures` returns them; at least `REQUIRED_METRICS`."""
-    baseline_metrics: Mapping[str, Interval] = field(default_factory=dict)
+    baseline_intervals: Mapping[str, Interval] = field(default_factory=dict)
     """The same of `test.baseline`."""
     auc_difference: Interval | None = None
     """AUC of ours minus AUC of the baseline, paired by row; None = no baseline."""
@@ -137,7 +137,7 @@ class ReportInputs:
     """Stage -> seconds, in order."""
 
     def __post_init__(self) -> None:
-        missing = [name for name in REQUIRED_METRICS if name not in self.metrics]
+        missing = [name for name in REQUIRED_METRICS if name not in self.intervals]
         if missing:
             raise DataError(f"metrics must hold every required figure, however: missing={missing}")
         if self.created_at.utcoffset() is None:

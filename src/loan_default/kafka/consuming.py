@@ -107,8 +107,8 @@ def look(consumer: Consumer, *, ends: Offsets, polling: Polling | None = None) -
             given_up = time.monotonic() + polling.patience_seconds
         elif left and time.monotonic() > given_up:
             raise DependencyError(
-                f"the records of a topic must come, however: none came in {polling.patience_seconds} s, before "
-                f"the ends of {len(left)} partitions were reached"
+                f"Cannot read a topic to its end: no record came in {polling.patience_seconds} s, and "
+                f"{len(left)} partitions have more. Check the brokers."
             )
 
 

@@ -82,7 +82,7 @@ def request(command: Command) -> Message:
     return _message(command.type, command.id, command.source, command.time, command.data)
 
 
-def fact(kind: FactType, *, version: str, figures: Mapping[str, Any], occasion: str = "") -> Message:
+def fact(kind: FactType, *, version: str, metrics: Mapping[str, Any], occasion: str = "") -> Message:
     """An announcement about a model; announced again it has the same id.
 
     Args:
@@ -91,11 +91,11 @@ def fact(kind: FactType, *, version: str, figures: Mapping[str, Any], occasion: 
     identifier = "/".join(filter(None, (kind, version, occasion)))
     if len(identifier) > LONGEST_ID:  # a scheduler's run may have a name of any length
         identifier = f"{kind}/{version}/{hashlib.sha256(occasion.encode()).hexdigest()[:16]}"
-    return _message(kind, identifier, "loan-default", datetime.now(UTC), {"version": version, **figures})
+    return _message(kind, identifier, "loan-default", datetime.now(UTC), {"version": version, **metrics})
 
 
 def publish_fact(
-    broker: Broker, kind: FactType, *, version: str, figures: Mapping[str, Any], occasion: str = ""
+    broker: Broker, kind: FactType, *, version: str, metrics: Mapping[str, Any], occasion: str = ""
 ) -> None:
     """Publish on `commands` what became of a model, as `fact` says it; published again it has the same id.
 
@@ -103,7 +103,7 @@ def publish_fact(
         DependencyError: the broker is away.
     """
     with closing(broker.producer()) as producer:
-        producer.deliver([fact(kind, version=version, figures=figures, occasion=occasion)])
+        producer.deliver([fact(kind, version=version, metrics=metrics, occasion=occasion)])
 
 
 def _message(kind: str, identifier: str, source: str, time: datetime, data: Mapping[str, Any]) -> Message:

@@ -126,8 +126,7 @@ def replay_of(dead_letter: DeadLetterRecord) -> Message:
     """
     if not dead_letter.complete:
         raise DataError(
-            f"a dead letter must be complete to be replayed, however: {dead_letter.event} was too large to keep. "
-            "Send it anew from its source."
+            f"Cannot replay {dead_letter.event}, which was too large to keep. Send it anew from its source."
         )
     headers = tuple(pair for pair in dead_letter.original.headers if pair[0] != "ce_id")
     replayed = dead_letter.original._replace(

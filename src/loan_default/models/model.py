@@ -34,7 +34,7 @@ class LoanModel:
     architecture: Architecture
     members: tuple[Classifier, ...]
     calibration: Platt
-    figures: Mapping[str, Any]
+    metrics: Mapping[str, Any]
     """What it reached when it was trained: split -> figure -> value."""
     reference: Mapping[str, Any]
     """Histograms of the training rows, for drift."""
@@ -80,7 +80,7 @@ def save_model(path: Path, model: LoanModel) -> str:
         "head": asdict(architecture.head),
         "members": [_cpu(member.state_dict()) for member in model.members],
         "calibration": asdict(model.calibration),
-        "figures": _to_plain(model.figures),
+        "figures": _to_plain(model.metrics),
         "reference": _to_plain(model.reference),
         "provenance": _to_plain(model.provenance),
     }
@@ -117,7 +117,7 @@ def load_model(path: Path, *, sha256: str | None = None) -> LoanModel:
             architecture=architecture,
             members=members,
             calibration=_calibration(payload["calibration"]),
-            figures=_table(payload, "figures"),
+            metrics=_table(payload, "figures"),
             reference=_table(payload, "reference"),
             provenance=_table(payload, "provenance"),
         )

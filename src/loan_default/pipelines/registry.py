@@ -14,7 +14,7 @@ from loan_default.database.documents import (
     DatasetName,
     ModelMetadata,
     PerformanceMetrics,
-    finite_figures,
+    finite_metrics,
 )
 from loan_default.database.repositories import MetricsRepository, ModelRepository
 from loan_default.errors import ArtifactError, DataError, did_you_mean
@@ -144,9 +144,9 @@ def _default(database: Database) -> tuple[ModelMetadata, str]:
     return newest, "the newest one, as there is no champion yet"
 
 
-def figures_to_store(measured: Mapping[str, Any]) -> tuple[dict[str, float | None], dict[str, str]]:
+def metrics_to_store(measured: Mapping[str, Any]) -> tuple[dict[str, float | None], dict[str, str]]:
     """The figures without the counts, and a reason for each that does not exist."""
-    return finite_figures({name: value for name, value in measured.items() if name not in _COUNTS})
+    return finite_metrics({name: value for name, value in measured.items() if name not in _COUNTS})
 
 
 def on_unseen_rows(metrics: Iterable[PerformanceMetrics]) -> PerformanceMetrics | None:

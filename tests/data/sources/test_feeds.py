@@ -366,7 +366,7 @@ def test_a_file_without_any_feature_is_refused(tmp_path: Path) -> None:
         run(FileFeed(path, schema, state=tmp_path / "state.json"))
 
 
-@pytest.mark.parametrize("counts", [{"rows": 0}, {"slice_rows": 0}])
+@pytest.mark.parametrize("counts", [{"rows": 0}, {"batch_rows": 0}])
 def test_counts_must_be_positive(tmp_path: Path, counts: dict[str, int]) -> None:
     with pytest.raises(ConfigurationError, match=f"{next(iter(counts))}=0"):
         FileFeed(BUNDLED, SCHEMA, state=tmp_path / "s.json", **counts)

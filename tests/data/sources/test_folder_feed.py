@@ -359,7 +359,7 @@ Path(ids + ".ready").touch()
 while death == "never" and not (folder / ".go").exists():
     time.sleep(0.002)
 out = os.open(ids, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o666)
-for place, piece in enumerate(folder_feed.FolderFeed(folder, schema, slice_rows=100).slices()):
+for place, piece in enumerate(folder_feed.FolderFeed(folder, schema, batch_rows=100).batches()):
     os.write(out, "".join(f"{row.event_id} {row.subject}\\n" for row in piece.rows).encode())
     if death == "delivered" and place == 1:
         die()

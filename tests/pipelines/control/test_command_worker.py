@@ -47,8 +47,8 @@ class Diary:
 
 
 @pytest.fixture
-def services(new_flow) -> Services:
-    return new_flow(load_schema(BUNDLED_SCHEMA), Polling(poll_seconds=0.01, patience_seconds=0.5))
+def services(new_services) -> Services:
+    return new_services(load_schema(BUNDLED_SCHEMA), Polling(poll_seconds=0.01, patience_seconds=0.5))
 
 
 def command(name: str, kind: CommandType = CommandType.TRAIN, *, minutes: int = 0, **data: Any) -> Command:
@@ -107,7 +107,7 @@ def test_junk_is_a_dead_letter_and_holds_up_nobody(services):
             b'{"specversion":"1.0","id":"x","type":"drop.tables"}',
         )
     ]
-    send(services, *junk, command("sound"), fact(FactType.TRAINED, version="v1", figures={}))
+    send(services, *junk, command("sound"), fact(FactType.TRAINED, version="v1", metrics={}))
     handled = handle_commands(services, diary)
     assert diary.asked == ["sound"]
     assert (handled.refused, handled.facts, handled.done) == (5, 1, 1)

@@ -17,8 +17,8 @@ from loan_default.pipelines.services import Services
 
 
 @pytest.fixture
-def services(new_flow) -> Services:
-    return new_flow(load_schema(BUNDLED_SCHEMA), Polling(poll_seconds=0.01, patience_seconds=0.5))
+def services(new_services) -> Services:
+    return new_services(load_schema(BUNDLED_SCHEMA), Polling(poll_seconds=0.01, patience_seconds=0.5))
 
 
 def ingest(services, tmp_path, rows):

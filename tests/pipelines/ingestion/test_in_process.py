@@ -37,14 +37,14 @@ PACE = Polling(first_pause_seconds=0.01, patience_seconds=0.1)
 
 
 @pytest.fixture
-def next_process(new_flow) -> Callable[[], Services]:
+def next_process(new_services) -> Callable[[], Services]:
     """The flow of a process after the others: a broker of its own, the database of them all."""
     ages = itertools.count(step=1_000_000)
 
     def start() -> Services:
         broker = MemoryBroker(first_offset=next(ages))
         broker.create_topics(TOPICS)
-        return replace(new_flow(SCHEMA, PACE), broker=broker)
+        return replace(new_services(SCHEMA, PACE), broker=broker)
 
     return start
 
@@ -94,8 +94,8 @@ def test_what_waits_in_the_outbox_of_an_earlier_process_is_stored(next_process, 
     assert len(stored(tmp_path)) == 50
 
 
-def test_what_was_stored_is_no_longer_in_memory(new_flow, tmp_path):
-    services = replace(new_flow(SCHEMA, PACE), broker=connect(Settings(home=tmp_path)))
+def test_what_was_stored_is_no_longer_in_memory(new_services, tmp_path):
+    services = replace(new_services(SCHEMA, PACE), broker=connect(Settings(home=tmp_path)))
     assert isinstance(services.broker, MemoryBroker)
     for rows in (120, 80):
         taken = take_to_store(services, feed_of(tmp_path, rows=rows), tmp_path / "store", stop=Flag())
@@ -105,10 +105,10 @@ def test_what_was_stored_is_no_longer_in_memory(new_flow, tmp_path):
     assert len(stored(tmp_path)) == 200
 
 
-def test_rejected_records_and_their_replays_are_there_in_the_next_process(new_flow, tmp_path):
-    def next_flow(schema: Schema = SCHEMA) -> Services:
+def test_rejected_records_and_their_replays_are_there_in_the_next_process(new_services, tmp_path):
+    def next_services(schema: Schema = SCHEMA) -> Services:
         broker, replays = connect(Settings(home=tmp_path)), Outbox(tmp_path / "replays")
-        return replace(new_flow(schema, PACE), broker=broker, replays=replays)
+        return replace(new_services(schema, PACE), broker=broker, replays=replays)
 
     strict = Schema(
         name="loans",
@@ -116,14 +116,14 @@ def test_rejected_records_and_their_replays_are_there_in_the_next_process(new_fl
             replace(each, minimum=1e9) if each.name == "income" else each for each in SCHEMA.columns
         ),
     )
-    taken = take_to_store(next_flow(strict), feed_of(tmp_path, rows=60), tmp_path / "store", stop=Flag())
+    taken = take_to_store(next_services(strict), feed_of(tmp_path, rows=60), tmp_path / "store", stop=Flag())
     assert 0 < (rejected := taken.processed.rejected) == 60 - taken.stored
     assert taken.processed.rules == {"income: must be at least 1000000000": rejected}
-    dead_letters = waiting_dead_letters(next_flow())
+    dead_letters = waiting_dead_letters(next_services())
     assert len(dead_letters) == rejected
-    assert replay(next_flow(), None).sent == rejected
-    assert len(waiting_dead_letters(next_flow())) == rejected, "their replay is not processed yet"
-    taken = take_to_store(next_flow(), None, tmp_path / "store", stop=Flag())
+    assert replay(next_services(), None).sent == rejected
+    assert len(waiting_dead_letters(next_services())) == rejected, "their replay is not processed yet"
+    taken = take_to_store(next_services(), None, tmp_path / "store", stop=Flag())
     assert (taken.processed.accepted, taken.stored) == (rejected, rejected)
-    assert waiting_dead_letters(next_flow()) == []
+    assert waiting_dead_letters(next_services()) == []
     assert len(stored(tmp_path)) == 60

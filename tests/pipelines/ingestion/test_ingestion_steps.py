@@ -65,8 +65,8 @@ POISON = {
 
 
 @pytest.fixture
-def services(new_flow) -> Services:
-    return new_flow(SCHEMA, PACE)
+def services(new_services) -> Services:
+    return new_services(SCHEMA, PACE)
 
 
 @pytest.fixture

@@ -61,9 +61,11 @@ class Failing:
 
 
 @pytest.fixture
-def services(new_flow: Callable[[Schema, Polling], Services], monkeypatch: pytest.MonkeyPatch) -> Services:
+def services(
+    new_services: Callable[[Schema, Polling], Services], monkeypatch: pytest.MonkeyPatch
+) -> Services:
     monkeypatch.setattr(processing, "_SLICE", 4)
-    return new_flow(SCHEMA, PACE)
+    return new_services(SCHEMA, PACE)
 
 
 @pytest.fixture

@@ -111,10 +111,10 @@ def test_the_figures_are_those_of_the_stored_model_on_the_test_rows(lab):
     plan = lab.outcome.plan
     rows = plan.dataset.frame.iloc[plan.split.test]
     pds = load_model(lab.outcome.out / "model.pth").predict_pd(rows)
-    figures = measure(rows["bad"].to_numpy(), pds)
+    metrics = measure(rows["bad"].to_numpy(), pds)
     stored = {each.dataset: each for each in MetricsRepository(lab.database).of_model(lab.version)}
-    assert stored[DatasetName.TEST].figures["auc"] == pytest.approx(figures.auc, abs=1e-6)
-    assert stored[DatasetName.TEST].figures["brier"] == pytest.approx(figures.brier, abs=1e-6)
+    assert stored[DatasetName.TEST].figures["auc"] == pytest.approx(metrics.auc, abs=1e-6)
+    assert stored[DatasetName.TEST].figures["brier"] == pytest.approx(metrics.brier, abs=1e-6)
 
 
 @pytest.mark.slow

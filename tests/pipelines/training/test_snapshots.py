@@ -56,8 +56,8 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 @pytest.fixture
-def services(new_flow, tmp_path: Path) -> Services:
-    services = new_flow(SCHEMA, Polling(batch=70, poll_seconds=0.05))
+def services(new_services, tmp_path: Path) -> Services:
+    services = new_services(SCHEMA, Polling(batch=70, poll_seconds=0.05))
     send_all(
         services, GeneratedFeed(SCHEMA, rows=None, seed=5, state=tmp_path / "feed.json", population=ROWS)
     )
@@ -81,11 +81,16 @@ def test_the_store_holds_what_the_generator_made(services, tmp_path):
 
 
 def test_a_store_of_many_small_parts_is_compacted_and_its_snapshots_stay_readable(
-    new_flow, tmp_path, monkeypatch
+    new_services, tmp_path, monkeypatch
 ):
     soon = partial(compact, parts=5, kept=timedelta(0))
-    monkeypatch.setattr("loan_default.pipelines.training.snapshots.compact", soon)
-    services, store, drains, taken = new_flow(SCHEMA, Polling(poll_seconds=0.01)), tmp_path / "store", 16, {}
+    monkeypatch.setattr("loan_default.pipelines.ingestion.training_store_writer.compact", soon)
+    services, store, drains, taken = (
+        new_services(SCHEMA, Polling(poll_seconds=0.01)),
+        tmp_path / "store",
+        16,
+        {},
+    )
     for seed in range(drains):
         send_all(services, GeneratedFeed(SCHEMA, rows=9, seed=seed, state=tmp_path / f"{seed}.json"))
         dataset, snapshot = snapshot_store(services, store, maturity_days=0)
@@ -117,12 +122,12 @@ def test_the_store_is_read_by_the_schema_of_now(services, tmp_path):
         load_store(tmp_path / "store", with_income(minimum=1e12, nullable=False), maturity_days=0, now=NOW)
 
 
-def test_a_code_in_a_column_that_must_be_filled_is_no_gap(new_flow, tmp_path):
+def test_a_code_in_a_column_that_must_be_filled_is_no_gap(new_services, tmp_path):
     frame = generate(SCHEMA, rows=ROWS, seed=5).frame.dropna(subset="income")
     incomes = frame["income"]
     schema = with_income(special=(float(incomes.iloc[0]),), nullable=False)
     to_text(frame, SCHEMA).to_csv(tmp_path / "loans.csv", index=False)
-    services = new_flow(schema, Polling(batch=70, poll_seconds=0.05))
+    services = new_services(schema, Polling(batch=70, poll_seconds=0.05))
     send_all(services, FileFeed(tmp_path / "loans.csv", schema, state=tmp_path / "feed.json"))
     store_processed_data(services, tmp_path / "store")
     dataset = load_store(tmp_path / "store", schema, maturity_days=0, now=NOW)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import SCHEMA, Listener
-from pipelines.court import feed, new_flow, new_training
+from pipelines.court import feed, new_services, new_training
 
 from loan_default.data.datasets.store_compaction import compact
 from loan_default.data.sources.feeds import GeneratedFeed
@@ -43,7 +43,7 @@ class Meanwhile(Listener):
 
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[Services]:
-    services = new_flow(tmp_path)
+    services = new_services(tmp_path)
     yield services
     services.database.client.close()
 
@@ -110,10 +110,10 @@ def test_all_steps_in_a_row_and_again_are_one_model(run):
         assert encoder == run.encoder
         registration = train_step(run, Listener(), fence_of(run, "train", attempt=attempt))
         with_fields_of_another_release(run.folder / "model" / "registration.json")
-        model, figures = store_step(run, fence_of(run, "store", attempt=attempt))
+        model, metrics = store_step(run, fence_of(run, "store", attempt=attempt))
         assert model == registration.model
         assert model.pretrained
-        assert 0 < figures["auc"] <= 1
+        assert 0 < metrics["auc"] <= 1
 
 
 def test_an_encoder_that_is_not_there_is_no_reason_to_start_from_random_weights(run):

@@ -26,7 +26,7 @@ FEWEST_OF_A_CLASS = 10
 """Rows of the rarer class below which no split is made."""
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.16
 SPLIT_VERSION = 2
-"""Version of `permanent_holdout_split`, which models record: those of another one may have seen rows of the holdout.
+"""Version of `permanent_holdout_split`, which models record: one of another version may have seen it.
 
 1 went by pandas' row hash, which differs between releases of pandas; 2 goes by `row_hashing.hash_rows`. A
 change of that hash or of the shares above is another version.
@@ -171,7 +171,7 @@ def held_out(frame: DataFrame, schema: Schema, *, test_share: float = TEST_SHARE
 
 
 def on_a_held_out_side(frame: DataFrame, schema: Schema) -> NDArray[np.bool_]:
-    """`(N,)` whether `permanent_holdout_split` keeps a row from the training, were it labelled: test or validation."""
+    """`(N,)` whether `permanent_holdout_split` keeps a row from training once it is labelled."""
     return _places(frame, schema) < TEST_SHARE + VALIDATION_SHARE
 
 

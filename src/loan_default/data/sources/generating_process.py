@@ -201,9 +201,10 @@ def _numbers(process: ColumnLaw, bell: Floats, generator: np.random.Generator) -
             values[places] = _numbers_of_shares(process, generator.random(len(places)))
         elif len(allowed):
             values[places] = generator.choice(allowed, len(places))
+    column = process.column
     raise DataError(
-        f"column {process.column.name!r} must have values that are not special, however: "
-        f"special={process.column.special}, minimum={process.column.minimum}, maximum={process.column.maximum}"
+        f"column {column.name!r} must have values that are not special, however: "
+        f"special={column.special}, minimum={column.minimum}, maximum={column.maximum}"
     )
 
 

@@ -1,6 +1,6 @@
 """Commands: each is done once, by an actor that is handed in; what cannot be done is a dead letter.
 
-    follow(consumer, CommandWorker(flow, actor), stop=stop)
+    follow(consumer, CommandWorker(services, actor), stop=stop)
 
 A command that is known by its id is done no more. One is done before it is logged, and logged before its
 offset is committed: who dies in between does it again, so the actor's acts must be repeatable.

@@ -23,13 +23,13 @@ from loan_default.database.control_repositories import lost_champion
 from loan_default.database.documents import Champion, ModelStatus, PerformanceMetrics, TrainingData
 from loan_default.database.repositories import MetricsRepository, ModelRepository
 from loan_default.errors import ArtifactError, DataError
-from loan_default.evaluation.bootstrap import bootstrap_figures
+from loan_default.evaluation.bootstrap import bootstrap_intervals
 from loan_default.evaluation.gate import Thresholds, Verdict, gate_verdict
 from loan_default.evaluation.metrics import measure
 from loan_default.models.model import LoanModel, load_model
 from loan_default.pipelines.layout import TRAINING_STORE
 from loan_default.pipelines.promotion.unseen_rows import UnseenRows, read_otherwise, unseen_rows
-from loan_default.pipelines.registry import figures_to_store
+from loan_default.pipelines.registry import metrics_to_store
 from loan_default.pipelines.scoring.file_scoring import scoring_threads
 from loan_default.pipelines.services import Services
 from loan_default.pipelines.training.dataset import Dataset
@@ -140,9 +140,9 @@ def evaluate_model(run: EvaluationRun, chosen: Chosen) -> Evaluated:
     if rows.can_be_measured:
         measured = _Measured(dataset=dataset, snapshot=snapshot, rows=rows)
         with scoring_threads():
-            metrics = _store_figures(run, model, measured, beside=champion)
+            metrics = _store_metrics(run, model, measured, beside=champion)
             if champion is not None:
-                champion_metrics = _store_figures(run, champion, measured, beside=model)
+                champion_metrics = _store_metrics(run, champion, measured, beside=model)
     return Evaluated(
         version=chosen.version,
         metrics=metrics,
@@ -277,15 +277,15 @@ class _Measured:
     rows: UnseenRows
 
 
-def _store_figures(
+def _store_metrics(
     run: EvaluationRun, model: LoanModel, measured: _Measured, *, beside: LoanModel | None
 ) -> str:
     """Measure a model on some rows; returns the id of the document."""
     rows, dataset = measured.rows, measured.dataset
     y = dataset.labels[rows.positions]
     pds = model.predict_pd(dataset.frame.iloc[rows.positions])
-    figures, reasons = figures_to_store(asdict(measure(y, pds)))
-    intervals = bootstrap_figures(y, pds, seed=0)
+    metrics, reasons = metrics_to_store(asdict(measure(y, pds)))
+    intervals = bootstrap_intervals(y, pds, seed=0)
     document = PerformanceMetrics(
         version=model.version,
         dataset=rows.name,
@@ -295,12 +295,14 @@ def _store_figures(
         computed_at=measured.snapshot.created_at,
         rows=len(y),
         label_rate=float(y.mean()),
-        figures=figures,
-        intervals={name: (each.low, each.high) for name, each in intervals.items() if name in figures},
+        figures=metrics,
+        intervals={name: (each.low, each.high) for name, each in intervals.items() if name in metrics},
         reasons=reasons,
     )
-    metrics = MetricsRepository(run.services.database)
-    metrics.ensure_indexes()
-    if metrics.find(document.id) is None:  # on another machine the last digits differ: the first ones count
-        metrics.add(document)
+    repository = MetricsRepository(run.services.database)
+    repository.ensure_indexes()
+    if (
+        repository.find(document.id) is None
+    ):  # on another machine the last digits differ: the first ones count
+        repository.add(document)
     return document.id

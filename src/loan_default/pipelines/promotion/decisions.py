@@ -167,14 +167,14 @@ def _mark(models: ModelRepository, version: str) -> None:
 
 
 def _tell(run: EvaluationRun, decision: Decision) -> None:
-    figures: Mapping[str, float | None] = {}
+    metrics: Mapping[str, float | None] = {}
     if decision.metrics is not None:
-        figures = MetricsRepository(run.services.database).get(decision.metrics).figures
-    told: dict[str, object] = {name: figures.get(name) for name in ("auc", "ks", "brier", "ece")}
+        metrics = MetricsRepository(run.services.database).get(decision.metrics).figures
+    told: dict[str, object] = {name: metrics.get(name) for name in ("auc", "ks", "brier", "ece")}
     if decision.action in _MOVES:
         move = str(decision.seen_rev + 1)
         publish_fact(
-            run.services.broker, FactType.PROMOTED, version=decision.version, figures=told, occasion=move
+            run.services.broker, FactType.PROMOTED, version=decision.version, metrics=told, occasion=move
         )
     elif decision.action is Action.REJECTED:
         news = told | {"reasons": list(decision.broken)}
@@ -182,7 +182,7 @@ def _tell(run: EvaluationRun, decision: Decision) -> None:
             run.services.broker,
             FactType.REJECTED,
             version=decision.version,
-            figures=news,
+            metrics=news,
             occasion=decision.run,
         )
     elif decision.broken:

@@ -29,7 +29,7 @@ from loan_default.evaluation.bootstrap import Interval
 from loan_default.files import sha256_of, write_atomically
 from loan_default.models.artifact import write_digest
 from loan_default.pipelines.layout import MODELS
-from loan_default.pipelines.registry import figures_to_store
+from loan_default.pipelines.registry import metrics_to_store
 from loan_default.pipelines.training.dataset import snapshot_of
 from loan_default.pipelines.training.preparation import TrainingPlan
 from loan_default.pipelines.training.stages import LIBRARIES, Trained
@@ -154,8 +154,8 @@ def _metrics(
     now: datetime,
 ) -> PerformanceMetrics:
     of_validation = dataset is DatasetName.VALIDATION
-    measured: Mapping[str, Any] = trained.model.figures["validation" if of_validation else "test"]
-    figures, reasons = figures_to_store(measured)
+    measured: Mapping[str, Any] = trained.model.metrics["validation" if of_validation else "test"]
+    metrics, reasons = metrics_to_store(measured)
     return PerformanceMetrics(
         version=trained.model.version,
         dataset=dataset,
@@ -163,7 +163,7 @@ def _metrics(
         computed_at=now,
         rows=measured["rows"],
         label_rate=measured["base_rate"],
-        figures=figures,
-        intervals={name: (each.low, each.high) for name, each in intervals.items() if name in figures},
+        figures=metrics,
+        intervals={name: (each.low, each.high) for name, each in intervals.items() if name in metrics},
         reasons=reasons,
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from loan_default.choices import Choice
 from loan_default.data.schema.language import Kind
-from loan_default.evaluation.bootstrap import Interval, bootstrap_figures, paired_bootstrap
+from loan_default.evaluation.bootstrap import Interval, bootstrap_intervals, paired_bootstrap
 from loan_default.evaluation.importance import Importance, permutation_importance
 from loan_default.evaluation.report import render_report
 from loan_default.evaluation.report_inputs import (
@@ -41,7 +41,7 @@ def importance_of(plan: TrainingPlan, trained: Trained) -> list[Importance]:
 
 def held_out_intervals(trained: Trained, *, seed: int) -> Mapping[str, Interval]:
     """Figures on the test rows with their bootstrap ranges."""
-    return bootstrap_figures(trained.test.y, trained.test.calibrated, seed=seed)
+    return bootstrap_intervals(trained.test.y, trained.test.calibrated, seed=seed)
 
 
 @with_threads_of_run
@@ -80,8 +80,8 @@ def build_report(
         test=TestPredictions(
             y=test.y, calibrated=test.calibrated, uncalibrated=test.raw, baseline=test.baseline
         ),
-        metrics=intervals,
-        baseline_metrics=bootstrap_figures(test.y, test.baseline, seed=seed),
+        intervals=intervals,
+        baseline_intervals=bootstrap_intervals(test.y, test.baseline, seed=seed),
         auc_difference=paired_bootstrap(test.y, test.calibrated, test.baseline, metric="auc", seed=seed),
         pretraining=tuple(EpochPoint(epoch=each.epoch, losses=each.losses) for each in pretrained),
         training=tuple(

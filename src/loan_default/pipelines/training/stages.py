@@ -222,7 +222,7 @@ def train_classifier(
         architecture=architecture,
         members=members,
         calibration=platt,
-        figures={
+        metrics={
             "validation": asdict(measure(on_validation.y, on_validation.calibrated)),
             "test": asdict(measure(on_test.y, on_test.calibrated)),
         },

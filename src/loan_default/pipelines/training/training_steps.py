@@ -222,7 +222,7 @@ def store_step(
     unseen = on_unseen_rows(registration.metrics)
     assert unseen is not None  # a registration has the figures on the test rows
     told = {name: unseen.figures.get(name) for name in ("auc", "ks", "brier")}
-    publish_fact(run.services.broker, FactType.TRAINED, version=model.version, figures=told)
+    publish_fact(run.services.broker, FactType.TRAINED, version=model.version, metrics=told)
     log.info("model_stored", run=run.id, version=model.version, **told)
     return model, told
 
