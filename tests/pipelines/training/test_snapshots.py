@@ -80,6 +80,7 @@ def test_the_store_holds_what_the_generator_made(services, tmp_path):
     assert (dataset.rows_read, dataset.duplicates) == (ROWS, 0)
 
 
+@pytest.mark.slow
 def test_a_store_of_many_small_parts_is_compacted_and_its_snapshots_stay_readable(
     new_services, tmp_path, monkeypatch
 ):
@@ -156,6 +157,7 @@ def test_reading_the_topic_again_changes_nothing(services, tmp_path):
     assert twice.rows_read == len(twice.frame) + twice.duplicates == 2 * ROWS
 
 
+@pytest.mark.slow
 def test_a_snapshot_says_what_the_store_holds_and_again_is_the_same(services, tmp_path):
     snapshot = prepare_training_data(services, tmp_path / "store", maturity_days=0)
     made = generate(SCHEMA, rows=ROWS, seed=5).frame

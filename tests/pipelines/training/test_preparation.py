@@ -7,20 +7,25 @@ import numpy as np
 import pandas as pd
 from conftest import SCHEMA, applications
 
-from loan_default.data.schema import Column, Kind, dump_schema
-from loan_default.pipelines.preparing import Prepared, Stopwatch, TrainingOptions, prepare
+from loan_default.data.schema.language import Column, Kind, dump_schema
+from loan_default.pipelines.training.preparation import (
+    Stopwatch,
+    TrainingOptions,
+    TrainingPlan,
+    plan_training,
+)
 
 
 def prepared_from(
     folder: Path, rows: pd.DataFrame, *, columns: tuple[Column, ...] = SCHEMA.columns, **options: object
-) -> Prepared:
+) -> TrainingPlan:
     """A run on rows of text, prepared."""
     data, schema = folder / "loans.csv", folder / "loans.toml"
     rows.to_csv(data, index=False)
     schema.write_text(dump_schema(replace(SCHEMA, columns=columns)), encoding="utf-8")
     asked = TrainingOptions(data=data, schema=schema, preset="fast", members=1, **options)
     watch = Stopwatch(lambda name, detail: None)
-    return prepare(asked, watch=watch, environ={"OMP_NUM_THREADS": "1"})
+    return plan_training(asked, watch=watch, environ={"OMP_NUM_THREADS": "1"})
 
 
 def in_order_of_time(count: int) -> pd.DataFrame:
