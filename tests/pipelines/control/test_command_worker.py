@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from threading import Event as Flag
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from loan_default.kafka.control_events import Command, CommandType, FactType, fa
 from loan_default.kafka.dead_letters import DeadLetterRecord, read_dead_letter
 from loan_default.kafka.messages import Message
 from loan_default.kafka.topics import COMMANDS, dead_letter_topic
-from loan_default.pipelines.control.command_worker import Handled
+from loan_default.pipelines.control.command_worker import Handled, follow_commands
 from loan_default.pipelines.services import Services
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -206,3 +207,27 @@ def test_who_dies_after_acting_asks_again_and_changes_nothing(services):
     assert handle_commands(services, diary).done == 1
     assert diary.asked == ["train-1", "train-1"]
     assert list(diary.runs) == ["train-1"]
+
+
+def test_commands_are_followed_until_one_asks_to_stop(services):
+    stop = Flag()
+    diary = Diary(after=stop.set)
+    send(services, command("train-1", preset="fast"), fact(FactType.TRAINED, version="m-1", metrics={}))
+    assert follow_commands(services, diary, stop=stop) == Handled(consumed=2, done=1, facts=1)
+    assert diary.runs == {"train-1": {"preset": "fast"}}
+    send(services, command("train-2"))
+    stop.clear()
+    assert follow_commands(services, diary, stop=stop).consumed == 1, "what was handled is committed"
+    assert diary.asked == ["train-1", "train-2"]
+
+
+def test_who_follows_leaves_the_group_when_the_actor_stays_away(services):
+    def away() -> None:
+        raise DependencyError("the scheduler must answer")
+
+    send(services, command("train-1"))
+    with pytest.raises(DependencyError, match="the scheduler must answer"):
+        follow_commands(services, Diary(after=away), stop=Flag())
+    diary = Diary()
+    assert handle_commands(services, diary).done == 1
+    assert diary.asked == ["train-1"]

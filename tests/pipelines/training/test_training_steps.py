@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import SCHEMA, Listener
-from pipelines.court import feed, new_services, new_training
+from pipelines.court import Court, feed, new_services, new_training
 
 from loan_default.data.datasets.store_compaction import compact
 from loan_default.data.sources.feeds import GeneratedFeed
@@ -19,6 +19,7 @@ from loan_default.pipelines.services import Services
 from loan_default.pipelines.training.training_steps import (
     TrainingRun,
     freeze_training_data,
+    model_of_data,
     pretrain_step,
     store_step,
     train_step,
@@ -171,3 +172,18 @@ def test_runs_whose_ids_differ_in_one_sign_have_folders_of_their_own(run):
     for folder in folders:
         assert folder.parent == run.folder.parent
         folder.mkdir()
+
+
+def test_rows_that_another_run_was_trained_on_are_not_new(court: Court):
+    def frozen(name: str) -> TrainingRun:
+        run = new_training(replace(court.services, run=name), court.home)
+        freeze_training_data(run, fence_of(run, "freeze"))
+        return run
+
+    own = new_training(court.services, court.home)
+    assert model_of_data(own) is None, "its own model makes no run needless"
+    assert model_of_data(frozen("next")) == court.model.version
+    court.candidate("by-hand")
+    assert model_of_data(frozen("next")) == court.model.version, "what was trained by hand is no run's"
+    court.grow(50, seed=2)
+    assert model_of_data(frozen("later")) is None

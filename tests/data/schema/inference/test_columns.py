@@ -109,3 +109,322 @@ def test_a_target_must_have_two_values(raw):
 
 def test_rows_are_counted_in_words():
     assert [rows_in_words(count) for count in (0, 1, 1000)] == ["0 rows", "1 row", "1,000 rows"]
+
+
+# At the limits of each rule of thumb ----------------------------------------------------------------
+
+
+class Findings(list):
+    """Collects what is reported of one column."""
+
+    def __init__(self, column: str) -> None:
+        super().__init__()
+        self._column = column
+
+    def __call__(self, column: str, severity: Severity, message: str) -> None:
+        assert column == self._column
+        self.append((severity, message))
+
+    @property
+    def messages(self) -> list[str]:
+        return [message for _, message in self]
+
+
+def values_of(cells: object, *, name: str = "x", missing: int = 0) -> Values:
+    """The present values of a column of this name, beside `missing` blanks."""
+    raw = cells if isinstance(cells, pd.Series) else pd.Series(cells)
+    numbers = pd.to_numeric(raw, errors="coerce") if raw.dtype.kind != "M" else pd.Series(np.nan, raw.index)
+    return Values(name=name, raw=raw, n_missing=missing, numbers=numbers.to_numpy(np.float64))
+
+
+def column_of(cells: object, *, name: str = "x", missing: int = 0) -> tuple[Column | None, Findings]:
+    found = Findings(name)
+    return infer_column(values_of(cells, name=name, missing=missing), found), found
+
+
+def levels(count: int, *, each: int = 4) -> list[str]:
+    """So many different words, each that often."""
+    return [f"level {number}" for number in range(count)] * each
+
+
+# Nothing, one value ----------------------------------------------------------------------------------------
+
+
+def test_no_values_are_no_column():
+    assert column_of(pd.Series([], dtype="str"), missing=5) == (
+        None,
+        [(Severity.NOTE, "left out: it has no values")],
+    )
+
+
+def test_a_value_that_is_there_in_ten_rows_and_absent_in_others_is_a_flag():
+    column, _ = column_of(["Y"] * 10, missing=1)
+    assert (column.kind, column.categories, column.nullable) == (Kind.CATEGORICAL, ("Y",), True)
+    assert column_of(["Y"] * 9, missing=1)[0] is None
+    assert column_of(["Y"] * 10)[0] is None
+    assert column_of(["y" * 64] * 10, missing=1)[0].categories == ("y" * 64,)
+    assert column_of(["y" * 65] * 10, missing=1)[0] is None
+
+
+def test_values_that_are_neither_numbers_nor_text_are_no_feature():
+    column, found = column_of(pd.Series([["a"], "b", "c"], dtype=object))
+    assert column is None
+    assert found == [(Severity.WARNING, "left out: its values are neither numbers nor text")]
+
+
+def test_names_that_should_be_looked_at_are_reported():
+    assert column_of([1.5, 2.5, 3.5], name="int_rate")[1][0] == (
+        Severity.WARNING,
+        "known only after the decision? Remove it from the schema if so",
+    )
+    assert column_of(["f", "m"] * 5, name="sex")[1][0] == (
+        Severity.NOTE,
+        "may be protected by law: protected = true keeps it from the model",
+    )
+    assert column_of([1.5, 2.5, 3.5])[1] == []
+
+
+def test_an_infinity_among_numbers_is_a_slip():
+    column, found = column_of([*np.linspace(0, 1, 99).tolist(), np.inf])
+    assert column.kind is Kind.NUMERICAL
+    assert found == [(Severity.WARNING, "1 row without a finite number: quarantined")]
+
+
+# Numbers ---------------------------------------------------------------------------------------------------
+
+
+def test_codes_with_leading_zeros_are_no_numbers():
+    texts = [str(number) for number in range(100, 200)]
+    assert column_of(["0123", *texts[1:]])[0].kind is Kind.NUMERICAL, "one in a hundred is a slip"
+    assert (
+        column_of(["0123", "0124", *texts[2:]])[0] is None
+        or column_of(["0123", "0124", *texts[2:]])[0].kind is not Kind.NUMERICAL
+    )
+
+
+def test_one_in_twenty_may_be_a_slip_in_a_column_of_numbers():
+    numbers = [f"{number}.5" for number in range(190)]
+    column, found = column_of([*numbers, *["?"] * 10])
+    assert column.kind is Kind.NUMERICAL
+    assert found[0] == (Severity.WARNING, "10 rows without a finite number: quarantined")
+    assert column_of([*numbers, *["?"] * 11])[0] is None, "then it is text, of too many levels"
+    few = [f"{number % 20}.5" for number in range(190)]
+    assert column_of([*few, "?"])[0].kind is Kind.CATEGORICAL
+    more = [f"{number % 21}.5" for number in range(190)]
+    assert column_of([*more, "?"])[0].kind is Kind.NUMERICAL
+
+
+def test_up_to_two_hundred_whole_numbers_are_counts_and_more_are_amounts():
+    counts, amounts = list(range(200, 0, -1)), list(range(201, 0, -1))
+    assert column_of(counts * 2)[0].integer
+    assert not column_of(amounts * 2)[0].integer
+    assert not column_of([0.5, *counts])[0].integer
+
+
+def test_a_number_that_is_never_negative_begins_at_zero():
+    assert column_of([3.5, 0.0, 7.0])[0].minimum == 0.0
+    assert column_of([3.5, 1.0, 7.0])[0].minimum == 0.0
+    assert column_of([3.5, -0.5, 7.0])[0].minimum is None
+
+
+def test_numbers_that_count_the_rows_name_them():
+    assert column_of(list(range(20)))[0].kind is Kind.IDENTIFIER
+    assert column_of(list(range(19)))[0].kind is Kind.NUMERICAL
+    assert column_of(list(range(0, 40, 2)))[0].kind is Kind.NUMERICAL
+    assert column_of(list(range(20, 0, -1)))[0].kind is Kind.NUMERICAL
+
+
+def test_whole_numbers_are_ids_by_their_name_if_unique_or_many():
+    unique = [7, 3, 9, 30, 11]
+    assert column_of(unique, name="loan_id")[0].kind is Kind.IDENTIFIER
+    assert column_of(unique, name="Unnamed: 0")[0].kind is Kind.IDENTIFIER
+    assert column_of(unique, name="__index_level_0__")[0].kind is Kind.IDENTIFIER
+    assert column_of(unique)[0].kind is Kind.NUMERICAL
+    assert column_of(unique * 2, name="Unnamed: 0")[0].kind is Kind.NUMERICAL
+    many = [number * 3 % 157 for number in range(51)]
+    column, found = column_of(many * 2, name="loan_id")
+    assert column.kind is Kind.IDENTIFIER
+    assert found == [(Severity.WARNING, "identifier (not unique): carried along, never a feature")]
+    assert column_of(many[:50] * 2, name="loan_id")[0].kind is Kind.NUMERICAL
+
+
+def test_codes_are_read_as_missing_and_bound_nothing():
+    column, found = column_of([*range(1, 31), 98, 98, 99, 5.5])
+    assert column.special == (98.0, 99.0)
+    assert (column.minimum, column.maximum) == (0.0, None)
+    assert found[0] == (
+        Severity.WARNING,
+        "98, 99 look like codes, not measurements (3 rows): read as missing",
+    )
+
+
+def test_ages_are_bounded_and_what_lies_beyond_is_named():
+    ages = [*np.linspace(20, 70, 300).round(1), 7.0, 130.0]
+    column, found = column_of(ages, name="age")
+    assert (column.minimum, column.maximum) == (18.0, 100.0)
+    assert found.messages[-1] == (
+        "2 rows with 7, 130: an age lies between 18 and 100. Quarantined; edit the bounds to keep"
+    )
+    assert column_of([20.5, 30.5, 40.5], name="mileage")[0].maximum is None
+
+
+def test_a_heavy_tail_is_kept_and_named():
+    column, found = column_of([*([1.0, 2.0] * 150), 0.5, 900.0])
+    assert column.maximum is None
+    assert found == [
+        (Severity.NOTE, "heavy tail: 1 % of values exceed 2, the largest is 900; kept"),
+    ]
+
+
+# Text ------------------------------------------------------------------------------------------------------
+
+
+def test_fifty_levels_are_categories_and_more_are_a_long_list():
+    assert len(column_of(levels(50))[0].categories) == 50
+    column, found = column_of(levels(51))
+    assert column is None
+    assert found == [(Severity.WARNING, "left out: text with 51 different values")]
+
+
+def test_spellings_of_a_level_are_merged_under_the_most_frequent():
+    column, found = column_of(["Car"] * 3 + ["car"] * 5 + ["CAR "] + ["house"] * 2)
+    assert column.categories == ("car", "house")
+    assert column.aliases == {"Car": "car", "CAR ": "car"}
+    assert found == [(Severity.NOTE, "spellings merged: 'Car' = 'car', 'CAR ' = 'car'")]
+    assert column_of(["y", "Y"] * 10)[0] is None
+    assert column_of(["y", "Y"] * 10, missing=1)[0].categories == ("y",)
+
+
+def test_text_is_an_id_by_its_name_if_unique_or_many():
+    assert column_of(["a", "b", "c"], name="customer id")[0].kind is Kind.IDENTIFIER
+    assert column_of(["a", "b", "b"], name="customer id")[0].kind is Kind.CATEGORICAL
+    assert column_of(levels(51), name="customer id")[0].kind is Kind.IDENTIFIER
+    assert column_of(levels(50), name="customer id")[0].kind is Kind.CATEGORICAL
+
+
+def test_many_different_words_without_a_space_name_the_rows():
+    words = [f"L{number:03}" for number in range(60)]
+    column, found = column_of(words, missing=1_500)
+    assert (column.kind, column.optional, column.nullable) == (Kind.IDENTIFIER, True, True)
+    assert found == [(Severity.NOTE, "identifier (unique, 1,500 blank): carried along, never a feature")]
+    assert column_of([*words[:-1], "L0 59"])[0] is None
+    assert column_of([*words[:-1], "x" * 64])[0].kind is Kind.IDENTIFIER
+    assert column_of([*words[:-1], "x" * 65])[0] is None
+
+
+def rare(count: int) -> list[str]:
+    return [f"rare one {number}" for number in range(count)]
+
+
+def test_of_a_long_list_the_frequent_levels_are_kept_if_they_cover_most_rows():
+    column, found = column_of(["nurse"] * 120 + ["driver"] * 120 + rare(60))
+    assert (column.kind, column.categories, column.open) == (Kind.CATEGORICAL, ("driver", "nurse"), True)
+    assert found == [
+        (Severity.NOTE, "62 levels: the 2 frequent ones are categories, others are unknown"),
+    ]
+    assert column_of(["nurse"] * 120 + ["driver"] * 119 + rare(60))[0] is None, "239 of 299 rows are not 80 %"
+    assert column_of(["nurse"] * 240 + rare(60))[0] is None, "one level alone tells nothing"
+
+
+def test_ten_rows_make_a_level_frequent():
+    frequent = ["nurse"] * 400
+    assert column_of(frequent + ["driver"] * 10 + rare(60))[0].categories == ("driver", "nurse")
+    assert column_of(frequent + ["driver"] * 9 + rare(60))[0] is None
+
+
+def test_two_hundred_frequent_levels_are_kept_and_more_are_not():
+    assert len(column_of(levels(200, each=10))[0].categories) == 200
+    assert column_of(levels(201, each=10))[0] is None
+
+
+def test_spellings_of_a_frequent_level_are_one_category():
+    column, _ = column_of(["nurse"] * 90 + ["Nurse"] * 80 + ["driver"] * 90 + rare(60))
+    assert column.categories == ("driver", "nurse")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hint"), [("{0:02}/03/2024", "look like dates"), ("{0}.5%", "look like numbers")]
+)
+def test_what_could_be_rewritten_is_named(pattern, hint):
+    texts = [pattern.format(number) for number in range(60)]
+    column, found = column_of(texts)
+    assert column is None
+    assert hint in found.messages[0]
+    assert hint in column_of(texts + ["some words"] * 6)[1].messages[0], "60 of 66 are more than nine in ten"
+    assert hint not in column_of(texts + ["some words"] * 7)[1].messages[0]
+
+
+# Times -----------------------------------------------------------------------------------------------------
+
+
+def days(count: int) -> list[str]:
+    return [str(day.date()) for day in pd.date_range("2020-01-01", periods=count)]
+
+
+def test_ninety_nine_in_a_hundred_readable_times_make_a_timestamp():
+    column, found = column_of([*days(99), "soon"])
+    assert (column.kind, column.optional) == (Kind.TIMESTAMP, True)
+    assert found == [(Severity.WARNING, "1 row without a readable time: quarantined")]
+    assert column_of([*days(98), "soon", "later"])[0] is None
+    assert column_of(days(30)) == (Column(name="x", kind=Kind.TIMESTAMP, optional=True), [])
+
+
+def test_times_of_a_typed_column_are_a_timestamp():
+    column, found = column_of(pd.Series(pd.to_datetime(days(3))), missing=2)
+    assert column == Column(name="x", kind=Kind.TIMESTAMP, optional=True, nullable=True)
+    assert found == []
+
+
+# The target ------------------------------------------------------------------------------------------------
+
+
+def target(cells: list[str], *, missing: int = 0) -> tuple[Column, Findings]:
+    found = Findings("status")
+    return infer_target(values_of(cells, name="status", missing=missing), found), found
+
+
+@pytest.mark.parametrize(
+    ("common", "rare", "positive"),
+    [
+        ("0", "1", "1"),
+        ("1", "0", "1"),
+        ("-1", "1", "1"),
+        ("1", "-1", "1"),
+        ("current", "late", "late"),
+        ("Late", "Current", "late"),
+        ("no", "maybe", "maybe"),
+        ("maybe", "no", "maybe"),
+        ("default", "x", "default"),
+    ],
+)
+def test_the_value_that_means_default_is_known_by_its_word(common, rare, positive):
+    column, found = target([common] * 3 + [rare])
+    assert column.positive == positive
+    assert {column.positive, column.negative} == {common.casefold(), rare.casefold()}
+    expected = (
+        "means default and makes up 75.00% of rows" if positive == common.casefold() else "means default (25"
+    )
+    assert expected in found.messages[0]
+
+
+def test_an_unknown_word_is_guessed_by_its_rate():
+    column, found = target(["blue"] * 3 + ["red"])
+    assert (column.positive, column.negative) == ("red", "blue")
+    assert found == [(Severity.WARNING, "'red' is guessed to mean default: it is rarer (25.00% of rows)")]
+    column, found = target(["yes"] * 3 + ["default"])
+    assert column.positive == "default", "two words for default: the rarer one"
+    assert found[0][0] is Severity.WARNING
+
+
+def test_half_the_rows_are_not_more_than_half():
+    assert target(["0", "1"])[1] == [(Severity.NOTE, "'1' means default (50.00% of rows)")]
+
+
+def test_rows_without_a_label_are_named():
+    assert target(["0", "1"], missing=1)[1].messages[-1] == "1 row without a label yet: not trained on"
+
+
+@pytest.mark.parametrize(("cells", "count"), [(["a"], "1"), (["a", "b", "c"], "3")])
+def test_a_target_has_two_values(cells, count):
+    with pytest.raises(DataError, match=f"'status' has {count} "):
+        target(cells)

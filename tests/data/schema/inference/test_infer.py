@@ -253,6 +253,19 @@ def test_ragged_rows_are_reported(tmp_path):
     assert messages(inference, "")[0] == "1 row that cannot be read as 2 fields: quarantined"
 
 
+def test_rows_that_differ_in_a_word_are_no_copies(tmp_path):
+    frame = pd.DataFrame({"job": ["nurse", "driver", "Nurse", "nurse"] * 5, "bad": [0, 0, 0, 1] * 5})
+    frame.to_csv(tmp_path / "file.csv", index=False)
+    (copies,) = messages(infer_schema(tmp_path / "file.csv", target="bad"), "")
+    assert copies == "16 rows like an earlier one: copies stay on one side of each split"
+    frame.insert(0, "id", range(20))
+    frame.to_csv(tmp_path / "file.csv", index=False)
+    (copies,) = messages(infer_schema(tmp_path / "file.csv", target="bad"), "")
+    assert copies.startswith("16 rows like an earlier one apart from the identifier: ")
+    frame.assign(debt=[n * 7 % 20 + 0.5 for n in range(20)]).to_csv(tmp_path / "file.csv", index=False)
+    assert messages(infer_schema(tmp_path / "file.csv", target="bad"), "") == []
+
+
 def test_parquet_types(tmp_path):
     path = tmp_path / "file.parquet"
     frame = pd.DataFrame(base()).assign(

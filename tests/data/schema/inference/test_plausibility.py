@@ -8,6 +8,7 @@ from loan_default.data.schema.inference.plausibility import (
     heavy_tail,
     isolated_bounds,
     names_age,
+    names_another_time,
     names_application_time,
     names_identifier,
     names_lender_decision,
@@ -80,3 +81,132 @@ def test_a_heavy_tail_is_more_than_20_times_the_99th_percentile():
     assert heavy_tail(np.append(values, 20.0)) is None
     assert heavy_tail(np.append(values, 20.5)) == 1
     assert heavy_tail(np.append(-values, 20.5)) is None
+
+
+# At the limits that the docstrings state ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("LoanID", ("loan", "id")),
+        ("loan_id", ("loan", "id")),
+        ("PAY_0", ("pay", "0")),
+        ("HTMLPage2", ("html", "page", "2")),
+        ("int. rate", ("int", "rate")),
+        ("", ()),
+    ],
+)
+def test_words_of_a_name(name, words):
+    assert words_of(name) == words
+
+
+def test_names_tell_what_a_column_is():
+    assert names_identifier("CustomerUUID")
+    assert not names_identifier("paid")
+    assert names_protected("Marital_Status")
+    assert not names_protected("status")
+    assert names_age("age_of_holder")
+    assert not names_age("mileage")
+    assert names_another_time("date_of_birth")
+    assert names_application_time("issue_date")
+    assert not names_application_time("date")
+    assert not names_application_time("application_end_date"), "an end is another time"
+
+
+def test_what_the_lender_sets_or_learns_later_is_told_by_its_name():
+    for name in ("int_rate", "InterestRate", "sub_grade", "subgrade", "apr", "installment", "recoveries"):
+        assert names_lender_decision(name), name
+    for name in ("rate", "rate_int", "interest", "int_x_rate", "point", "april"):
+        assert not names_lender_decision(name), name
+
+
+def test_ages_run_from_18_to_100_or_the_oldest_up_to_110():
+    many = np.linspace(18, 60, 300)
+    assert age_bounds(many) == (18.0, 100.0)
+    assert age_bounds(np.append(many, 101.0)) == (18.0, 101.0)
+    assert age_bounds(np.append(many, 110.0)) == (18.0, 110.0)
+    assert age_bounds(np.append(many, [110.5, 17.5])) == (18.0, 100.0)
+
+
+@pytest.mark.parametrize("odd", [17.0, 111.0])
+def test_a_column_with_more_than_one_in_a_hundred_beyond_them_is_some_other_age(odd):
+    values = np.full(200, 40.0)
+    values[:2] = odd
+    assert age_bounds(values) == (18.0, 100.0)
+    values[:3] = odd
+    assert age_bounds(values) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "codes"),
+    [
+        ([0, 1, 2, 96, 98], (96.0, 98.0)),
+        ([0, 1, 2, 98], ()),  # one row alone may be a measurement
+        ([0, 1, 2, 98, 98], (98.0,)),
+        ([0, 1, 2, 95, 95], ()),
+        ([0, 49, 98, 98], (98.0,)),  # the gap is as wide as the rest
+        ([0, 50, 98, 98], ()),
+        ([0, 1, 2, 98, 98, 300], ()),  # something else lies as high
+        ([0, 1, 9996, 9999], (9996.0, 9999.0)),
+        ([0, 60, 97, 996, 999], (996.0, 999.0)),  # 97 is a number of a column that runs so far
+        ([5, 98, 98], ()),  # one value has no range
+        ([0, 1, 2, -9, -9], (-9.0,)),
+        ([0, 1, 2, -9, -99], (-99.0, -9.0)),
+        ([0, 1, 2, -9], ()),
+        ([0, 1, 2, -7, -8], (-8.0, -7.0)),
+        ([0, 1, 2, -6, -6], ()),
+        ([0, 1, 2, -9, -5], ()),  # a column with other negative numbers has no such codes
+        ([3, -9, -9], ()),
+        ([0, 1, -9, -9, 99, 99], (-9.0, 99.0)),
+        ([0, 1, 2], ()),
+    ],
+)
+def test_codes_for_not_known(values, codes):
+    assert special_codes(np.array(values, float)) == codes
+
+
+def ramp(size: int = 200) -> np.ndarray:
+    """0 to 1 in equal steps: a column with a light tail."""
+    return np.linspace(0, 1, size)
+
+
+def test_a_value_far_beyond_the_rest_is_bounded_out_one_range_beyond_it():
+    assert isolated_bounds(np.append(ramp(), 2.5)) == (None, 2.0)
+    assert isolated_bounds(np.append(ramp(), 2.49)) == (None, None)
+    assert isolated_bounds(np.append(ramp(), -1.5)) == (-1.0, None)
+    assert isolated_bounds(np.append(ramp(), [-1000, 1000])) == (None, None), (
+        "of a heavy tail nothing is said"
+    )
+
+
+def test_three_rows_or_one_in_a_thousand_may_be_far():
+    assert isolated_bounds(np.append(ramp(), [9, 9, 9])) == (None, 2.0)
+    assert isolated_bounds(np.append(ramp(), [9, 9, 9, 9])) == (None, None)
+    assert isolated_bounds(np.append(ramp(5000), [9] * 5)) == (None, 2.0)
+    assert isolated_bounds(np.append(ramp(5000), [9] * 6)) == (None, None)
+
+
+def test_columns_of_few_values_are_not_judged():
+    assert isolated_bounds(np.append(ramp(99), 9)) == (None, 2.0)
+    assert isolated_bounds(np.append(ramp(98), 9)) == (None, None)
+    for distinct, bounds in ((20, (None, 2.0)), (19, (None, None))):
+        assert isolated_bounds(np.append(np.repeat(ramp(distinct), 20), 9)) == bounds
+
+
+def test_the_largest_of_a_heavy_tail_may_be_anything():
+    """The rest is 5 above the median, where 99 % are within 1 of it: too far to say what is impossible."""
+    body = np.concatenate([np.linspace(-1, 1, 1000), np.linspace(1, 3.9, 8)])
+    light = np.append(body, 30.0)
+    assert isolated_bounds(light)[1] is not None
+    heavy = np.append(body, [5.0, 30.0])
+    assert isolated_bounds(heavy)[1] is None
+
+
+def test_a_heavy_tail_is_more_than_twenty_times_the_99th_percentile():
+    values = np.ones(1000)
+    values[-1] = 20.0
+    assert heavy_tail(values) is None
+    values[-1] = 20.1
+    assert heavy_tail(values) == pytest.approx(1.0)
+    assert heavy_tail(np.append(np.zeros(999), 50.0)) is None
