@@ -61,8 +61,8 @@ def schema(tour: Tour) -> None:
     """What a row may hold: real rows against a schema, then broken ones."""
     from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
     from loan_default.data.schema.frames import validate
-    from loan_default.data.schema.language import load_schema
     from loan_default.data.schema.records import validate_record
+    from loan_default.data.schema.schema_files import load_schema
     from loan_default.data.sources.file_schema import infer_schema
     from loan_default.data.sources.json_rows import json_rows
     from loan_default.data.sources.table_files import RawFrame, read_frame
@@ -130,8 +130,8 @@ def producer(tour: Tour) -> None:
 def consumer(tour: Tour) -> None:
     """Events are judged, then committed: what is left undone comes again."""
     from loan_default.bundled import BUNDLED_SCHEMA
-    from loan_default.data.schema.language import load_schema
     from loan_default.data.schema.records import RecordError, validate_record
+    from loan_default.data.schema.schema_files import load_schema
     from loan_default.kafka.consuming import drain
     from loan_default.kafka.events import event_id, read_event
 
@@ -230,7 +230,7 @@ def encoder(tour: Tour) -> None:
     import torch
 
     from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
-    from loan_default.data.schema.language import load_schema
+    from loan_default.data.schema.schema_files import load_schema
     from loan_default.models.arrays import to_tensors
     from loan_default.models.contrastive import ObjectiveConfig, corrupt, nt_xent
     from loan_default.models.encoder import Encoder, EncoderConfig
@@ -387,7 +387,7 @@ def connected_broker(tour: Tour) -> "Broker":
 def example_events(tour: Tour, *, rows: int) -> list["Message"]:
     """The first rows of the bundled file as events."""
     from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
-    from loan_default.data.schema.language import load_schema
+    from loan_default.data.schema.schema_files import load_schema
     from loan_default.data.sources.json_rows import json_rows, row_subjects
     from loan_default.data.sources.table_files import read_frame
     from loan_default.kafka.events import Event, EventType, to_message
@@ -415,7 +415,7 @@ def example_events(tour: Tour, *, rows: int) -> list["Message"]:
 def example_documents(column: str) -> "tuple[ModelMetadata, PerformanceMetrics, TrainingData]":
     """What a training run registers. The PD of this model is the default rate at each value of one column."""
     from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
-    from loan_default.data.schema.language import load_schema
+    from loan_default.data.schema.schema_files import load_schema
     from loan_default.database import documents
     from loan_default.evaluation.metrics import auc, brier, ks
     from loan_default.pipelines.training.dataset import load_dataset, snapshot_of

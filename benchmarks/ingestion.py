@@ -32,7 +32,7 @@ from servers.kafka import start_kafka
 from servers.process import temporary_folder
 
 from loan_default.bundled import BUNDLED_SCHEMA
-from loan_default.data.schema.language import load_schema
+from loan_default.data.schema.schema_files import load_schema
 from loan_default.data.sources.feeds import GeneratedFeed
 from loan_default.database.connect import connect as connect_database
 from loan_default.database.ingestion_documents import EventStatus, RawDataLog

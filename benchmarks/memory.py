@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loan_default.bundled import BUNDLED_SCHEMA
-from loan_default.data.schema.language import Schema, load_schema
+from loan_default.data.schema.language import Schema
+from loan_default.data.schema.schema_files import load_schema
 from loan_default.data.sources.generator import chunks, to_text
 
 _COMMAND = "from loan_default.cli.main import main; main()"

@@ -16,7 +16,8 @@ import pandas as pd
 
 from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
 from loan_default.data.schema.frames import validate
-from loan_default.data.schema.language import Schema, load_schema
+from loan_default.data.schema.language import Schema
+from loan_default.data.schema.schema_files import load_schema
 from loan_default.data.sources.feeds import FileFeed
 from loan_default.data.sources.file_schema import infer_schema
 from loan_default.data.sources.generator import generate

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from loan_default.bundled import BUNDLED_SCHEMA
-from loan_default.data.schema.language import load_schema
+from loan_default.data.schema.schema_files import load_schema
 from loan_default.data.sources.generator import generate, to_text
 
 ROOT = Path(__file__).parents[1]

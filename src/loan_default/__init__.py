@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from loan_default.data.schema.frames import RawFrame, validate
-    from loan_default.data.schema.language import Schema, dump_schema, load_schema
+    from loan_default.data.schema.language import Schema
+    from loan_default.data.schema.schema_files import dump_schema, load_schema
     from loan_default.data.sources.file_schema import infer_schema
     from loan_default.data.sources.table_files import read_frame
     from loan_default.errors import (
@@ -59,10 +60,10 @@ _MODULES = {
     "LoanModel": "models.model",
     "RawFrame": "data.schema.frames",
     "Schema": "data.schema.language",
-    "dump_schema": "data.schema.language",
+    "dump_schema": "data.schema.schema_files",
     "infer_schema": "data.sources.file_schema",
     "load_model": "models.model",
-    "load_schema": "data.schema.language",
+    "load_schema": "data.schema.schema_files",
     "read_frame": "data.sources.table_files",
     "score_file": "pipelines.scoring.file_scoring",
     "validate": "data.schema.frames",

@@ -67,7 +67,7 @@ def open_services(
         run: id of the run; None = a new one.
     """
     from loan_default.bundled import BUNDLED_SCHEMA
-    from loan_default.data.schema.language import load_schema
+    from loan_default.data.schema.schema_files import load_schema
     from loan_default.kafka.consuming import Polling
     from loan_default.kafka.open_broker import connect
     from loan_default.kafka.outbox import Outbox

@@ -14,7 +14,7 @@ import pytest
 from loan_default import wiring as session
 from loan_default.cli import main as cli
 from loan_default.cli import options
-from loan_default.data.schema.language import load_schema
+from loan_default.data.schema.schema_files import load_schema
 from loan_default.errors import ConfigurationError
 from loan_default.models.contrastive import Objective
 from loan_default.models.device import DeviceName

@@ -12,7 +12,7 @@ import pytest
 
 from loan_default.bundled import BUNDLED_SCHEMA
 from loan_default.cli import stream_commands
-from loan_default.data.schema.language import dump_schema, load_schema
+from loan_default.data.schema.schema_files import dump_schema, load_schema
 from loan_default.data.sources.generator import generate, to_text
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.topics import TOPICS

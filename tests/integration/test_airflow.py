@@ -18,7 +18,7 @@ from servers.required import skip_without
 
 from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
 from loan_default.data.schema.frames import validate
-from loan_default.data.schema.language import load_schema
+from loan_default.data.schema.schema_files import load_schema
 from loan_default.data.sources.table_files import RawFrame, read_frame
 from loan_default.database.control_documents import Action
 from loan_default.database.control_repositories import CommandRepository, DecisionRepository

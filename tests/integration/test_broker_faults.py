@@ -24,7 +24,8 @@ from servers.process import temporary_folder
 from servers.required import skip_without
 
 from loan_default.bundled import BUNDLED_SCHEMA
-from loan_default.data.schema.language import Schema, load_schema
+from loan_default.data.schema.language import Schema
+from loan_default.data.schema.schema_files import load_schema
 from loan_default.data.sources.feeds import FeedBatch, GeneratedFeed
 from loan_default.database.ingestion_repositories import IngestionBatchRepository
 from loan_default.errors import DependencyError

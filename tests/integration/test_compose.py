@@ -23,7 +23,7 @@ from servers.errors import NotInstallable
 from servers.required import skip_without
 
 from loan_default.bundled import BUNDLED_SCHEMA
-from loan_default.data.schema.language import load_schema
+from loan_default.data.schema.schema_files import load_schema
 from loan_default.data.sources.generator import generate, to_text
 from loan_default.database.backup import contents_of
 from loan_default.database.documents import ModelStatus

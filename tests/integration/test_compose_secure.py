@@ -14,7 +14,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import TopicAuthorizationFailedError
 
 from loan_default.bundled import BUNDLED_SCHEMA
-from loan_default.data.schema.language import load_schema
+from loan_default.data.schema.schema_files import load_schema
 from loan_default.errors import DependencyError
 from loan_default.kafka.client import Connection, KafkaBroker
 from loan_default.kafka.topics import COMMANDS, PROCESSED, RAW, dead_letter_topic

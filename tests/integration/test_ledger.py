@@ -17,7 +17,7 @@ from integration.world import World, wait_until
 
 from loan_default.bundled import BUNDLED_SCHEMA
 from loan_default.data.datasets.training_store import read_store
-from loan_default.data.schema.language import load_schema
+from loan_default.data.schema.schema_files import load_schema
 from loan_default.kafka.consuming import look
 from loan_default.kafka.dead_letters import read_dead_letter
 from loan_default.kafka.events import event_id

@@ -26,7 +26,7 @@ from servers.required import skip_without
 
 from loan_default.bundled import BUNDLED_SCHEMA
 from loan_default.cli import main as cli
-from loan_default.data.schema.language import load_schema
+from loan_default.data.schema.schema_files import load_schema
 from loan_default.data.sources.generator import generate, to_text
 from loan_default.errors import DependencyError
 from loan_default.kafka.control_events import FactType, fact

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 import torch
 
-from loan_default.data.schema.language import Schema, schema_from_dict
+from loan_default.data.schema.language import Schema
+from loan_default.data.schema.schema_files import schema_from_dict
 from loan_default.data.sources.generator import generate
 from loan_default.models.calibration import Platt
 from loan_default.models.classifier import HeadConfig

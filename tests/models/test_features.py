@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy.special import ndtri
 from sklearn.preprocessing import QuantileTransformer
 
-from loan_default.data.schema.language import Schema, dump_schema, schema_from_dict
+from loan_default.data.schema.language import Schema
+from loan_default.data.schema.schema_files import dump_schema, schema_from_dict
 from loan_default.data.sources.generator import generate, to_text
 from loan_default.errors import DataError
 from loan_default.models.features import (

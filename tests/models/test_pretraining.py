@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 import torch
 
-from loan_default.data.schema.language import Schema, dump_schema
+from loan_default.data.schema.language import Schema
+from loan_default.data.schema.schema_files import dump_schema
 from loan_default.data.sources.generator import to_text
 from loan_default.errors import ConfigurationError
 from loan_default.models.contrastive import OBJECTIVES, ObjectiveConfig

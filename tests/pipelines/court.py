@@ -8,7 +8,8 @@ from pathlib import Path
 
 from conftest import SCHEMA, Listener
 
-from loan_default.data.schema.language import Schema, dump_schema
+from loan_default.data.schema.language import Schema
+from loan_default.data.schema.schema_files import dump_schema
 from loan_default.data.sources.feeds import GeneratedFeed
 from loan_default.database.control_documents import Decision
 from loan_default.database.control_repositories import FencingToken

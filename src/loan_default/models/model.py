@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from loan_default.data.schema.language import Schema, schema_from_dict, schema_to_dict
+from loan_default.data.schema.language import Schema, schema_to_dict
+from loan_default.data.schema.schema_files import schema_from_dict
 from loan_default.errors import ArtifactError
 from loan_default.models.arrays import predict, to_tensors
 from loan_default.models.artifact import Payload, read_artifact, shown, write_artifact

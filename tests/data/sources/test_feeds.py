@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loan_default.data.schema.frames import validate
-from loan_default.data.schema.language import Column, Kind, Schema, load_schema
+from loan_default.data.schema.language import Column, Kind, Schema
 from loan_default.data.schema.records import record_model, records_frame, validate_record
+from loan_default.data.schema.schema_files import load_schema
 from loan_default.data.sources import feeds, generator
 from loan_default.data.sources.feeds import Feed, FeedBatch, FeedRow, FileFeed, GeneratedFeed, plain_text
 from loan_default.data.sources.generating_process import DataGeneratingProcess

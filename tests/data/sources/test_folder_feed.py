@@ -13,7 +13,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from loan_default.data.schema.language import Column, Kind, Schema, dump_schema
+from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.schema_files import dump_schema
 from loan_default.data.sources import folder_feed
 from loan_default.data.sources.feeds import FeedBatch
 from loan_default.data.sources.folder_feed import FolderFeed
@@ -339,7 +340,7 @@ WORKER = """
 import os, signal, sys, time
 from pathlib import Path
 from loan_default.data.sources import folder_feed
-from loan_default.data.schema.language import load_schema
+from loan_default.data.schema.schema_files import load_schema
 
 folder, schema, ids, death = Path(sys.argv[1]), load_schema(Path(sys.argv[2])), sys.argv[3], sys.argv[4]
 rename, unlink, sha256_of = Path.rename, Path.unlink, folder_feed.sha256_of

@@ -10,7 +10,7 @@ import pytest
 from pipelines.listener import handle_commands
 
 from loan_default.bundled import BUNDLED_SCHEMA
-from loan_default.data.schema.language import load_schema
+from loan_default.data.schema.schema_files import load_schema
 from loan_default.database.control_documents import CommandStatus
 from loan_default.database.control_repositories import CommandRepository
 from loan_default.errors import DataError, DependencyError

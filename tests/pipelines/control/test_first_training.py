@@ -3,7 +3,7 @@
 import pytest
 
 from loan_default.bundled import BUNDLED_SCHEMA
-from loan_default.data.schema.language import load_schema
+from loan_default.data.schema.schema_files import load_schema
 from loan_default.data.sources.feeds import GeneratedFeed
 from loan_default.database.documents import Champion
 from loan_default.database.repositories import POINTERS

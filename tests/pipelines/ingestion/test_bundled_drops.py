@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
-from loan_default.data.schema.language import load_schema
+from loan_default.data.schema.schema_files import load_schema
 from loan_default.data.sources.folder_feed import FolderFeed
 from loan_default.errors import ConfigurationError
 from loan_default.pipelines.ingestion.bundled_drops import has_begun, replay_bundled, waits

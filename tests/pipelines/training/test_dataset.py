@@ -3,7 +3,7 @@
 import pytest
 
 from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
-from loan_default.data.schema.language import load_schema, schema_from_dict
+from loan_default.data.schema.schema_files import load_schema, schema_from_dict
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.pipelines.training.dataset import choose_schema, load_dataset
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import SCHEMA, applications
 
-from loan_default.data.schema.language import dump_schema
+from loan_default.data.schema.schema_files import dump_schema
 from loan_default.errors import ConfigurationError
 from loan_default.pipelines.training.folder_lock import only_run_in
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from conftest import Listener
 
-from loan_default.data.schema.language import load_schema
+from loan_default.data.schema.schema_files import load_schema
 from loan_default.database.documents import DatasetName, ModelStatus
 from loan_default.database.repositories import MetricsRepository, ModelRepository, TrainingDataRepository
 from loan_default.errors import ArtifactError, ConfigurationError, DependencyError

@@ -1,6 +1,7 @@
-"""The schema language: one TOML file that names every column and what may stand in it.
+"""The schema language: one TOML file names every column and says which values it may hold.
 
 Everything else derives from it: validation, cleaning, the generator, features, splits, the report.
+`schema_files` reads and writes the files.
 
     name = "credit_card"
     description = "What a row is."
@@ -37,13 +38,9 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
-
-import tomlkit
-from tomlkit.exceptions import TOMLKitError
 
 from loan_default.errors import DataError, did_you_mean
 
@@ -68,14 +65,16 @@ class Kind(StrEnum):
 FEATURE_KINDS = frozenset({Kind.NUMERICAL, Kind.CATEGORICAL, Kind.ORDINAL})
 CODED_KINDS = frozenset({Kind.CATEGORICAL, Kind.ORDINAL})
 
-_NUMERICAL_ONLY = ("integer", "minimum", "maximum", "special")
-_CODED_ONLY = ("categories", "labels", "aliases", "open")
-_TARGET_ONLY = ("positive", "negative")
+SHARED_KEYS = ("description", "unit", "nullable", "optional", "protected")
+NUMERICAL_KEYS = ("integer", "minimum", "maximum", "special")
+CODED_KEYS = ("categories", "labels", "aliases", "open")
+TARGET_KEYS = ("positive", "negative")
+"""Keys that a column of each kind may have in a schema file, beside `kind`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Column:
-    """One column and what may stand in it."""
+    """One column and the values that it may hold."""
 
     name: str
     kind: Kind
@@ -153,22 +152,22 @@ class Column:
         return self.kind in CODED_KINDS
 
     @property
-    def reading(self) -> dict[str, Any]:
-        """What decides how a value of the column is read, as plain values; no words, no rules of entry."""
-        reading: dict[str, Any] = {"kind": self.kind.value}
+    def interpretation(self) -> dict[str, Any]:
+        """What decides the meaning of a value, as plain values, without descriptions and validation rules."""
+        content: dict[str, Any] = {"kind": self.kind.value}
         if self.kind is Kind.NUMERICAL:
-            reading["special"] = sorted(_plain(self.special))
+            content["special"] = sorted(_plain(self.special))
         if self.is_coded:
-            ordered = self.kind is Kind.ORDINAL
-            reading["categories"] = list(self.categories) if ordered else sorted(self.categories)
-            reading["aliases"] = dict(self.aliases)
+            is_ordered = self.kind is Kind.ORDINAL
+            content["categories"] = list(self.categories) if is_ordered else sorted(self.categories)
+            content["aliases"] = dict(self.aliases)
         if self.kind is Kind.TARGET:
-            reading |= {"positive": self.positive, "negative": self.negative}
-        return reading
+            content |= {"positive": self.positive, "negative": self.negative}
+        return content
 
     @property
     def may_be_left_out(self) -> bool:
-        """Whether a record may do without this column's name."""
+        """Whether a record may lack this column altogether."""
         return self.nullable or self.optional or self.kind is Kind.TARGET
 
 
@@ -232,23 +231,28 @@ class Schema:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the whole schema, words included: the same for every spelling of the same file."""
+        """SHA-256 of the whole schema with its descriptions: the same for every spelling of the same file."""
         return _digest(schema_to_dict(self))
+
+    @property
+    def rules_digest(self) -> str:
+        """SHA-256 of the schema without texts for people: of what decides which values a column may hold.
+
+        A description, a unit or a label can be corrected without a change of it.
+        """
+        columns = (replace(column, description="", unit="", labels={}) for column in self.columns)
+        return replace(self, description="", columns=tuple(columns)).digest
 
     @property
     def comparison_digest(self) -> str:
         """SHA-256 of what two models must share to be compared: how features are read, and what a default is.
 
-        It covers names, kinds, categories, aliases and special values. It leaves out words for people
-        (descriptions, units, labels) and the rules of which rows are let in (bounds, nullable, open, …): they
-        change nothing in a row that is in, and compared models are evaluated on the same rows.
+        It covers names, kinds, categories, aliases and special values. It leaves out texts for people
+        (descriptions, units, labels) and validation rules (bounds, nullable, open, …): they change nothing in
+        a row that is accepted, and compared models are evaluated on the same rows.
         """
         compared = [column for column in self.columns if column.is_feature or column.kind is Kind.TARGET]
-        return _digest({column.name: column.reading for column in compared})
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+        return _digest({column.name: column.interpretation for column in compared})
 
 
 def schema_to_dict(schema: Schema) -> dict[str, Any]:
@@ -256,92 +260,26 @@ def schema_to_dict(schema: Schema) -> dict[str, Any]:
     return {
         "name": schema.name,
         "description": schema.description,
-        "columns": {column.name: _column_to_dict(column) for column in schema.columns},
+        "columns": {column.name: column_to_dict(column) for column in schema.columns},
     }
 
 
-def schema_from_dict(raw: Mapping[str, Any], *, where: str = "schema") -> Schema:
-    """A schema from plain values.
-
-    Raises:
-        DataError: an unknown key, a wrong type or a contradiction; the message names the column.
-    """
-    for key in raw.keys() - {"name", "description", "columns"}:
-        hint = did_you_mean(key, ["name", "description", "columns"])
-        raise DataError(f"{where}: keys must be name, description, columns, however: {key!r}.{hint}")
-    columns = raw.get("columns")
-    if not isinstance(columns, Mapping) or not columns:
-        raise DataError(f"{where}: [columns.…] tables must be there, however: columns={columns!r}")
-    return Schema(
-        name=str(raw.get("name", "schema")),
-        description=str(raw.get("description", "")),
-        columns=tuple(_column_from_dict(str(name), table, where) for name, table in columns.items()),
-    )
-
-
-def load_schema(path: Path) -> Schema:
-    """The schema in a TOML file.
-
-    Raises:
-        DataError: no such file, not TOML, or not a schema.
-    """
-    try:
-        raw = tomlkit.parse(path.read_text(encoding="utf-8")).unwrap()
-    except FileNotFoundError:
-        raise DataError(f"the schema file must exist, however: {path}") from None
-    except OSError as error:
-        raise DataError(f"the schema file must be readable, however: {path}: {error.strerror}") from error
-    except (TOMLKitError, UnicodeDecodeError) as error:
-        raise DataError(f"the schema file must be TOML in UTF-8, however: {path}: {error}") from error
-    return schema_from_dict(raw, where=str(path))
-
-
-def dump_schema(schema: Schema, *, notes: Mapping[str, str] | None = None) -> str:
-    """TOML text of a schema; `notes` (column -> lines, "" = the schema) become comments above."""
-    notes = notes or {}
-    head = {"name": schema.name} | ({"description": schema.description} if schema.description else {})
-    parts = [_comment(notes.get("", "")) + tomlkit.dumps(head)]
-    parts += [_comment(notes.get(column.name, "")) + _column_to_toml(column) for column in schema.columns]
-    return "\n".join(parts)
-
-
-def _comment(note: str) -> str:
-    # A control character in a comment makes the whole file unreadable as TOML.
-    lines = ("".join(mark if mark.isprintable() else " " for mark in line) for line in note.splitlines())
-    return "".join(f"# {line}\n" for line in lines)
-
-
-def _column_to_toml(column: Column) -> str:
-    table = tomlkit.table()
-    for key, value in _column_to_dict(column).items():
-        if isinstance(value, dict):
-            inline = tomlkit.inline_table()
-            inline.update(value)
-            table[key] = inline
-        else:
-            table[key] = value
-    columns = tomlkit.table(is_super_table=True)
-    columns[column.name] = table
-    document = tomlkit.document()
-    document["columns"] = columns
-    return tomlkit.dumps(document)
-
-
-def _column_to_dict(column: Column) -> dict[str, Any]:
-    keys = ["description", "unit", "nullable", "optional", "protected"]
+def column_to_dict(column: Column) -> dict[str, Any]:
+    """The keys of one column as a schema file holds them, those at their defaults left out."""
+    keys = list(SHARED_KEYS)
     if column.kind is Kind.NUMERICAL:
-        keys += _NUMERICAL_ONLY
+        keys += NUMERICAL_KEYS
     if column.is_coded:
-        keys += _CODED_ONLY
+        keys += CODED_KEYS
     table: dict[str, Any] = {"kind": column.kind.value}
     for key in keys:
         value = getattr(column, key)
-        # Not `in (…)`: a bound of 0 equals False, yet is a bound.
-        if value is None or value is False or (isinstance(value, str | tuple | Mapping) and not value):
+        is_empty = isinstance(value, str | tuple | Mapping) and not value
+        if value is None or value is False or is_empty:  # a bound of 0 equals False, but is not it
             continue
         table[key] = _plain(value)
     if column.kind is Kind.TARGET:
-        table |= {key: getattr(column, key) for key in _TARGET_ONLY}
+        table |= {key: getattr(column, key) for key in TARGET_KEYS}
     return table
 
 
@@ -354,71 +292,5 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
-_TYPES: dict[str, tuple[type, ...]] = {
-    "description": (str,),
-    "unit": (str,),
-    "nullable": (bool,),
-    "optional": (bool,),
-    "protected": (bool,),
-    "integer": (bool,),
-    "minimum": (int, float),
-    "maximum": (int, float),
-    "special": (list,),
-    "categories": (list,),
-    "labels": (dict,),
-    "aliases": (dict,),
-    "open": (bool,),
-    "positive": (str, int),
-    "negative": (str, int),
-}
-
-
-def _column_from_dict(name: str, table: Any, where: str) -> Column:
-    where = f"{where}: column {name!r}"
-    if not isinstance(table, Mapping):
-        raise DataError(f"{where} must be a table, however: {table!r}")
-    try:
-        kind = Kind(table.get("kind", ""))
-    except ValueError:
-        raise DataError(
-            f"{where}: kind must be one of {[k.value for k in Kind]}, however: {table.get('kind')!r}."
-            + did_you_mean(str(table.get("kind")), [k.value for k in Kind])
-        ) from None
-    allowed = {"description", "unit", "nullable", "optional", "protected"}
-    if kind is Kind.NUMERICAL:
-        allowed.update(_NUMERICAL_ONLY)
-    if kind in CODED_KINDS:
-        allowed.update(_CODED_ONLY)
-    if kind is Kind.TARGET:
-        allowed.update(_TARGET_ONLY)
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        if key == "kind":
-            continue
-        if key not in allowed:
-            hint = did_you_mean(key, allowed)
-            raise DataError(
-                f"{where}: a {kind} column must use keys of {sorted(allowed)}, however: {key!r}.{hint}"
-            )
-        values[key] = _setting(key, value, where)
-    return Column(name=name, kind=kind, **values)
-
-
-def _setting(key: str, value: Any, where: str) -> Any:
-    expected = _TYPES[key]
-    fits = isinstance(value, expected) and (bool in expected or not isinstance(value, bool))
-    if not fits:
-        raise DataError(f"{where}: {key} must be {expected[-1].__name__}, however: {value!r}")
-    if key == "special":
-        return tuple(_number(item, f"{where}: special") for item in value)
-    if key == "categories":
-        return tuple(str(item) for item in value)
-    if key in ("labels", "aliases"):
-        return {str(left): str(right) for left, right in value.items()}
-    return str(value) if key in _TARGET_ONLY else value
-
-
-def _number(value: Any, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise DataError(f"{where} must hold numbers, however: {value!r}")
-    return value
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=True).encode()).hexdigest()

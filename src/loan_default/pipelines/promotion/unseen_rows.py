@@ -141,7 +141,11 @@ def _obstacle(model: LoanModel, schema: Schema) -> str | None:
 def _columns_apart(then: Schema, now: Schema) -> list[str]:
     """Names of the columns by which the comparison digests of two schemas differ."""
     before, after = (
-        {column.name: column.reading for column in (*schema.features, schema.target) if column is not None}
+        {
+            column.name: column.interpretation
+            for column in (*schema.features, schema.target)
+            if column is not None
+        }
         for schema in (then, now)
     )
     return [name for name in before | after if before.get(name) != after.get(name)]

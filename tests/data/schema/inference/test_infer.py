@@ -22,7 +22,8 @@ from loan_default.data.schema.inference.plausibility import (
     special_codes,
     words_of,
 )
-from loan_default.data.schema.language import Kind, dump_schema, schema_from_dict
+from loan_default.data.schema.language import Kind
+from loan_default.data.schema.schema_files import dump_schema, schema_from_dict
 from loan_default.data.sources.file_schema import infer_schema
 from loan_default.data.sources.table_files import read_frame
 from loan_default.errors import DataError
