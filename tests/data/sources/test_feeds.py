@@ -21,7 +21,15 @@ from loan_default.data.schema.language import Column, Kind, Schema
 from loan_default.data.schema.records import record_model, records_frame, validate_record
 from loan_default.data.schema.schema_files import load_schema
 from loan_default.data.sources import feeds, generator
-from loan_default.data.sources.feeds import Feed, FeedBatch, FeedRow, FileFeed, GeneratedFeed, plain_text
+from loan_default.data.sources.feeds import (
+    Feed,
+    FeedBatch,
+    FeedRow,
+    FileFeed,
+    GeneratedFeed,
+    file_rows,
+    plain_text,
+)
 from loan_default.data.sources.generating_process import DataGeneratingProcess
 from loan_default.data.sources.generator import generate, to_text
 from loan_default.data.sources.json_rows import json_rows, row_subjects
@@ -241,6 +249,22 @@ def ragged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = ["late" if n % 13 == 3 else f"{n},\xff" if n % 17 == 5 else f"{n},car" for n in range(300)]
     path.write_bytes(("late,purpose\n" + "\n".join(lines) + "\n").encode("latin-1"))
     return path
+
+
+@pytest.mark.parametrize("frame_rows", [10, 26])
+def test_rows_between_two_numbers_are_all_there_and_no_others(ragged, monkeypatch, frame_rows) -> None:
+    """Also where a frame ends just before the last of them, and where that one cannot be split."""
+    monkeypatch.setattr(feeds, "_FRAME_ROWS", frame_rows)
+    for start in (0, 4, 17):
+        for stop in range(start, 32):
+            batches = list(file_rows(ragged, SCHEMA, prefix="f", start=start, stop=stop))
+            assert [number for batch in batches for number, _ in batch] == list(range(start, stop)), (
+                start,
+                stop,
+            )
+            assert all(row.event_id == f"f-{number}" for batch in batches for number, row in batch)
+    everything = [number for batch in file_rows(ragged, SCHEMA, prefix="f", start=290) for number, _ in batch]
+    assert everything == list(range(290, 300))
 
 
 @settings(deadline=None, max_examples=12)

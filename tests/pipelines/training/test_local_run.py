@@ -48,6 +48,17 @@ def test_stages_are_announced_in_order_and_nothing_slow_before_everything_is_pre
     assert set(lab.outcome.trained.seconds) == set(stages[:-1])
 
 
+def test_what_a_run_answers_is_what_it_has_stored(lab):
+    result, stored = lab.outcome, MetricsRepository(lab.database).of_model(lab.version)
+    test = next(each for each in stored if each.dataset is DatasetName.TEST)
+    assert {
+        name: (each.low, each.high) for name, each in result.intervals.items()
+    }.items() >= test.intervals.items()
+    assert test.intervals
+    assert result.document == ModelRepository(lab.database).get(lab.version)
+    assert result.encoder == lab.outcome.out / "encoder.pth"
+
+
 @pytest.mark.slow
 def test_a_run_computes_on_its_threads_and_leaves_those_of_its_caller(lab, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
