@@ -118,3 +118,63 @@ def test_settings_are_grouped_by_their_top_level() -> None:
         "general": [("seed", "0")],
         "encoder": [("width", "32"), ("tokens.bins", "48")],
     }
+
+
+# Limits ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (formats.percent(0.0001), "0.01%"),
+        (formats.percent(0.00999), "1.00%"),
+        (formats.percent(0.01), "1.0%"),
+        (formats.percent(math.inf), NOTHING),
+        (formats.number(1.23456), "1.235"),
+        (formats.signed(0.1), "+0.100"),
+        (formats.signed(0.0), "0.000"),
+        (formats.signed(-0.1), f"{MINUS}0.100"),
+        (formats.signed(math.inf), NOTHING),
+        (formats.signed(None), NOTHING),
+        (formats.count(30_000), "30,000"),
+        (formats.count(0), "0"),
+        (formats.count(None), NOTHING),
+        (formats.plain(9_999), "9999"),
+        (formats.plain(10_000), "10,000"),
+        (formats.plain(-10_000), "-10,000"),
+        (formats.plain(10_000.0), "10,000"),
+        (formats.plain(1e14), "100,000,000,000,000"),
+        (formats.plain(1e15), "1e+15"),
+        (formats.plain(1 / 3), "0.333333"),
+        (formats.plain([True, None]), f"yes, {NOTHING}"),
+        (formats.duration(9.94), "9.9 s"),
+        (formats.duration(10.0), "10 s"),
+        (formats.duration(59.4), "59 s"),
+        (formats.duration(3_599.4), "59 min 59 s"),
+        (formats.duration(3_600.0), "1 h 00 min"),
+        (formats.duration(36_059.0), "10 h 00 min"),
+    ],
+)
+def test_figures_at_the_limits_of_their_forms(text: str, expected: str) -> None:
+    assert text == expected
+
+
+def test_six_levels_are_listed_and_the_seventh_is_counted() -> None:
+    six = Column(name="a", kind=Kind.CATEGORICAL, categories=tuple("abcdef"), labels={"f": "last"}, open=True)
+    assert formats.allowed(six) == "a, b, c, d, e, f = last, and unseen ones"
+    seven = Column(name="a", kind=Kind.CATEGORICAL, categories=tuple("abcdefg"))
+    assert formats.allowed(seven) == "a, b, c, d, e, f, … (7 levels)"
+
+
+def test_negative_bounds_carry_a_minus_sign() -> None:
+    column = Column(name="a", kind=Kind.NUMERICAL, minimum=-2, maximum=-1)
+    assert formats.allowed(column) == f"{MINUS}2 to {MINUS}1"
+    assert formats.allowed(Column(name="a", kind=Kind.NUMERICAL, minimum=0, integer=True)) == "from 0, whole"
+    target = Column(name="a", kind=Kind.TARGET, positive="late", negative="paid")
+    assert formats.allowed(target) == "late = default, paid = none"
+
+
+def test_settings_of_one_group_stay_together_and_general_ones_come_first() -> None:
+    assert list(formats.grouped({"head": {"a": {"b": {"c": 1}}}, "members": 3})) == ["general", "head"]
+    assert formats.grouped({"head": {"a": {"b": {"c": 1}}}}) == {"head": [("a.b.c", "1")]}
+    assert formats.grouped({"general": {"x": 1}, "seed": 0}) == {"general": [("x", "1"), ("seed", "0")]}

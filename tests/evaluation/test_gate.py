@@ -82,3 +82,43 @@ def test_a_better_figure_never_turns_a_pass_into_a_failure(passing, share, rows)
 def test_thresholds_lie_where_figures_do():
     with pytest.raises(ConfigurationError, match="minimum_auc must lie between 0 and 1, however: 65"):
         Thresholds(minimum_auc=65)
+
+
+AT_THE_BOUNDS = {"auc": 0.65, "ks": 0.2, "brier": 0.25, "ece": 0.05}
+
+
+def test_a_figure_on_its_threshold_holds():
+    assert gate_verdict(AT_THE_BOUNDS, rows=500, champion={"auc": 0.65}, thresholds=DEFAULT).passed
+
+
+@pytest.mark.parametrize("name", AT_THE_BOUNDS)
+@pytest.mark.parametrize("absent", [True, False])
+def test_a_figure_that_does_not_exist_holds_no_rule(name, absent):
+    found = {key: value for key, value in GOOD.items() if key != name}
+    verdict = gate_verdict(
+        found if absent else found | {name: None}, rows=1_000, champion=None, thresholds=DEFAULT
+    )
+    (broken,) = verdict.broken
+    assert broken.endswith("it is not defined")
+
+
+def test_reasons_name_what_was_asked_and_what_there_is():
+    thresholds = Thresholds(minimum_rows=10, minimum_lead=0.01)
+    verdict = gate_verdict(GOOD, rows=12, champion={"auc": 0.7}, thresholds=thresholds)
+    assert verdict.reasons == (
+        "held: rows must be at least 10, it is 12",
+        "held: AUC must be at least 0.6500, it is 0.7800",
+        "held: KS must be at least 0.2000, it is 0.4200",
+        "held: Brier score must be at most 0.2500, it is 0.1400",
+        "held: calibration error must be at most 0.0500, it is 0.0100",
+        "held: AUC must be ahead of the champion's 0.7000 by at least 0.0100, it is by 0.0800",
+    )
+
+
+@pytest.mark.parametrize("name", ["minimum_auc", "minimum_ks", "maximum_brier", "maximum_calibration_error"])
+def test_each_threshold_may_be_none_or_all_and_no_more(name):
+    for value in (0, 1):
+        assert getattr(Thresholds(**{name: value}), name) == value
+    for value in (-0.01, 1.01):
+        with pytest.raises(ConfigurationError, match=f"{name} must lie between 0 and 1"):
+            Thresholds(**{name: value})

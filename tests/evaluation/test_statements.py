@@ -123,3 +123,78 @@ def test_the_headline_needs_no_jargon() -> None:
 def test_negative_figures_carry_a_minus_sign() -> None:
     text = statements.against_baseline(_interval(-0.02, -0.01)).text
     assert "\N{MINUS SIGN}0.015 (\N{MINUS SIGN}0.020 to \N{MINUS SIGN}0.010)" in text
+
+
+# Limits ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("low", "rows", "defaults", "tone"),
+    [
+        (0.5, 6000, 900, Tone.CAUTION),
+        (0.501, 6000, 900, Tone.GOOD),
+        (0.7, 6000, 100, Tone.GOOD),
+        (0.7, 6000, 99, Tone.CAUTION),
+        (0.7, 1000, 900, Tone.GOOD),
+        (0.7, 1000, 901, Tone.CAUTION),
+    ],
+)
+def test_ranking_at_its_limits(low: float, rows: int, defaults: int, tone: Tone) -> None:
+    statement = statements.ranking(Interval(value=0.75, low=low, high=0.8), rows=rows, defaults=defaults)
+    assert statement.tone is tone
+    assert statement.text.startswith(
+        f"AUC 0.750 ({low:.3f} to 0.800) on {rows:,} rows with {defaults:,} defaults."
+    )
+
+
+@pytest.mark.parametrize(
+    ("slope", "intercept", "faults"),
+    [
+        ((0.9, 1.1), (-0.1, 0.1), ""),
+        ((1.0, 1.1), (0.0, 0.1), ""),
+        ((0.9, 1.0), (-0.1, 0.0), ""),
+        ((0.8, 0.99), (-0.1, 0.1), "high PDs are too high and low PDs too low"),
+        ((1.01, 1.2), (-0.1, 0.1), "PDs are too close together"),
+        ((0.9, 1.1), (0.01, 0.1), "PDs are too low on average"),
+        ((0.9, 1.1), (-0.1, -0.01), "PDs are too high on average"),
+        ((1.01, 1.2), (0.01, 0.1), "PDs are too close together and PDs are too low on average"),
+    ],
+)
+def test_calibration_at_its_limits(
+    slope: tuple[float, float], intercept: tuple[float, float], faults: str
+) -> None:
+    statement = statements.calibration(_interval(*slope), _interval(*intercept), predicted=0.21, observed=0.2)
+    assert statement.tone is (Tone.CAUTION if faults else Tone.GOOD)
+    assert statement.title == (f"Not calibrated: {faults}." if faults else "Calibrated.")
+    assert statement.text.startswith("Mean PD 21.0%, observed default rate 20.0%; slope ")
+
+
+def test_signs_stand_before_an_intercept_and_not_before_a_slope() -> None:
+    text = statements.calibration(_interval(0.9, 1.1), _interval(0.0, 0.2), predicted=0.2, observed=0.2).text
+    assert "slope 1.000 (0.900 to 1.100), intercept +0.100 (+0.000 to +0.200)." in text
+
+
+def test_groups_of_one_rate_break_no_order() -> None:
+    statement = statements.rank_order([0.3, 0.3, 0.1])
+    assert statement.tone is Tone.GOOD
+    assert statement.text == (
+        "The default rate falls from 30.0% in the riskiest of 3 groups to 10.0% in the safest, "
+        "without a break."
+    )
+    assert statements.rank_order([0.3, 0.1]).tone is Tone.GOOD
+    assert statements.rank_order([0.1, 0.2]).tone is Tone.NOTE
+    twice = statements.rank_order([0.1, 0.2, 0.3])
+    assert (twice.tone, "groups 1 and 2, 2 and 3 of 3" in twice.text) == (Tone.CAUTION, True)
+
+
+def test_sums_and_losses_are_written_out() -> None:
+    exact = statements.accounting(read=3_000, accepted=2_000, duplicates=400, quarantined=600)
+    assert exact.text == "3,000 read = 2,000 accepted + 600 quarantined + 400 duplicates."
+    short = statements.accounting(read=3_001, accepted=2_000, duplicates=400, quarantined=600)
+    assert short.text == "3,001 read, but 2,000 accepted + 600 quarantined + 400 duplicates."
+    assert statements.calibration_step(0.45, 0.44).text.startswith(
+        "Log loss on the test split 0.4500 before, 0.4400 after."
+    )
+    assert statements.calibration_step(0.44, 0.45).text.startswith(
+        "Log loss on the test split 0.4400 before, 0.4500 after."
+    )

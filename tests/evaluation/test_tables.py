@@ -139,3 +139,59 @@ def test_unusable_input_is_refused() -> None:
         tables.roc_points([0, 1], [0.1, 0.2], limit=2)
     with pytest.raises(ConfigurationError, match="level"):
         tables.calibration_curve([0, 1], [0.1, 0.2], level=1.5)
+
+
+def test_tables_and_curves_are_as_long_as_they_say_by_default() -> None:
+    y, p = simulated(5000, seed=6)
+    assert len(tables.decile_table(y, p)) == len(tables.calibration_curve(y, p)) == 10
+    assert 300 < len(tables.roc_points(y, p)) <= 400
+    assert 300 < len(tables.ks_curves(y, p)) <= 400
+    assert len(tables.score_histogram(y, p)) == 40
+
+
+def test_intervals_hold_95_of_100_by_default() -> None:
+    y = np.repeat([1.0, 0.0], [3, 7])
+    for table in (tables.decile_table, tables.calibration_curve):
+        row = table(y, np.full(10, 0.5)).iloc[0]
+        assert (row["low"], row["high"]) == pytest.approx(
+            (beta.ppf(0.025, 3.5, 7.5), beta.ppf(0.975, 3.5, 7.5))
+        )
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, -0.1])
+def test_a_level_lies_between_none_and_all(level: float) -> None:
+    with pytest.raises(ConfigurationError, match="level must lie between 0 and 1"):
+        tables.decile_table([0, 1], [0.1, 0.2], level=level)
+
+
+def test_three_points_are_both_ends_and_the_peak() -> None:
+    y, p = simulated(200, seed=7)
+    points = tables.roc_points(y, p, limit=3)
+    assert 2 <= len(points) <= 3
+    assert (points["tpr"] - points["fpr"]).max() == pytest.approx(metrics.ks(y, p)[0])
+    curves = tables.ks_curves(y, p, limit=3)
+    assert curves["lead"].max() == pytest.approx(metrics.ks(y, p)[0])
+    assert curves["lead"].to_numpy() == pytest.approx(curves["goods"] - curves["bads"])
+
+
+def test_as_many_points_as_the_limit_are_all_kept() -> None:
+    p = np.linspace(0.1, 0.9, 5)
+    y = np.array([0.0, 1, 0, 1, 1])
+    assert tables.ks_curves(y, p, limit=5)["pd"].tolist() == p.tolist()
+    assert len(tables.ks_curves(y, p, limit=4)) <= 4
+
+
+def test_one_row_of_each_class_is_enough_for_a_histogram() -> None:
+    table = tables.score_histogram([1, 0, 0], [1.0, 2.0, 3.0], bins=2)
+    assert table["low"].tolist() == [1, 2]
+    assert table["high"].tolist() == [2, 3]
+    assert table["bads"].tolist() == [1, 0]
+    assert table["goods"].tolist() == [0, 1]
+    for y, scores in (
+        ([1, 1], [0.1, 0.2]),
+        ([0, 1], [0.1]),
+        ([[0, 1]], [[0.1, 0.2]]),
+        ([0, 1], [0.1, np.inf]),
+    ):
+        with pytest.raises(DataError):
+            tables.score_histogram(y, scores)
