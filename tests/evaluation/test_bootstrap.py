@@ -111,3 +111,30 @@ def test_impossible_options_are_refused() -> None:
         bootstrap_intervals(y, pd, draws=10, seed=1, level=95)
     with pytest.raises(DataError, match="both classes"):
         bootstrap_intervals(np.zeros(100), pd, draws=10, seed=1)
+
+
+def test_draws_and_95_percent_by_default() -> None:
+    y, pd = simulated(60, seed=10)
+    old = np.roll(pd, 1)
+    assert bootstrap_intervals(y, pd, seed=3) == bootstrap_intervals(y, pd, seed=3, draws=300, level=0.95)
+    paired = paired_bootstrap(y, pd, old, metric="auc", seed=3)
+    assert paired == paired_bootstrap(y, pd, old, metric="auc", seed=3, draws=1000, level=0.95)
+    assert paired != paired_bootstrap(y, pd, old, metric="auc", seed=3, draws=999)
+
+
+def test_two_draws_make_an_interval_and_a_level_lies_between_none_and_all() -> None:
+    y, pd = simulated(60, seed=11)
+    assert bootstrap_intervals(y, pd, seed=1, draws=2)["auc"].low <= 1
+    for level in (0.0, 1.0):
+        with pytest.raises(ConfigurationError, match="level"):
+            bootstrap_intervals(y, pd, seed=1, draws=2, level=level)
+        with pytest.raises(ConfigurationError, match="level"):
+            paired_bootstrap(y, pd, pd, metric="auc", seed=1, draws=2, level=level)
+    with pytest.raises(ConfigurationError, match="draws"):
+        paired_bootstrap(y, pd, pd, metric="auc", seed=1, draws=1)
+
+
+def test_paired_draws_with_one_class_are_made_again_and_counted() -> None:
+    y = np.array([1.0] + [0.0] * 19)
+    pd = np.linspace(0.1, 0.9, 20)
+    assert 30 < paired_bootstrap(y, pd, pd[::-1], metric="auc", draws=100, seed=1).redrawn < 110

@@ -116,3 +116,59 @@ def test_unusable_input_is_refused() -> None:
         permutation_importance(predict, frame, np.ones(100), COLUMNS, seed=1, rows=10)
     with pytest.raises(ConfigurationError, match="repeats"):
         permutation_importance(predict, frame, y, COLUMNS, seed=1, repeats=0)
+
+
+def test_means_and_deviations_are_those_of_the_repeats() -> None:
+    frame, y = sample(400)
+    reached: list[float] = []
+
+    def noted(rows: pd.DataFrame) -> Floats:
+        scores = predict(rows)
+        reached.append(roc_auc_score(y, scores))
+        return scores
+
+    (found,) = permutation_importance(noted, frame, y, ["strong"], repeats=4, seed=3, rows=400)
+    drops = reached[0] - np.array(reached[1:])
+    assert len(drops) == 4
+    assert found.mean_drop == pytest.approx(drops.mean())
+    assert found.sd == pytest.approx(drops.std(ddof=1))
+    assert found.sd > 0
+
+
+def test_three_repeats_of_two_thousand_rows_by_default() -> None:
+    frame, y = sample(2100)
+    sizes: list[int] = []
+    permutation_importance(counting(sizes), frame, y, ["weak"], seed=1)
+    assert sizes == [2000] * 4
+
+
+@pytest.mark.parametrize(
+    ("bads", "of", "drawn"), [(250, 1000, 25), (1, 1000, 1), (999, 1000, 99), (4, 1000, 1)]
+)
+def test_a_sample_keeps_the_rate_and_a_row_of_each_class(bads: int, of: int, drawn: int) -> None:
+    frame, _ = sample(of)
+    y = np.zeros(of)
+    y[:: of // bads][:bads] = 1
+    seen: list[pd.DataFrame] = []
+
+    def noted(rows: pd.DataFrame) -> Floats:
+        seen.append(rows)
+        return predict(rows)
+
+    permutation_importance(noted, frame, y, ["weak"], seed=1, rows=100)
+    places = frame.index.get_indexer(seen[0].index)
+    assert len(set(places)) == 100
+    assert y[places].sum() == drawn
+    assert (np.diff(places) > 0).all()
+
+
+def test_as_many_rows_as_there_are_is_all_of_them() -> None:
+    frame, y = sample(100)
+    for rows in (100, 101):
+        sizes: list[int] = []
+        permutation_importance(counting(sizes), frame, y, ["weak"], seed=1, rows=rows, repeats=1)
+        assert sizes == [100, 100]
+    two = [int(np.flatnonzero(y == 1)[0]), int(np.flatnonzero(y == 0)[0])]
+    assert permutation_importance(predict, frame.iloc[two], y[two], ["weak"], seed=1, rows=2, repeats=1)
+    with pytest.raises(ConfigurationError, match="rows at least 2"):
+        permutation_importance(predict, frame, y, ["weak"], seed=1, rows=1)
