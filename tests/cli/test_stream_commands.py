@@ -27,7 +27,7 @@ def one_broker(monkeypatch):
     return broker
 
 
-def test_a_file_is_taken_in_slices_and_once(shell, tmp_path):
+def test_a_file_is_taken_in_batches_and_once(shell, tmp_path):
     schema = load_schema(BUNDLED_SCHEMA)
     data = tmp_path / "loans.csv"
     to_text(generate(schema, rows=300, seed=1).frame, schema).to_csv(data, index=False)
@@ -131,6 +131,8 @@ def test_prepare_says_what_the_store_holds(shell):
     ("words", "code", "line"),
     [
         (("ingest", "--generate", "5", "--file", "x.csv"), 2, "the source must be one of"),
+        (("ingest", "--generate", "5", "--rows", "3"), 2, "--rows must come with --file or without a source"),
+        (("ingest", "--folder", ".", "--rows", "3"), 2, "--rows must come with --file or without a source"),
         (("ingest", "--file", "nowhere.csv"), 2, "nowhere.csv was not found"),
         (("ingest", "--folder", "nowhere"), 2, "the folder of applications must exist"),
         (("ingest", "--schema", "nowhere.toml"), 2, "nowhere.toml"),

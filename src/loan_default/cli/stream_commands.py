@@ -229,6 +229,11 @@ def _source(
     """The source that the options name, and the rows of one go; None = none is named."""
     if sum(source is not None for source in (folder, file, generate)) > 1:
         raise ConfigurationError("the source must be one of --folder, --file and --generate. Name one.")
+    if rows is not None and (folder is not None or generate is not None):
+        raise ConfigurationError(
+            "--rows must come with --file or without a source, however: --folder is taken whole and "
+            "--generate has a number of its own. Leave --rows out."
+        )
     if generate is not None:
         return "generated", generate
     if folder is not None:
