@@ -1,8 +1,10 @@
-"""Feeds: the same events however they are sliced, and the same verdict as for the file."""
+"""Feeds: the same events whatever the size of the batches, and the same validation as for the file."""
 
 import csv
+import hashlib
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -55,7 +57,7 @@ NAMES = [column.name for column in SCHEMA.columns]
 
 
 def run(feed: Feed) -> list[FeedBatch]:
-    """All slices, each done."""
+    """All batches, each done."""
     batches = []
     for batch in feed.batches():
         batches.append(batch)
@@ -75,8 +77,8 @@ def write_csv(path: Path, rows: list[list[str]], header: list[str] | None = None
 
 
 def accepted_like_the_file(path: Path) -> None:
-    """What validation says of the file is what the records of the feed are told, row by row."""
-    verdict = validate(read_frame(path), SCHEMA, labelled=True)
+    """The records of the feed pass or fail validation as the rows of the file do, one by one."""
+    validation = validate(read_frame(path), SCHEMA, labelled=True)
     rows = rows_of(run(FileFeed(path, SCHEMA, state=path.with_suffix(".json"))))
     model, accepted, numbers = record_model(SCHEMA), [], []
     for row in rows:
@@ -86,10 +88,10 @@ def accepted_like_the_file(path: Path) -> None:
             numbers.append(int(row.event_id.rsplit("-", 1)[1]))
         except DataError:
             pass
-    assert numbers == verdict.accepted.index.tolist()
-    assert len(rows) == len(verdict.accepted) + len(verdict.rejected)
+    assert numbers == validation.accepted.index.tolist()
+    assert len(rows) == len(validation.accepted) + len(validation.rejected)
     pd.testing.assert_frame_equal(
-        records_frame(accepted, SCHEMA), verdict.accepted.reset_index(drop=True), check_dtype=True
+        records_frame(accepted, SCHEMA), validation.accepted.reset_index(drop=True), check_dtype=True
     )
 
 
@@ -120,7 +122,7 @@ csv_row = st.tuples(
 @pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(rows=st.lists(csv_row, min_size=1, max_size=20))
-def test_records_of_a_csv_file_are_judged_like_its_rows(
+def test_records_of_a_csv_file_are_validated_like_its_rows(
     tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]
 ) -> None:
     accepted_like_the_file(write_csv(tmp_path_factory.mktemp("csv") / "loans.csv", rows))
@@ -183,7 +185,7 @@ typed_columns = {
 @pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(columns=st.fixed_dictionaries(typed_columns))
-def test_records_of_a_parquet_file_are_judged_like_its_rows(
+def test_records_of_a_parquet_file_are_validated_like_its_rows(
     tmp_path_factory: pytest.TempPathFactory, columns: dict[str, pa.Array]
 ) -> None:
     path = tmp_path_factory.mktemp("parquet") / "loans.parquet"
@@ -224,7 +226,7 @@ def test_subjects_are_canonical_and_fit_into_a_header() -> None:
     assert row_subjects(pd.DataFrame({"income": [7, 8]}), SCHEMA) == [None, None]
 
 
-def test_rows_that_cannot_be_split_keep_their_place_and_their_text(tmp_path: Path) -> None:
+def test_rows_that_cannot_be_split_keep_their_number_and_their_text(tmp_path: Path) -> None:
     path = tmp_path / "loans.csv"
     path.write_bytes(b"late,purpose\n1,car\n2\n3,\xff\n4,car\n5,car,7\n")
     rows = rows_of(run(FileFeed(path, SCHEMA, state=tmp_path / "state.json")))
@@ -239,7 +241,7 @@ def test_rows_that_cannot_be_split_keep_their_place_and_their_text(tmp_path: Pat
     assert [row.subject for row in rows] == [row.event_id for row in rows]
 
 
-# Slices and watermarks -----------------------------------------------------------------------------------
+# Batches and watermarks ----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -274,7 +276,7 @@ def test_rows_between_two_numbers_are_all_there_and_no_others(ragged, monkeypatc
     run_rows=st.none() | st.integers(100, 400),
     deaths=st.lists(st.integers(0, 5), max_size=3),
 )
-def test_slicing_does_not_change_the_events(
+def test_the_size_of_batches_does_not_change_the_events(
     ragged: Path,
     tmp_path_factory: pytest.TempPathFactory,
     frame_rows: int,
@@ -291,12 +293,12 @@ def test_slicing_does_not_change_the_events(
         feed = FileFeed(ragged, SCHEMA, state=state, rows=run_rows, batch_rows=batch_rows)
         for death in [*deaths, None, None, None]:
             sent = 0
-            for place, batch in enumerate(feed.batches()):
+            for index, batch in enumerate(feed.batches()):
                 assert 1 <= len(batch.rows) <= batch_rows
                 for row in batch.rows:
                     assert seen.setdefault(row.event_id, row) == row
                 sent += len(batch.rows)
-                if place == death:
+                if index == death:
                     break  # delivered, but not done
                 batch.done()
             assert run_rows is None or sent <= run_rows
@@ -319,7 +321,7 @@ def test_after_the_last_row_there_is_nothing(tmp_path: Path) -> None:
     assert run(feed) == []
 
 
-def test_what_was_not_done_comes_again(tmp_path: Path) -> None:
+def test_what_was_not_done_is_sent_again(tmp_path: Path) -> None:
     feed = FileFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=tmp_path / "s.json", rows=4, batch_rows=2)
     delivered = next(iter(feed.batches()))
     again = run(feed)
@@ -328,7 +330,7 @@ def test_what_was_not_done_comes_again(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "s.json").read_text())["next_row"] == 4
 
 
-def test_a_slice_cannot_be_passed_over(tmp_path: Path) -> None:
+def test_a_batch_cannot_be_skipped(tmp_path: Path) -> None:
     feed = FileFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=tmp_path / "s.json", rows=4, batch_rows=2)
     first, second = feed.batches()
     with pytest.raises(RuntimeError, match="in their order, however: row 0 is not, and 2 is"):
@@ -431,7 +433,7 @@ def test_generated_rows_pass_as_they_were_drawn(tmp_path: Path) -> None:
     run_rows=st.none() | st.integers(100, 400),
     frame_rows=st.integers(50, 400),
 )
-def test_slicing_does_not_change_what_is_generated(
+def test_the_size_of_batches_does_not_change_what_is_generated(
     tmp_path_factory: pytest.TempPathFactory, batch_rows: int, run_rows: int | None, frame_rows: int
 ) -> None:
     folder = tmp_path_factory.mktemp("generated")
@@ -452,15 +454,15 @@ def test_going_on_draws_only_the_blocks_of_the_new_rows(
 ) -> None:
     real, drawn = generator._numbered_block, []
 
-    def noting(law: DataGeneratingProcess, number: int) -> object:
+    def noting(process: DataGeneratingProcess, number: int) -> object:
         drawn.append(number)
-        return real(law, number)
+        return real(process, number)
 
     monkeypatch.setattr(generator, "_numbered_block", noting)
     feed = GeneratedFeed(SCHEMA, rows=6_000, seed=1, state=tmp_path / "s.json", batch_rows=1_000)
     ids = [row.event_id for _ in range(5) for row in rows_of(run(feed))]
     assert ids == [f"generated-1-{row}" for row in range(30_000)]
-    # A look of 6,000 rows lies in one block of 8,192 or in two.
+    # A run of 6,000 rows lies in one block of 8,192 or in two.
     assert drawn == [0, 0, 1, 1, 2, 2, 2, 3]
 
 
@@ -473,6 +475,48 @@ def test_the_watermark_of_other_rows_is_refused(tmp_path: Path) -> None:
         "generated-1-5",
         "generated-1-6",
     ]
+
+
+def with_texts(schema: Schema) -> Schema:
+    """The same rules, described otherwise."""
+    described = replace(schema["income"], description="Yearly income", unit="EUR")
+    columns = tuple(described if column.name == "income" else column for column in schema.columns)
+    return replace(schema, description="Mended.", columns=columns)
+
+
+def test_a_mended_description_does_not_stop_the_generator(tmp_path: Path) -> None:
+    state = tmp_path / "s.json"
+    run(GeneratedFeed(SCHEMA, rows=5, seed=1, state=state))
+    (batch,) = run(GeneratedFeed(with_texts(SCHEMA), rows=2, seed=1, state=state))
+    assert [row.event_id for row in batch.rows] == ["generated-1-5", "generated-1-6"]
+
+
+def test_the_watermark_of_an_earlier_release_is_continued_and_then_rewritten(tmp_path: Path) -> None:
+    state = tmp_path / "s.json"
+    identity = {"seed": 1, "rows": 1_000_000, "base_rate": 0.2, "signal": 1.5, "missing_rate": 0.05}
+    content = json.dumps(identity | {"schema": SCHEMA.digest}, sort_keys=True)
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    state.write_text(json.dumps({"source": "the generator", "digest": digest, "next_row": 5}))
+    (batch,) = run(GeneratedFeed(SCHEMA, rows=2, seed=1, state=state))
+    assert [row.event_id for row in batch.rows] == ["generated-1-5", "generated-1-6"]
+    (batch,) = run(GeneratedFeed(with_texts(SCHEMA), rows=1, seed=1, state=state))
+    assert [row.event_id for row in batch.rows] == ["generated-1-7"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(SCHEMA, columns=SCHEMA.columns[::-1]),
+        replace(
+            SCHEMA, columns=(*SCHEMA.columns[:3], replace(SCHEMA["late"], special=()), *SCHEMA.columns[4:])
+        ),
+    ],
+)
+def test_other_columns_or_rules_make_other_rows(tmp_path: Path, other: Schema) -> None:
+    state = tmp_path / "s.json"
+    run(GeneratedFeed(SCHEMA, rows=5, seed=1, state=state))
+    with pytest.raises(DataError, match="the generator must be as it was"):
+        run(GeneratedFeed(other, rows=5, seed=1, state=state))
 
 
 def test_a_schema_without_a_target_generates_applications(tmp_path: Path) -> None:

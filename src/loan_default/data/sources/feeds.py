@@ -1,14 +1,14 @@
-"""Feeds: where applications come from, a slice at a time, each row under an id that never changes.
+"""Feeds: where applications come from, a batch at a time, each row under an id that never changes.
 
-    for piece in feed.slices():
-        deliver(piece.rows)     # an event each
-        piece.done()            # moves the watermark; in order, and before the next slice is asked for
+    for batch in feed.batches():
+        deliver(batch.rows)     # an event each
+        batch.done()            # moves the watermark; in order, and before the next batch is asked for
 
-Whoever dies between delivery and `done()` sends these rows once more, under the same ids: readers drop what
-comes twice. Nothing is left out. A feed does not judge rows; only a file none of whose rows could be right
-(a column is missing) is refused.
+A process that dies between delivery and `done()` sends these rows once more, under the same ids: readers drop
+duplicates. No row is left out. A feed does not validate rows; it refuses only a file none of whose rows could
+be valid, since a column is missing.
 
-    FileFeed      the next rows of a file
+    FileFeed        the next rows of a file
     GeneratedFeed   the next rows of the generator
     FolderFeed      files that drop into a folder: folder_feed.py
 """
@@ -33,7 +33,7 @@ from loan_default.files import sha256_of, write_atomically
 
 BATCH_ROWS = 5_000
 _FRAME_ROWS = 5_000
-"""Rows that are converted together; memory, not meaning."""
+"""Rows that are converted together: this bounds the memory and changes no result."""
 
 
 class FeedRow(NamedTuple):
@@ -56,34 +56,34 @@ class FeedBatch:
     rows: list[FeedRow]
     """One or more."""
     done: Callable[[], None]
-    """To be called when all rows are delivered; before that they come again with the next run."""
+    """Call it when all rows are delivered; without that the next run sends them again."""
 
 
 class Feed(Protocol):
     """What a pipeline asks of a source."""
 
     def batches(self) -> Iterator[FeedBatch]:
-        """The rows that are there now and were not done before."""
+        """The rows that are available now and are not yet marked as done."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FileFeed:
-    """The next rows of a file, hour by hour as if they had just come.
+    """The next rows of a file, for example some of them each hour, as if they had just arrived.
 
-    Slices raise DataError: the file cannot be read or lacks a column, or is not the one that the watermark
-    was set for. Ids: `<name>-<8 digits of the file's SHA-256>-<row>`.
+    `batches` raises DataError where the file cannot be read, lacks a column, or is not the one that the
+    watermark was set for. Ids: `<name>-<8 digits of the file's SHA-256>-<row>`.
     """
 
     path: Path
     schema: Schema
     _: KW_ONLY
     state: Path
-    """File of the watermark; missing = start at the first row."""
+    """File of the watermark; where it is absent, the feed starts at the first row."""
     rows: int | None = None
-    """Rows of one run, after the watermark. None = all that are left."""
+    """Rows of one run, from the watermark on. None = all that are left."""
     batch_rows: int = BATCH_ROWS
-    """Most rows of a slice."""
+    """Most rows of a batch."""
 
     def __post_init__(self) -> None:
         _check_positive(rows=self.rows, batch_rows=self.batch_rows)
@@ -94,7 +94,7 @@ class FileFeed:
         digest = sha256_of(self.path)
         watermark = Watermark(self.state, digest=digest, what=self.path.name)
         stop = None if self.rows is None else watermark.next_row + self.rows
-        batches = file_rows(
+        rows = file_rows(
             self.path,
             self.schema,
             prefix=f"{plain_text(stem_of(self.path))}-{digest[:8]}",
@@ -102,28 +102,28 @@ class FileFeed:
             stop=stop,
         )
         source = plain_text(self.path.name)
-        yield from batches_of(batches, watermark=watermark, source=source, batch_rows=self.batch_rows)
+        yield from batches_of(rows, watermark=watermark, source=source, batch_rows=self.batch_rows)
 
 
 @dataclass(frozen=True, slots=True)
 class GeneratedFeed:
     """The next rows of the generator. Ids: `generated-<seed>-<row>`.
 
-    Slices raise DataError: the watermark was set for other settings; ConfigurationError: a setting is out
-    of its range.
+    `batches` raises DataError where the watermark was set for other settings or another schema (a corrected
+    description is no other schema), and ConfigurationError where a setting is out of its range.
     """
 
     schema: Schema
     _: KW_ONLY
     rows: int | None
-    """Rows of one run, after the watermark. None = all that are left of the population."""
+    """Rows of one run, from the watermark on. None = all that are left of the population."""
     seed: int
     state: Path
-    """File of the watermark; missing = start at the first row."""
+    """File of the watermark; where it is absent, the feed starts at the first row."""
     population: int = 1_000_000
     """Rows in all; their times are spread over a year. After the last one the feed is empty."""
     batch_rows: int = BATCH_ROWS
-    """Most rows of a slice."""
+    """Most rows of a batch."""
     base_rate: float = 0.2
     """Mean PD."""
     signal: float = 1.5
@@ -143,54 +143,68 @@ class GeneratedFeed:
             "signal": self.signal,
             "missing_rate": self.missing_rate,
         }
-        identity = json.dumps(settings | {"schema": self.schema.digest}, sort_keys=True)
-        digest = hashlib.sha256(identity.encode()).hexdigest()
-        watermark = Watermark(self.state, digest=digest, what="the generator")
+        names = [column.name for column in self.schema.columns]  # their order decides what is drawn
+        watermark = Watermark(
+            self.state,
+            digest=_digest(settings | {"rules": self.schema.rules_digest, "columns": names}),
+            former_digest=_digest(settings | {"schema": self.schema.digest}),
+            what="the generator",
+        )
         start = watermark.next_row
         stop = self.population if self.rows is None else min(start + self.rows, self.population)
-        batches = self._batches(settings, start=start, stop=stop) if start < stop else iter(())
-        yield from batches_of(
-            batches, watermark=watermark, source=f"generator-{self.seed}", batch_rows=self.batch_rows
-        )
+        if start < stop:
+            rows = self._generated_rows(settings, start=start, stop=stop)
+            source = f"generator-{self.seed}"
+            yield from batches_of(rows, watermark=watermark, source=source, batch_rows=self.batch_rows)
 
-    def _batches(self, settings: dict[str, Any], *, start: int, stop: int) -> Iterator["Numbered"]:
-        # Only these are drawn: a look costs its own rows, however many were sent before.
+    def _generated_rows(self, settings: dict[str, Any], *, start: int, stop: int) -> Iterator["NumberedRows"]:
+        # Only these rows are drawn: a run costs its own rows, however many were sent before.
         for chunk in chunks(self.schema, chunk_rows=_FRAME_ROWS, begin=start, end=stop, **settings):
             frame = chunk.frame
             if target := self.schema.target:
-                # A canonical label is 1.0 or 0.0; a source says it in the schema's words.
+                # A canonical label is 1.0 or 0.0; a source writes it as the schema spells it.
                 frame = frame.assign(**to_text(frame[[target.name]], self.schema))
-            yield _numbered(frame, self.schema, prefix=f"generated-{self.seed}")
+            yield _number_rows(frame, self.schema, prefix=f"generated-{self.seed}")
 
 
 # Parts that feeds are made of ----------------------------------------------------------------------------
 
-Numbered = list[tuple[int, FeedRow]]
-"""Rows with their numbers, ascending and without a gap."""
+NumberedRows = list[tuple[int, FeedRow]]
+"""Rows with their row numbers, ascending and without a gap."""
 
 
 class Watermark:
-    """How far a feed has come with one content: the next row, kept in a small JSON file.
+    """The next row of a feed, kept in a small JSON file with the digest of the content that it counts in.
+
+    Args:
+        digest: identifies the content.
+        what: names the content in messages.
+        advice: what a person can do where the file cannot be used.
+        former_digest: what an earlier release has written for the same content; it is accepted too.
 
     Raises:
         DataError: the file is damaged or was written for another content.
     """
 
-    def __init__(self, path: Path, *, digest: str, what: str, advice: str = "") -> None:
+    def __init__(
+        self, path: Path, *, digest: str, what: str, advice: str = "", former_digest: str | None = None
+    ) -> None:
         self._path, self._digest, self._what = path, digest, what
+        self._accepted = (digest, former_digest)
         self._advice = advice or (
             f"Restore it, or delete {path} (or name another file) to send all rows from the first one."
         )
         self.next_row = self._stored()
 
-    def mover(self, start: int, stop: int) -> Callable[[], None]:
-        """A function that says: the rows from `start` to before `stop` are delivered."""
-        return partial(self._move, start, stop)
+    def advance(self, start: int, stop: int) -> None:
+        """Record that the rows from `start` to before `stop` are delivered.
 
-    def _move(self, start: int, stop: int) -> None:
+        Raises:
+            RuntimeError: rows before `start` are not delivered yet.
+        """
         if start > self.next_row:
             raise RuntimeError(
-                f"slices must be done in their order, however: row {self.next_row} is not, and {start} is"
+                f"batches must be done in their order, however: row {self.next_row} is not, and {start} is"
             )
         # Another process with the same feed may be further on.
         self.next_row = max(stop, self.next_row, self._stored())
@@ -208,7 +222,7 @@ class Watermark:
                 f"a watermark must be JSON with digest and next_row, however: {self._path} is not. "
                 + self._advice
             ) from error
-        if digest != self._digest:
+        if digest not in self._accepted:
             raise DataError(
                 f"{self._what} must be as it was when its watermark was set, however: it has changed since "
                 f"the row {next_row} was next. {self._advice}"
@@ -217,45 +231,45 @@ class Watermark:
 
 
 def batches_of(
-    batches: Iterable[Numbered], *, watermark: Watermark, source: str, batch_rows: int
+    rows: Iterable[NumberedRows], *, watermark: Watermark, source: str, batch_rows: int
 ) -> Iterator[FeedBatch]:
-    """Rows from the watermark on, cut into slices that move it."""
+    """Rows from the watermark on, in batches of `batch_rows`; each moves the watermark when it is done."""
     start = watermark.next_row
-    for batch in _cut(batches, batch_rows):
+    for batch in _rebatch(rows, batch_rows):
         stop = batch[-1][0] + 1
-        yield FeedBatch(source=source, rows=[row for _, row in batch], done=watermark.mover(start, stop))
+        done = partial(watermark.advance, start, stop)
+        yield FeedBatch(source=source, rows=[row for _, row in batch], done=done)
         start = stop
 
 
 def file_rows(
     path: Path, schema: Schema, *, prefix: str, start: int, stop: int | None = None
-) -> Iterator[Numbered]:
+) -> Iterator[NumberedRows]:
     """The rows of a file from `start` to before `stop` (None = its end), with ids `<prefix>-<row>`.
 
     Raises:
-        DataError: as `sources.iter_frames`.
+        DataError: as `iter_frames`.
     """
-    unsplit: Numbered = []
-    for part in iter_frames(path, rows=_FRAME_ROWS):
-        for row, text in zip(part.rejects["row"].tolist(), part.rejects["text"].tolist(), strict=True):
-            if row >= start and (stop is None or row < stop):
-                unsplit.append((row, _unsplit_row(f"{prefix}-{row}", text)))
-        if part.frame.empty:
+    unsplit: NumberedRows = []
+    for raw in iter_frames(path, rows=_FRAME_ROWS):
+        for number, text in zip(raw.rejects["row"].tolist(), raw.rejects["text"].tolist(), strict=True):
+            if number >= start and (stop is None or number < stop):
+                unsplit.append((number, _unsplit_row(f"{prefix}-{number}", text)))
+        if raw.frame.empty:
             continue
         # Rows that could not be split may be ahead of the frame, but never behind it.
-        end = int(part.frame.index[-1]) + 1
-        batch = _numbered(_between(part.frame, start, stop), schema, prefix=prefix)
-        if unsplit:
-            batch = sorted(batch + [each for each in unsplit if each[0] < end], key=_row_number)
-            unsplit = [each for each in unsplit if each[0] >= end]
-        yield batch
+        end = int(raw.frame.index[-1]) + 1
+        rows = _number_rows(_between(raw.frame, start, stop), schema, prefix=prefix)
+        rows += [numbered for numbered in unsplit if numbered[0] < end]
+        unsplit = [numbered for numbered in unsplit if numbered[0] >= end]
+        yield sorted(rows, key=_row_number)
         if stop is not None and end >= stop:
             return
     yield sorted(unsplit, key=_row_number)
 
 
 def check_columns(path: Path, schema: Schema) -> None:
-    """DataError where a file cannot be read, or lacks a column without which no row can pass."""
+    """Raise DataError where a file cannot be read, or lacks a column without which no row can pass."""
     names = read_columns(path)
     unknown = [name for name in names if name not in schema]
     for column in schema.columns:
@@ -272,20 +286,21 @@ def check_columns(path: Path, schema: Schema) -> None:
 
 def plain_text(name: str) -> str:
     """A name for ids and headers: printable, and short enough to leave room for a digest and a number."""
-    kept = (letter if letter.isprintable() and not letter.isspace() else "_" for letter in name)
-    return "".join(kept)[: LONGEST_ID - 50]
+    plain = ""
+    for letter in name[: LONGEST_ID - 50]:
+        plain += letter if letter.isprintable() and not letter.isspace() else "_"
+    return plain
 
 
-def _numbered(frame: pd.DataFrame, schema: Schema, *, prefix: str) -> Numbered:
+def _number_rows(frame: pd.DataFrame, schema: Schema, *, prefix: str) -> NumberedRows:
+    rows: NumberedRows = []
     if frame.empty:
-        return []
-    numbers: list[int] = frame.index.tolist()
-    rows = json_rows(frame, schema)
-    subjects = row_subjects(frame, schema)
-    return [
-        (number, FeedRow(event_id=(event_id := f"{prefix}-{number}"), subject=subject or event_id, data=data))
-        for number, subject, data in zip(numbers, subjects, rows, strict=True)
-    ]
+        return rows
+    numbers, subjects, records = frame.index.tolist(), row_subjects(frame, schema), json_rows(frame, schema)
+    for number, subject, data in zip(numbers, subjects, records, strict=True):
+        event_id = f"{prefix}-{number}"
+        rows.append((number, FeedRow(event_id=event_id, subject=subject or event_id, data=data)))
+    return rows
 
 
 def _unsplit_row(event_id: str, text: str) -> FeedRow:
@@ -302,15 +317,21 @@ def _between(frame: pd.DataFrame, start: int, stop: int | None) -> pd.DataFrame:
     return frame.iloc[first : len(numbers) if stop is None else int(np.searchsorted(numbers, stop))]
 
 
-def _cut(batches: Iterable[Numbered], size: int) -> Iterator[Numbered]:
-    waiting: Numbered = []
+def _rebatch(batches: Iterable[NumberedRows], size: int) -> Iterator[NumberedRows]:
+    """The same rows in batches of `size`; the last one may be shorter."""
+    waiting: NumberedRows = []
     for batch in batches:
         waiting += batch
-        whole = len(waiting) - len(waiting) % size
-        yield from (waiting[begin : begin + size] for begin in range(0, whole, size))
-        waiting = waiting[whole:]
+        n_whole = len(waiting) // size
+        for index in range(n_whole):
+            yield waiting[index * size : (index + 1) * size]
+        waiting = waiting[n_whole * size :]
     if waiting:
         yield waiting
+
+
+def _digest(identity: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
 def _check_positive(**counts: int | None) -> None:
