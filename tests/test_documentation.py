@@ -1,5 +1,8 @@
-"""The commands of the documents: those for one machine are run here as they stand, for each other one it is
-said what runs it, or why nothing does."""
+"""The documents: their commands run, and the files and layers that they name exist.
+
+Commands for one machine are run here as they stand. For each other command, a table names the test that runs
+it, or DEPLOYMENT.md gives the reason why nothing does.
+"""
 
 import os
 import re
@@ -7,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +46,7 @@ ELSEWHERE = {
     r"docker/(backup|restore)\.sh.*": "tests/integration/test_compose.py",
     r"rm secrets/.*": "tests/integration/test_compose.py",
 }
-"""What runs a command, or its like."""
+"""Pattern of a command -> the test that runs it, or its like."""
 
 
 def commands(document: str) -> list[str]:
@@ -56,7 +60,7 @@ def commands(document: str) -> list[str]:
 
 
 def not_run_here() -> list[str]:
-    """Commands that DEPLOYMENT.md itself says nobody has run."""
+    """The commands that DEPLOYMENT.md lists as not run."""
     table = (ROOT / "DEPLOYMENT.md").read_text().partition("## Not run here")[2]
     return re.findall(r"`([^`]+)`", "".join(re.findall(r"^\| (.*?) \|", table, flags=re.MULTILINE)))
 
@@ -66,7 +70,7 @@ def is_run_here(command: str) -> bool:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_each_command_is_run_somewhere_or_said_not_to_be(document):
+def test_each_command_is_run_somewhere_or_listed_as_not_run(document):
     unaccounted = [
         command
         for command in commands(document)
@@ -77,9 +81,35 @@ def test_each_command_is_run_somewhere_or_said_not_to_be(document):
     assert unaccounted == []
 
 
-def test_what_is_said_to_run_them_is_there():
+def test_the_tests_that_run_commands_exist():
     for where in ELSEWHERE.values():
         assert where == "this run" or (ROOT / where.partition(":")[0]).exists(), where
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_each_file_that_a_document_names_exists(document):
+    text = (ROOT / document).read_text()
+    named = set(re.findall(r"`((?:[\w-]+/)+[\w.-]+\.(?:py|toml|yaml|yml|sh|txt))`", text))
+    bases = [ROOT, ROOT / "src" / "loan_default", ROOT / "src"]
+    assert [name for name in sorted(named) if not any((base / name).exists() for base in bases)] == []
+
+
+def test_the_architecture_lists_the_layers_that_are_checked():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(each["layers"] for each in contracts if "containers" not in each and "layers" in each)
+    checked = [set(re.findall(r"loan_default\.(\w+)", layer)) for layer in layers]
+    table = (ROOT / "ARCHITECTURE.md").read_text().partition("| layer | job |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| (`.*?) \|", table, flags=re.MULTILINE)
+    assert [set(re.findall(r"`(\w+)`", row)) for row in rows] == checked
+
+
+def test_the_architecture_shows_each_folder_of_the_package():
+    tree = (ROOT / "ARCHITECTURE.md").read_text().partition("## Rooms")[2].partition("## Where")[0]
+    package = ROOT / "src" / "loan_default"
+    folders = {path.parent for path in package.rglob("__init__.py")} - {package}
+    shown = set(re.findall(r"^ +(\w+)/", tree, flags=re.MULTILINE))
+    nested = {"inference"}  # the line of the schema names it
+    assert {folder.name for folder in folders} - nested == shown
 
 
 @pytest.fixture
@@ -136,5 +166,5 @@ def test_the_commands_for_one_machine_do_as_they_stand(loans):
             with pytest.raises(subprocess.TimeoutExpired):
                 process.communicate(timeout=15)
             process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate(timeout=300)
-        assert process.returncode in (0, 5), (line, said.decode()[-2000:])
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode in (0, 5), (line, output.decode()[-2000:])
