@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from pipelines.court import Court, trained_model
+from pipelines.promotion_setup import PromotionSetup, trained_model
 
 from loan_default import failpoints
 from loan_default.data.schema.language import Schema
@@ -40,13 +40,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Se
 
 
 @pytest.fixture
-def court(trained: tuple[Path, Services, ModelMetadata]) -> Court:
+def promotion(trained: tuple[Path, Services, ModelMetadata]) -> PromotionSetup:
     home, services, model = trained
     for name in ("pointers", "decisions"):
         services.database[name].delete_many({})
     services.database["model_metadata"].delete_many({"_id": {"$ne": model.version}})
     ModelRepository(services.database).set_status(model.version, ModelStatus.TRAINED)
-    return Court(home, services, model)
+    return PromotionSetup(home, services, model)
 
 
 @pytest.fixture

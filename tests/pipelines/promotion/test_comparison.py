@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 from conftest import SCHEMA
-from pipelines.court import ROWS, STRICT, evaluated, judged
+from pipelines.promotion_setup import ROWS, STRICT, decide, evaluated
 
 from loan_default.data.schema.language import Kind, Schema
 from loan_default.database.documents import DatasetName
@@ -17,34 +17,36 @@ from loan_default.pipelines.promotion.comparison import check_thresholds
 from loan_default.pipelines.training.dataset import load_store
 
 
-def test_figures_are_computed_on_rows_that_no_training_has_seen(court):
-    found = evaluated(court.run("first"), court.model.version)
-    metrics = MetricsRepository(court.services.database).get(found.metrics)
+def test_figures_are_computed_on_rows_that_no_training_has_seen(promotion):
+    found = evaluated(promotion.run("first"), promotion.model.version)
+    metrics = MetricsRepository(promotion.services.database).get(found.metrics)
     trained = [
-        m for m in MetricsRepository(court.services.database).of_model(court.model.version) if not m.run
+        m
+        for m in MetricsRepository(promotion.services.database).of_model(promotion.model.version)
+        if not m.run
     ]
     on_test = next(m for m in trained if m.dataset is DatasetName.TEST)
     # Its own test rows are those of the permanent holdout, and nothing has come since.
     assert (metrics.rows, metrics.label_rate) == (on_test.rows, on_test.label_rate)
     assert metrics.figures["auc"] == pytest.approx(on_test.figures["auc"], abs=1e-9)
     assert metrics.dataset is DatasetName.HELD_OUT
-    assert evaluated(court.run("first"), court.model.version).metrics == found.metrics
+    assert evaluated(promotion.run("first"), promotion.model.version).metrics == found.metrics
 
 
-def test_later_rows_are_taken_where_there_are_enough(court):
-    early = court.candidate("early", seen_until="2000-01-01T00:00:00+00:00", split="out of time")
-    found = evaluated(court.run(), early.version)
-    metrics = MetricsRepository(court.services.database).get(found.metrics)
+def test_later_rows_are_taken_where_there_are_enough(promotion):
+    early = promotion.candidate("early", seen_until="2000-01-01T00:00:00+00:00", split="out of time")
+    found = evaluated(promotion.run(), early.version)
+    metrics = MetricsRepository(promotion.services.database).get(found.metrics)
     assert metrics.dataset is DatasetName.OUT_OF_TIME
     assert metrics.rows > 0.5 * ROWS
 
 
-def test_a_schema_that_reads_a_feature_otherwise_measures_no_model_of_before(court):
+def test_a_schema_that_reads_a_feature_otherwise_measures_no_model_of_before(promotion):
     name, schema = with_a_feature_changed(special=(1.0,))
-    run = court.run("changed")
-    found = evaluated(replace(run, services=replace(run.services, schema=schema)), court.model.version)
+    run = promotion.run("changed")
+    found = evaluated(replace(run, services=replace(run.services, schema=schema)), promotion.model.version)
     assert found.metrics is None
-    assert f"the schema reads {name} otherwise than it did for {court.model.version}" in found.rows
+    assert f"the schema reads {name} otherwise than it did for {promotion.model.version}" in found.rows
 
 
 def with_a_feature_changed(**changes: object) -> tuple[str, Schema]:
@@ -56,52 +58,52 @@ def with_a_feature_changed(**changes: object) -> tuple[str, Schema]:
     )
 
 
-def test_both_models_are_measured_on_the_same_rows_though_the_champion_changed_meanwhile(court):
+def test_both_models_are_measured_on_the_same_rows_though_the_champion_changed_meanwhile(promotion):
     """The rows that are later than all that both have seen are fewer beside another champion."""
-    court.candidate("slow", seen_until="2000-01-01T00:00:00+00:00")
-    run = court.run("slow-run")
+    promotion.candidate("slow", seen_until="2000-01-01T00:00:00+00:00")
+    run = promotion.run("slow-run")
     alone = evaluated(run, "slow")
-    times = load_store(court.home / TRAINING_STORE, SCHEMA, maturity_days=0, now=datetime.now(UTC)).frame[
+    times = load_store(promotion.home / TRAINING_STORE, SCHEMA, maturity_days=0, now=datetime.now(UTC)).frame[
         "made"
     ]
-    court.candidate("quick", seen_until=times.median().isoformat())
-    judged(court.run("quick-run"), "quick", rollback=True)
+    promotion.candidate("quick", seen_until=times.median().isoformat())
+    decide(promotion.run("quick-run"), "quick", rollback=True)
     found = evaluated(run, "slow")
-    slow, quick = court.metrics(found.metrics), court.metrics(found.champion_metrics)
-    assert slow.rows == quick.rows < court.metrics(alone.metrics).rows
+    slow, quick = promotion.metrics(found.metrics), promotion.metrics(found.champion_metrics)
+    assert slow.rows == quick.rows < promotion.metrics(alone.metrics).rows
     assert {each.dataset for each in (slow, quick)} == {DatasetName.OUT_OF_TIME}
     assert (slow.beside, quick.beside) == ("quick", "slow")
 
 
-def test_a_verdict_names_each_rule_and_the_rows(court):
-    run = court.run("strict", thresholds=STRICT)
-    verdict = check_thresholds(run, evaluated(run, court.model.version))
+def test_a_verdict_names_each_rule_and_the_rows(promotion):
+    run = promotion.run("strict", thresholds=STRICT)
+    verdict = check_thresholds(run, evaluated(run, promotion.model.version))
     (broken,) = verdict.broken
     assert broken.startswith("broken: AUC must be at least 0.9990")
     assert broken in verdict.reasons
     assert verdict.reasons[-1].startswith("judged on ")
 
 
-def test_a_rollback_is_not_measured_and_waits_for_nothing(court):
+def test_a_rollback_is_not_measured_and_waits_for_nothing(promotion):
     class Away(MemoryBroker):
         def consumer(self, *args, **kwargs):
             raise DependencyError("no consumer must be asked for, however: one was")
 
-    run = court.run("undo")
+    run = promotion.run("undo")
     run = replace(run, services=replace(run.services, broker=Away()))
     with pytest.raises(DependencyError):
-        evaluated(run, court.model.version)
-    found = evaluated(run, court.model.version, rollback=True)
+        evaluated(run, promotion.model.version)
+    found = evaluated(run, promotion.model.version, rollback=True)
     assert (found.metrics, found.snapshot) == (None, None)
     assert check_thresholds(run, found).passed
 
 
-def test_rows_of_later_events_are_no_reason_to_forget_what_is_held_out(court):
+def test_rows_of_later_events_are_no_reason_to_forget_what_is_held_out(promotion):
     """The held-out rows of the store stay the same rows when it grows."""
-    before = evaluated(court.run("before"), court.model.version)
-    court.grow(300, seed=2)
-    after = evaluated(court.run("after"), court.model.version)
-    metrics = MetricsRepository(court.services.database)
+    before = evaluated(promotion.run("before"), promotion.model.version)
+    promotion.grow(300, seed=2)
+    after = evaluated(promotion.run("after"), promotion.model.version)
+    metrics = MetricsRepository(promotion.services.database)
     rows = [metrics.get(each.metrics).rows for each in (before, after)]
     assert rows[0] < rows[1] < rows[0] + 0.35 * 300
     assert after.snapshot != before.snapshot

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from pipelines.court import LENIENT, STRICT, evaluated, judged
+from pipelines.promotion_setup import LENIENT, STRICT, decide, evaluated
 
 from loan_default.database.control_documents import Action, Decision
 from loan_default.database.control_repositories import DecisionRepository
@@ -20,155 +20,155 @@ from loan_default.pipelines.promotion.decisions import update_status
 pytestmark = pytest.mark.slow  # each test validates trained models
 
 
-def test_a_model_that_may_have_seen_everything_is_not_promoted(court):
-    foreign = court.candidate("foreign", split="stratified", seen_until=None)
-    decision = judged(court.run(), foreign.version)
+def test_a_model_that_may_have_seen_everything_is_not_promoted(promotion):
+    foreign = promotion.candidate("foreign", split="stratified", seen_until=None)
+    decision = decide(promotion.run(), foreign.version)
     assert decision.action is Action.REJECTED
     assert decision.reasons[0].startswith("broken: there must be rows to judge on")
 
 
-def test_the_champion_itself_is_kept_whatever_comes_out(court):
-    judged(court.run("first"), court.model.version)
-    decision = judged(court.run("second", thresholds=STRICT), court.model.version)
+def test_the_champion_itself_is_kept_whatever_comes_out(promotion):
+    decide(promotion.run("first"), promotion.model.version)
+    decision = decide(promotion.run("second", thresholds=STRICT), promotion.model.version)
     assert decision.action is Action.KEPT
     assert any(reason.startswith("broken: AUC") for reason in decision.reasons)
-    assert court.models.champion().rev == 1
+    assert promotion.models.champion().rev == 1
 
 
-def test_what_was_decided_is_not_decided_again(court):
-    run = court.run("once")
-    found = evaluated(run, court.model.version)
+def test_what_was_decided_is_not_decided_again(promotion):
+    run = promotion.run("once")
+    found = evaluated(run, promotion.model.version)
     verdict = check_thresholds(run, found)
     first = update_status(run, found, verdict)
-    other = court.candidate("other")
-    judged(court.run("later"), other.version, rollback=True)
+    other = promotion.candidate("other")
+    decide(promotion.run("later"), other.version, rollback=True)
     again = update_status(run, found, verdict)
     assert again.id == first.id
-    assert court.models.champion().version == "other"
-    assert decided_about(court, court.model.version) == [first]
+    assert promotion.models.champion().version == "other"
+    assert decided_about(promotion, promotion.model.version) == [first]
 
 
-def test_who_loses_a_race_is_judged_again_beside_the_winner(court):
-    models = court.models
-    slow, quick = court.candidate("slow"), court.candidate("quick")
-    run = court.run("slow-run")
+def test_who_loses_a_race_is_judged_again_beside_the_winner(promotion):
+    models = promotion.models
+    slow, quick = promotion.candidate("slow"), promotion.candidate("quick")
+    run = promotion.run("slow-run")
     found = evaluated(run, slow.version)
     verdict = check_thresholds(run, found)
-    judged(court.run("quick-run"), quick.version)
+    decide(promotion.run("quick-run"), quick.version)
     strict = replace(run, thresholds=replace(LENIENT, minimum_lead=0.01))
     decision = update_status(strict, found, verdict)
     assert (decision.action, decision.champion) == (Action.REJECTED, "quick")
     assert models.champion().version == "quick"
-    actions = [each.action for each in decided_about(court, "slow")]
+    actions = [each.action for each in decided_about(promotion, "slow")]
     assert sorted(actions) == sorted([Action.SUPERSEDED, Action.REJECTED])
 
 
-def test_a_verdict_is_kept_with_its_reasons(court):
-    decision = judged(court.run("strict", thresholds=STRICT), court.model.version)
-    assert decided_about(court, court.model.version) == [decision]
-    assert court.models.get(court.model.version).status is ModelStatus.REJECTED
+def test_a_verdict_is_kept_with_its_reasons(promotion):
+    decision = decide(promotion.run("strict", thresholds=STRICT), promotion.model.version)
+    assert decided_about(promotion, promotion.model.version) == [decision]
+    assert promotion.models.get(promotion.model.version).status is ModelStatus.REJECTED
     assert [reason[:40] for reason in decision.broken] == ["broken: AUC must be at least 0.9990, it "]
-    assert court.metrics(decision.metrics).version == court.model.version
+    assert promotion.metrics(decision.metrics).version == promotion.model.version
 
 
-def test_a_run_decides_once_whatever_comes_in_between(court):
-    run = court.run("strict", thresholds=STRICT)
-    first = judged(run, court.model.version)
-    court.grow(60, seed=31)
-    assert judged(run, court.model.version) == first
-    assert judged(replace(run, thresholds=LENIENT), court.model.version) == first
+def test_a_run_decides_once_whatever_comes_in_between(promotion):
+    run = promotion.run("strict", thresholds=STRICT)
+    first = decide(run, promotion.model.version)
+    promotion.grow(60, seed=31)
+    assert decide(run, promotion.model.version) == first
+    assert decide(replace(run, thresholds=LENIENT), promotion.model.version) == first
 
 
-def test_who_dies_after_losing_a_race_finds_the_second_decision_again(court, dying_at):
-    slow, quick = court.candidate("slow"), court.candidate("quick")
-    run = court.run("slow-run")
+def test_who_dies_after_losing_a_race_finds_the_second_decision_again(promotion, dying_at):
+    slow, quick = promotion.candidate("slow"), promotion.candidate("quick")
+    run = promotion.run("slow-run")
     found = evaluated(run, slow.version)
     verdict = check_thresholds(run, found)
-    judged(court.run("quick-run"), quick.version)
+    decide(promotion.run("quick-run"), quick.version)
     dying_at("decision_written", 2)
     with pytest.raises(DependencyError):
         update_status(run, found, verdict)
-    court.grow(60, seed=32)
+    promotion.grow(60, seed=32)
     dying_at(None)
     decision = update_status(run, found, verdict)
     assert (decision.action, decision.champion) == (Action.PROMOTED, "quick")
-    assert court.models.champion().version == "slow"
+    assert promotion.models.champion().version == "slow"
 
 
 @pytest.mark.parametrize("point", ["decision_written", "champion_moved", "pointer_moved"])
-def test_who_dies_in_between_comes_to_the_same_end(court, dying_at, point):
-    court.candidate("b")
-    judged(court.run("first"), court.model.version)
-    run = court.run("second")
+def test_who_dies_in_between_comes_to_the_same_end(promotion, dying_at, point):
+    promotion.candidate("b")
+    decide(promotion.run("first"), promotion.model.version)
+    run = promotion.run("second")
     dying_at(point)
     with pytest.raises(DependencyError):
-        judged(run, "b")
+        decide(run, "b")
     dying_at(None)
-    assert judged(run, "b").action is Action.PROMOTED
-    assert (court.models.champion().version, court.models.champion().rev) == ("b", 2)
-    assert statuses(court) == {court.model.version: ModelStatus.ARCHIVED, "b": ModelStatus.CHAMPION}
+    assert decide(run, "b").action is Action.PROMOTED
+    assert (promotion.models.champion().version, promotion.models.champion().rev) == ("b", 2)
+    assert statuses(promotion) == {promotion.model.version: ModelStatus.ARCHIVED, "b": ModelStatus.CHAMPION}
 
 
-def test_statuses_are_completed_though_others_have_moved_the_pointer_on(court, dying_at):
-    court.candidate("b")
-    court.candidate("c")
-    judged(court.run("first"), court.model.version)
-    run = court.run("second")
+def test_statuses_are_completed_though_others_have_moved_the_pointer_on(promotion, dying_at):
+    promotion.candidate("b")
+    promotion.candidate("c")
+    decide(promotion.run("first"), promotion.model.version)
+    run = promotion.run("second")
     found = evaluated(run, "b")
     verdict = check_thresholds(run, found)
     dying_at("champion_moved")
     with pytest.raises(DependencyError):
         update_status(run, found, verdict)
     dying_at(None)
-    judged(court.run("third"), "c")
+    decide(promotion.run("third"), "c")
     update_status(run, found, verdict)
-    assert statuses(court) == {
-        court.model.version: ModelStatus.ARCHIVED,
+    assert statuses(promotion) == {
+        promotion.model.version: ModelStatus.ARCHIVED,
         "b": ModelStatus.ARCHIVED,
         "c": ModelStatus.CHAMPION,
     }
 
 
-def test_a_rollback_that_was_decided_and_not_done_is_done(court, dying_at):
+def test_a_rollback_that_was_decided_and_not_done_is_done(promotion, dying_at):
     """Its model was a champion before: its status says nothing about this decision."""
-    court.candidate("b")
-    court.candidate("c")
-    judged(court.run("first"), court.model.version)
-    judged(court.run("second"), "b")
-    run = court.run("undo")
+    promotion.candidate("b")
+    promotion.candidate("c")
+    decide(promotion.run("first"), promotion.model.version)
+    decide(promotion.run("second"), "b")
+    run = promotion.run("undo")
     dying_at("decision_written")
     with pytest.raises(DependencyError):
-        judged(run, court.model.version, rollback=True)
+        decide(run, promotion.model.version, rollback=True)
     dying_at(None)
-    judged(court.run("third"), "c")
-    assert judged(run, court.model.version, rollback=True).champion == "c"
-    assert court.models.champion().version == court.model.version
+    decide(promotion.run("third"), "c")
+    assert decide(run, promotion.model.version, rollback=True).champion == "c"
+    assert promotion.models.champion().version == promotion.model.version
 
 
-def test_a_former_champion_that_fails_stays_a_former_champion(court):
-    court.candidate("b")
-    judged(court.run("first"), court.model.version)
-    judged(court.run("second"), "b")
-    decision = judged(court.run("again", thresholds=STRICT), court.model.version)
+def test_a_former_champion_that_fails_stays_a_former_champion(promotion):
+    promotion.candidate("b")
+    decide(promotion.run("first"), promotion.model.version)
+    decide(promotion.run("second"), "b")
+    decision = decide(promotion.run("again", thresholds=STRICT), promotion.model.version)
     assert decision.action is Action.REJECTED
-    assert court.models.get(court.model.version).status is ModelStatus.ARCHIVED
+    assert promotion.models.get(promotion.model.version).status is ModelStatus.ARCHIVED
 
 
-def test_of_two_promotions_at_once_one_wins_each_time(court):
+def test_of_two_promotions_at_once_one_wins_each_time(promotion):
     """One champion at every instant, and a history without a fork."""
     rounds, errors, samples, over = 40, [], [], threading.Event()
     names = ("left", "right")
     for name in names:
-        court.candidate(name)
-    pointer = EmbeddedDatabase(court.home / "documents.sqlite3")
+        promotion.candidate(name)
+    pointer = EmbeddedDatabase(promotion.home / "documents.sqlite3")
     barrier = threading.Barrier(len(names))
 
     def evaluator(name: str) -> None:
-        database, broker = EmbeddedDatabase(court.home / "documents.sqlite3"), MemoryBroker()
+        database, broker = EmbeddedDatabase(promotion.home / "documents.sqlite3"), MemoryBroker()
         broker.create_topics(TOPICS)
         try:
             for number in range(rounds):
-                run = court.run(f"{name}-{number}")
+                run = promotion.run(f"{name}-{number}")
                 run = replace(run, services=replace(run.services, database=database, broker=broker))
                 found = evaluated(run, name, rollback=True)
                 barrier.wait(60)
@@ -201,41 +201,43 @@ def test_of_two_promotions_at_once_one_wins_each_time(court):
     assert revisions == sorted(revisions)
     assert len(set(seen)) == len(set(revisions)), "one move, two champions"
     assert len(samples) > rounds / 10
-    champion = court.models.champion()
-    decisions = DecisionRepository(court.services.database).newest_first()
+    champion = promotion.models.champion()
+    decisions = DecisionRepository(promotion.services.database).newest_first()
     moves = {each.seen_rev: each for each in decisions if each.action is Action.ROLLED_BACK}
     assert sum(each.action is Action.ROLLED_BACK for each in decisions) == len(moves), "two moves from one"
     assert sorted(moves) == list(range(champion.rev)), "each move of the pointer was decided in writing"
     for before, after in pairwise(sorted(moves)):
         assert moves[after].champion == moves[before].version
     assert any(each.action is Action.SUPERSEDED for each in decisions), "no race: the test shows nothing"
-    assert list(statuses(court).values()).count(ModelStatus.CHAMPION) == 1
-    assert statuses(court)[champion.version] is ModelStatus.CHAMPION
+    assert list(statuses(promotion).values()).count(ModelStatus.CHAMPION) == 1
+    assert statuses(promotion)[champion.version] is ModelStatus.CHAMPION
 
 
-def test_what_happens_to_a_model_a_second_time_is_news_of_its_own(court):
+def test_what_happens_to_a_model_a_second_time_is_news_of_its_own(promotion):
     def news() -> list[bytes]:
-        logs = court.services.broker.logs.items()
+        logs = promotion.services.broker.logs.items()
         records = [record for place, log in logs if place.topic == COMMANDS for record in log]
         return [record.header("ce_id") for record in records]
 
     told = len(news())
-    model, other = court.model.version, court.candidate("next").version
-    judged(court.run("first"), model)
-    judged(court.run("second"), other)
-    judged(court.run("back"), model, rollback=True)
+    model, other = promotion.model.version, promotion.candidate("next").version
+    decide(promotion.run("first"), model)
+    decide(promotion.run("second"), other)
+    decide(promotion.run("back"), model, rollback=True)
     for run in ("once", "twice"):
-        judged(court.run(run, thresholds=STRICT), other)
+        decide(promotion.run(run, thresholds=STRICT), other)
     kinds = [identifier.decode().split("/")[0] for identifier in news()[told:]]
     assert kinds == ["model.promoted"] * 3 + ["model.rejected"] * 2
     assert len(set(news()[told:])) == 5
 
 
-def statuses(court) -> dict[str, ModelStatus]:
-    return {each.version: each.status for each in court.models.newest_first()}
+def statuses(promotion) -> dict[str, ModelStatus]:
+    return {each.version: each.status for each in promotion.models.newest_first()}
 
 
-def decided_about(court, version: str) -> list[Decision]:
+def decided_about(promotion, version: str) -> list[Decision]:
     return [
-        each for each in DecisionRepository(court.services.database).newest_first() if each.version == version
+        each
+        for each in DecisionRepository(promotion.services.database).newest_first()
+        if each.version == version
     ]

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from conftest import SCHEMA
-from pipelines.court import Court, evaluated, judged
+from pipelines.promotion_setup import PromotionSetup, decide, evaluated
 
 from loan_default.data.schema.language import Schema
 from loan_default.database.control_documents import Action, Decision
@@ -23,10 +23,12 @@ pytestmark = pytest.mark.slow  # each test validates trained models
 OLD = "old-champion"
 
 
-def install_champion(court: Court, name: str = OLD, *, schema: Schema = SCHEMA, **provenance: object) -> None:
+def install_champion(
+    promotion: PromotionSetup, name: str = OLD, *, schema: Schema = SCHEMA, **provenance: object
+) -> None:
     """Make a model of the registry the champion."""
-    court.candidate(name, schema=schema, **provenance)
-    judged(court.run(f"{name}-run"), name, rollback=True)
+    promotion.candidate(name, schema=schema, **provenance)
+    decide(promotion.run(f"{name}-run"), name, rollback=True)
 
 
 def with_column(column_name: str, /, **changes: object) -> Schema:
@@ -56,12 +58,12 @@ def under(run: EvaluationRun, schema: Schema) -> EvaluationRun:
         with_column("income", minimum=-1, maximum=1e12),
     ],
 )
-def test_a_mended_word_leaves_the_champion_compared(court, mended):
-    install_champion(court)
-    run = under(court.run("mended"), mended)
-    found = evaluated(run, court.model.version)
+def test_a_mended_word_leaves_the_champion_compared(promotion, mended):
+    install_champion(promotion)
+    run = under(promotion.run("mended"), mended)
+    found = evaluated(run, promotion.model.version)
     assert (found.champion, found.alone) == (OLD, None)
-    own, champion = court.metrics(found.metrics), court.metrics(found.champion_metrics)
+    own, champion = promotion.metrics(found.metrics), promotion.metrics(found.champion_metrics)
     assert own.dataset is champion.dataset is DatasetName.HELD_OUT
     assert own.rows == champion.rows
     assert any("champion's" in reason for reason in check_thresholds(run, found).reasons)
@@ -70,13 +72,13 @@ def test_a_mended_word_leaves_the_champion_compared(court, mended):
 # A champion that cannot be compared ----------------------------------------------------------------------
 
 
-def refused(court: Court, run: EvaluationRun | None = None) -> Decision:
-    """The decision about the model of the court, which must not move the champion."""
-    before = court.models.champion()
-    decision = judged(run or court.run("challenger"), court.model.version)
+def refused(promotion: PromotionSetup, run: EvaluationRun | None = None) -> Decision:
+    """The decision about the model of the promotion, which must not move the champion."""
+    before = promotion.models.champion()
+    decision = decide(run or promotion.run("challenger"), promotion.model.version)
     assert decision.action is Action.REJECTED
-    assert court.models.champion() == before
-    assert court.models.get(court.model.version).status is ModelStatus.REJECTED
+    assert promotion.models.champion() == before
+    assert promotion.models.get(promotion.model.version).status is ModelStatus.REJECTED
     return decision
 
 
@@ -89,31 +91,31 @@ def check_reason(decision: Decision, why: str) -> None:
     assert broken in decision.reasons
 
 
-def test_a_champion_whose_file_is_damaged_is_not_replaced_unopposed(court):
-    install_champion(court)
-    (court.home / court.models.get(OLD).path).write_bytes(b"damaged")
-    decision = refused(court)
+def test_a_champion_whose_file_is_damaged_is_not_replaced_unopposed(promotion):
+    install_champion(promotion)
+    (promotion.home / promotion.models.get(OLD).path).write_bytes(b"damaged")
+    decision = refused(promotion)
     check_reason(decision, "its file was refused")
     assert "backup" in decision.broken[0]
     assert "model.rollback.requested" in decision.broken[0]
 
 
-def test_a_champion_whose_file_is_gone_is_not_replaced_unopposed(court):
-    install_champion(court)
-    (court.home / court.models.get(OLD).path).unlink()
-    check_reason(refused(court), "its file was refused")
+def test_a_champion_whose_file_is_gone_is_not_replaced_unopposed(promotion):
+    install_champion(promotion)
+    (promotion.home / promotion.models.get(OLD).path).unlink()
+    check_reason(refused(promotion), "its file was refused")
 
 
-def test_a_champion_that_is_not_in_the_registry_is_not_replaced_unopposed(court):
-    install_champion(court)
-    court.services.database["model_metadata"].delete_many({"_id": OLD})
-    check_reason(refused(court), "it is not in the registry")
+def test_a_champion_that_is_not_in_the_registry_is_not_replaced_unopposed(promotion):
+    install_champion(promotion)
+    promotion.services.database["model_metadata"].delete_many({"_id": OLD})
+    check_reason(refused(promotion), "it is not in the registry")
 
 
-def test_a_champion_of_another_artefact_than_the_pointer_names_is_not_replaced_unopposed(court):
-    install_champion(court)
-    court.services.database[POINTERS].update_one({}, {"$set": {"digest": "ab" * 32}})
-    check_reason(refused(court), "digest")
+def test_a_champion_of_another_artefact_than_the_pointer_names_is_not_replaced_unopposed(promotion):
+    install_champion(promotion)
+    promotion.services.database[POINTERS].update_one({}, {"$set": {"digest": "ab" * 32}})
+    check_reason(refused(promotion), "digest")
 
 
 @pytest.mark.parametrize(
@@ -126,88 +128,88 @@ def test_a_champion_of_another_artefact_than_the_pointer_names_is_not_replaced_u
         (with_column("purpose", categories=("car", "house", "study", "boat")), "purpose"),
     ],
 )
-def test_a_champion_of_another_schema_is_not_replaced_unopposed(court, schema, why):
-    install_champion(court, schema=schema)
-    decision = refused(court)
+def test_a_champion_of_another_schema_is_not_replaced_unopposed(promotion, schema, why):
+    install_champion(promotion, schema=schema)
+    decision = refused(promotion)
     check_reason(decision, why)
     assert "the schema reads" in decision.broken[0]
 
 
-def test_a_champion_that_may_have_seen_all_rows_is_not_replaced_unopposed(court):
-    install_champion(court, split="stratified", seen_until=None)
-    check_reason(refused(court), "no row is known to be new to both")
+def test_a_champion_that_may_have_seen_all_rows_is_not_replaced_unopposed(promotion):
+    install_champion(promotion, split="stratified", seen_until=None)
+    check_reason(refused(promotion), "no row is known to be new to both")
 
 
-def test_a_champion_of_an_older_permanent_holdout_is_not_replaced_unopposed(court):
-    install_champion(court, split_version=1, seen_until=None)
-    check_reason(refused(court), "version 1 of the permanent holdout")
+def test_a_champion_of_an_older_permanent_holdout_is_not_replaced_unopposed(promotion):
+    install_champion(promotion, split_version=1, seen_until=None)
+    check_reason(refused(promotion), "version 1 of the permanent holdout")
 
 
-def test_a_champion_that_is_older_than_versions_of_the_holdout_is_not_replaced_unopposed(court):
-    install_champion(court, split_version=None, seen_until=None)
-    check_reason(refused(court), "version 1 of the permanent holdout")
+def test_a_champion_that_is_older_than_versions_of_the_holdout_is_not_replaced_unopposed(promotion):
+    install_champion(promotion, split_version=None, seen_until=None)
+    check_reason(refused(promotion), "version 1 of the permanent holdout")
 
 
-def test_later_rows_compare_models_of_two_holdouts(court):
+def test_later_rows_compare_models_of_two_holdouts(promotion):
     """Rows later than all that both have seen are new to both, whatever split they were trained by."""
     early = "2000-01-01T00:00:00+00:00"
-    install_champion(court, split_version=1, seen_until=early)
-    court.candidate("new", seen_until=early)
-    decision = judged(court.run("later"), "new")
+    install_champion(promotion, split_version=1, seen_until=early)
+    promotion.candidate("new", seen_until=early)
+    decision = decide(promotion.run("later"), "new")
     assert decision.action is Action.PROMOTED
-    assert court.metrics(decision.metrics).dataset is DatasetName.OUT_OF_TIME
+    assert promotion.metrics(decision.metrics).dataset is DatasetName.OUT_OF_TIME
 
 
-def test_later_rows_do_not_compare_models_whose_times_are_those_of_another_column(court):
+def test_later_rows_do_not_compare_models_whose_times_are_those_of_another_column(promotion):
     early = "2000-01-01T00:00:00+00:00"
-    install_champion(court, schema=with_column("made", name="decided"), split_version=1, seen_until=early)
-    court.candidate("new", seen_until=early)
-    decision = judged(court.run("later"), "new")
+    install_champion(promotion, schema=with_column("made", name="decided"), split_version=1, seen_until=early)
+    promotion.candidate("new", seen_until=early)
+    decision = decide(promotion.run("later"), "new")
     assert decision.action is Action.REJECTED
-    assert court.models.champion().version == OLD
+    assert promotion.models.champion().version == OLD
 
 
-def test_a_champion_whose_metrics_are_gone_is_not_replaced_unopposed(court):
-    install_champion(court)
-    run = court.run("challenger")
-    found = evaluated(run, court.model.version)
-    court.services.database["performance_metrics"].delete_many({"_id": found.champion_metrics})
+def test_a_champion_whose_metrics_are_gone_is_not_replaced_unopposed(promotion):
+    install_champion(promotion)
+    run = promotion.run("challenger")
+    found = evaluated(run, promotion.model.version)
+    promotion.services.database["performance_metrics"].delete_many({"_id": found.champion_metrics})
     decision = update_status(run, found, check_thresholds(run, found))
     assert decision.action is Action.REJECTED
     check_reason(decision, "its metrics are not stored")
 
 
-def test_a_champion_without_an_auc_is_not_replaced_unopposed(court):
-    install_champion(court)
-    run = court.run("challenger")
-    found = evaluated(run, court.model.version)
+def test_a_champion_without_an_auc_is_not_replaced_unopposed(promotion):
+    install_champion(promotion)
+    run = promotion.run("challenger")
+    found = evaluated(run, promotion.model.version)
     change = {
         "$set": {"figures.auc": None, "reasons.auc": "not defined on these rows"},
         "$unset": {"intervals.auc": ""},
     }
-    court.services.database["performance_metrics"].update_one({"_id": found.champion_metrics}, change)
-    assert MetricsRepository(court.services.database).get(found.champion_metrics).figures["auc"] is None
+    promotion.services.database["performance_metrics"].update_one({"_id": found.champion_metrics}, change)
+    assert MetricsRepository(promotion.services.database).get(found.champion_metrics).figures["auc"] is None
     decision = update_status(run, found, check_thresholds(run, found))
     assert decision.action is Action.REJECTED
     assert "AUC must be ahead of the champion's" in decision.broken[0]
 
 
-def test_a_verdict_that_forgot_the_champion_does_not_promote(court):
+def test_a_verdict_that_forgot_the_champion_does_not_promote(promotion):
     """As one of an older version would, that was on its way when the new one was installed."""
-    install_champion(court, split="stratified", seen_until=None)
-    run = court.run("in-flight")
-    found = evaluated(run, court.model.version)
+    install_champion(promotion, split="stratified", seen_until=None)
+    run = promotion.run("in-flight")
+    found = evaluated(run, promotion.model.version)
     decision = update_status(run, found, Verdict(reasons=("held: all there was",)))
     assert decision.action is Action.REJECTED
     check_reason(decision, "no row is known to be new to both")
 
 
-def test_who_loses_a_race_to_a_champion_that_cannot_be_compared_is_not_promoted(court):
-    run = court.run("slow-run")
-    found = evaluated(run, court.model.version)
+def test_who_loses_a_race_to_a_champion_that_cannot_be_compared_is_not_promoted(promotion):
+    run = promotion.run("slow-run")
+    found = evaluated(run, promotion.model.version)
     verdict = check_thresholds(run, found)
     assert verdict.passed
-    install_champion(court, split="stratified", seen_until=None)
+    install_champion(promotion, split="stratified", seen_until=None)
     decision = update_status(run, found, verdict)
     assert (decision.action, decision.champion) == (Action.REJECTED, OLD)
 
@@ -215,60 +217,60 @@ def test_who_loses_a_race_to_a_champion_that_cannot_be_compared_is_not_promoted(
 # A pointer that is lost ----------------------------------------------------------------------------------
 
 
-def test_the_first_model_is_promoted_on_thresholds_alone(court):
-    decision = judged(court.run("first"), court.model.version)
+def test_the_first_model_is_promoted_on_thresholds_alone(promotion):
+    decision = decide(promotion.run("first"), promotion.model.version)
     assert (decision.action, decision.champion, decision.seen_rev) == (Action.PROMOTED, None, 0)
 
 
 @pytest.mark.parametrize("status", [ModelStatus.CHAMPION, ModelStatus.ARCHIVED])
-def test_a_lost_pointer_is_no_absent_champion(court, status):
-    install_champion(court)
-    court.services.database[POINTERS].delete_many({})
-    court.models.set_status(OLD, status)
-    decision = judged(court.run("challenger"), court.model.version)
+def test_a_lost_pointer_is_no_absent_champion(promotion, status):
+    install_champion(promotion)
+    promotion.services.database[POINTERS].delete_many({})
+    promotion.models.set_status(OLD, status)
+    decision = decide(promotion.run("challenger"), promotion.model.version)
     assert decision.action is Action.REJECTED
-    assert court.models.champion() is None
+    assert promotion.models.champion() is None
     (broken,) = decision.broken
     assert f"{OLD} has been one" in broken
     assert 'model.rollback.requested with {"version":' in broken
 
 
-def test_a_decision_that_saw_a_champion_shows_that_the_pointer_is_lost(court):
-    install_champion(court)
-    judged(court.run("rejected"), court.model.version)
-    court.services.database[POINTERS].delete_many({})
-    court.services.database["model_metadata"].delete_many({"_id": OLD})
-    court.candidate("next")
-    decision = judged(court.run("challenger"), "next")
+def test_a_decision_that_saw_a_champion_shows_that_the_pointer_is_lost(promotion):
+    install_champion(promotion)
+    decide(promotion.run("rejected"), promotion.model.version)
+    promotion.services.database[POINTERS].delete_many({})
+    promotion.services.database["model_metadata"].delete_many({"_id": OLD})
+    promotion.candidate("next")
+    decision = decide(promotion.run("challenger"), "next")
     assert decision.action is Action.REJECTED
-    assert court.models.champion() is None
+    assert promotion.models.champion() is None
 
 
-def test_a_rollback_brings_a_lost_pointer_back(court):
-    install_champion(court)
-    court.services.database[POINTERS].delete_many({})
-    run = court.run("undo")
+def test_a_rollback_brings_a_lost_pointer_back(promotion):
+    install_champion(promotion)
+    promotion.services.database[POINTERS].delete_many({})
+    run = promotion.run("undo")
     chosen = choose_model(run, version=OLD, rollback=True)
     found = evaluate_model(run, chosen)
     assert update_status(run, found, check_thresholds(run, found)).action is Action.ROLLED_BACK
-    assert court.models.champion().version == OLD
+    assert promotion.models.champion().version == OLD
 
 
 # Rollbacks -----------------------------------------------------------------------------------------------
 
 
-def test_a_rollback_promotes_no_model_that_was_never_evaluated(court):
-    install_champion(court)
+def test_a_rollback_promotes_no_model_that_was_never_evaluated(promotion):
+    install_champion(promotion)
     with pytest.raises(DataError, match=r"must have been evaluated before.*evaluation\.requested"):
-        choose_model(court.run("undo"), version=court.model.version, rollback=True)
-    assert court.models.champion().version == OLD
+        choose_model(promotion.run("undo"), version=promotion.model.version, rollback=True)
+    assert promotion.models.champion().version == OLD
 
 
-def test_a_rollback_of_a_model_that_was_rejected_says_so(court):
-    install_champion(court, split="stratified", seen_until=None)
-    refused(court)
-    run = court.run("undo")
-    found = evaluate_model(run, choose_model(run, version=court.model.version, rollback=True))
+def test_a_rollback_of_a_model_that_was_rejected_says_so(promotion):
+    install_champion(promotion, split="stratified", seen_until=None)
+    refused(promotion)
+    run = promotion.run("undo")
+    found = evaluate_model(run, choose_model(run, version=promotion.model.version, rollback=True))
     verdict = check_thresholds(run, found)
     assert any("was never the champion" in reason for reason in verdict.reasons)
     assert update_status(run, found, verdict).action is Action.ROLLED_BACK
@@ -277,68 +279,68 @@ def test_a_rollback_of_a_model_that_was_rejected_says_so(court):
 # A person confirms ---------------------------------------------------------------------------------------
 
 
-def asked_for(court: Court, name: str, replaces: str, **changes: object) -> Decision:
-    """What comes of a request to evaluate the model of the court in place of a champion."""
-    run = replace(court.run(name), **changes)
-    found = evaluate_model(run, choose_model(run, version=court.model.version, replaces=replaces))
+def asked_for(promotion: PromotionSetup, name: str, replaces: str, **changes: object) -> Decision:
+    """What comes of a request to evaluate the model of the promotion in place of a champion."""
+    run = replace(promotion.run(name), **changes)
+    found = evaluate_model(run, choose_model(run, version=promotion.model.version, replaces=replaces))
     return update_status(run, found, check_thresholds(run, found))
 
 
-def test_a_person_may_confirm_that_a_champion_is_replaced_without_a_comparison(court):
-    install_champion(court, schema=with_column("income", special=(7.0,)))
-    refused(court)
-    decision = asked_for(court, "confirmed", OLD)
+def test_a_person_may_confirm_that_a_champion_is_replaced_without_a_comparison(promotion):
+    install_champion(promotion, schema=with_column("income", special=(7.0,)))
+    refused(promotion)
+    decision = asked_for(promotion, "confirmed", OLD)
     assert (decision.action, decision.champion) == (Action.PROMOTED, OLD)
     assert any(reason.startswith(f"confirmed: {OLD} is replaced without") for reason in decision.reasons)
-    assert court.models.champion().version == court.model.version
-    assert court.models.get(OLD).status is ModelStatus.ARCHIVED
+    assert promotion.models.champion().version == promotion.model.version
+    assert promotion.models.get(OLD).status is ModelStatus.ARCHIVED
 
 
-def test_thresholds_hold_for_a_confirmed_replacement_too(court):
-    install_champion(court, split="stratified", seen_until=None)
-    strict = replace(court.run().thresholds, minimum_auc=0.999)
-    decision = asked_for(court, "confirmed", OLD, thresholds=strict)
+def test_thresholds_hold_for_a_confirmed_replacement_too(promotion):
+    install_champion(promotion, split="stratified", seen_until=None)
+    strict = replace(promotion.run().thresholds, minimum_auc=0.999)
+    decision = asked_for(promotion, "confirmed", OLD, thresholds=strict)
     assert decision.action is Action.REJECTED
-    assert court.models.champion().version == OLD
+    assert promotion.models.champion().version == OLD
 
 
-def test_a_confirmation_does_not_count_where_the_champion_can_be_compared(court):
-    install_champion(court)
-    lead = replace(court.run().thresholds, minimum_lead=0.01)
-    decision = asked_for(court, "confirmed", OLD, thresholds=lead)
+def test_a_confirmation_does_not_count_where_the_champion_can_be_compared(promotion):
+    install_champion(promotion)
+    lead = replace(promotion.run().thresholds, minimum_lead=0.01)
+    decision = asked_for(promotion, "confirmed", OLD, thresholds=lead)
     assert decision.action is Action.REJECTED
     assert "AUC must be ahead" in decision.broken[0]
 
 
-def test_a_confirmation_counts_for_the_champion_that_it_names_alone(court):
-    install_champion(court, split="stratified", seen_until=None)
-    decision = asked_for(court, "confirmed", "another")
+def test_a_confirmation_counts_for_the_champion_that_it_names_alone(promotion):
+    install_champion(promotion, split="stratified", seen_until=None)
+    decision = asked_for(promotion, "confirmed", "another")
     assert decision.action is Action.REJECTED
     check_reason(decision, "no row is known to be new to both")
 
 
-def test_a_confirmation_names_its_challenger_and_is_no_rollback(court):
-    install_champion(court)
+def test_a_confirmation_names_its_challenger_and_is_no_rollback(promotion):
+    install_champion(promotion)
     with pytest.raises(DataError, match="replaces must come with version"):
-        choose_model(court.run(), replaces=OLD)
+        choose_model(promotion.run(), replaces=OLD)
     with pytest.raises(DataError, match="without rollback"):
-        choose_model(court.run(), version=OLD, replaces=OLD, rollback=True)
+        choose_model(promotion.run(), version=OLD, replaces=OLD, rollback=True)
 
 
-def test_a_confirmation_is_kept_when_a_race_is_lost_to_another_champion(court):
+def test_a_confirmation_is_kept_when_a_race_is_lost_to_another_champion(promotion):
     """It named the champion of before: it says nothing about the one of now."""
-    install_champion(court, split="stratified", seen_until=None)
-    run = court.run("confirmed")
-    found = evaluate_model(run, choose_model(run, version=court.model.version, replaces=OLD))
+    install_champion(promotion, split="stratified", seen_until=None)
+    run = promotion.run("confirmed")
+    found = evaluate_model(run, choose_model(run, version=promotion.model.version, replaces=OLD))
     verdict = check_thresholds(run, found)
-    install_champion(court, "another", split="stratified", seen_until=None)
+    install_champion(promotion, "another", split="stratified", seen_until=None)
     decision = update_status(run, found, verdict)
     assert (decision.action, decision.champion) == (Action.REJECTED, "another")
-    assert court.models.champion().version == "another"
+    assert promotion.models.champion().version == "another"
 
 
-def test_what_is_stored_moves_no_pointer(court):
+def test_what_is_stored_moves_no_pointer(promotion):
     """Training registers models; only an evaluation or a rollback makes one the champion."""
-    court.candidate("stored")
-    assert court.models.champion() is None
-    assert DecisionRepository(court.services.database).newest_first() == []
+    promotion.candidate("stored")
+    assert promotion.models.champion() is None
+    assert DecisionRepository(promotion.services.database).newest_first() == []

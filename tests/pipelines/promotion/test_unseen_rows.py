@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import SCHEMA
-from pipelines.court import evaluated
+from pipelines.promotion_setup import evaluated
 
 from loan_default.data.datasets.splits import held_out
 from loan_default.data.schema.language import Column, Kind, Schema
@@ -43,25 +43,25 @@ def test_what_a_model_has_learnt_of_a_column_is_true_while_its_values_mean_the_s
     assert mean_the_same(before, replace(before, **now)) is same
 
 
-def test_a_target_that_means_something_else_measures_no_model_of_before(court):
+def test_a_target_that_means_something_else_measures_no_model_of_before(promotion):
     target = replace(SCHEMA["bad"], positive="late")
     schema = replace(SCHEMA, columns=(*SCHEMA.columns[:-1], target))
-    run = court.run("redefined")
-    found = evaluated(replace(run, services=replace(run.services, schema=schema)), court.model.version)
+    run = promotion.run("redefined")
+    found = evaluated(replace(run, services=replace(run.services, schema=schema)), promotion.model.version)
     assert found.metrics is None
     assert "the schema reads bad otherwise" in found.rows
 
 
-def test_the_trained_model_says_by_which_version_it_was_split(court):
-    found = evaluated(court.run("mine"), court.model.version)
-    assert court.metrics(found.metrics).dataset is DatasetName.HELD_OUT
+def test_the_trained_model_says_by_which_version_it_was_split(promotion):
+    found = evaluated(promotion.run("mine"), promotion.model.version)
+    assert promotion.metrics(found.metrics).dataset is DatasetName.HELD_OUT
     assert found.rows.startswith("permanent holdout")
 
 
 @pytest.mark.parametrize("version", [None, 1])
-def test_a_model_whose_encoder_may_have_seen_the_holdout_is_not_measured_on_it(court, version):
-    court.candidate("borrowed", seen_until=None, encoder_given=True, encoder_split_version=version)
-    found = evaluated(court.run("theirs"), "borrowed")
+def test_a_model_whose_encoder_may_have_seen_the_holdout_is_not_measured_on_it(promotion, version):
+    promotion.candidate("borrowed", seen_until=None, encoder_given=True, encoder_split_version=version)
+    found = evaluated(promotion.run("theirs"), "borrowed")
     assert found.metrics is None
     assert "borrowed started from an encoder that may have seen rows of the permanent holdout" in found.rows
 

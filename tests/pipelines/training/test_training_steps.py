@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import SCHEMA, Listener
-from pipelines.court import Court, feed, new_services, new_training
+from pipelines.promotion_setup import PromotionSetup, feed, new_services, new_training
 
 from loan_default.data.datasets.store_compaction import compact
 from loan_default.data.sources.feeds import GeneratedFeed
@@ -174,16 +174,16 @@ def test_runs_whose_ids_differ_in_one_sign_have_folders_of_their_own(run):
         folder.mkdir()
 
 
-def test_rows_that_another_run_was_trained_on_are_not_new(court: Court):
+def test_rows_that_another_run_was_trained_on_are_not_new(promotion: PromotionSetup):
     def frozen(name: str) -> TrainingRun:
-        run = new_training(replace(court.services, run=name), court.home)
+        run = new_training(replace(promotion.services, run=name), promotion.home)
         freeze_training_data(run, fence_of(run, "freeze"))
         return run
 
-    own = new_training(court.services, court.home)
+    own = new_training(promotion.services, promotion.home)
     assert model_of_data(own) is None, "its own model makes no run needless"
-    assert model_of_data(frozen("next")) == court.model.version
-    court.candidate("by-hand")
-    assert model_of_data(frozen("next")) == court.model.version, "what was trained by hand is no run's"
-    court.grow(50, seed=2)
+    assert model_of_data(frozen("next")) == promotion.model.version
+    promotion.candidate("by-hand")
+    assert model_of_data(frozen("next")) == promotion.model.version, "what was trained by hand is no run's"
+    promotion.grow(50, seed=2)
     assert model_of_data(frozen("later")) is None

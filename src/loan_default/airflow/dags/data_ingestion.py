@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
 
-from loan_default.airflow.shared import DEFAULT_ARGS, START
+from loan_default.airflow.dag_defaults import DEFAULT_ARGS, START
 
 
 @dag(

@@ -15,7 +15,7 @@ from typing import Any
 
 from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, Param, dag, get_current_context, task
 
-from loan_default.airflow.shared import DEFAULT_ARGS, MODEL, START
+from loan_default.airflow.dag_defaults import DEFAULT_ARGS, MODEL, START
 
 
 @dag(

@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
 
-from loan_default.airflow.shared import DEFAULT_ARGS, MODEL, SNAPSHOT, START, TRAINING_POOL
+from loan_default.airflow.dag_defaults import DEFAULT_ARGS, MODEL, SNAPSHOT, START, TRAINING_POOL
 
 _LONG = timedelta(hours=3)
 _OPTIONAL_COUNT: dict[str, Any] = {"type": ["null", "integer"], "minimum": 1, "maximum": 1_000}

@@ -55,7 +55,7 @@ STRICT = replace(LENIENT, minimum_auc=0.999)
 
 
 @dataclass(frozen=True)
-class Court:
+class PromotionSetup:
     """A training store, a trained model, and runs of the evaluation."""
 
     home: Path
@@ -106,7 +106,7 @@ def evaluated(run: EvaluationRun, version: str, *, rollback: bool = False) -> Ev
     return evaluate_model(run, Chosen(version=version, why="a test", rollback=rollback))
 
 
-def judged(run: EvaluationRun, version: str, *, rollback: bool = False) -> Decision:
+def decide(run: EvaluationRun, version: str, *, rollback: bool = False) -> Decision:
     """What comes of a model when all steps of a run are done."""
     found = evaluated(run, version, rollback=rollback)
     return update_status(run, found, check_thresholds(run, found))
