@@ -70,8 +70,8 @@ def test_a_model_whose_encoder_may_have_seen_the_holdout_is_not_measured_on_it(p
 
 
 @pytest.fixture
-def model(court) -> LoanModel:
-    return load_model(court.home / court.model.path)
+def model(promotion) -> LoanModel:
+    return load_model(promotion.home / promotion.model.path)
 
 
 def claiming(
