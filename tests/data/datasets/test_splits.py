@@ -237,6 +237,95 @@ def test_groups_targets_and_labels_are_checked() -> None:
         split_rows(data, SCHEMA, groups=alone(data), seed=1)
 
 
+def test_an_out_of_time_split_keeps_its_shares_of_all_labelled_rows() -> None:
+    data = frame(2000, days=2000, unlabelled=0.2)
+    split = split_out_of_time(data, SCHEMA, groups=alone(data), seed=1)
+    labelled = len(data) - len(split.unlabelled)
+    assert len(split.test) / labelled == pytest.approx(0.2, abs=0.01)
+    assert len(split.validation) / labelled == pytest.approx(0.16, abs=0.005)
+    for part in (split.train, split.validation):
+        assert data["bad"].iloc[part].mean() == pytest.approx(
+            data["bad"].iloc[np.concatenate([split.train, split.validation])].mean(), abs=0.01
+        )
+
+
+def test_at_most_half_of_the_earlier_rows_validate() -> None:
+    data = frame(1000, days=1000)
+    split = split_out_of_time(data, SCHEMA, groups=alone(data), seed=1, test_share=0.45, validation_share=0.5)
+    assert len(split.validation) == pytest.approx(len(split.train), abs=2)
+
+
+def test_earlier_rows_of_a_late_group_are_tested_and_counted() -> None:
+    data = frame(500, days=500)
+    order = np.argsort(data["made"].to_numpy())
+    groups = alone(data)
+    groups[order[[10, 20, 495]]] = -1
+    split = split_out_of_time(data, SCHEMA, groups=groups, seed=1)
+    assert set(order[[10, 20, 495]].tolist()) <= set(split.test.tolist())
+    assert (
+        ", and 2 earlier rows of its groups; the rest at random within each class, seed 1; "
+        not in split.reason
+    )
+    assert (
+        "UTC on, and 2 earlier rows of its groups; the rest at random within each class, seed 1: "
+        in split.reason
+    )
+    plain = split_out_of_time(data, SCHEMA, groups=alone(data), seed=1)
+    assert "earlier rows" not in plain.reason
+
+
+def test_the_cut_is_the_nearest_to_the_share_that_is_asked_for() -> None:
+    data = frame(1000, days=1000)
+    days = np.repeat([0, 1, 2, 3], [700, 40, 60, 200]) * np.timedelta64(1, "D")
+    data["made"] = pd.to_datetime(np.datetime64("2025-01-01", "us") + days, utc=True)
+    for share, rows in ((0.2, 200), (0.22, 200), (0.24, 260), (0.27, 260), (0.29, 300)):
+        split = split_out_of_time(data, SCHEMA, groups=alone(data), seed=1, test_share=share)
+        assert len(split.test) == rows
+
+
+def test_a_group_of_half_the_smaller_part_is_dealt_and_a_larger_one_trains() -> None:
+    data = frame(1000, rate=0.5)
+    data.iloc[200:300, 2] = 1.0  # a group of both classes would be the only one of its stratum
+    for size, always in ((80, False), (81, True)):
+        groups = alone(data)
+        groups[200 : 200 + size] = -1
+        trains = {200 in split_rows(data, SCHEMA, groups=groups, seed=seed).train for seed in range(25)}
+        assert trains == ({True} if always else {True, False})
+
+
+def test_a_digest_tells_the_parts_apart() -> None:
+    def digest(*ends: int) -> str:
+        train, validation, test, unlabelled = np.split(np.arange(10), ends)
+        return Split(
+            train=train, validation=validation, test=test, unlabelled=unlabelled, reason="any"
+        ).digest
+
+    assert digest(5, 7, 9) == digest(5, 7, 9)
+    assert len({digest(5, 7, 9), digest(4, 7, 9), digest(5, 8, 9), digest(5, 7, 8)}) == 4
+
+
+def test_a_split_needs_fifty_labelled_rows_and_ten_of_each_class() -> None:
+    data = frame(50)
+    data["bad"] = np.repeat([1.0, 0.0], [10, 40])
+    assert len(split_rows(data, SCHEMA, groups=alone(data), seed=1).test) == 10
+    for fewer in (data.iloc[:49], data.assign(bad=np.repeat([1.0, 0.0], [9, 41]))):
+        with pytest.raises(DataError):
+            split_rows(fewer, SCHEMA, groups=alone(fewer), seed=1)
+    swapped = data.assign(bad=1 - data["bad"])
+    assert len(split_rows(swapped, SCHEMA, groups=alone(swapped), seed=1).test) == 10
+
+
+def test_only_groups_of_several_rows_are_said_to_be_kept_whole() -> None:
+    data = frame(1000)
+    groups = alone(data)
+    assert "no groups" in split_rows(data, SCHEMA, groups=groups, seed=1).reason
+    groups[[1, 2]] = -1
+    groups[[3, 4, 5]] = -2
+    assert "2 groups of 5 alike rows kept whole" in split_rows(data, SCHEMA, groups=groups, seed=1).reason
+    data.iloc[[2, 3], 2] = np.nan
+    assert "1 groups of 2 alike rows kept whole" in split_rows(data, SCHEMA, groups=groups, seed=1).reason
+
+
 # A split for good ------------------------------------------------------------------------------------------
 
 

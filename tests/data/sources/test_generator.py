@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from loan_default.data.schema.frames import validate
 from loan_default.data.schema.language import Column, Kind, Schema
 from loan_default.data.sources import generator
-from loan_default.data.sources.generating_process import DataGeneratingProcess
+from loan_default.data.sources.generating_process import DataGeneratingProcess, _range
 from loan_default.data.sources.generator import Generated, bayes_auc, chunks, generate, to_text
 from loan_default.data.sources.table_files import RawFrame, read_frame
 from loan_default.errors import ConfigurationError, DataError
@@ -327,3 +327,32 @@ def drawn_blocks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(generator, "_numbered_block", noting)
     return drawn
+
+
+@pytest.mark.parametrize(
+    ("bounds", "low", "high"),
+    [
+        ({}, -10_000, 10_000),
+        ({"minimum": 0}, 0, 100_000),
+        ({"minimum": 500}, 500, 500_000),
+        ({"minimum": -300}, -300, 1_300),
+        ({"maximum": 300}, -1_300, 300),
+        ({"maximum": -300}, -1_900, -300),
+        ({"minimum": 2.5, "maximum": 7.5, "integer": True}, 3, 7),
+    ],
+)
+def test_a_bound_that_is_not_declared_is_guessed(bounds: dict[str, object], low: float, high: float) -> None:
+    column = Column(name="x", kind=Kind.NUMERICAL, **bounds)
+    found = _range(column)
+    assert found[:2] == (low, high)
+    values = generate(Schema(name="s", columns=(column,)), rows=20_000, seed=2).frame["x"]
+    assert low <= values.min() < values.max() <= high
+    assert values.max() - values.min() > 0.25 * (high - low) or found[2]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "wide"),
+    [(1, 50, True), (1, 49, False), (0, 1_000, True), (0, 999, False), (-1, 1_000, False)],
+)
+def test_a_range_is_wide_from_fifty_fold_or_a_thousand_on(low: float, high: float, wide: bool) -> None:
+    assert _range(Column(name="x", kind=Kind.NUMERICAL, minimum=low, maximum=high))[2] is wide
