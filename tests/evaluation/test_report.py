@@ -1,5 +1,6 @@
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -7,14 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import StepPatch
 from scipy.special import expit
 
 from loan_default.choices import Choice
 from loan_default.data.schema.language import Column, Kind
 from loan_default.errors import DataError
+from loan_default.evaluation import charts
 from loan_default.evaluation.bootstrap import Interval, bootstrap_intervals, paired_bootstrap
 from loan_default.evaluation.importance import Importance
-from loan_default.evaluation.report import render_report
+from loan_default.evaluation.metrics import measure
+from loan_default.evaluation.report import MOST_FEATURES, render_report
 from loan_default.evaluation.report_inputs import (
     REQUIRED_METRICS,
     ColumnSummary,
@@ -24,6 +31,13 @@ from loan_default.evaluation.report_inputs import (
     ReportInputs,
     SplitSummary,
     TestPredictions,
+)
+from loan_default.evaluation.tables import (
+    calibration_curve,
+    decile_table,
+    ks_curves,
+    roc_points,
+    score_histogram,
 )
 
 EVIL = "<script>alert(1)</script>"
@@ -130,6 +144,10 @@ def _minimal(y: list[float], pd: list[float], metrics: Mapping[str, Interval] | 
         test=TestPredictions(y=np.array(y), calibrated=np.array(pd)),
         intervals=metrics or dict.fromkeys(REQUIRED_METRICS, unknown),
     )
+
+
+FEW = ([0.0, 1.0, 0.0, 1.0], [0.1, 0.3, 0.2, 0.4])
+"""Outcomes and PDs of a few rows."""
 
 
 class _Page(HTMLParser):
@@ -370,3 +388,127 @@ def test_a_time_without_zone_is_an_error() -> None:
 def test_predictions_that_are_no_pds_are_an_error() -> None:
     with pytest.raises(DataError, match="between 0 and 1"):
         render_report(_minimal([0, 1], [0.1, 1.9]))
+
+
+# What the charts of a page are drawn from --------------------------------------------------------------
+
+
+@contextmanager
+def _kept_figures() -> Iterator[list[Figure]]:
+    """Collects the figures that are drawn, in their order."""
+    figures: list[Figure] = []
+
+    class Kept(Figure):
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            figures.append(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(charts, "Figure", Kept)
+        yield figures
+
+
+def _axes_of(inputs: ReportInputs) -> list[Axes]:
+    """The axes of the charts of a page, in the order of the page's parts."""
+    with _kept_figures() as figures:
+        render_report(inputs)
+    return [figure.axes[0] for figure in figures]
+
+
+@pytest.fixture(scope="module")
+def whole() -> tuple[ReportInputs, str, list[Axes]]:
+    """All that a run can show, its page, and the axes of the page's charts."""
+    inputs = _full()
+    with _kept_figures() as figures:
+        page = render_report(inputs)
+    return inputs, page, [figure.axes[0] for figure in figures]
+
+
+def _line(axes: Axes, name: str) -> tuple[list[float], list[float]]:
+    (line,) = [line for line in axes.get_lines() if line.get_label() == name]
+    return _xy(line)
+
+
+def _xy(line: Line2D) -> tuple[list[float], list[float]]:
+    return [float(x) for x in line.get_xdata()], [float(y) for y in line.get_ydata()]
+
+
+def test_charts_show_the_tables_of_the_test_rows(whole) -> None:
+    inputs, _, axes = whole
+    y, pd = inputs.test.y, inputs.test.calibrated
+    measured = measure(y, pd)
+    roc, ks, scores, deciles, reliability, *_ = axes
+    for name, predicted in (("this model", pd), ("logistic regression", inputs.test.baseline)):
+        points = roc_points(y, predicted)
+        assert _line(roc, name) == (points["fpr"].tolist(), points["tpr"].tolist())
+    curves = ks_curves(y, pd)
+    assert _line(ks, "defaulters") == (curves["pd"].tolist(), curves["bads"].tolist())
+    assert _line(ks, "non-defaulters") == (curves["pd"].tolist(), curves["goods"].tolist())
+    assert _line(ks, f"KS {measured.ks:.3f} at PD {measured.ks_at:.1%}")[0] == [measured.ks_at] * 2
+    bins = score_histogram(y, pd)
+    for name, column in (("defaulters", "bads"), ("non-defaulters", "goods")):
+        (steps,) = [
+            each for each in scores.patches if isinstance(each, StepPatch) and each.get_label() == name
+        ]
+        assert steps.get_data().values.tolist() == bins[column].tolist()
+        assert steps.get_data().edges.tolist() == [*bins["low"], bins["high"].iloc[-1]]
+    groups = decile_table(y, pd)
+    assert [bar.get_height() for bar in deciles.patches] == groups["mean_pd"].tolist()
+    observed = next(line for line in deciles.get_lines() if line.get_marker() == "o")
+    assert _xy(observed)[1] == groups["bad_rate"].tolist()
+    before, after = calibration_curve(y, inputs.test.uncalibrated), calibration_curve(y, pd)
+    assert _line(reliability, "before calibration") == (
+        before["mean_pd"].tolist(),
+        before["bad_rate"].tolist(),
+    )
+    assert (after["mean_pd"].tolist(), after["bad_rate"].tolist()) in [
+        _xy(line) for line in reliability.get_lines()
+    ]
+
+
+def test_charts_of_epochs_show_each_loss_and_each_member(whole) -> None:
+    pretraining, loss, auc = whole[2][5:8]
+    assert _line(pretraining, "masking") == ([1, 2, 3, 4, 5], [2 / e for e in range(1, 6)])
+    assert _line(pretraining, "contrast") == ([1, 2, 3, 4, 5], [3 / e for e in range(1, 6)])
+    assert pretraining.get_ylabel() == "loss"
+    assert tuple(pretraining.figure.get_size_inches()) == charts.WIDE
+    for number in (1, 2):
+        assert _line(loss, f"member {number}") == ([1, 2, 3], [0.5, 0.45, 0.44])
+        assert _line(auc, f"member {number} (best: epoch 2)") == ([1, 2, 3], [0.7, 0.75, 0.74])
+    assert (loss.get_ylabel(), auc.get_ylabel()) == ("training loss", "validation AUC")
+
+
+def test_a_loss_that_an_epoch_lacks_is_a_gap() -> None:
+    points = (EpochPoint(epoch=1, losses={"a": 1.0, "b": 2.0}), EpochPoint(epoch=2, losses={"a": 0.5}))
+    pretraining = _axes_of(replace(_minimal(*FEW), pretraining=points))[5]
+    assert _line(pretraining, "a")[1] == [1.0, 0.5]
+    assert np.isnan(_line(pretraining, "b")[1][1])
+
+
+def test_the_most_important_features_are_drawn_with_their_deviations() -> None:
+    found = [
+        Importance(column=f"c{n}", mean_drop=0.5 - n / 100, sd=n / 1000) for n in range(MOST_FEATURES + 3)
+    ]
+    axes = _axes_of(replace(_minimal(*FEW), importance=found))[-1]
+    assert [text.get_text() for text in axes.get_yticklabels()] == [f"c{n}" for n in range(20)]
+    assert [bar.get_width() for bar in axes.patches] == [each.mean_drop for each in found[:20]]
+
+
+def test_what_a_chart_shows_is_also_said_for_those_who_cannot_see_it(whole) -> None:
+    inputs, page, _ = whole
+    measured = measure(inputs.test.y, inputs.test.calibrated)
+    riskiest = decile_table(inputs.test.y, inputs.test.calibrated).iloc[0]
+    labels = [attributes["aria-label"] for tag, attributes in _Page(page).tags if tag == "svg"]
+    assert labels == [label for label in labels if label]
+    said = " ".join(map(str, labels))
+    for words in (
+        f"Area under the curve {measured.auc:.3f}.",
+        f"largest distance (KS) {measured.ks:.3f} at PD {measured.ks_at:.1%}.",
+        f"{riskiest['mean_pd']:.1%} expected and {riskiest['bad_rate']:.1%} observed.",
+        f"in 10 groups; mean distance (ECE) {measured.ece:.4f}.",
+        "Pretraining loss over 5 epochs.",
+        "Training loss per epoch of 2 member(s).",
+        "member 1: best epoch 2; member 2: best epoch 2.",
+        "Largest: income 0.0500, age 0.0000.",
+    ):
+        assert words in said
