@@ -203,8 +203,13 @@ def repositories(tour: Tour) -> None:
             tour.say("refused", str(error))
 
         # Compare and set: whoever moves the pointer says how many moves they know of.
-        for version, seen in (("by-EDUCATION", 0), ("by-PAY_0", 0), ("by-PAY_0", 1)):
-            moved = models.move_champion(version, models.get(version).sha256, seen_rev=seen)
+        for version, seen, champion in (
+            ("by-EDUCATION", 0, None),
+            ("by-PAY_0", 0, None),
+            ("by-PAY_0", 1, "by-EDUCATION"),
+        ):
+            digest = models.get(version).sha256
+            moved = models.move_champion(version, digest, seen_rev=seen, seen_version=champion)
             answer = "done" if moved else "refused, it has moved since"
             tour.say("champion", f"to {version}, knowing of {seen} moves: {answer}")
 

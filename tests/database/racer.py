@@ -29,19 +29,31 @@ def digest_of(number: int) -> str:
     return f"{number:02x}" * 32
 
 
+_seen: dict[int, str | None] = {}
+"""Number of a racer -> the champion that it saw last."""
+
+
+def look(database: Database, turn: int, number: int) -> str | None:
+    """Remember the champion, before any racer moves the pointer."""
+    pointer = ModelRepository(database).champion()
+    _seen[number] = None if pointer is None else pointer.version
+    return _seen[number]
+
+
 def champion(database: Database, turn: int, number: int) -> bool:
-    """Whether this one moved the pointer from where all have seen it."""
-    return ModelRepository(database).move_champion(f"v{number}", digest_of(number), seen_rev=turn)
+    """Return whether this racer moved the pointer from where all have seen it."""
+    return ModelRepository(database).move_champion(
+        f"v{number}", digest_of(number), seen_rev=turn, seen_version=_seen[number]
+    )
 
 
-def fencing_token(database: Database, turn: int, number: int) -> list[bool]:
-    """Whether this try could claim its fence, and whether it may write once all have tried."""
-    mine = FencingToken(database=database, run=f"run-{turn}", task="train", attempt=number + 1)
-    return [_may(mine.claim)]
+def token_claimed(database: Database, turn: int, number: int) -> bool:
+    """Return whether this try could claim the fencing token."""
+    return _may(FencingToken(database=database, run=f"run-{turn}", task="train", attempt=number + 1).claim)
 
 
-def fence_checked(database: Database, turn: int, number: int) -> bool:
-    """Whether this try may write."""
+def token_checked(database: Database, turn: int, number: int) -> bool:
+    """Return whether this try may write."""
     return _may(FencingToken(database=database, run=f"run-{turn}", task="train", attempt=number + 1).check)
 
 
@@ -91,7 +103,8 @@ def offset(database: Database, turn: int, number: int) -> bool:
 
 
 RACES = {
-    each.__name__: each for each in (champion, fencing_token, fence_checked, switch, decision, events, offset)
+    each.__name__: each
+    for each in (look, champion, token_claimed, token_checked, switch, decision, events, offset)
 }
 
 

@@ -19,7 +19,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 @pytest.fixture
 def filled(database, model, metrics, snapshot):
     register_model(database, model, metrics=[metrics], snapshot=snapshot)
-    ModelRepository(database).move_champion(model.version, model.sha256, seen_rev=0)
+    ModelRepository(database).move_champion(model.version, model.sha256, seen_rev=0, seen_version=None)
     FencingToken(database=database, run="a", task="b", attempt=1).claim()
     return database
 

@@ -46,7 +46,7 @@ def test_every_store_is_made_ready_twice(database, model, metrics, snapshot):
     with pytest.raises(OperationFailure):
         database["raw_data_logs"].insert_one(log_of("b").to_store())
     register_model(database, model, metrics=[metrics], snapshot=snapshot)
-    assert ModelRepository(database).move_champion(model.version, model.sha256, seen_rev=0)
+    assert ModelRepository(database).move_champion(model.version, model.sha256, seen_rev=0, seen_version=None)
     assert RawDataLogRepository(database).of_batch("b") == [log_of("a")]
 
 

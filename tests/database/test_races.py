@@ -78,6 +78,7 @@ def test_one_of_all_who_saw_the_same_champion_moves_the_pointer(race, database, 
         models.add(model.model_copy(update=version))
     winners: Counter[str] = Counter()
     for turn in range(ROUNDS):
+        assert len(set(race("look", turn))) == 1, turn
         moved = race("champion", turn)
         assert Counter(moved) == {True: 1, False: RACERS - 1}, turn
         champion = models.champion()
@@ -87,11 +88,10 @@ def test_one_of_all_who_saw_the_same_champion_moves_the_pointer(race, database, 
     assert sum(winners.values()) == ROUNDS
 
 
-def test_the_newest_try_holds_the_fence_whoever_came_first(race):
+def test_the_newest_try_holds_the_fencing_token_whoever_came_first(race):
     for turn in range(ROUNDS):
-        claimed = race("fence", turn)
-        assert claimed[-1] == [True], "the newest is never refused"
-        assert race("fence_checked", turn) == [False] * (RACERS - 1) + [True], turn
+        assert race("token_claimed", turn)[-1] is True, "the newest is never refused"
+        assert race("token_checked", turn) == [False] * (RACERS - 1) + [True], turn
 
 
 def test_a_switch_is_logged_once_and_the_youngest_counts(race, database):

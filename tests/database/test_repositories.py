@@ -255,7 +255,7 @@ def test_updates_leave_the_fields_of_other_releases_in_a_document(database, mode
     )  # fmt: skip
     for each in (first, second):
         models.add(each)
-    assert models.move_champion(first.version, first.sha256, seen_rev=0)
+    assert models.move_champion(first.version, first.sha256, seen_rev=0, seen_version=None)
     decisions = DecisionRepository(database)
     decisions.keep(decision)
     theirs = {"schema_version": "1.7", "later": {"deep": [1]}}
@@ -263,7 +263,7 @@ def test_updates_leave_the_fields_of_other_releases_in_a_document(database, mode
         database[name].update_many({}, {"$set": theirs})
     models.set_status(first.version, ModelStatus.ARCHIVED)
     models.reject(second.version)
-    assert models.move_champion(second.version, second.sha256, seen_rev=1)
+    assert models.move_champion(second.version, second.sha256, seen_rev=1, seen_version=first.version)
     decisions.supersede(decision)
     assert [each.status for each in models.newest_first()] == ["rejected", "archived"]
     assert (models.champion().rev, decisions.get(decision.id).action) == (2, "overtaken")
@@ -277,21 +277,34 @@ def test_the_champion_moves_only_from_what_was_seen(models, model):
     for each in several:
         models.add(each)
     assert models.champion() is None
-    assert not models.move_champion(first.version, first.sha256, seen_rev=1)
-    assert models.move_champion(first.version, first.sha256, seen_rev=0)
-    assert not models.move_champion(second.version, second.sha256, seen_rev=0)
-    assert models.move_champion(second.version, second.sha256, seen_rev=1)
-    assert not models.move_champion(first.version, first.sha256, seen_rev=1)
+    assert not models.move_champion(first.version, first.sha256, seen_rev=1, seen_version=second.version)
+    assert models.move_champion(first.version, first.sha256, seen_rev=0, seen_version=None)
+    assert not models.move_champion(second.version, second.sha256, seen_rev=0, seen_version=None)
+    assert models.move_champion(second.version, second.sha256, seen_rev=1, seen_version=first.version)
+    assert not models.move_champion(first.version, first.sha256, seen_rev=1, seen_version=first.version)
     champion = models.champion()
     assert (champion.version, champion.digest, champion.rev) == (second.version, second.sha256, 2)
+
+
+def test_a_pointer_that_was_made_anew_is_another_one(database, models, model):
+    first, second, third = models_of(model, 3)
+    for each in (first, second, third):
+        models.add(each)
+    assert models.move_champion(first.version, first.sha256, seen_rev=0, seen_version=None)
+    database["pointers"].delete_many({})
+    assert models.move_champion(second.version, second.sha256, seen_rev=0, seen_version=None)
+    assert not models.move_champion(third.version, third.sha256, seen_rev=1, seen_version=first.version)
+    assert not models.move_champion(third.version, third.sha256, seen_rev=1, seen_version=None)
+    assert models.champion().version == second.version
+    assert models.move_champion(third.version, third.sha256, seen_rev=1, seen_version=second.version)
 
 
 def test_the_champion_must_be_a_stored_model(models, model):
     models.add(model)
     with pytest.raises(DataError, match="must hold what is asked for"):
-        models.move_champion("unheard-of", model.sha256, seen_rev=0)
+        models.move_champion("unheard-of", model.sha256, seen_rev=0, seen_version=None)
     with pytest.raises(DataError, match="digest"):
-        models.move_champion(model.version, "00" * 32, seen_rev=0)
+        models.move_champion(model.version, "00" * 32, seen_rev=0, seen_version=None)
     assert models.champion() is None
 
 
@@ -307,9 +320,14 @@ def test_of_two_threads_one_moves_the_champion(database, models, model):
 
     def race(number):
         mine = pair[number]
-        for seen in range(rounds):
+        for rev in range(rounds):
             barrier.wait(timeout=30)
-            wins[number] += models.move_champion(mine.version, mine.sha256, seen_rev=seen)
+            champion = models.champion()
+            version = None if champion is None else champion.version
+            barrier.wait(timeout=30)
+            wins[number] += models.move_champion(
+                mine.version, mine.sha256, seen_rev=rev, seen_version=version
+            )
 
     threads = [threading.Thread(target=race, args=(number,)) for number in range(2)]
     for thread in threads:
@@ -331,7 +349,9 @@ models = ModelRepository(connect(Settings(home=Path(sys.argv[1]), mongodb_uri=No
 print("ready", flush=True)
 wins = 0
 for line in sys.stdin:
-    wins += models.move_champion(sys.argv[2], sys.argv[3], seen_rev=int(line))
+    rev, version = line.split()
+    seen = {"seen_rev": int(rev), "seen_version": None if version == "none" else version}
+    wins += models.move_champion(sys.argv[2], sys.argv[3], **seen)
     print(wins, flush=True)
 """
 
@@ -346,11 +366,12 @@ def test_of_two_processes_one_moves_the_champion(tmp_path, model):
         command = [sys.executable, "-W", "error", "-c", RACER, str(tmp_path), each.version, each.sha256]
         racers.append(Popen(command, stdin=PIPE, stdout=PIPE, text=True))
     assert [racer.stdout.readline() for racer in racers] == ["ready\n"] * 2
-    for seen in range(rounds):
+    for rev in range(rounds):
+        champion = models.champion()
         for racer in racers:
-            racer.stdin.write(f"{seen}\n")
+            racer.stdin.write(f"{rev} {'none' if champion is None else champion.version}\n")
             racer.stdin.flush()
-        assert sum(int(racer.stdout.readline()) for racer in racers) == seen + 1
+        assert sum(int(racer.stdout.readline()) for racer in racers) == rev + 1
     for racer in racers:
         racer.communicate(timeout=20)
     champion = models.champion()

@@ -43,7 +43,9 @@ def three(empty, lab):
 
 def test_models_are_listed_newest_first_with_the_champion_marked_and_their_test_figures(three):
     database, models = three
-    ModelRepository(database).move_champion(models[0].version, models[0].sha256, seen_rev=0)
+    ModelRepository(database).move_champion(
+        models[0].version, models[0].sha256, seen_rev=0, seen_version=None
+    )
     listed = list_models(database)
     assert [each.model for each in listed] == models[::-1]
     assert [each.is_champion for each in listed] == [False, False, True]
@@ -148,7 +150,9 @@ def test_the_champion_scores_and_until_there_is_one_the_newest(three):
     newest = file_to_score_with(database, None, home=HOME, sha256=None)
     assert (newest.path, newest.sha256) == (HOME / models[2].path, models[2].sha256)
     assert newest.why == "the newest one, as there is no champion yet"
-    ModelRepository(database).move_champion(models[0].version, models[0].sha256, seen_rev=0)
+    ModelRepository(database).move_champion(
+        models[0].version, models[0].sha256, seen_rev=0, seen_version=None
+    )
     champion = file_to_score_with(database, None, home=HOME, sha256=None)
     assert (champion.path, champion.why) == (HOME / models[0].path, "the champion")
 

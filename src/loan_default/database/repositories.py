@@ -237,11 +237,21 @@ class ModelRepository(Repository[ModelMetadata]):
             stored = self._pointers.find_one({"_id": CHAMPION_ID})
         return None if stored is None else Champion.from_store(stored)
 
-    def move_champion(self, version: str, digest: str, *, seen_rev: int) -> bool:
-        """Point to another model if nobody has moved the pointer since `seen_rev` (0 = there was none).
+    def move_champion(self, version: str, digest: str, *, seen_rev: int, seen_version: str | None) -> bool:
+        """Point to another model if the pointer still is the one that was seen; return whether it moved.
 
-        False where somebody has: read `champion()` and decide again. DataError where the model is not stored
-        or its artefact has another digest.
+        Where it did not, somebody else has moved it: read `champion()` and decide again.
+
+        Args:
+            version: the model that becomes the champion.
+            digest: SHA-256 of its artefact.
+            seen_rev: moves of the pointer when it was read; 0 = there was no pointer.
+            seen_version: the champion at that time, None without a pointer. The moves of a pointer that was
+                deleted and made anew count from 1 again, so the two together tell whether it is the same.
+
+        Raises:
+            DataError: the model is not stored, or its artefact has another digest.
+            DependencyError: the database does not answer.
         """
         model = self.get(version)
         if model.sha256 != digest:
@@ -257,6 +267,5 @@ class ModelRepository(Repository[ModelMetadata]):
                     return False
                 return True
             change = {"$set": {"version": version, "digest": digest}, "$inc": {"rev": 1}}
-            return (
-                self._pointers.find_one_and_update({"_id": CHAMPION_ID, "rev": seen_rev}, change) is not None
-            )
+            seen = {"_id": CHAMPION_ID, "rev": seen_rev, "version": seen_version}
+            return self._pointers.find_one_and_update(seen, change) is not None

@@ -11,7 +11,8 @@ from loan_default.database.control_documents import Action, Decision
 from loan_default.database.control_repositories import DecisionRepository
 from loan_default.database.documents import ModelStatus
 from loan_default.database.embedded import EmbeddedDatabase
-from loan_default.errors import DependencyError
+from loan_default.database.repositories import POINTERS
+from loan_default.errors import DataError, DependencyError
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.topics import COMMANDS, TOPICS
 from loan_default.pipelines.promotion.comparison import check_thresholds
@@ -61,6 +62,23 @@ def test_who_loses_a_race_is_judged_again_beside_the_winner(promotion):
     assert models.champion().version == "quick"
     actions = [each.action for each in decided_about(promotion, "slow")]
     assert sorted(actions) == sorted([Action.SUPERSEDED, Action.REJECTED])
+
+
+def test_a_pointer_that_was_made_anew_is_not_taken_for_the_one_that_was_seen(promotion):
+    """Its moves count again from one, so the number of moves alone does not tell the two apart."""
+    seen, anew, slow = (promotion.candidate(name) for name in ("seen", "anew", "slow"))
+    decide(promotion.run("first"), seen.version)
+    run = promotion.run("slow-run")
+    found = evaluated(run, slow.version)
+    verdict = check_thresholds(run, found)
+    promotion.services.database[POINTERS].delete_many({})
+    decide(promotion.run("restore"), anew.version, rollback=True)
+    assert promotion.models.champion().rev == found.seen_rev == 1
+    for _ in range(2):
+        with pytest.raises(DataError, match="deleted and made anew"):
+            update_status(run, found, verdict)
+        assert promotion.models.champion().version == "anew"
+    assert decide(promotion.run("next"), slow.version).champion == "anew"
 
 
 def test_a_verdict_is_kept_with_its_reasons(promotion):

@@ -13,7 +13,7 @@ from loan_default.database.control_documents import Action, Decision
 from loan_default.database.control_repositories import DecisionRepository
 from loan_default.database.documents import ModelStatus
 from loan_default.database.repositories import MetricsRepository, ModelRepository
-from loan_default.errors import ArtifactError
+from loan_default.errors import ArtifactError, DataError
 from loan_default.evaluation.gate import Verdict
 from loan_default.failpoints import failpoint
 from loan_default.kafka.control_events import FactType, publish_fact
@@ -39,7 +39,7 @@ def update_status(run: EvaluationRun, evaluated: Evaluated, verdict: Verdict) ->
     confirmed that.
 
     Raises:
-        DataError: the model is not stored.
+        DataError: the model is not stored, or the champion's pointer was deleted and made anew meanwhile.
         DependencyError: broker or database are away.
     """
     decisions = _decisions(run)
@@ -52,6 +52,7 @@ def update_status(run: EvaluationRun, evaluated: Evaluated, verdict: Verdict) ->
             break
         decisions.supersede(decision)
         log.info("decision_overtaken", run=run.id, version=evaluated.version)
+        _check_pointer(run, decision)
         again = Chosen(
             version=evaluated.version,
             why="judged again",
@@ -148,12 +149,27 @@ def _moved(run: EvaluationRun, decision: Decision) -> bool:
     """Move the pointer; True also where an earlier try of the run has, and others have moved it on since."""
     models, rev = run.models, decision.seen_rev + 1
     model = models.get(decision.version)
-    if models.move_champion(model.version, model.sha256, seen_rev=decision.seen_rev):
+    if models.move_champion(
+        model.version, model.sha256, seen_rev=decision.seen_rev, seen_version=decision.champion
+    ):
         return True
     pointer = models.champion()
     if pointer is not None and pointer.rev == rev:
         return pointer.version == model.version
     return DecisionRepository(run.services.database).champion_at(rev) == model.version
+
+
+def _check_pointer(run: EvaluationRun, superseded: Decision) -> None:
+    """Raise where the pointer has not moved on although the decision is superseded.
+
+    Then it is not the pointer that the decision saw, and the next decision of the run would get the same id.
+    """
+    pointer = run.models.champion()
+    if (0 if pointer is None else pointer.rev) == superseded.seen_rev:
+        raise DataError(
+            f"Cannot decide about model {superseded.version} in run {run.id}: the champion's pointer was "
+            "deleted and made anew while the run went on. Start another run."
+        )
 
 
 def _mark(models: ModelRepository, version: str) -> None:
