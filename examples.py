@@ -63,9 +63,8 @@ def schema(tour: Tour) -> None:
     from loan_default.data.schema.frames import validate
     from loan_default.data.schema.records import validate_record
     from loan_default.data.schema.schema_files import load_schema
-    from loan_default.data.sources.file_schema import infer_schema
     from loan_default.data.sources.json_rows import json_rows
-    from loan_default.data.sources.table_files import RawFrame, read_frame
+    from loan_default.data.sources.table_files import RawFrame, infer_schema, read_frame
 
     accounts = load_schema(BUNDLED_SCHEMA)
     protected = ", ".join(column.name for column in accounts.protected)

@@ -20,9 +20,8 @@ from loan_default.data.schema.frames import validate
 from loan_default.data.schema.language import Schema
 from loan_default.data.schema.schema_files import load_schema
 from loan_default.data.sources.feeds import FileFeed
-from loan_default.data.sources.file_schema import infer_schema
 from loan_default.data.sources.generator import generate
-from loan_default.data.sources.table_files import read_frame
+from loan_default.data.sources.table_files import infer_schema, read_frame
 from loan_default.pipelines.ingestion.ingestion_steps import (
     ingest_raw_data,
     process_raw_data,

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from loan_default.data.schema.frames import RawFrame, validate
     from loan_default.data.schema.language import Schema
     from loan_default.data.schema.schema_files import dump_schema, load_schema
-    from loan_default.data.sources.file_schema import infer_schema
-    from loan_default.data.sources.table_files import read_frame
+    from loan_default.data.sources.table_files import infer_schema, read_frame
     from loan_default.errors import (
         ArtifactError,
         ConfigurationError,
@@ -61,7 +60,7 @@ _MODULES = {
     "RawFrame": "data.schema.frames",
     "Schema": "data.schema.language",
     "dump_schema": "data.schema.schema_files",
-    "infer_schema": "data.sources.file_schema",
+    "infer_schema": "data.sources.table_files",
     "load_model": "models.model",
     "load_schema": "data.schema.schema_files",
     "read_frame": "data.sources.table_files",

@@ -211,7 +211,7 @@ def test_the_keyboard_stops_a_command_in_one_line(shell, monkeypatch, command, l
         raise KeyboardInterrupt
 
     monkeypatch.setattr(session, "load_settings", stop)
-    monkeypatch.setattr("loan_default.data.sources.file_schema.infer_schema", stop)
+    monkeypatch.setattr("loan_default.data.sources.table_files.infer_schema", stop)
     code, _, errors = shell(command)
     assert (code, errors) == (130, line)
 

@@ -223,7 +223,7 @@ def schema(
 ) -> None:
     """Infer a schema from a file and say what was noticed. Edit it, then train with --schema."""
     from loan_default.data.schema.schema_files import dump_schema
-    from loan_default.data.sources.file_schema import infer_schema
+    from loan_default.data.sources.table_files import infer_schema
     from loan_default.files import write_atomically
 
     if out is not None and out.exists():

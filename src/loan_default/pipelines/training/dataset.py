@@ -20,8 +20,7 @@ from loan_default.data.schema.frames import RawFrame, Validation, validate
 from loan_default.data.schema.inference.infer import Finding
 from loan_default.data.schema.language import Schema
 from loan_default.data.schema.schema_files import dump_schema, load_schema
-from loan_default.data.sources.file_schema import infer_schema
-from loan_default.data.sources.table_files import iter_frames, read_columns
+from loan_default.data.sources.table_files import infer_schema, iter_frames, read_columns
 from loan_default.database.documents import TrainingData
 from loan_default.errors import ConfigurationError, DataError
 

@@ -24,8 +24,7 @@ from loan_default.data.schema.inference.plausibility import (
 )
 from loan_default.data.schema.language import Kind
 from loan_default.data.schema.schema_files import dump_schema, schema_from_dict
-from loan_default.data.sources.file_schema import infer_schema
-from loan_default.data.sources.table_files import read_frame
+from loan_default.data.sources.table_files import infer_schema, read_frame
 from loan_default.errors import DataError
 
 ROOT = Path(__file__).parents[4]

@@ -1,0 +1,324 @@
+"""CSV files as raw frames, in flat memory: every row keeps its number, and none that is damaged is lost.
+
+Rows with a wrong number of fields, or with bytes that are not UTF-8, stand beside the frame with their number
+and text. A file that cannot be read at all is refused with the reason: it is binary, its separators are not
+commas, a quote does not end, or it breaks off.
+"""
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+
+from loan_default.data.schema.frames import REJECT_COLUMNS, RawFrame
+from loan_default.data.sources.spreadsheets import MARK, from_text
+from loan_default.errors import DataError
+
+_BLOCK_BYTES = 512 * 1024
+"""Size of the blocks that are parsed. Arrow reads up to 32 blocks ahead, whatever it is asked for."""
+_LONGEST_ROW = 8 * 1024 * 1024
+"""Bytes; a file with rows that are longer than a block is read in blocks of this size from there on."""
+_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_HEADER = -1  # its row number: the first row after it is 0
+
+_Reject = tuple[int, str, str]
+"""Row number, reason and text of a row that cannot be used."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Block:
+    """Rows that are parsed together."""
+
+    table: pa.Table
+    """Text columns."""
+    numbers: np.ndarray
+    """The row number of each row of the table."""
+    rejects: list[_Reject]
+
+    @property
+    def end(self) -> int:
+        """The row number after the last row."""
+        last = int(self.numbers[-1]) if len(self.numbers) else _HEADER
+        for number, _, _ in self.rejects:
+            last = max(last, number)
+        return last + 1
+
+
+def read_header(path: Path) -> list[str]:
+    """The column names of a CSV file as they stand in its first line.
+
+    Raises:
+        DataError: the file is empty, not text in UTF-8, not separated by commas, or begins with numbers.
+    """
+    try:
+        with _open_bytes(path) as stream:
+            start = stream.read(4096)
+            if not start.strip():
+                raise DataError(f"the data file must hold a header and rows, however: {path.name} is empty")
+            if b"\0" in start.splitlines()[0] or start.startswith(b"PK\3\4"):
+                raise DataError(
+                    f"a CSV file must be text in UTF-8, however: {path.name} looks binary or UTF-16. "
+                    "Export it as CSV in UTF-8."
+                )
+            stream.seek(0)
+            names = _first_record(stream)
+    except (OSError, EOFError, zlib.error, csv.Error) as error:
+        raise DataError(f"the data file must be readable, however: {path.name}: {error}") from error
+    if any("\udc80" <= character <= "\udcff" for name in names for character in name):
+        raise DataError(
+            f"a CSV file must be in UTF-8, however: the header of {path.name} is not. Save it as UTF-8."
+        )
+    if len(names) == 1:
+        # A single column is fine, as long as it does not look like several.
+        for delimiter, word in _DELIMITERS.items():
+            if delimiter in names[0]:
+                raise DataError(
+                    f"fields must be separated by commas, however: {path.name} uses {word} ({delimiter!r}). "
+                    "Save it with commas."
+                )
+    if len(names) > 1 and all(_is_number(name) for name in names):
+        raise DataError(
+            f"the first line must name the columns, however: {path.name} begins with numbers. "
+            "Add a header line."
+        )
+    return names
+
+
+def iter_csv(path: Path, names: list[str], rows: int) -> Iterator[RawFrame]:
+    """The rows of a CSV file in raw frames of at most `rows` rows, under the given column names.
+
+    Raises:
+        DataError: a quote does not end, or the file breaks off.
+    """
+    tables: list[pa.Table] = []
+    numbers = np.array([], np.int64)
+    rejects: list[_Reject] = []
+    for block in _read_blocks(path, names):
+        tables.append(block.table)
+        numbers = np.concatenate([numbers, block.numbers])
+        rejects += block.rejects
+        while len(numbers) >= rows:
+            table = pa.concat_tables(tables)
+            yield _raw_frame(table.slice(0, rows), numbers[:rows], rejects)
+            tables, numbers, rejects = [table.slice(rows)], numbers[rows:], []
+    if len(numbers) or rejects:
+        yield _raw_frame(pa.concat_tables(tables), numbers, rejects)
+
+
+# Header --------------------------------------------------------------------------------------------------
+
+
+def _first_record(stream: IO[bytes]) -> list[str]:
+    # Bad bytes of later rows are reported with their rows; only the header must be clean here.
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    try:
+        for cells in csv.reader(text):
+            if cells:
+                return [from_text(cell) for cell in cells]
+        return []
+    finally:
+        text.detach()  # or it would close the stream
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _open_bytes(path: Path) -> IO[bytes]:
+    if path.name.lower().endswith(".gz"):
+        return gzip.open(path, "rb")  # type: ignore[return-value]  # its type is wider than what "rb" returns
+    return path.open("rb")
+
+
+# Blocks --------------------------------------------------------------------------------------------------
+
+
+class _LongRowError(Exception):
+    """A row is longer than a block."""
+
+
+def _read_blocks(path: Path, names: list[str]) -> Iterator[_Block]:
+    """Blocks of the small size until a row does not fit into one, then of the large size."""
+    unread = 0
+    try:
+        for block in _parse_blocks(path, names, block_bytes=_BLOCK_BYTES):
+            yield block
+            unread = max(unread, block.end)
+    except _LongRowError:
+        for block in _parse_blocks(path, names, block_bytes=_LONGEST_ROW):
+            is_new = block.numbers >= unread
+            yield _Block(
+                table=block.table.filter(pa.array(is_new)),
+                numbers=block.numbers[is_new],
+                rejects=[reject for reject in block.rejects if reject[0] >= unread],
+            )
+
+
+def _parse_blocks(path: Path, names: list[str], *, block_bytes: int) -> Iterator[_Block]:
+    """All blocks of one size, without the header.
+
+    Raises:
+        _LongRowError: a row does not fit into a block, and larger blocks are possible.
+    """
+    ragged: list[_Reject] = []
+
+    def skip(row: Any) -> str:
+        fields = "1 field" if row.actual_columns == 1 else f"{row.actual_columns} fields"
+        reason = f"a row must have {row.expected_columns} fields, however: {fields}"
+        # The reader counts records from 1, with the header.
+        ragged.append((row.number - 1 + _HEADER, reason, _bytes_of(row.text).decode(errors="replace")))
+        return "skip"
+
+    unread = _HEADER
+    last_number, last_text = _HEADER, ""
+    try:
+        for batch in _open_csv(path, names, skip, block_bytes=block_bytes):
+            numbers = _row_numbers(batch.num_rows, unread, ragged)
+            unread = int(numbers[-1]) + 1 if len(numbers) else unread
+            block = _decode(batch, numbers)
+            if len(block.numbers) and block.numbers[0] == _HEADER:
+                block = _Block(table=block.table.slice(1), numbers=block.numbers[1:], rejects=block.rejects)
+            if len(block.numbers):
+                last_number = int(block.numbers[-1])
+                last_text = "".join(column[-1].as_py() for column in block.table.columns)
+            # The reader may be ahead: ragged rows after this block wait for a later one.
+            due = [reject for reject in ragged if reject[0] < unread]
+            ragged[:] = [reject for reject in ragged if reject[0] >= unread]
+            yield _Block(table=block.table, numbers=block.numbers, rejects=due + block.rejects)
+    except (pa.ArrowInvalid, OSError, EOFError) as error:
+        if "straddling" in str(error):
+            if block_bytes < _LONGEST_ROW:
+                raise _LongRowError from None
+            raise _unclosed_quote(path, row=unread) from None
+        raise DataError(
+            f"the data file must be readable to its end, however: {path.name}: {error}"
+        ) from error
+    for number, _, text in ragged:
+        if number > last_number:
+            last_number, last_text = number, text
+    # Only where the last row has a line break is the file read again, to count its quotes.
+    if "\n" in last_text and _count_quotes(path) % 2:
+        raise _unclosed_quote(path, row=last_number)
+    if ragged:
+        yield _Block(table=_text_schema(names).empty_table(), numbers=np.array([], np.int64), rejects=ragged)
+
+
+def _row_numbers(count: int, first: int, ragged: list[_Reject]) -> np.ndarray:
+    """The numbers of the next `count` rows from `first` on, those of ragged rows left out."""
+    candidates = np.arange(first, first + count + len(ragged), dtype=np.int64)
+    taken = [number for number, _, _ in ragged]
+    return candidates[~np.isin(candidates, taken)][:count]
+
+
+def _open_csv(
+    path: Path, names: list[str], skip: Callable[[Any], str], *, block_bytes: int
+) -> Iterator[pa.RecordBatch]:
+    compression = "gzip" if path.name.lower().endswith(".gz") else None
+    # The header is read as the first record under names of our own: two columns may lack one.
+    indices = [str(index) for index in range(len(names))]
+    reader = pa_csv.open_csv(
+        pa.input_stream(str(path), compression=compression),
+        # Any bytes are Latin-1: the reader stops at a row that it cannot show to `skip` as text.
+        read_options=pa_csv.ReadOptions(
+            block_size=block_bytes, column_names=indices, use_threads=False, encoding="latin-1"
+        ),
+        parse_options=pa_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
+        convert_options=pa_csv.ConvertOptions(
+            column_types=dict.fromkeys(indices, pa.binary()), strings_can_be_null=False
+        ),
+    )
+    for batch in reader:
+        yield batch.rename_columns(names)
+
+
+def _unclosed_quote(path: Path, *, row: int) -> DataError:
+    return DataError(
+        f"a quoted value must end, however: in {path.name} one opened after row {max(row - 1, 0)} does not. "
+        'Close it, or double it (""), if it is part of the text.'
+    )
+
+
+def _count_quotes(path: Path) -> int:
+    count = 0
+    with _open_bytes(path) as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            count += block.count(b'"')
+    return count
+
+
+# Text ----------------------------------------------------------------------------------------------------
+
+
+def _decode(batch: pa.RecordBatch, numbers: np.ndarray) -> _Block:
+    """Text columns of bytes that were read as Latin-1; rows with bytes that are not UTF-8 are rejected."""
+    table = pa.Table.from_batches([batch])
+    texts = [column.cast(pa.string()) for column in table.columns]
+    raw: dict[int, list[bytes]] = {}
+    """Index of a column that is not all ASCII -> its bytes."""
+    is_valid = np.ones(table.num_rows, bool)
+    for index, text in enumerate(texts):
+        if pc.all(pc.string_is_ascii(text), min_count=0).as_py():
+            continue
+        raw[index] = [_bytes_of(value) for value in text.to_pylist()]
+        is_valid &= np.array([_is_utf8(value) for value in raw[index]], bool)
+    original = list(texts)
+    for index, values in raw.items():
+        decoded = [value.decode(errors="replace") for value in values]
+        texts[index] = pa.chunked_array([decoded], pa.string())
+    decoded_table = pa.table(
+        [_without_marks(text) for text in texts], schema=_text_schema(table.column_names)
+    )
+    if is_valid.all():
+        return _Block(table=decoded_table, numbers=numbers, rejects=[])
+    rejects = []
+    for position in np.flatnonzero(~is_valid).tolist():
+        cells = [_bytes_of(text[position].as_py()) for text in original]
+        line = b",".join(cells).decode(errors="replace")
+        reason = "text must be in UTF-8, however: other bytes. Save the file as UTF-8"
+        rejects.append((int(numbers[position]), reason, line))
+    return _Block(table=decoded_table.filter(pa.array(is_valid)), numbers=numbers[is_valid], rejects=rejects)
+
+
+def _text_schema(names: list[str]) -> pa.Schema:
+    return pa.schema([(name, pa.string()) for name in names])
+
+
+def _without_marks(text: pa.ChunkedArray) -> pa.ChunkedArray:
+    if not pc.any(pc.starts_with(text, MARK), min_count=0).as_py():
+        return text
+    return pa.chunked_array([[from_text(value) for value in text.to_pylist()]], pa.string())
+
+
+def _bytes_of(text: str) -> bytes:
+    """The bytes of the file that were read as Latin-1."""
+    return text.encode("latin-1")
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _raw_frame(table: pa.Table, numbers: np.ndarray, rejects: list[_Reject]) -> RawFrame:
+    frame = table.to_pandas()
+    frame.index = pd.Index(numbers, dtype=np.int64)
+    if not rejects:
+        return RawFrame(frame=frame)
+    return RawFrame(frame=frame, rejects=pd.DataFrame(sorted(rejects), columns=list(REJECT_COLUMNS)))
