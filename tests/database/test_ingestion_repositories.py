@@ -120,6 +120,21 @@ def test_two_events_at_one_place_are_refused_before_anything_is_written(database
     assert stored_in(database) == {}
 
 
+def test_events_are_found_by_id_and_moved_to_the_batch_that_finishes_them(logs):
+    entries = [log_of("a", 1), log_of("b", 0, outcome=REJECTED), log_of("c", 3)]
+    logs.add_new(entries)
+    assert sorted(logs.find_all(["b", "a", "x"]), key=lambda log: log.event) == entries[:2]
+    logs.move_to_batch(["b", "x"], "b2")
+    assert [log.event for log in logs.of_batch("b2")] == ["b"]
+    assert [log.event for log in logs.of_batch("b1")] == ["a", "c"]
+
+
+def test_the_batches_that_are_stored_are_known(database):
+    batches = IngestionBatchRepository(database)
+    batches.add(batch_of("b1"))
+    assert batches.known(["b0", "b1"]) == {"b1"}
+
+
 def test_events_by_batch_and_outcome(logs):
     first = [log_of("a", 1), log_of("b", 0, outcome=REJECTED), log_of("c", 3)]
     assert logs.count_by_status() == {ACCEPTED: 0, REJECTED: 0}

@@ -185,7 +185,7 @@ def admin_of(cluster: Cluster) -> Iterator[KafkaAdminClient]:
 def test_a_member_that_sleeps_past_its_poll_interval_commits_nothing_and_another_does_its_batch(world):
     """The effects of its batch are there twice then, as redeliveries; what counts is there once."""
     send_broken(world, BROKEN)
-    assert world.run("ingest", "--generate", str(SOUND), failpoints="slice_delivered=kill") == -signal.SIGKILL
+    assert world.run("ingest", "--generate", str(SOUND), failpoints="batch_delivered=kill") == -signal.SIGKILL
     bed, before, ends = Bed(), committed(world), world.broker.end_offsets(RAW)
     with services_of(world) as services, ThreadPoolExecutor(1) as threads:
         try:

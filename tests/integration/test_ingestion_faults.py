@@ -17,12 +17,12 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600
 
 SOUND, BROKEN = 3_000, 30
 
-POINTS = ("logged", "sent", "outbox_written", "batch_stored", "part_sent", "slice_delivered")
+POINTS = ("logged", "sent", "outbox_written", "batch_stored", "part_sent", "batch_delivered")
 
 
 def test_a_worker_killed_between_each_pair_of_steps_loses_nothing(world):
     send_broken(world, BROKEN)
-    assert world.run("ingest", "--generate", str(SOUND), failpoints="slice_delivered=kill") == -signal.SIGKILL
+    assert world.run("ingest", "--generate", str(SOUND), failpoints="batch_delivered=kill") == -signal.SIGKILL
     for point in POINTS:
         for passing in (1, 2):
             code = world.run("ingest", "--generate", str(SOUND), failpoints=f"{point}=kill@{passing}")
@@ -79,7 +79,7 @@ def test_what_a_killed_member_had_in_hand_is_done_when_the_next_run_ends(world):
 
 def test_members_that_come_and_go_every_two_seconds_lose_nothing(world):
     send_broken(world, BROKEN)
-    assert world.run("ingest", "--generate", str(SOUND), failpoints="slice_delivered=sleep(1)") == 0
+    assert world.run("ingest", "--generate", str(SOUND), failpoints="batch_delivered=sleep(1)") == 0
     feeder = world.start("ingest", "--follow", "--generate", str(SOUND), failpoints="logged=sleep(50)")
     for _ in range(3):
         guest = world.start("ingest", "--follow", failpoints="logged=sleep(50)")

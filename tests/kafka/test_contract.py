@@ -56,6 +56,15 @@ def test_offsets_count_from_zero_in_each_partition_and_the_ends_say_how_many(bro
     assert next_offsets(records) == {partition: end for partition, end in ends.items() if end}
 
 
+def test_the_first_offset_is_that_of_the_oldest_record(broker: Broker, new_topic):
+    topic = new_topic(partitions=2)
+    assert broker.first_offsets(topic) == broker.end_offsets(topic)
+    broker.producer().deliver(message(topic, number) for number in range(20))
+    assert broker.first_offsets(topic) == {Partition(topic, 0): 0, Partition(topic, 1): 0}
+    with pytest.raises(DependencyError, match="nowhere"):
+        broker.first_offsets("nowhere")
+
+
 def test_a_message_without_a_value_or_with_an_empty_one_is_a_message(broker: Broker, new_topic):
     topic = new_topic(partitions=1)
     for value in (None, b"", b"\xff\x00"):

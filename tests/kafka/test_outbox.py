@@ -88,3 +88,22 @@ def test_a_damaged_part_is_named_and_stays(tmp_path, broker):
     with pytest.raises(DataError, match=f"must be whole, however: {part} is not"):
         outbox.send(broker.producer())
     assert len(outbox) == 1
+
+
+def test_parts_that_are_in_sending_stay_until_the_block_has_ended(tmp_path, broker):
+    outbox = Outbox(tmp_path)
+    outbox.put(messages(1, 2))
+    outbox.put(messages(3))
+
+    def fail() -> None:
+        with outbox.sending(broker.producer()):
+            raise DependencyError("away")
+
+    with pytest.raises(DependencyError, match="away"):
+        fail()
+    assert len(outbox) == 2
+    with outbox.sending(broker.producer()) as sent:
+        outbox.put(messages(4))
+    assert sent == 3
+    assert len(outbox) == 1, "what came meanwhile was not sent"
+    assert len(broker.logs[Partition("t", 0)]) == 6

@@ -39,7 +39,8 @@ class RawDataLog(StoredDocument):
     partition: Count
     offset: Count
     batch: Text
-    """Id of the batch in which it was first seen."""
+    """Id of the batch in which it was first seen; where that one died and its record is gone from the broker,
+    of the batch that finishes the event."""
     outcome: EventStatus
     reason: Text | None = None
     """Of a rejected event: the broken rules, never a value."""

@@ -139,13 +139,19 @@ class RawDataLogRepository:
 
     def known(self, events: Iterable[str]) -> set[str]:
         """Which of these events are logged."""
-        wanted = list(events)
-        found: set[str] = set()
         with store_errors(f"reading {self.collection}"):
-            for first in range(0, len(wanted), IDS_AT_ONCE):
-                among = {"_id": {"$in": wanted[first : first + IDS_AT_ONCE]}}
-                found.update(document["_id"] for document in self._documents.find(among, {"_id": 1}))
-        return found
+            return _known_ids(self._documents, events)
+
+    def find_all(self, events: Sequence[str]) -> list[RawDataLog]:
+        """The logs of these events, in no order; an event that is not logged is left out."""
+        with store_errors(f"reading {self.collection}"):
+            found = self._documents.find({"_id": {"$in": list(events)}})
+            return [RawDataLog.from_store(document) for document in found]
+
+    def move_to_batch(self, events: Sequence[str], batch: str) -> None:
+        """Say of logged events that this batch is the one that finishes them."""
+        with store_errors(f"writing {self.collection}"):
+            self._documents.update_many({"_id": {"$in": list(events)}}, {"$set": {"batch": batch}})
 
     def _look_up(self, events: list[str]) -> dict[str, tuple[Place, EventStatus]]:
         if not events:
@@ -179,6 +185,11 @@ class IngestionBatchRepository(Repository[IngestionBatch]):
     time_field = "started_at"
     kind = IngestionBatch
 
+    def known(self, batches: Iterable[str]) -> set[str]:
+        """Which of these batches are stored, so that all their effects are there."""
+        with store_errors(f"reading {self.collection}"):
+            return _known_ids(self._documents, batches)
+
 
 class PredictionRepository:
     """Predictions; an event has one."""
@@ -205,6 +216,15 @@ class PredictionRepository:
         with store_errors(f"reading {self.collection}"):
             stored = self._documents.find_one({"_id": event})
         return None if stored is None else Prediction.from_store(stored)
+
+
+def _known_ids(documents: Collection, ids: Iterable[str]) -> set[str]:
+    wanted = list(ids)
+    found: set[str] = set()
+    for first in range(0, len(wanted), IDS_AT_ONCE):
+        among = {"_id": {"$in": wanted[first : first + IDS_AT_ONCE]}}
+        found.update(document["_id"] for document in documents.find(among, {"_id": 1}))
+    return found
 
 
 def _insert_new(documents: Collection, batch: Sequence[Document]) -> set[int]:

@@ -75,6 +75,9 @@ class Broker(Protocol):
     def consumer(self, group: str, topics: Iterable[str]) -> Consumer:
         """A new member of a group; a new group begins with the oldest record."""
 
+    def first_offsets(self, topic: str) -> Offsets:
+        """For each partition of a topic, the offset of its oldest record; where it is empty, the end."""
+
     def end_offsets(self, topic: str) -> Offsets:
         """For each partition of a topic, the offset that its next message will get."""
 

@@ -87,6 +87,12 @@ class KafkaBroker:
         self.check_topics(names)
         return KafkaRecordConsumer(self._connection, group, names)
 
+    def first_offsets(self, topic: str) -> Offsets:
+        """For each partition of a topic, the offset of its oldest record; where it is empty, the end."""
+        with self._reader(None, f"reading the beginnings of {topic}") as reader:
+            firsts = reader.beginning_offsets(_partitions(reader, topic))
+            return {Partition(*place): offset for place, offset in firsts.items()}
+
     def end_offsets(self, topic: str) -> Offsets:
         """For each partition of a topic, the offset that its next message will get."""
         with self._reader(None, f"reading the ends of {topic}") as reader:

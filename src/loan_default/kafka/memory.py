@@ -73,6 +73,12 @@ class MemoryBroker:
         self.check_topics(names)
         return MemoryConsumer(self, group, names)
 
+    def first_offsets(self, topic: str) -> Offsets:
+        """For each partition of a topic, the offset of its oldest record; where it is empty, the end."""
+        self.check_topics([topic])
+        with self.changed:
+            return {partition: self.logs[partition].first for partition in self.partitions_of(topic)}
+
     def end_offsets(self, topic: str) -> Offsets:
         """For each partition of a topic, the offset that its next message will get."""
         self.check_topics([topic])

@@ -7,6 +7,7 @@ has all of it. Whoever dies in between leaves the part; it is sent again, and re
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -44,21 +45,47 @@ class Outbox:
             DataError: a part is damaged, or the broker refuses a message for ever; the part stays.
         """
         sent = 0
-        for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
-            try:
-                content = path.read_bytes()
-            except FileNotFoundError:
-                continue  # another process has sent it
-            delivery = producer.deliver(_messages(content, path))
-            if delivery.refused:
-                raise must_fit(delivery.refused)
+        for path in self._parts():
+            sent += _deliver_part(path, producer)
             failpoint("part_sent")
             path.unlink(missing_ok=True)
-            sent += delivery.delivered
         return sent
 
+    @contextmanager
+    def sending(self, producer: Producer) -> Iterator[int]:
+        """Send what is there, and delete it only when the block ends without an error.
+
+        This is for a broker that is gone with the process: until the block has had its effects, the parts
+        are all that another process could begin again with. Errors: as `send`.
+
+        Yields:
+            How many messages the broker took.
+        """
+        parts = self._parts()
+        sent = 0
+        for path in parts:
+            sent += _deliver_part(path, producer)
+        yield sent
+        for path in parts:
+            path.unlink(missing_ok=True)
+
     def __len__(self) -> int:
-        return sum(1 for _ in self._folder.glob(f"*{_SUFFIX}"))
+        return len(self._parts())
+
+    def _parts(self) -> list[Path]:
+        return sorted(self._folder.glob(f"*{_SUFFIX}"))
+
+
+def _deliver_part(path: Path, producer: Producer) -> int:
+    """Send one part; how many messages the broker took."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return 0  # another process has sent it
+    delivery = producer.deliver(_messages(content, path))
+    if delivery.refused:
+        raise must_fit(delivery.refused)
+    return delivery.delivered
 
 
 def must_fit(refused: Sequence[Refused]) -> DataError:

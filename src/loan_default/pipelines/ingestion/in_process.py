@@ -6,21 +6,25 @@ dead-letter records (`kafka/kept_topics.py`), replayed events and accepted ones 
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event as Flag
 
+import structlog
+
 from loan_default.data.sources.feeds import Feed, FeedBatch
+from loan_default.failpoints import failpoint
 from loan_default.pipelines.ingestion.ingestion_steps import (
     Ingested,
     ingest_raw_data,
     process_raw_data,
-    send_processed_data,
 )
 from loan_default.pipelines.ingestion.training_store_writer import store_processed_data
 from loan_default.pipelines.ingestion.worker import Processed
 from loan_default.pipelines.services import Services
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -51,25 +55,23 @@ def take_to_store(services: Services, feed: Feed | None, folder: Path, *, stop: 
     services, taken = replace(services, polling=replace(services.polling, poll_seconds=0.0)), Taken()
 
     def finish() -> None:
-        _send_replays(services)
-        taken.processed.add(process_raw_data(services))
-        taken.sent += send_processed_data(services)
-        taken.stored += store_processed_data(services, folder).records
+        # What lies in files stays there until its effects do: the broker in memory may be gone at any time.
+        with closing(services.broker.producer()) as producer:
+            replays = services.replays.sending(producer) if services.replays is not None else nullcontext()
+            with replays:
+                taken.processed.add(process_raw_data(services))
+                failpoint("replays_processed")
+            with services.outbox.sending(producer) as sent:
+                failpoint("outbox_sent")
+                taken.stored += store_processed_data(services, folder).records
+                failpoint("events_stored")
+            log.info("processed_data_sent", run=services.run, sent=sent)
+            taken.sent += sent
 
     if feed is not None:
         taken.ingested = ingest_raw_data(services, _Finished(feed, finish), stop=stop)
     finish()  # what an earlier process left in the outbox, where the feed had nothing
     return taken
-
-
-def _send_replays(services: Services) -> None:
-    """Bring what `dead-letters replay` left to the topic.
-
-    Its files are gone then. Who dies before it is processed loses nothing: its dead-letter records wait on.
-    """
-    if services.replays is not None and len(services.replays):
-        with closing(services.broker.producer()) as producer:
-            services.replays.send(producer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def ingest_raw_data(services: Services, feed: Feed, *, stop: Flag | None = None)
             producer.deliver(
                 unsent_dead_letter_message(each.message, reason=each.reason, now=now) for each in refused
             )
-            failpoint("slice_delivered")
+            failpoint("batch_delivered")
             batch.done()
             ingested.sent += delivery.delivered
             ingested.refused += len(refused)

@@ -34,6 +34,7 @@ from loan_default.kafka.messages import Message, Partition, Record, next_offsets
 from loan_default.kafka.outbox import must_fit
 from loan_default.kafka.topics import PROCESSED, PROCESSING, RAW, dead_letter_topic
 from loan_default.pipelines.ingestion.record_validation import RecordValidator, ValidatedRecord
+from loan_default.pipelines.ingestion.unfinished_events import UnfinishedEvents
 from loan_default.pipelines.services import Services
 
 _SLICE = 500
@@ -89,6 +90,7 @@ class Worker:
         self._validate = RecordValidator(services.schema)
         self._logs = RawDataLogRepository(services.database)
         self._batches = IngestionBatchRepository(services.database)
+        self._unfinished = UnfinishedEvents(broker=services.broker, logs=self._logs, batches=self._batches)
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._schema = services.schema_name
         self._alike = 0 if keep else _partitions_alike(services)
@@ -162,6 +164,7 @@ class Worker:
         validated = writes.popleft().validated
         batch.lap("log")
         failpoint("logged")
+        result = self._unfinished.take_over(result, [each.event_id for each in validated], batch=batch.id)
         batch.count(validated, result)
         messages: list[Message] = []
         for each in _to_do(validated, result):
