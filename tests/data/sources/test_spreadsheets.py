@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from loan_default.data.sources.spreadsheets import as_text, from_text, write_csv
+from loan_default.data.sources.spreadsheets import mark_formula, unmark_formula, write_csv
 from loan_default.data.sources.table_files import read_frame
 
 STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -33,21 +33,21 @@ def is_run(cell: str) -> bool:
 @example(" =1")
 @example("-1_0")
 def test_no_text_is_run_and_each_comes_back(text):
-    assert not is_run(as_text(text))
-    assert from_text(as_text(text)) == text
+    assert not is_run(mark_formula(text))
+    assert unmark_formula(mark_formula(text)) == text
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False) | st.integers())
 def test_numbers_stay_as_they_are(number):
     for text in (str(number), f"{number:+}", f"{number:e}", f" {number} "):
-        assert as_text(text) == from_text(text) == text
+        assert mark_formula(text) == unmark_formula(text) == text
 
 
 @pytest.mark.parametrize(
     "text", ["", "O'Neil", "'", "'quoted'", "a=b", "1-2", "12:30", "a@b.c", "Ärger", "#1"]
 )
 def test_other_text_stays_as_it_is(text):
-    assert as_text(text) == from_text(text) == text
+    assert mark_formula(text) == unmark_formula(text) == text
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_other_text_stays_as_it_is(text):
     ['=HYPERLINK("http://x","y")', "+1+1", "-1+cmd|' /C calc'!A0", "@SUM(A1)", "\t=1", "\r=1", "--1", "-"],
 )
 def test_what_would_be_run_is_marked(text):
-    assert as_text(text) == f"'{text}"
+    assert mark_formula(text) == f"'{text}"
 
 
 @pytest.mark.slow

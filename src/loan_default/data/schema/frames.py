@@ -1,7 +1,7 @@
 """Raw frames against a schema: canonical rows on one side, rejected rows with every reason on the other.
 
 Values are first made canonical (outer spaces, spelling of categories, "1.0" for "1", special values),
-then judged. A wrong value rejects its row and no more; only a missing column stops the whole file.
+then validated. A wrong value rejects its row and no more; only a missing column stops the whole file.
 """
 
 from collections import Counter
@@ -30,7 +30,7 @@ from loan_default.data.schema.values import (
 from loan_default.errors import DataError, did_you_mean
 
 RENAMED = {"row": "raw_row", "reason": "raw_reason"}
-"""Columns of a file whose names the quarantine needs for itself."""
+"""Columns of a file that are renamed in the quarantine, which has columns of these names."""
 REJECT_COLUMNS = ("row", "reason", "text")
 Problems = list[tuple[str, np.ndarray]]
 """Broken rules of one column, each with the boolean mask `(n,)` of its rows."""
@@ -44,7 +44,7 @@ def _no_rejects() -> pd.DataFrame:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RawFrame:
-    """Rows of a file before anything is believed about them."""
+    """Rows of a file before validation."""
 
     frame: pd.DataFrame
     """Text columns (CSV; "" = missing) or typed columns (Parquet); the index is the row number."""
@@ -54,7 +54,7 @@ class RawFrame:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Validation:
-    """What became of the rows of a raw frame: accepted + rejected = read."""
+    """The rows of a raw frame by the result of their validation: accepted + rejected = read."""
 
     accepted: pd.DataFrame
     """Canonical frame; the index is the row number in the file."""
@@ -63,13 +63,13 @@ class Validation:
     its own name (or `raw_row`, `raw_reason` where that is taken). A row that could not be split into
     columns has its text in `raw_text`."""
     counts: Mapping[str, int]
-    """Broken rule -> rows; a row counts once under each rule that it breaks. Holds no values."""
+    """Broken rule -> rows; a row counts once under each rule that it breaks. The rules hold no values."""
     unknown_columns: tuple[str, ...] = ()
     """Columns of the frame that the schema does not know; they are ignored."""
 
 
 def validate(raw: RawFrame, schema: Schema, *, labelled: bool) -> Validation:
-    """Judge the rows of a raw frame.
+    """Validate the rows of a raw frame.
 
     `labelled` (training) needs every column of the schema; in the target an empty label is kept as unknown.
     Otherwise (scoring) only features and the identifier are read, and optional ones may be absent: an absent
@@ -83,7 +83,7 @@ def validate(raw: RawFrame, schema: Schema, *, labelled: bool) -> Validation:
     canonical: dict[str, Any] = {}
     reasons: dict[int, list[str]] = {}
     counts: Counter[str] = Counter()
-    bad = np.zeros(n, bool)
+    is_rejected = np.zeros(n, bool)
     for column in columns:
         if column.name not in raw.frame:
             canonical[column.name] = _all_missing(column, raw.frame.index)
@@ -92,7 +92,7 @@ def validate(raw: RawFrame, schema: Schema, *, labelled: bool) -> Validation:
         canonical[column.name], problems = read_column(values, column)
         cells: Any = values.to_numpy(dtype=object) if problems else []
         for rule, mask in problems:
-            bad |= mask
+            is_rejected |= mask
             counts[f"{column.name}: {rule}"] += int(mask.sum())
             for position in np.flatnonzero(mask):
                 reasons.setdefault(int(position), []).append(
@@ -102,7 +102,7 @@ def validate(raw: RawFrame, schema: Schema, *, labelled: bool) -> Validation:
         counts[str(text).split(", however", maxsplit=1)[0]] += 1
     accepted = pd.DataFrame(canonical, index=raw.frame.index)
     return Validation(
-        accepted=accepted[~bad] if bad.any() else accepted,
+        accepted=accepted[~is_rejected] if is_rejected.any() else accepted,
         rejected=_rejected(raw, reasons),
         counts=dict(counts),
         unknown_columns=tuple(str(name) for name in raw.frame.columns if name not in schema),
@@ -110,7 +110,7 @@ def validate(raw: RawFrame, schema: Schema, *, labelled: bool) -> Validation:
 
 
 def read_column(values: pd.Series, column: Column) -> tuple[pd.Series, Problems]:
-    """The canonical values of one raw column (what is rejected is missing), and the rules broken in it."""
+    """The canonical values of one raw column (rejected ones are missing), and the rules broken in it."""
     if column.kind is Kind.NUMERICAL:
         return _read_numbers(values, column)
     if column.kind is Kind.TIMESTAMP:
@@ -140,7 +140,8 @@ def _columns_to_read(frame: pd.DataFrame, schema: Schema, *, labelled: bool) -> 
         )
     for column in columns:
         if column.name not in frame and (labelled or not column.optional):
-            what, ways = ("target", "") if column.kind is Kind.TARGET else ("column", other_way)
+            is_target = column.kind is Kind.TARGET
+            what, ways = ("target", "") if is_target else ("column", other_way)
             hint = did_you_mean(column.name, [str(name) for name in frame.columns if name not in schema])
             raise DataError(
                 f"the {what} {column.name!r} of the schema must be in the data, however: it is not."
@@ -167,10 +168,10 @@ def _numbers_of_text(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     trimmed = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
     try:
         numbers = pc.cast(trimmed, pa.float64())
-        fast = pc.sum(pc.is_nan(numbers)).as_py() in (None, 0)
+        is_complete = pc.sum(pc.is_nan(numbers)).as_py() in (None, 0)
     except pa.ArrowInvalid:
-        fast = False
-    if fast:
+        is_complete = False
+    if is_complete:
         return _to_numpy(numbers), np.zeros(len(text), bool)
     missing = pc.is_in(pc.utf8_lower(trimmed), pa.array(sorted(MISSING_TEXTS), trimmed.type))
     readable = pc.fill_null(pc.match_substring_regex(trimmed, NUMBER_PATTERN), fill_value=False)
@@ -184,14 +185,15 @@ def _to_numpy(numbers: pa.Array) -> np.ndarray:
 
 
 def _numbers_of_objects(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    anything = value_reader(Column(name="any", kind=Kind.NUMERICAL, nullable=True))
+    read_any = value_reader(Column(name="any", kind=Kind.NUMERICAL, nullable=True))
     numbers, unreadable = np.full(len(values), np.nan), np.zeros(len(values), bool)
     for position, value in enumerate(values.astype(object)):
         if isinstance(value, str):
             text = pa.array([value.encode(errors="replace").decode()])
-            numbers[position], unreadable[position] = (part[0] for part in _numbers_of_text(text))
+            parsed, failed = _numbers_of_text(text)
+            numbers[position], unreadable[position] = parsed[0], failed[0]
             continue
-        number, rule = anything(value)
+        number, rule = read_any(value)
         unreadable[position] = rule == MUST_BE_NUMBER
         if not unreadable[position] and not is_missing(value):
             # What is left is a number too large for a float, or infinite.
@@ -241,9 +243,8 @@ def _all_missing(column: Column, index: pd.Index) -> pd.Series:
 def _rejected(raw: RawFrame, reasons: Mapping[int, list[str]]) -> pd.DataFrame:
     positions = sorted(reasons)
     texts = raw.frame.iloc[positions].astype(object).map(_raw_text).astype("str").rename(columns=RENAMED)
-    texts.insert(
-        0, "reason", pd.Series(["; ".join(reasons[position]) for position in positions], texts.index, "str")
-    )
+    joined = ["; ".join(reasons[position]) for position in positions]
+    texts.insert(0, "reason", pd.Series(joined, texts.index, "str"))
     texts.insert(0, "row", texts.index.astype(np.int64))
     rejected = texts.reset_index(drop=True)
     if raw.rejects.empty:

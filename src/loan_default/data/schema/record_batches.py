@@ -1,7 +1,7 @@
-"""Many single records at once: columns are read whole, only a record in doubt is judged by itself.
+"""Many single records at once: columns are read whole, only a record in doubt is validated by itself.
 
-Each record gets what `records.validate_record` says of it. That most values are numbers within their bounds
-and known categories is seen by looking at a column as one, in a fraction of the time.
+The result for each record is that of `records.validate_record`. Most values are numbers within their bounds
+and known categories; checking a whole column for that takes a fraction of the time.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ from loan_default.data.schema.records import RecordError, record_model, validate
 from loan_default.data.schema.values import is_missing, number_problems, value_reader
 
 _ABSENT = object()
-"""Stands where a record has no value and must have one."""
+"""Marks that a record has no value where it must have one."""
 _NUMBERS = frozenset({int, float, type(None)})
 _CODES = frozenset({str, int, float, bool})
 _FLOAT_BITS = 1023
@@ -28,7 +28,7 @@ _Read = Callable[[tuple[Any, ...], set[int]], list[Any]]
 
 
 class RecordBatchReader:
-    """Reads records by a schema."""
+    """Reads and validates batches of records by a schema."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
@@ -36,14 +36,14 @@ class RecordBatchReader:
         self._names = tuple(column.name for column in schema.columns)
         self._known = frozenset(self._names)
         self._defaults = [(each.name, None if each.may_be_left_out else _ABSENT) for each in schema.columns]
-        self._nothing = (None,) * len(self._names)
+        self._blank_row = (None,) * len(self._names)
         self._pick = (
             itemgetter(*self._names) if len(self._names) > 1 else lambda record: (record[self._names[0]],)
         )
         self._columns = [_column_reader(column) for column in schema.columns]
 
     def __call__(self, records: Sequence[Mapping[str, Any]]) -> list[Canonical | RecordError]:
-        """For each record what `validate_record` returns or raises."""
+        """Return for each record what `validate_record` returns or raises."""
         if not records:
             return []
         doubtful: set[int] = set()
@@ -54,18 +54,18 @@ class RecordBatchReader:
             dict(zip(self._names, row, strict=True)) for row in zip(*columns, strict=True)
         ]
         for position in doubtful:
-            read_records[position] = self._alone(records[position])
+            read_records[position] = self._read_single(records[position])
         return read_records
 
     def _row(self, record: Mapping[str, Any], position: int, doubtful: set[int]) -> tuple[Any, ...]:
         if type(record) is not dict or not record.keys() <= self._known:
             doubtful.add(position)
-            return self._nothing
+            return self._blank_row
         if len(record) == len(self._names):
             return self._pick(record)
         return tuple([record.get(name, default) for name, default in self._defaults])
 
-    def _alone(self, record: Mapping[str, Any]) -> Canonical | RecordError:
+    def _read_single(self, record: Mapping[str, Any]) -> Canonical | RecordError:
         try:
             return validate_record(record, self._schema, model=self._model)
         except RecordError as error:
@@ -78,21 +78,21 @@ def _column_reader(column: Column) -> _Read:
 
 def _number_reader(column: Column) -> _Read:
     def read(values: tuple[Any, ...], doubtful: set[int]) -> list[Any]:
-        sure: Sequence[Any] = values
+        known: Sequence[Any] = values
         if not _NUMBERS.issuperset(map(type, values)):
-            sure = _without(doubtful, values, lambda value: type(value) not in _NUMBERS)
+            known = _without(doubtful, values, lambda value: type(value) not in _NUMBERS)
         try:
-            numbers = np.array(sure, dtype=np.float64)
+            numbers = np.array(known, dtype=np.float64)
         except OverflowError:
-            sure = _without(
-                doubtful, sure, lambda value: type(value) is int and value.bit_length() > _FLOAT_BITS
+            known = _without(
+                doubtful, known, lambda value: type(value) is int and value.bit_length() > _FLOAT_BITS
             )
-            numbers = np.array(sure, dtype=np.float64)
+            numbers = np.array(known, dtype=np.float64)
         missing = np.isnan(numbers)
         if missing.any():
             # None is missing, NaN is a mistake.
             gaps = np.flatnonzero(missing).tolist()
-            doubtful.update(gap for gap in gaps if not column.nullable or sure[gap] is not None)
+            doubtful.update(gap for gap in gaps if not column.nullable or known[gap] is not None)
         if column.special:
             missing |= np.isin(numbers, column.special)
             numbers[missing] = np.nan
@@ -126,8 +126,8 @@ def _code_reader(column: Column) -> _Read:
     return read
 
 
-def _without(doubtful: set[int], values: Sequence[Any], strange: Callable[[Any], bool]) -> list[Any]:
-    """The values, with None for what is strange and therefore doubtful."""
-    positions = {position for position, value in enumerate(values) if value is not None and strange(value)}
+def _without(doubtful: set[int], values: Sequence[Any], is_unusual: Callable[[Any], bool]) -> list[Any]:
+    """The values, with None for those that are unusual and therefore doubtful."""
+    positions = {position for position, value in enumerate(values) if value is not None and is_unusual(value)}
     doubtful |= positions
     return [None if position in positions else value for position, value in enumerate(values)]

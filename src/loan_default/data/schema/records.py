@@ -1,7 +1,7 @@
 """Single records, as they come as JSON from a stream or a request, against a schema.
 
 Records are typed: a number is a number ("5" and true are not), unknown fields are refused. Apart from
-that a record is judged exactly like a row of a file.
+that a record is validated exactly like a row of a file.
 """
 
 import math
@@ -32,18 +32,18 @@ class RecordError(DataError):
     def __init__(self, message: str, rules: tuple[str, ...]) -> None:
         super().__init__(message)
         self.rules = rules
-        """`income: must be at least 0`, in the order of the schema."""
+        """The broken rules, such as `income: must be at least 0`, in the order of the schema."""
 
 
 def record_model(schema: Schema) -> type[BaseModel]:
     """A pydantic model of one record; its fields have the columns' names as aliases.
 
-    What is nullable, optional or the target may be left out. Build it once per schema: `record_reader`.
+    Columns that are nullable, optional or the target may be absent. Building takes long: do it once a schema.
     """
     fields: dict[str, Any] = {
         # Column names need not be Python names ("default.payment.next.month"); aliases may be anything.
-        f"column_{place}": (_field_type(column), _field_default(column))
-        for place, column in enumerate(schema.columns)
+        f"column_{index}": (_field_type(column), _field_default(column))
+        for index, column in enumerate(schema.columns)
     }
     model: type[BaseModel] = create_model(
         "Record",
@@ -75,7 +75,7 @@ def validate_record(
         # The original error holds the values; it must not follow this one into a log.
         reasons, rules = zip(*_problems(error, schema), strict=True)
         raise RecordError("; ".join(reasons), tuple(dict.fromkeys(rules))) from None
-    return {column.name: getattr(read, f"column_{place}") for place, column in enumerate(schema.columns)}
+    return {column.name: getattr(read, f"column_{index}") for index, column in enumerate(schema.columns)}
 
 
 def records_frame(records: Iterable[Mapping[str, Any]], schema: Schema) -> pd.DataFrame:
@@ -110,7 +110,7 @@ def _read(value: object, *, read: Reader) -> Any:
 
 
 def _problems(error: ValidationError, schema: Schema) -> Iterator[tuple[str, str]]:
-    """What is wrong, in the order of the schema: in full, and as a rule without any value or foreign name."""
+    """The problems in the order of the schema: in full, and as a rule without any value or unknown name."""
     for problem in error.errors(include_url=False, include_input=False):
         name = str(problem["loc"][0])
         if problem["type"] == "missing":
@@ -125,7 +125,7 @@ def _problems(error: ValidationError, schema: Schema) -> Iterator[tuple[str, str
 
 
 def _json_schema(column: Column) -> dict[str, Any]:
-    """What a client is told about a field; the judge is `value_reader`."""
+    """What the JSON schema says of a field; `value_reader` is what validates it."""
     schema: dict[str, Any] = {"type": "string"}
     if column.kind is Kind.NUMERICAL:
         bounds = {"minimum": column.minimum, "maximum": column.maximum}

@@ -1,6 +1,6 @@
 """One value at a time: what a raw value means in a column, and which rule it breaks.
 
-Files and single records are judged by the same functions, so that they cannot disagree.
+Files and single records are validated by the same functions, so that they cannot disagree.
 A reader takes a raw value and returns `(canonical value or None, broken rule or "")`.
 """
 
@@ -57,7 +57,7 @@ def value_reader(column: Column) -> Reader:
 
 
 def number_problems(values: np.ndarray, column: Column) -> list[tuple[str, np.ndarray]]:
-    """The broken rules of a column of numbers (NaN = missing, not judged), each with the mask of its rows.
+    """The broken rules of a column of numbers (NaN = missing, no problem), each with the mask of its rows.
 
     A value is listed under the first rule that it breaks.
     """
@@ -68,32 +68,33 @@ def number_problems(values: np.ndarray, column: Column) -> list[tuple[str, np.nd
         rules.append((at_least(column.minimum), values < column.minimum))
     if column.maximum is not None:
         rules.append((at_most(column.maximum), values > column.maximum))
-    problems, open_ = [], ~np.isnan(values)
+    problems = []
+    is_unlisted = ~np.isnan(values)
     for rule, broken in rules:
-        mask = broken & open_
+        mask = broken & is_unlisted
         if mask.any():
             problems.append((rule, mask))
-            open_ &= ~mask
+            is_unlisted &= ~mask
     return problems
 
 
 def at_least(bound: float) -> str:
-    """The rule of a lower bound."""
+    """The rule that a lower bound makes."""
     return f"must be at least {plain_number(bound)}"
 
 
 def at_most(bound: float) -> str:
-    """The rule of an upper bound."""
+    """The rule that an upper bound makes."""
     return f"must be at most {plain_number(bound)}"
 
 
 def plain_number(value: float) -> str:
-    """18.0 as "18", 0.1 as "0.1"."""
+    """The shortest text of a number: "18" of 18.0, "0.1" of 0.1."""
     return str(int(value)) if float(value).is_integer() and abs(value) < 1e16 else repr(float(value))
 
 
 def parse_timestamp(value: object) -> datetime | None:
-    """A point in time in UTC; what has no zone is read as UTC. None where it is not one."""
+    """The timestamp that a value means, in UTC also where it names no zone; None where it is not one."""
     try:
         if isinstance(value, str):
             value = datetime.fromisoformat(value.strip())
@@ -118,12 +119,12 @@ def is_missing(value: object) -> bool:
 
 
 def reason(rule: str, value: object) -> str:
-    """A broken rule with the value that breaks it."""
+    """The text of a broken rule with the value that breaks it."""
     return rule if rule == MUST_NOT_BE_MISSING else f"{rule}, however: {show(value)}"
 
 
 def show(value: object) -> str:
-    """A raw value for a message: quoted if text, and never long."""
+    """A raw value as a message shows it: quoted if it is text, and never long."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, Decimal):
@@ -137,7 +138,7 @@ def show(value: object) -> str:
 
 
 def fold(text: str) -> str:
-    """A spelling without what people vary: case, outer spaces, Unicode form, "1.0" for "1"."""
+    """A spelling without differences that do not count: case, outer spaces, Unicode form, "1.0" for "1"."""
     text = unicodedata.normalize("NFC", text.strip()).casefold()
     whole = _WHOLE.fullmatch(text)
     return whole[1] if whole else text
@@ -149,7 +150,7 @@ def category_lookup(categories: tuple[str, ...], aliases: Any) -> Callable[[str]
     folded: dict[str, str | None] = {}
     for spelling, category in exact.items():
         key = fold(spelling)
-        # Two categories that differ by case alone are told apart by exact spelling only.
+        # Two categories that differ by case alone are distinguished by exact spelling only.
         folded[key] = category if folded.get(key, category) == category else None
 
     def find(text: str) -> str | None:
@@ -159,18 +160,18 @@ def category_lookup(categories: tuple[str, ...], aliases: Any) -> Callable[[str]
 
 
 def one_of(categories: tuple[str, ...]) -> str:
-    """The rule of a closed list."""
+    """The rule that a closed list of categories makes."""
     few = ", ".join(categories[:8])
     return f"must be one of {few}" + (f", … ({len(categories)} in all)" if len(categories) > 8 else "")
 
 
 def is_whole(value: Decimal) -> bool:
-    """Whether a decimal is a whole number; NaN and infinity are none."""
+    """Whether a decimal is a whole number; NaN and infinity are not."""
     return value.is_finite() and value == value.to_integral_value()
 
 
 def as_text(value: object) -> str | None:
-    """A code as text: 2 and 2.0 as "2", true as "true"; None where it is neither text, number nor truth."""
+    """A code as text: 2 and 2.0 as "2", true as "true"; None where it is neither text, number nor boolean."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool | np.bool_):
@@ -201,7 +202,7 @@ def _read_number(value: object, *, column: Column) -> Reading:
 
 
 def _number_problem(number: float, column: Column) -> str:
-    # The slow twin of `number_problems`, and the faster one for a single number.
+    # The same rules as in `number_problems`, which is faster for many numbers and slower for one.
     if math.isinf(number):
         return MUST_BE_FINITE
     if column.integer and not number.is_integer():
@@ -238,12 +239,9 @@ def _read_label(value: object, *, column: Column, lookup: Callable[[str], str | 
     category = lookup(text)
     if category is not None:
         return float(category == column.positive), ""
-    # A loan that is still running has no label yet: kept, never trained on.
-    return (
-        (None, "")
-        if text.strip().casefold() in MISSING_TEXTS
-        else (None, one_of((column.negative, column.positive)))
-    )
+    if text.strip().casefold() in MISSING_TEXTS:
+        return None, ""  # a loan that is still running has no label yet: kept, never trained on
+    return None, one_of((column.negative, column.positive))
 
 
 def _read_identifier(value: object, *, column: Column) -> Reading:
@@ -252,14 +250,16 @@ def _read_identifier(value: object, *, column: Column) -> Reading:
     text = as_text(value)
     if text is None or isinstance(value, bool | np.bool_):
         return None, MUST_BE_TEXT
-    return _printable(text) if text.strip().casefold() not in MISSING_TEXTS else _missing(column)
+    if text.strip().casefold() in MISSING_TEXTS:
+        return _missing(column)
+    return _printable(text)
 
 
 def _read_timestamp(value: object, *, column: Column) -> Reading:
     if is_missing(value) or (isinstance(value, str) and value.strip().casefold() in MISSING_TEXTS):
         return _missing(column)
-    moment = parse_timestamp(value)
-    return (moment, "") if moment is not None else (None, MUST_BE_TIME)
+    timestamp = parse_timestamp(value)
+    return (timestamp, "") if timestamp is not None else (None, MUST_BE_TIME)
 
 
 def _missing(column: Column) -> Reading:

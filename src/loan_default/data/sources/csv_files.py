@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from loan_default.data.schema.frames import REJECT_COLUMNS, RawFrame
-from loan_default.data.sources.spreadsheets import MARK, from_text
+from loan_default.data.sources.spreadsheets import MARK, unmark_formula
 from loan_default.errors import DataError
 
 _BLOCK_BYTES = 512 * 1024
@@ -124,7 +124,7 @@ def _first_record(stream: IO[bytes]) -> list[str]:
     try:
         for cells in csv.reader(text):
             if cells:
-                return [from_text(cell) for cell in cells]
+                return [unmark_formula(cell) for cell in cells]
         return []
     finally:
         text.detach()  # or it would close the stream
@@ -300,7 +300,7 @@ def _text_schema(names: list[str]) -> pa.Schema:
 def _without_marks(text: pa.ChunkedArray) -> pa.ChunkedArray:
     if not pc.any(pc.starts_with(text, MARK), min_count=0).as_py():
         return text
-    return pa.chunked_array([[from_text(value) for value in text.to_pylist()]], pa.string())
+    return pa.chunked_array([[unmark_formula(value) for value in text.to_pylist()]], pa.string())
 
 
 def _bytes_of(text: str) -> bytes:

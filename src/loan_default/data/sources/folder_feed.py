@@ -1,13 +1,14 @@
-"""A folder that CSV and Parquet files drop into: each is taken once, whoever looks and whoever dies.
+"""A folder that CSV and Parquet files are dropped into: each is taken once, whoever reads and whoever dies.
 
     loans.csv                               a file that has just come
-    .taken/<token>-loans.csv                being sent; its holder has locked it (flock)
+    .taken/<token>-loans.csv                being sent; the process that sends it has locked it (flock)
     .taken/<token>-loans.csv.json           its watermark
     .done/loans-<8 digits of SHA-256>.csv   sent
     .refused/loans-<8 digits>.csv           not a file of these applications, with a `.reason.txt` beside it
 
-The lock is on the file itself and taken before it is moved, so that no moment lies between the two; with
-its holder it ends, and then the next to look goes on from the watermark. For POSIX systems and local disks.
+The lock is on the file itself and is taken before the file is moved, so that a file in `.taken` is never
+unlocked while its process lives. It ends with that process; the next one then continues from the watermark.
+This works on POSIX systems and local disks.
 
 Writers should write under a name that begins with a dot or ends in `.tmp` or `.part`, then rename.
 """
@@ -40,34 +41,34 @@ _REASON = ".reason.txt"
 _GROWS = "it changed while it was read: it is still being written"
 _DROP_AGAIN = "Drop it again to send all of its rows."
 _LONGEST_STEM = 180
-"""Bytes of a file's name that are kept, so that what is put around it fits into 255."""
+"""Bytes of a file's name that are kept, so that it fits into 255 together with a token and a tag."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RefusedFile:
-    """A file that cannot be used."""
+    """A file that cannot be used, with the reason."""
 
     name: str
-    """As it was dropped."""
+    """The name under which it was dropped."""
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WaitingFile:
-    """A file that is taken later, by itself or after something is done."""
+    """A file that is not taken yet, with the reason: it is taken later, or after a person has acted."""
 
     name: str
-    """As it was dropped."""
+    """The name under which it was dropped."""
     reason: str
 
 
 class FolderFeed:
-    """Files of a folder, the oldest first; any number of processes may look at once.
+    """Files of a folder, the oldest first; any number of processes may read the folder at the same time.
 
-    A file is used whole or not at all: it is read to its end before its first row is sent. Left alone are
-    empty files, those changed in the last `settle_seconds`, those that change while they are looked at, and
-    whatever is not a plain file. Ids: `file-<16 digits of the file's SHA-256>-<row>`: the same content
-    under another name gives the same ids.
+    A file is used whole or not at all: it is read to its end before its first row is sent. It is not taken
+    while it is empty, was changed in the last `settle_seconds` or changes meanwhile, or if it is no plain
+    file. Ids: `file-<16 digits of the file's SHA-256>-<row>`: the same content under another name gives the
+    same ids.
     """
 
     def __init__(
@@ -75,22 +76,22 @@ class FolderFeed:
     ) -> None:
         if settle_seconds < 0 or batch_rows < 1:
             raise ConfigurationError(
-                "settle_seconds must be at least 0 and slice_rows at least 1, however: "
-                f"settle_seconds={settle_seconds}, slice_rows={batch_rows}"
+                "settle_seconds must be at least 0 and batch_rows at least 1, however: "
+                f"settle_seconds={settle_seconds}, batch_rows={batch_rows}"
             )
         self.refused: list[RefusedFile] = []
         """Files that this feed has refused since `batches` was last called."""
         self.unknown: list[str] = []
         """Files that were seen then and are neither CSV nor Parquet by their names; they stay."""
         self.waiting: list[WaitingFile] = []
-        """Files that were seen then and left for later: too young, empty, being written, or held by another
+        """Files that were seen then and left for later: too young, empty, being written, or locked by another
         process."""
         self.folder, self._schema = folder, schema
-        self._settle_seconds, self._slice_rows = settle_seconds, batch_rows
+        self._settle_seconds, self._batch_rows = settle_seconds, batch_rows
         self._taken, self._done, self._refused = (folder / name for name in (".taken", ".done", ".refused"))
 
     def batches(self) -> Iterator[FeedBatch]:
-        """The rows of all files that are there now and nobody else holds.
+        """The rows of all files that are there now and that no other process has locked.
 
         Raises:
             DataError: there is no such folder.
@@ -133,10 +134,10 @@ class FolderFeed:
         return found
 
     def _left_behind(self) -> list[Path]:
-        """Files that were taken and are not finished, whether their holders live or not."""
+        """Files that were taken and are not finished, whether their processes live or not."""
         for watermark in self._taken.glob(f"*{_WATERMARK}"):
             if not watermark.with_name(watermark.name.removesuffix(_WATERMARK)).exists():
-                watermark.unlink(missing_ok=True)  # its file was finished when the holder died
+                watermark.unlink(missing_ok=True)  # its file was finished when the process died
         return sorted(path for path in self._taken.iterdir() if suffix_of(path) and path.name[0] != ".")
 
     def _dropped(self) -> list[Path]:
@@ -145,25 +146,25 @@ class FolderFeed:
             if path.name.startswith("."):
                 continue
             try:
-                look = path.lstat()
+                status = path.lstat()
             except FileNotFoundError:
                 continue  # another process has taken it
             if path.name.endswith((".tmp", ".part")):
                 self._wait(path, "its name says that it is still being written. Rename it when it is whole")
                 continue
-            if not stat.S_ISREG(look.st_mode):
+            if not stat.S_ISREG(status.st_mode):
                 self._wait(path, "it must be a plain file, however: it is a folder, a link or a device")
                 continue
             if suffix_of(path) is None:
                 self.unknown.append(_filed_name(path.name))
                 continue
-            found.append((look.st_mtime_ns, path.name, path))
+            found.append((status.st_mtime_ns, path.name, path))
         return [path for _, _, path in sorted(found)]
 
     def _batches_of(self, path: Path, lock: int) -> Iterator[FeedBatch]:
-        look = os.fstat(lock)
+        status = os.fstat(lock)
         begun = path.parent == self._taken and _watermark_of(path).exists()
-        if not begun and (reason := self._not_settled(look)):
+        if not begun and (reason := self._not_settled(status)):
             self._wait(path, reason)
             return
         taken = self._take(path, lock) if path.parent == self.folder else path
@@ -175,7 +176,7 @@ class FolderFeed:
             check_columns(path, self._schema)
             if not begun:
                 _read_to_the_end(path)
-            if _has_changed(look, lock):
+            if _has_changed(status, lock):
                 self._wait(path, _GROWS)
                 return
             watermark = Watermark(_watermark_of(path), digest=digest, what=name, advice=_DROP_AGAIN)
@@ -185,38 +186,38 @@ class FolderFeed:
                 rows,
                 watermark=watermark,
                 source=plain_text(name),
-                batch_rows=self._slice_rows,
+                batch_rows=self._batch_rows,
             ):
                 end += len(batch.rows)
                 yield batch
         except DataError as error:
-            # What still changes is judged when it has settled.
-            if _has_changed(look, lock):
+            # A file that still changes is validated when it has settled.
+            if _has_changed(status, lock):
                 self._wait(path, _GROWS)
             else:
                 self._refuse(path, str(error).replace(path.name, name), tag=digest[:8])
             return
-        if _has_changed(look, lock):
+        if _has_changed(status, lock):
             self._wait(path, _GROWS)
         elif watermark.next_row >= end:
             path.rename(self._done / _filed_name(name, tag=digest[:8]))
             _watermark_of(path).unlink(missing_ok=True)
 
     def _take(self, path: Path, lock: int) -> Path | None:
-        """Where a dropped file lies now that it is ours; None where it was taken back or replaced."""
+        """Move a dropped file to `.taken` and return its path; None where it was taken back or replaced."""
         try:
             taken = path.rename(self._taken / f"{secrets.token_hex(8)}-{_filed_name(path.name)}")
         except FileNotFoundError:
             return None  # its owner has taken it back
-        # Where another file came under the name in this moment, the next look takes it.
+        # Where another file has just come under the name, the next run takes it.
         return taken if _is_at(lock, taken) else None
 
-    def _not_settled(self, look: os.stat_result) -> str:
-        """Why a file is not taken yet; empty = it is."""
-        if not look.st_size:
+    def _not_settled(self, status: os.stat_result) -> str:
+        """Why a file is not taken yet; empty = it can be taken."""
+        if not status.st_size:
             return "it is empty"
         # A file from a machine whose clock is ahead would be young for long; the change time is ours.
-        age = time.time() - min(look.st_mtime, look.st_ctime)
+        age = time.time() - min(status.st_mtime, status.st_ctime)
         if age >= self._settle_seconds:
             return ""
         return (
@@ -230,10 +231,10 @@ class FolderFeed:
 
     def _refuse(self, path: Path, reason: str, *, tag: str) -> None:
         name = _dropped_name(path) if path.parent == self._taken else _filed_name(path.name)
-        place = self._refused / _filed_name(name, tag=tag)
-        write_atomically(place.with_name(f"{place.name}{_REASON}"), f"{reason}\n".encode(errors="replace"))
+        target = self._refused / _filed_name(name, tag=tag)
+        write_atomically(target.with_name(f"{target.name}{_REASON}"), f"{reason}\n".encode(errors="replace"))
         try:
-            path.rename(place)
+            path.rename(target)
         except FileNotFoundError:
             return  # another process was faster, and has reported it
         _watermark_of(path).unlink(missing_ok=True)
@@ -241,7 +242,7 @@ class FolderFeed:
 
 
 def _lock(path: Path) -> int | None:
-    """Descriptor that holds the lock of a file; None where another process does, or has moved the file."""
+    """Lock a file and return its descriptor; None where another process holds the lock or has moved it."""
     try:
         lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -251,7 +252,7 @@ def _lock(path: Path) -> int | None:
         if _is_at(lock, path):
             return lock
     except BlockingIOError:
-        pass  # its holder lives
+        pass  # the process that holds it lives
     os.close(lock)
     return None
 
@@ -263,9 +264,9 @@ def _is_at(lock: int, path: Path) -> bool:
         return False
 
 
-def _has_changed(look: os.stat_result, lock: int) -> bool:
+def _has_changed(status: os.stat_result, lock: int) -> bool:
     now = os.fstat(lock)
-    return (look.st_size, look.st_mtime_ns) != (now.st_size, now.st_mtime_ns)
+    return (status.st_size, status.st_mtime_ns) != (now.st_size, now.st_mtime_ns)
 
 
 def _read_to_the_end(path: Path) -> None:
@@ -282,13 +283,13 @@ def _dropped_name(taken: Path) -> str:
 
 
 def _untagged(filed: str) -> str:
-    """A file's name without the tag of `_filed_name`."""
+    """The name of a file without the tag of `_filed_name`."""
     stem = stem_of(Path(filed))
     return f"{stem.rpartition('-')[0] or stem}{filed[len(stem) :]}"
 
 
 def _filed_name(name: str, *, tag: str = "") -> str:
-    """A name with a tag before its suffix, in UTF-8 (or Arrow could not open it) and of bearable length."""
+    """A name with a tag before its suffix, in UTF-8 (Arrow opens no other) and short enough for the disk."""
     stem = stem_of(Path(name))
     short = os.fsencode(stem)[:_LONGEST_STEM].decode(errors="replace")
     return f"{short}-{tag}{name[len(stem) :]}" if tag else f"{short}{name[len(stem) :]}"

@@ -1,6 +1,6 @@
-"""The law behind generated records: how columns are distributed, how they move together, and their risk.
+"""The data-generating process: how columns are distributed, how they are correlated, and their risk.
 
-Everything here is decided by a schema and a seed. `generator` draws rows from it.
+A schema and a seed decide it; `generator` draws rows from it.
 """
 
 import math
@@ -22,19 +22,19 @@ _REFERENCE_ROWS = 20_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class ColumnLaw:
-    """How the values of one numerical or coded column are drawn, and what they do to the risk."""
+class ColumnProcess:
+    """How the values of one numerical or coded column are drawn, and how they change the risk."""
 
-    column: Column
+    definition: Column
     loadings: tuple[float, float]
     """Correlations with the two factors that all columns share."""
     low: float
     high: float
     """Numerical: the range that is used, inside the bounds."""
     wide: bool
-    """Numerical: bell-shaped in the logarithm, like incomes."""
+    """Numerical: normally distributed in the logarithm, like incomes."""
     shift: float
-    """Numerical: where the top of the bell lies; 0 = in the middle of the range."""
+    """Numerical: where the mode lies; 0 = in the middle of the range."""
     categories: tuple[str, ...]
     ends: Floats
     """Coded: `(K,)` cumulated shares of the categories."""
@@ -42,7 +42,7 @@ class ColumnLaw:
     """Coded: `(K,)` risk of each category."""
     slope: float
     hinge: float
-    """Slope that comes on top above `knot`."""
+    """Slope that is added above `knot`."""
     knot: float
     """In standard deviations."""
     missing_effect: float
@@ -53,12 +53,12 @@ class ColumnLaw:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class DataGeneratingProcess:
-    """From what all rows of a schema and a seed are drawn."""
+    """The process that all rows of a schema and a seed are drawn from."""
 
     schema: Schema
     seed: int
     missing_rate: float
-    columns: tuple[ColumnLaw, ...]
+    columns: tuple[ColumnProcess, ...]
     pair: tuple[str, ...]
     """Two features whose product adds to the risk; empty if there is only one feature."""
     scale: float = 1.0
@@ -67,7 +67,7 @@ class DataGeneratingProcess:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """Rows as plain arrays."""
+    """Rows as plain arrays, before they are put together as a frame."""
 
     values: dict[str, Any]
     """Column -> `(N,)` float64 with NaN for missing, or int64 codes with -1 for missing."""
@@ -75,14 +75,14 @@ class Block:
     """`(N, 2)` uniform numbers for the label and for the time."""
 
 
-def draw_law(
+def draw_process(
     schema: Schema, *, seed: int, base_rate: float, signal: float, missing_rate: float
 ) -> DataGeneratingProcess:
-    """The law of a schema and a seed, with `base_rate` as mean PD and `signal` as spread of the logits.
+    """The process of a schema and a seed, with `base_rate` as mean PD and `signal` as spread of the logits.
 
     Raises:
         ConfigurationError: an argument out of its range.
-        DataError: a column that no value fits.
+        DataError: a column has no possible value.
     """
     if not (0 < base_rate < 1 and 0 <= missing_rate <= 0.95 and 0 <= signal < math.inf and seed >= 0):
         raise ConfigurationError(
@@ -100,8 +100,9 @@ def draw_law(
     )
 
     reference = draw_block(process, np.random.default_rng([seed, 1]), _REFERENCE_ROWS)
-    views = [_view(column, reference.values[column.column.name]) for column in columns]
-    process = replace(process, columns=tuple(map(_standardised, columns, views)))
+    views = [_view(column, reference.values[column.definition.name]) for column in columns]
+    standardised = [_standardised(column, view) for column, view in zip(columns, views, strict=True)]
+    process = replace(process, columns=tuple(standardised))
     risk = _risk(process, reference)
     scale = signal / float(risk.std()) if risk.std() > 1e-9 else 0.0
     level = brentq(lambda shift: float(expit(shift + scale * risk).mean()) - base_rate, -500.0, 500.0)
@@ -109,7 +110,7 @@ def draw_law(
 
 
 def draw_block(process: DataGeneratingProcess, generator: np.random.Generator, rows: int) -> Block:
-    """Rows of the law."""
+    """Rows that are drawn from a process with the given random numbers."""
     factors = generator.normal(size=(2, rows))
     values: dict[str, Any] = {}
     for column in process.columns:
@@ -117,28 +118,30 @@ def draw_block(process: DataGeneratingProcess, generator: np.random.Generator, r
         own = math.sqrt(1 - first**2 - second**2) * generator.normal(size=rows)
         bell = first * factors[0] + second * factors[1] + own
         missing = (
-            generator.random(rows) < process.missing_rate if column.column.nullable else np.zeros(rows, bool)
+            generator.random(rows) < process.missing_rate
+            if column.definition.nullable
+            else np.zeros(rows, bool)
         )
-        if column.column.is_coded:
+        if column.definition.is_coded:
             codes = np.searchsorted(column.ends, ndtr(bell), side="right").clip(max=len(column.ends) - 1)
-            values[column.column.name] = np.where(missing, -1, codes)
+            values[column.definition.name] = np.where(missing, -1, codes)
         else:
-            values[column.column.name] = np.where(missing, np.nan, _numbers(column, bell, generator))
+            values[column.definition.name] = np.where(missing, np.nan, _numbers(column, bell, generator))
     return Block(values, generator.random((rows, 2)))
 
 
 def true_pd(process: DataGeneratingProcess, block: Block) -> Floats:
-    """`(N,)` the probability of default, a function of the feature columns alone."""
+    """The probability of default `(N,)`, a function of the feature columns alone."""
     return np.asarray(expit(process.intercept + process.scale * _risk(process, block)), np.float64)
 
 
-def _standardised(process: ColumnLaw, view: Floats) -> ColumnLaw:
+def _standardised(column: ColumnProcess, view: Floats) -> ColumnProcess:
     centre, spread = float(np.nanmean(view)), float(np.nanstd(view))
     # The spread of a constant column is rounding error.
-    return replace(process, centre=centre, spread=spread if spread > 1e-9 * (1 + abs(centre)) else 1.0)
+    return replace(column, centre=centre, spread=spread if spread > 1e-9 * (1 + abs(centre)) else 1.0)
 
 
-def _draw_column(column: Column, generator: np.random.Generator) -> ColumnLaw:
+def _draw_column(column: Column, generator: np.random.Generator) -> ColumnProcess:
     low, high, wide = _range(column) if column.kind is Kind.NUMERICAL else (0.0, 0.0, False)
     # An open column need not list any category.
     categories = column.categories or (("level 1", "level 2", "level 3") if column.is_coded else ())
@@ -147,8 +150,8 @@ def _draw_column(column: Column, generator: np.random.Generator) -> ColumnLaw:
     if column.kind is Kind.ORDINAL:
         effects = np.cumsum(np.abs(effects))
     strength = generator.exponential() * generator.choice([-1.0, 1.0])
-    return ColumnLaw(
-        column=column,
+    return ColumnProcess(
+        definition=column,
         loadings=(generator.uniform(-0.6, 0.6), generator.uniform(-0.6, 0.6)),
         low=low,
         high=high,
@@ -165,7 +168,7 @@ def _draw_column(column: Column, generator: np.random.Generator) -> ColumnLaw:
 
 
 def _range(column: Column) -> tuple[float, float, bool]:
-    """(low, high, wide): the bounds, with guesses for those that are not declared."""
+    """The range `(low, high, wide)`: the bounds, with guesses for those that are not declared."""
     low, high = column.minimum, column.maximum
     if low is None and high is None:
         low, high = -10_000.0, 10_000.0
@@ -186,57 +189,57 @@ def _range(column: Column) -> tuple[float, float, bool]:
     return low, high, wide
 
 
-def _numbers(process: ColumnLaw, bell: Floats, generator: np.random.Generator) -> Floats:
+def _numbers(column: ColumnProcess, bell: Floats, generator: np.random.Generator) -> Floats:
     """Values inside the bounds from standard normal ones, special values replaced by others."""
-    values = _numbers_of_shares(process, ndtr(process.shift + 0.6 * bell))
-    special = np.array(process.column.special)
+    values = _numbers_of_shares(column, ndtr(column.shift + 0.6 * bell))
+    special = np.array(column.definition.special)
     allowed = None
-    if process.column.integer and process.high - process.low < 10_000:
-        allowed = np.setdiff1d(np.arange(process.low, process.high + 1), special)
+    if column.definition.integer and column.high - column.low < 10_000:
+        allowed = np.setdiff1d(np.arange(column.low, column.high + 1), special)
     for _ in range(100):
-        places = np.flatnonzero(np.isin(values, special))
-        if not len(places):
+        positions = np.flatnonzero(np.isin(values, special))
+        if not len(positions):
             return values
         if allowed is None:
-            values[places] = _numbers_of_shares(process, generator.random(len(places)))
+            values[positions] = _numbers_of_shares(column, generator.random(len(positions)))
         elif len(allowed):
-            values[places] = generator.choice(allowed, len(places))
-    column = process.column
+            values[positions] = generator.choice(allowed, len(positions))
+    definition = column.definition
     raise DataError(
-        f"column {column.name!r} must have values that are not special, however: "
-        f"special={column.special}, minimum={column.minimum}, maximum={column.maximum}"
+        f"column {definition.name!r} must have values that are not special, however: "
+        f"special={definition.special}, minimum={definition.minimum}, maximum={definition.maximum}"
     )
 
 
-def _numbers_of_shares(process: ColumnLaw, shares: Floats) -> Floats:
+def _numbers_of_shares(column: ColumnProcess, shares: Floats) -> Floats:
     """Values at shares (0 to 1) of the way through the range."""
-    low, high = process.low, process.high + (1 if process.column.integer else 0)
-    if process.wide:
+    low, high = column.low, column.high + (1 if column.definition.integer else 0)
+    if column.wide:
         floor = low if low > 0 else high * 1e-4
         values = np.exp(math.log(floor) + (math.log(high) - math.log(floor)) * shares)
     else:
         values = low + (high - low) * shares
-    if process.column.integer:
+    if column.definition.integer:
         values = np.floor(values)
     elif high - low > 1e-6:  # a few decimals are enough, as in real files
         values = np.round(values, max(0, 5 - math.floor(math.log10(high - low))))
-    return np.clip(values, low, process.high) + 0.0  # adding 0.0 turns -0.0 into 0.0
+    return np.clip(values, low, column.high) + 0.0  # adding 0.0 turns -0.0 into 0.0
 
 
-def _view(process: ColumnLaw, values: Any) -> Floats:
-    """What the risk sees of a column: numbers, logarithms or the effects of categories; NaN for missing."""
-    if process.column.is_coded:
-        return np.asarray(np.append(process.effects, np.nan)[values], np.float64)
-    return np.asarray(np.log(np.maximum(values, process.high * 1e-4)) if process.wide else values, np.float64)
+def _view(column: ColumnProcess, values: Any) -> Floats:
+    """A column as it enters the risk: numbers, logarithms or effects of categories; NaN for missing."""
+    if column.definition.is_coded:
+        return np.asarray(np.append(column.effects, np.nan)[values], np.float64)
+    return np.asarray(np.log(np.maximum(values, column.high * 1e-4)) if column.wide else values, np.float64)
 
 
 def _risk(process: DataGeneratingProcess, block: Block) -> Floats:
-    """`(N,)` before scaling."""
+    """The risk `(N,)` before it is scaled to the logits."""
     risk: Floats = np.zeros(len(block.draws))
     product: Floats = np.ones(len(block.draws))
     for column in process.columns:
-        name = column.column.name
-        if not column.column.is_feature:
+        name = column.definition.name
+        if not column.definition.is_feature:
             continue
         view = (_view(column, block.values[name]) - column.centre) / column.spread
         missing = np.isnan(view)

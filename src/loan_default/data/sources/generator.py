@@ -1,13 +1,13 @@
-"""Records of any schema with a latent risk behind them: for load, property tests and demonstrations.
+"""Records of any schema with a known true risk: for load, property tests and demonstrations.
 
     generate(schema, rows=10_000, seed=1)                             # frame, true PDs, best possible AUC
     chunks(schema, rows=10_000_000, chunk_rows=100_000, seed=1)       # the same rows in flat memory
 
-The seed draws a law once: how each column is distributed, how columns move together, and a risk that is not
-linear (hinges, an interaction, category effects, missing values that mean something). The rows are drawn
-from it in blocks with random numbers of their own, so chunks of any size, from any row on, give the same
-rows, and going on at a row does not draw those before it.
-The true PD is a function of the feature columns alone: nothing but noise keeps a model from finding it.
+The seed decides the data-generating process once: how each column is distributed, how columns are correlated,
+and a risk that is not linear (hinges, an interaction, category effects, informative missing values). The rows
+are drawn from it in blocks with random numbers of their own. So chunks of any size, from any row on, give the
+same rows, and continuing at a row does not draw those before it.
+The true PD is a function of the feature columns alone: only noise keeps a model from finding it.
 """
 
 import math
@@ -24,7 +24,7 @@ from loan_default.data.sources.generating_process import (
     Block,
     DataGeneratingProcess,
     draw_block,
-    draw_law,
+    draw_process,
     true_pd,
 )
 from loan_default.errors import ConfigurationError
@@ -40,12 +40,12 @@ _YEAR = 365 * 86_400 * 1_000_000
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Generated:
-    """Rows and the truth about them."""
+    """Generated rows with their true PDs."""
 
     frame: pd.DataFrame
     """Canonical frame; the index is the row number."""
     probability: Floats
-    """`(N,)` the true PD of each row, from which its label was drawn."""
+    """The true PD `(N,)` of each row, from which its label was drawn."""
     bayes_auc: float
     """Expected AUC of the true PDs on these rows: no model can do better but by chance."""
 
@@ -60,7 +60,7 @@ def generate(
     missing_rate: float = 0.05,
 ) -> Generated:
     """All rows at once; the arguments are those of `chunks`."""
-    process = draw_law(schema, seed=seed, base_rate=base_rate, signal=signal, missing_rate=missing_rate)
+    process = draw_process(schema, seed=seed, base_rate=base_rate, signal=signal, missing_rate=missing_rate)
     return next(_chunks(process, range(_positive("rows", rows)), chunk_rows=rows, of_rows=rows))
 
 
@@ -82,15 +82,15 @@ def chunks(
         rows: rows in all, those before `begin` too: the times are spread over them.
         begin: number of the first row that is drawn; those before it cost nothing.
         end: number of the row before which it ends. None = all rows.
-        base_rate: mean PD of the law, so that of the rows up to chance.
+        base_rate: mean PD of the process, so that of the rows up to chance.
         signal: standard deviation of the true logits. 0 = nothing to learn.
         missing_rate: share of the values of nullable columns that is missing. 0 = none.
 
     Raises:
         ConfigurationError: an argument out of its range.
-        DataError: a column that no value fits, e.g. no whole number between its bounds.
+        DataError: a column has no possible value, e.g. no whole number between its bounds.
     """
-    process = draw_law(schema, seed=seed, base_rate=base_rate, signal=signal, missing_rate=missing_rate)
+    process = draw_process(schema, seed=seed, base_rate=base_rate, signal=signal, missing_rate=missing_rate)
     size, last = _positive("chunk_rows", chunk_rows), _positive("rows", rows) if end is None else end
     if not 0 <= begin <= last <= rows:
         raise ConfigurationError(
@@ -107,9 +107,9 @@ def bayes_auc(probability: Floats) -> float:
     """
     ordered = np.sort(probability)
     starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
-    bads, goods, both = (
-        np.add.reduceat(part, starts) for part in (ordered, 1 - ordered, ordered * (1 - ordered))
-    )
+    bads = np.add.reduceat(ordered, starts)
+    goods = np.add.reduceat(1 - ordered, starts)
+    both = np.add.reduceat(ordered * (1 - ordered), starts)
     below = np.cumsum(goods) - goods
     # A row is no pair with itself.
     pairs = bads.sum() * goods.sum() - both.sum()
@@ -126,7 +126,7 @@ def to_text(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Drawn:
-    """A block of rows with their true PDs, which are reckoned of whole blocks: to the last bit the same."""
+    """A block of rows with their true PDs, computed for whole blocks: so they are equal to the last bit."""
 
     block: Block
     probability: Floats
@@ -139,7 +139,7 @@ def _chunks(
     for start in range(wanted.start, wanted.stop, chunk_rows):
         stop = min(start + chunk_rows, wanted.stop)
         needed = range(start // _BLOCK, (stop - 1) // _BLOCK + 1)
-        # A block that the last chunk ended in is not drawn again.
+        # A block that the last chunk has begun is not drawn again.
         drawn = {number: drawn.get(number) or _numbered_block(process, number) for number in needed}
         inside = slice(start - needed[0] * _BLOCK, stop - needed[0] * _BLOCK)
         blocks = [each.block for each in drawn.values()]
@@ -161,7 +161,7 @@ def _generated(
     process: DataGeneratingProcess, block: Block, probability: Floats, *, start: int, of_rows: int
 ) -> Generated:
     rows = np.arange(start, start + len(probability))
-    laws = {column.column.name: column for column in process.columns}
+    processes = {column.definition.name: column for column in process.columns}
     data: dict[str, Any] = {}
     for column in process.schema.columns:
         if column.kind is Kind.TARGET:
@@ -172,7 +172,7 @@ def _generated(
             passed = ((rows + block.draws[:, 1]) * (_YEAR / of_rows)).astype("timedelta64[us]")
             data[column.name] = pd.DatetimeIndex(_START + passed, tz="UTC")
         elif column.is_coded:
-            categories = pd.array(list(laws[column.name].categories), dtype="str")
+            categories = pd.array(list(processes[column.name].categories), dtype="str")
             data[column.name] = categories.take(block.values[column.name], allow_fill=True)
         else:
             data[column.name] = block.values[column.name]

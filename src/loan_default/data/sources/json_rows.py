@@ -1,7 +1,7 @@
-"""Rows of a frame as values that JSON can hold, the wrong ones as wrong as they were.
+"""Rows of a frame as values that JSON can hold, invalid ones as invalid as they were.
 
-A feed does not judge. What it sends is judged by `records.validate_record`, with the same verdict as
-`validation.validate` has for the frame: so numbers become numbers, and what is no number stays text.
+A feed does not validate. `records.validate_record` validates what it sends, with the same result as
+`frames.validate` has for the frame: so numbers become numbers, and text that is no number stays text.
 """
 
 from datetime import date, datetime
@@ -26,21 +26,22 @@ from loan_default.data.schema.values import (
 )
 
 LONGEST_ID = 200
-"""Characters of an id that a header of an event can hold."""
+"""Most characters of an id that a header of an event can hold."""
 
 _EXACT = 2.0**53
-"""Below it every whole number is a float of its own."""
+"""Below this number every whole number has a float of its own."""
 _ANY_TIME = Column(name="any", kind=Kind.TIMESTAMP, nullable=True)
 
 
 def json_rows(frame: pd.DataFrame, schema: Schema) -> list[dict[str, Any]]:
     """The rows of a raw frame, text or typed, as objects of its columns that the schema knows.
 
-    Blanks are None. Numerical columns: numbers, whole ones as int; what is no finite number stays as it was.
-    Labels: the schema's spelling. Times: ISO 8601 in UTC, `2025-01-31T12:00:00.000000Z`. Codes of typed
-    columns keep their type. What JSON cannot hold becomes a list of one text, which no column allows.
+    Blanks are None. Numerical columns: numbers, whole ones as int; values that are no finite numbers stay as
+    they are. Labels: the schema's spelling. Times: ISO 8601 in UTC, `2025-01-31T12:00:00.000000Z`. Codes of
+    typed columns keep their type. A value that JSON cannot hold becomes a list of one text, which no column
+    allows.
     """
-    known = [name for name in map(str, frame.columns) if name in schema]
+    known = [str(name) for name in frame.columns if str(name) in schema]
     columns = {name: _json_values(frame[name], schema[name]) for name in known}
     return [dict(zip(known, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
@@ -59,7 +60,7 @@ def row_subjects(frame: pd.DataFrame, schema: Schema) -> list[str | None]:
 
 
 def _plain_ids(values: pd.Series) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
-    """The canonical spelling of ids that need no second look, and the mask of those."""
+    """The canonical spelling of ids that need no further check, and the mask of those."""
     if not isinstance(values.dtype, pd.StringDtype):
         return np.full(len(values), None, dtype=object), np.zeros(len(values), bool)
     text = pc.utf8_trim_whitespace(pa.array(values))
@@ -86,7 +87,7 @@ def _numbers(values: pd.Series) -> list[Any]:
     whole = (np.trunc(numbers) == numbers) & (np.abs(numbers) < _EXACT)
     cells[whole] = numbers[whole].astype(np.int64)
     cells[np.isnan(numbers)] = None
-    # JSON has no infinity: written as null, a wrong value would pass for a missing one.
+    # JSON has no infinity: as null, an invalid value would be taken for a missing one.
     return _with_originals(cells, unreadable | np.isinf(numbers), values)
 
 
@@ -94,10 +95,10 @@ def _labels(values: pd.Series, column: Column) -> list[Any]:
     labels, problems = read_column(values, column)
     spelling = {1.0: column.positive, 0.0: column.negative}
     cells = np.array([spelling.get(label) for label in labels.tolist()], dtype=object)
-    wrong = np.zeros(len(cells), bool)
+    is_invalid = np.zeros(len(cells), bool)
     for _, mask in problems:
-        wrong |= mask
-    return _with_originals(cells, wrong, values)
+        is_invalid |= mask
+    return _with_originals(cells, is_invalid, values)
 
 
 def _times(values: pd.Series) -> list[Any]:
@@ -119,9 +120,11 @@ def _json_value(value: object) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, Decimal):
-        whole = is_whole(value) and abs(value) >= _EXACT
-        # As a float it would be rounded, as in an identifier; JSON has whole numbers of 64 bits.
-        value = (int(value) if abs(value) < 2**63 else as_text(value)) if whole else float(value)
+        if is_whole(value) and abs(value) >= _EXACT:
+            # As a float it would be rounded, as in an identifier; JSON has whole numbers of 64 bits.
+            value = int(value) if abs(value) < 2**63 else as_text(value)
+        else:
+            value = float(value)
     if isinstance(value, str | int) or (isinstance(value, float) and abs(value) < float("inf")):
         return value
     if isinstance(value, datetime | date) and (time := parse_timestamp(value)) is not None:

@@ -1,6 +1,6 @@
-"""One column of a file that has no schema: what it is, judged by its name and its values.
+"""One column of a file that has no schema: its kind, inferred from its name and its values.
 
-Each rule of thumb stands in one function; what it decides is reported as a finding.
+Each rule of thumb is one function; its decision is reported as a finding.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ MAX_FREQUENT_CATEGORIES = 200
 """Of a longer list, as many frequent levels are kept if they cover `MIN_COVERAGE` of the rows."""
 MIN_COVERAGE = 0.8
 
-_FEWEST_FLAGS = 10  # rows from which on a value that is there or not is a flag
+_FEWEST_FLAGS = 10  # rows from which on the presence of a value is a flag
 _LONGEST_FLAG = 64  # characters
 _MAX_WHOLE_NUMBERS = 200  # whole numbers with more distinct values are amounts: 1200.50 may come tomorrow
 
@@ -50,14 +50,14 @@ class Severity(StrEnum):
     """How much a finding asks of the reader."""
 
     NOTE = "note"
-    """Handled; nothing to do."""
+    """It is handled; there is nothing to do."""
     WARNING = "warning"
-    """Handled by a guess, or not at all: look at it."""
+    """It is handled by a guess, or not at all: look at it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something about a file that its owner should know."""
+    """An observation about a file that its owner should know."""
 
     column: str
     """Name of the column; empty = the whole file."""
@@ -70,23 +70,23 @@ Report = Callable[[str, Severity, str], None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Values:
-    """The present values of one raw column, some or none."""
+    """The values of one raw column that are not missing."""
 
     name: str
     raw: pd.Series
-    """Without missing values."""
+    """The values as they are in the file, without missing ones."""
     n_missing: int
     numbers: np.ndarray = field(repr=False)
-    """As numbers; NaN where a value is not one."""
+    """The values as numbers; NaN where a value is not one."""
 
     @property
     def column(self) -> Column:
-        """A column of this name that needs its kind."""
+        """A column of this name, whose kind is still to be set."""
         return Column(name=self.name, kind=Kind.IDENTIFIER, nullable=self.n_missing > 0)
 
 
 def infer_column(values: Values, report: Report) -> Column | None:
-    """The column that the values make, or None where they can be neither a feature nor a name of the row."""
+    """The column that the values make, or None where it can be neither a feature nor identify the row."""
     if len(values.raw) == 0:
         report(values.name, Severity.NOTE, "left out: it has no values")
         return None
@@ -114,7 +114,7 @@ def infer_column(values: Values, report: Report) -> Column | None:
 
 
 def _is_flag(values: Values) -> bool:
-    """Whether a column of one value says something by where that is missing: no remark, date or name."""
+    """Whether a column of one value informs by where that is missing: it is no remark, date or name."""
     text = as_text(values.raw.iloc[0]) or ""
     often = len(values.raw) >= _FEWEST_FLAGS
     return values.n_missing > 0 and often and len(text) <= _LONGEST_FLAG and parse_timestamp(text) is None
@@ -126,7 +126,7 @@ def _is_numerical(values: Values) -> bool:
         return False  # "00501" is a code: as a number it would lose its zeros
     if readable.all():
         return True
-    # Some slips of the pen in a column of numbers, rather than a list of codes with letters among them.
+    # Some typing errors in a column of numbers, rather than a list of codes with letters among them.
     return bool(readable.mean() >= 0.95 and len(np.unique(values.numbers[readable])) > 20)
 
 
@@ -266,8 +266,8 @@ def _count_times(raw: pd.Series) -> int:
     if not isinstance(raw.dtype, pd.StringDtype):
         return 0
     head = [parse_timestamp(text) for text in raw.iloc[:100]]
-    if sum(moment is not None for moment in head) < 0.9 * len(head):
-        return 0  # most columns end here, at the price of a hundred values
+    if sum(time is not None for time in head) < 0.9 * len(head):
+        return 0  # most columns end here, at the cost of a hundred values
     return sum(parse_timestamp(text) is not None for text in raw)
 
 
@@ -286,7 +286,7 @@ def infer_target(values: Values, report: Report) -> Column:
     """The target column, with the value that means default.
 
     Raises:
-        DataError: it has not two values.
+        DataError: the column does not have two values.
     """
     texts = values.raw.map(as_text).map(lambda text: fold(text) if text is not None else "?")
     shares = texts.value_counts(normalize=True)
@@ -335,5 +335,5 @@ def _positive_value(common: str, rare: str) -> tuple[str, bool]:
 
 
 def rows_in_words(count: int) -> str:
-    """ "1 row", "1,000 rows"."""
+    """The number of rows with its noun: "1 row", "1,000 rows"."""
     return "1 row" if count == 1 else f"{count:,} rows"

@@ -1,7 +1,7 @@
 """A schema for a file that has none: kinds, categories, bounds and codes, with findings that say why.
 
-The rules are rules of thumb. What they decide can be read and edited in the dumped schema; each decision
-that changes what the model sees is a finding.
+The rules are rules of thumb. Their decisions can be read and edited in the dumped schema; each one that
+changes what the model sees is a finding.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ __all__ = ["Finding", "Inference", "Severity", "infer_frame_schema"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inference:
-    """An inferred schema and what was noticed on the way."""
+    """An inferred schema and the findings behind it."""
 
     schema: Schema
     findings: tuple[Finding, ...]
@@ -49,7 +49,7 @@ class Inference:
 
 
 def infer_frame_schema(raw: RawFrame, *, name: str, source: str, target: str | None) -> Inference:
-    """A schema with which every usable row of a raw frame passes, and the findings behind it.
+    """Infer a schema that every usable row of a raw frame passes, with the findings behind it.
 
     Columns that cannot be features (constant, empty, free text) are left out; validation ignores them.
     Rows with impossible values are left to quarantine by bounds, never changed.
@@ -85,10 +85,12 @@ def infer_frame_schema(raw: RawFrame, *, name: str, source: str, target: str | N
             Severity.WARNING,
             f"{rows_in_words(len(raw.rejects))} that cannot be read as {len(names)} fields: quarantined",
         )
-    columns, comparable = [], {}
-    for each in names:
-        values, comparable[each] = _present(each, raw.frame[each])
-        column = infer_target(values, report) if each == target else infer_column(values, report)
+    columns: list[Column] = []
+    comparable: dict[str, pd.Series] = {}
+    for column_name in names:
+        values, comparable[column_name] = _present(column_name, raw.frame[column_name])
+        is_target = column_name == target
+        column = infer_target(values, report) if is_target else infer_column(values, report)
         if column is not None:
             columns.append(column)
     columns = _keep_one(columns, Kind.IDENTIFIER, report)
@@ -103,7 +105,7 @@ def infer_frame_schema(raw: RawFrame, *, name: str, source: str, target: str | N
 
 
 def _present(name: str, raw: pd.Series) -> tuple[Values, pd.Series]:
-    """The present values of a column, and all of it in a form that compares fast."""
+    """The values of a column that are not missing, and the whole column in a form that compares fast."""
     if isinstance(raw.dtype, pd.CategoricalDtype):
         raw = raw.astype(raw.cat.categories.dtype)
     if isinstance(raw.dtype, pd.StringDtype):
@@ -119,7 +121,9 @@ def _present(name: str, raw: pd.Series) -> tuple[Values, pd.Series]:
 
 
 def _without_other_times(columns: list[Column], report: Report) -> list[Column]:
-    others = [each for each in columns if each.kind is Kind.TIMESTAMP and names_another_time(each.name)]
+    others = [
+        column for column in columns if column.kind is Kind.TIMESTAMP and names_another_time(column.name)
+    ]
     for column in others:
         report(column.name, Severity.WARNING, "left out: not the time of the application, by its name")
     return [column for column in columns if column not in others]
@@ -129,10 +133,10 @@ def _keep_one(columns: list[Column], kind: Kind, report: Report) -> list[Column]
     several = [column for column in columns if column.kind is kind]
     if len(several) < 2:
         return columns
-    # One that is called so; otherwise the first in the file.
-    called = names_application_time if kind is Kind.TIMESTAMP else names_identifier
-    kept = min(several, key=lambda column: not called(column.name))
-    guessed = kind is Kind.TIMESTAMP and sum(called(column.name) for column in several) != 1
+    is_named_so = names_application_time if kind is Kind.TIMESTAMP else names_identifier
+    named_so = [column for column in several if is_named_so(column.name)]
+    kept = named_so[0] if named_so else several[0]
+    guessed = kind is Kind.TIMESTAMP and len(named_so) != 1
     for column in several:
         if column is not kept:
             message = f"left out: {kept.name!r} is {'guessed to be ' if guessed else ''}the {kind}"

@@ -1,7 +1,7 @@
-"""What a column's name and numbers give away: ages, missing-value codes, impossible and far values.
+"""What a column's name and numbers suggest: ages, missing-value codes, impossible and distant values.
 
-Rules of thumb, each with its figures in its docstring; what they decide stands in the inferred schema,
-with a finding, and can be edited there. `values` are always the present, finite numbers of a column.
+These are rules of thumb, each with its thresholds in its docstring; their decisions are written to the
+inferred schema with a finding, and can be edited there. `values` are always the finite numbers of a column.
 """
 
 import re
@@ -46,7 +46,7 @@ def names_identifier(name: str) -> bool:
 
 
 def names_another_time(name: str) -> bool:
-    """Whether a name is that of another time than the application's: a birth, an end."""
+    """Whether a name is that of another time than the application's, such as a birth or an end."""
     return not _OTHER_TIME_WORDS.isdisjoint(words_of(name))
 
 
@@ -107,8 +107,8 @@ def special_codes(values: np.ndarray) -> tuple[float, ...]:
     # 97 in a column that runs to 95 is a number: every split below a code is tried.
     for start in range(first, len(distinct)):
         body = distinct[:start]
-        far = len(body) > 1 and distinct[start] - body[-1] >= body[-1] - body[0]
-        if far and counts[start:].sum() > 1:
+        is_far = len(body) > 1 and distinct[start] - body[-1] >= body[-1] - body[0]
+        if is_far and counts[start:].sum() > 1:
             return (*low, *(float(value) for value in distinct[start:]))
     return low
 
@@ -117,8 +117,8 @@ def isolated_bounds(values: np.ndarray) -> tuple[float | None, float | None]:
     """Bounds that leave out values too far from all others to be possible; None where there are none.
 
     A value is too far if at most 0.1 % of the rows (at least 3 are allowed) lie beyond a gap of 1.5 times
-    the range of the rest. Only columns of 100 values and 20 distinct ones whose tail is light are judged:
-    of an income, the largest may be anything. The bound lies one such range beyond the rest.
+    the range of the rest. Only columns of 100 values and 20 distinct ones whose tail is light get such
+    bounds: of an income, the largest may be anything. The bound lies one such range beyond the rest.
     """
     upper = _isolated_upper(values)
     lower = _isolated_upper(-values)
