@@ -5,8 +5,8 @@ python examples.py producer            # one section, or several
 python examples.py --help
 
 Nothing has to be set up: a broker in memory and a store in a temporary folder are enough. Where
-KAFKA_BOOTSTRAP_SERVERS or MONGODB_URI is set, `producer`, `consumer` and `repositories` speak to that server,
-on a topic and in collections of their own: no pipeline takes up what they write.
+KAFKA_BOOTSTRAP_SERVERS or MONGODB_URI is set, `producer`, `consumer` and `repositories` use that server, on a
+topic and in collections of their own: no pipeline reads what they write.
 """
 
 import hashlib
@@ -24,30 +24,48 @@ from uuid import uuid4
 import typer
 from rich.console import Console
 
+from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
 from loan_default.cli.console import epoch_line, make_console, models_table, print_scored, say
 from loan_default.cli.main import run
+from loan_default.data.schema.frames import RawFrame, validate
+from loan_default.data.schema.records import RecordError, records_frame, validate_record
+from loan_default.data.schema.schema_files import load_schema
+from loan_default.data.sources.json_rows import json_rows, row_subjects
+from loan_default.data.sources.table_files import infer_schema, read_frame
+from loan_default.database.connect import Client, Collection, Database, Document, store_errors
+from loan_default.database.documents import DatasetName, ModelMetadata, PerformanceMetrics, TrainingData
+from loan_default.database.ingestion_documents import EventStatus, RawDataLog
+from loan_default.database.ingestion_repositories import RawDataLogRepository
+from loan_default.database.repositories import ModelRepository, register_model
 from loan_default.errors import ArtifactError, ConfigurationError, DataError, did_you_mean
+from loan_default.evaluation.metrics import auc, brier, ks, measure, score_points
+from loan_default.files import sha256_of
+from loan_default.kafka.broker import Broker
+from loan_default.kafka.consuming import drain
+from loan_default.kafka.events import Event, EventType, event_id, read_event, to_message
+from loan_default.kafka.messages import Message, Record
+from loan_default.kafka.open_broker import connect
+from loan_default.kafka.topics import Topic
+from loan_default.pipelines.registry import list_models
+from loan_default.pipelines.training.dataset import load_dataset, snapshot_of
 from loan_default.settings import Settings
 from loan_default.wiring import open_database, start
 
-if TYPE_CHECKING:  # a section imports what it shows: none waits for what another one needs
-    from loan_default.database.connect import Client, Collection, Database, Document
-    from loan_default.database.documents import ModelMetadata, PerformanceMetrics, TrainingData
-    from loan_default.kafka.broker import Broker
-    from loan_default.kafka.messages import Message, Record
+if TYPE_CHECKING:  # a section imports torch where it needs it: the others do not wait for it
+    from loan_default.models.contrastive import View
     from loan_default.models.encoder import Encoder
     from loan_default.models.fitting import Progress
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tour:
-    """What a section works with."""
+    """The console, the settings and the name that a section works with."""
 
     console: Console
     settings: Settings
-    """Those of the environment, but `home` is a temporary folder."""
+    """They come from the environment, but `home` is a temporary folder."""
     id: str
-    """Marks what goes to a server: `example-` and 8 digits."""
+    """It marks what goes to a server: `example-` and 8 digits."""
 
     def say(self, label: str, text: str) -> None:
         """Print a line."""
@@ -58,24 +76,17 @@ class Tour:
 
 
 def schema(tour: Tour) -> None:
-    """What a row may hold: real rows against a schema, then broken ones."""
-    from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
-    from loan_default.data.schema.frames import validate
-    from loan_default.data.schema.records import validate_record
-    from loan_default.data.schema.schema_files import load_schema
-    from loan_default.data.sources.json_rows import json_rows
-    from loan_default.data.sources.table_files import RawFrame, infer_schema, read_frame
-
+    """Validate rows by a schema: real rows, broken ones, a record; then infer the schema."""
     accounts = load_schema(BUNDLED_SCHEMA)
     protected = ", ".join(column.name for column in accounts.protected)
     tour.say("schema", f"{accounts.name}: {len(accounts.columns)} columns, {len(accounts.features)} features")
     tour.say("protected", f"{protected}: kept in the data, never seen by a model")
 
     raw = read_frame(BUNDLED_DATA)
-    verdict = validate(raw, accounts, labelled=True)
-    accepted, rejected = len(verdict.accepted), len(verdict.rejected)
+    checked = validate(raw, accounts, labelled=True)
+    accepted, rejected = len(checked.accepted), len(checked.rejected)
     tour.say("rows", f"{len(raw.frame):,} read: {accepted:,} accepted, {rejected:,} rejected")
-    aliases = (verdict.accepted["EDUCATION"] != raw.frame["EDUCATION"]).sum()
+    aliases = (checked.accepted["EDUCATION"] != raw.frame["EDUCATION"]).sum()
     tour.say("cleaned", f"{aliases} rows whose EDUCATION is an alias in the file, now its category")
 
     broken = raw.frame.head(3).copy()  # the first rows, made worse
@@ -94,21 +105,18 @@ def schema(tour: Tour) -> None:
     target = accounts.target.name if accounts.target else None
     inferred = infer_schema(BUNDLED_DATA, target=target).schema  # as for a file that has no schema yet
     alike = sum(inferred[column.name].kind is column.kind for column in accounts.columns)
-    tour.say(
-        "inferred", f"from the file alone: {alike} of {len(accounts.columns)} columns are of the same kind"
-    )
+    of_all = f"{alike} of {len(accounts.columns)} columns"
+    tour.say("inferred", f"from the file alone: {of_all} are of the same kind")
 
 
 # Kafka -------------------------------------------------------------------------------------------------
 
 TOPIC = "examples"
-"""Nobody else reads it, while what is on `raw_data` would be processed and trained on."""
+"""A topic of its own, as records on `raw_data` would be processed and trained on."""
 
 
 def producer(tour: Tour) -> None:
-    """Rows become events on a topic, and the broker confirms each one."""
-    from loan_default.kafka.messages import Message
-
+    """Publish rows as events on a topic; the broker confirms each one."""
     broker, events = connected_broker(tour), example_events(tour, rows=1000)
     attributes = {name: value.decode() for name, value in events[0].headers}
     tour.say("event", f"{attributes['ce_id']}: {attributes['ce_type']}, subject {attributes['ce_subject']}")
@@ -127,16 +135,10 @@ def producer(tour: Tour) -> None:
 
 
 def consumer(tour: Tour) -> None:
-    """Events are judged, then committed: what is left undone comes again."""
-    from loan_default.bundled import BUNDLED_SCHEMA
-    from loan_default.data.schema.records import RecordError, validate_record
-    from loan_default.data.schema.schema_files import load_schema
-    from loan_default.kafka.consuming import drain
-    from loan_default.kafka.events import event_id, read_event
-
+    """Validate events, then commit: what is not committed is delivered again."""
     broker, accounts = connected_broker(tour), load_schema(BUNDLED_SCHEMA)
     first = broker.consumer(tour.id, [TOPIC])
-    # A new group begins with the oldest record: it passes over what earlier examples have left.
+    # A new group begins with the oldest record, so it skips what earlier examples have left.
     drain(first, lambda _: None, ends=broker.end_offsets(TOPIC))
 
     events = example_events(tour, rows=300)
@@ -148,18 +150,18 @@ def consumer(tour: Tour) -> None:
     sender.deliver(events)
     sender.close()
 
-    taken = {record.place for record in first.poll(max_records=100, timeout_seconds=10.0)}
-    first.close()  # as if it had died: none of them is committed
-    tour.say("first", f"reader of the group: takes {len(taken)} records, and is gone before its commit")
+    polled = {record.place for record in first.poll(max_records=100, timeout_seconds=10.0)}
+    first.close()  # as if it had crashed: none of them is committed
+    tour.say("first", f"member of the group: polls {len(polled)} records and leaves before its commit")
 
     seen, reasons = Counter[str](), Counter[str]()
 
-    def judge(records: list["Record"]) -> None:
+    def handle(records: list[Record]) -> None:
         for record in records:
             if not event_id(record).startswith(tour.id):
-                continue  # of another example that runs just now
+                continue  # another run of this example sent it
             seen["all"] += 1
-            seen["again"] += record.place in taken
+            seen["again"] += record.place in polled
             try:
                 validate_record(read_event(record).data, accounts)
             except RecordError as error:
@@ -168,12 +170,12 @@ def consumer(tour: Tour) -> None:
                 reasons[str(error)] += 1
 
     second = broker.consumer(tour.id, [TOPIC])
-    drain(second, judge, ends=broker.end_offsets(TOPIC))  # commits a batch when `judge` has returned
-    tour.say("second", f"reader: takes {seen['all']}, of them {seen['again']} that the first had taken")
+    drain(second, handle, ends=broker.end_offsets(TOPIC))  # commits a batch when `handle` has returned
+    tour.say("second", f"member: polls {seen['all']}, of them {seen['again']} that the first had polled")
     tour.say("accepted", f"{seen['all'] - reasons.total()}")
     for reason, records in reasons.items():
         tour.say("rejected", f"{records}: {reason}")
-    rest = drain(second, judge, ends=broker.end_offsets(TOPIC))
+    rest = drain(second, handle, ends=broker.end_offsets(TOPIC))
     second.close()
     tour.say("left", f"{rest.records}: the group has committed everything")
 
@@ -182,12 +184,7 @@ def consumer(tour: Tour) -> None:
 
 
 def repositories(tour: Tour) -> None:
-    """Documents are stored once, however often sent; a champion is chosen."""
-    from loan_default.database.ingestion_documents import EventStatus, RawDataLog
-    from loan_default.database.ingestion_repositories import RawDataLogRepository
-    from loan_default.database.repositories import ModelRepository, register_model
-    from loan_default.pipelines.registry import list_models
-
+    """Store documents once, however often they are sent, and move the champion."""
     with own_collections(tour) as database:
         models, logs = ModelRepository(database), RawDataLogRepository(database)
         logs.ensure_indexes()
@@ -201,7 +198,7 @@ def repositories(tour: Tour) -> None:
         except DataError as error:
             tour.say("refused", str(error))
 
-        # Compare and set: whoever moves the pointer says how many moves they know of.
+        # Compare and set: whoever moves the pointer passes what they know of it.
         for version, seen, champion in (
             ("by-EDUCATION", 0, None),
             ("by-PAY_0", 0, None),
@@ -209,7 +206,7 @@ def repositories(tour: Tour) -> None:
         ):
             digest = models.get(version).sha256
             moved = models.move_champion(version, digest, seen_rev=seen, seen_version=champion)
-            answer = "done" if moved else "refused, it has moved since"
+            answer = "done" if moved else "refused, the pointer has moved since"
             tour.say("champion", f"to {version}, knowing of {seen} moves: {answer}")
 
         event = RawDataLog(
@@ -230,25 +227,21 @@ def repositories(tour: Tour) -> None:
 
 
 def encoder(tour: Tour) -> None:
-    """Rows become tokens; by NT-Xent two views of a row find each other."""
+    """Embed rows as tokens, and pretrain by NT-Xent until two views of a row find each other."""
     import torch
 
-    from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
-    from loan_default.data.schema.schema_files import load_schema
     from loan_default.models.arrays import to_tensors
     from loan_default.models.contrastive import ObjectiveConfig, corrupt, nt_xent
     from loan_default.models.encoder import Encoder, EncoderConfig
     from loan_default.models.features import fit_features
     from loan_default.models.fitting import FitConfig
     from loan_default.models.pretraining import pretrain
-    from loan_default.pipelines.training.dataset import load_dataset
 
     torch.manual_seed(0)
     accounts = load_dataset(BUNDLED_DATA, load_schema(BUNDLED_SCHEMA))
     features = fit_features(accounts.frame.head(6000), accounts.schema)
-    rows, unseen = (
-        features.transform(some) for some in (accounts.frame.head(6000), accounts.frame.tail(256))
-    )
+    rows = features.transform(accounts.frame.head(6000))
+    unseen = features.transform(accounts.frame.tail(256))
     tour.say("features", f"{len(features.numerical)} numbers, {len(features.categorical)} category")
 
     cpu = torch.device("cpu")
@@ -263,22 +256,12 @@ def encoder(tour: Tour) -> None:
     changed = torch.stack([view.changed for view in views]).float().mean()
     tour.say("views", f"two of each row; {changed:.0%} of the cells come from other rows or are masked")
 
-    def judged(network: "Encoder") -> str:
-        with torch.inference_mode():
-            embedded = (network.embed(view.numerical, view.codes, masked=view.masked) for view in views)
-            one, other = (network.contextualise(tokens, cls_only=True)[:, 0] for tokens in embedded)
-            loss = nt_xent(one, other, temperature=objective.temperature)
-            nearest = torch.cosine_similarity(one[:, None], other, dim=2).argmax(1)
-        found = (nearest == torch.arange(len(one))).float().mean()
-        return f"NT-Xent {loss:.2f}, {found:.0%} of the rows are nearest to their other view"
-
-    random = nt_xent(*torch.randn(2, *vectors.shape), temperature=objective.temperature)
-    alike = nt_xent(*torch.ones(2, *vectors.shape), temperature=objective.temperature)
-    tour.say(
-        "by chance",
-        f"NT-Xent {random:.2f} of random vectors; {alike:.2f} = ln {len(vectors)} if all are alike",
-    )
-    tour.say("untrained", judged(network))
+    temperature = objective.temperature
+    random = nt_xent(*torch.randn(2, *vectors.shape), temperature=temperature)
+    alike = nt_xent(*torch.ones(2, *vectors.shape), temperature=temperature)
+    chance = f"{random:.2f} of random vectors; {alike:.2f} = ln {len(vectors)} if all are alike"
+    tour.say("by chance", f"NT-Xent {chance}")
+    tour.say("untrained", view_match(network, views, temperature=temperature))
     pretrained = pretrain(
         network,
         rows,
@@ -293,18 +276,31 @@ def encoder(tour: Tour) -> None:
         report=lambda _: None,
     )
     network.load_state_dict(pretrained.state)
-    tour.say("pretrained", f"{judged(network.eval())}, after 2 passes over {len(rows):,} others")
+    match = view_match(network.eval(), views, temperature=temperature)
+    tour.say("pretrained", f"{match}, after 2 passes over {len(rows):,} others")
+
+
+def view_match(network: "Encoder", views: "list[View]", *, temperature: float) -> str:
+    """Return NT-Xent of two views of the same rows, and the share of rows nearest to their other view."""
+    import torch
+
+    from loan_default.models.contrastive import nt_xent
+
+    with torch.inference_mode():
+        embedded = (network.embed(view.numerical, view.codes, masked=view.masked) for view in views)
+        one, other = (network.contextualise(tokens, cls_only=True)[:, 0] for tokens in embedded)
+        loss = nt_xent(one, other, temperature=temperature)
+        nearest = torch.cosine_similarity(one[:, None], other, dim=2).argmax(1)
+    found = (nearest == torch.arange(len(one))).float().mean()
+    return f"NT-Xent {loss:.2f}, {found:.0%} of the rows are nearest to their other view"
 
 
 TRAINING_ROWS = 16_000
-"""Of the bundled file; the rest is new to the model."""
+"""Rows of the bundled file that the model is trained on; it has not seen the rest."""
 
 
 def training(tour: Tour) -> None:
-    """From rows to a calibrated model and its figures on unseen rows."""
-    from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
-    from loan_default.data.sources.table_files import read_frame
-    from loan_default.evaluation.metrics import measure
+    """Train a calibrated model and measure it on rows that it has not seen."""
     from loan_default.pipelines.training.preparation import Stopwatch, TrainingOptions, plan_training
     from loan_default.pipelines.training.stages import train_classifier
 
@@ -330,13 +326,7 @@ def training(tour: Tour) -> None:
 
 
 def scoring(tour: Tour) -> None:
-    """New applications become PDs; what if; a damaged model is refused."""
-    from loan_default.bundled import BUNDLED_DATA
-    from loan_default.data.schema.records import records_frame, validate_record
-    from loan_default.data.sources.json_rows import json_rows
-    from loan_default.data.sources.table_files import read_frame
-    from loan_default.evaluation.metrics import score_points
-    from loan_default.files import sha256_of
+    """Score new applications, ask what if, and have a damaged model refused."""
     from loan_default.models.model import load_model
     from loan_default.pipelines.scoring.file_scoring import score_file, scoring_threads
 
@@ -344,8 +334,8 @@ def scoring(tour: Tour) -> None:
     path = home / "model.pth"
     if not path.exists():
         training(tour)
-    model = load_model(path)  # refused, unless it has the digest that lies beside it
-    tour.say("model", f"{model.version}, figures and schema inside")
+    model = load_model(path)  # refused unless its digest is the one that lies beside it
+    tour.say("model", f"{model.version}, metrics and schema inside")
 
     new = read_frame(BUNDLED_DATA).frame.iloc[TRAINING_ROWS : TRAINING_ROWS + 2000].copy()
     new.loc[new.index[-1], "LIMIT_BAL"] = "much"
@@ -376,11 +366,8 @@ def scoring(tour: Tour) -> None:
 # What the sections share -------------------------------------------------------------------------------
 
 
-def connected_broker(tour: Tour) -> "Broker":
-    """The broker of the environment, else one in memory, with the topic of the examples."""
-    from loan_default.kafka.open_broker import connect
-    from loan_default.kafka.topics import Topic
-
+def connected_broker(tour: Tour) -> Broker:
+    """Connect to the broker of the environment, else to one in memory; make the topic of the examples."""
     broker, servers = connect(tour.settings), tour.settings.kafka_bootstrap_servers
     broker.create_topics([Topic(name=TOPIC, retention=timedelta(hours=1))])
     where = "in memory, as KAFKA_BOOTSTRAP_SERVERS is not set" if servers is None else servers
@@ -388,47 +375,31 @@ def connected_broker(tour: Tour) -> "Broker":
     return broker
 
 
-def example_events(tour: Tour, *, rows: int) -> list["Message"]:
-    """The first rows of the bundled file as events."""
-    from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
-    from loan_default.data.schema.schema_files import load_schema
-    from loan_default.data.sources.json_rows import json_rows, row_subjects
-    from loan_default.data.sources.table_files import read_frame
-    from loan_default.kafka.events import Event, EventType, to_message
-
+def example_events(tour: Tour, *, rows: int) -> list[Message]:
+    """Make events of the first rows of the bundled file."""
     accounts, frame = load_schema(BUNDLED_SCHEMA), read_frame(BUNDLED_DATA).frame.head(rows)
-    return [
-        to_message(
-            Event(
-                id=f"{tour.id}-{number}",
-                type=EventType.RECEIVED,
-                source=BUNDLED_DATA.name,
-                time=datetime.now(UTC),
-                subject=subject or f"{tour.id}-{number}",
-                schema=f"{accounts.name}/{accounts.digest[:12]}",
-                data=data,
-            ),
-            TOPIC,
+    messages: list[Message] = []
+    for subject, data in zip(row_subjects(frame, accounts), json_rows(frame, accounts), strict=True):
+        event = Event(
+            id=f"{tour.id}-{len(messages)}",
+            type=EventType.RECEIVED,
+            source=BUNDLED_DATA.name,
+            time=datetime.now(UTC),
+            subject=subject or f"{tour.id}-{len(messages)}",
+            schema=f"{accounts.name}/{accounts.digest[:12]}",
+            data=data,
         )
-        for number, (subject, data) in enumerate(
-            zip(row_subjects(frame, accounts), json_rows(frame, accounts), strict=True)
-        )
-    ]
+        messages.append(to_message(event, TOPIC))
+    return messages
 
 
-def example_documents(column: str) -> "tuple[ModelMetadata, PerformanceMetrics, TrainingData]":
-    """What a training run registers. The PD of this model is the default rate at each value of one column."""
-    from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
-    from loan_default.data.schema.schema_files import load_schema
-    from loan_default.database import documents
-    from loan_default.evaluation.metrics import auc, brier, ks
-    from loan_default.pipelines.training.dataset import load_dataset, snapshot_of
-
+def example_documents(column: str) -> tuple[ModelMetadata, PerformanceMetrics, TrainingData]:
+    """Make what a training run registers: a model whose PD is the default rate at each value of a column."""
     accounts, now = load_dataset(BUNDLED_DATA, load_schema(BUNDLED_SCHEMA)), datetime.now(UTC)
     y = accounts.labels
     pds = accounts.frame.assign(y=y).groupby(column)["y"].transform("mean")
     snapshot = snapshot_of(accounts, now)
-    model = documents.ModelMetadata(
+    model = ModelMetadata(
         version=f"by-{column}",
         created_at=now,
         path=f"models/by-{column}.pth",
@@ -447,9 +418,9 @@ def example_documents(column: str) -> "tuple[ModelMetadata, PerformanceMetrics, 
         training_seconds=0,
         snapshot=snapshot.id,
     )
-    metrics = documents.PerformanceMetrics(
+    metrics = PerformanceMetrics(
         version=model.version,
-        dataset=documents.DatasetName.TEST,
+        dataset=DatasetName.TEST,
         snapshot=snapshot.id,
         computed_at=now,
         rows=len(y),
@@ -460,35 +431,33 @@ def example_documents(column: str) -> "tuple[ModelMetadata, PerformanceMetrics, 
 
 
 class OwnCollections:
-    """The database of the environment, with a prefix before the names of its collections.
+    """It is the database of the environment, with a prefix before the names of its collections.
 
     A database of its own would be simpler, but on MongoDB the application's user may use this one alone. The
-    pointer there says which model scores, and its newest model scores where there is no pointer.
+    pipelines' own collections name the champion, so an example must not write to them.
     """
 
-    def __init__(self, database: "Database", prefix: str) -> None:
+    def __init__(self, database: Database, prefix: str) -> None:
         self._database, self._prefix = database, prefix
         self.used: set[str] = set()
 
     @property
-    def client(self) -> "Client":
-        """What holds the connections."""
+    def client(self) -> Client:
+        """It holds the connections."""
         return self._database.client
 
-    def __getitem__(self, name: str) -> "Collection":
+    def __getitem__(self, name: str) -> Collection:
         self.used.add(self._prefix + name)
         return self._database[self._prefix + name]
 
-    def command(self, command: "str | Document", /) -> "Document":
+    def command(self, command: str | Document, /) -> Document:
         """Send a command."""
         return self._database.command(command)
 
 
 @contextmanager
-def own_collections(tour: Tour) -> Iterator["Database"]:
-    """The store of the environment, else one in the temporary folder; what the example writes goes again."""
-    from loan_default.database.connect import store_errors
-
+def own_collections(tour: Tour) -> Iterator[Database]:
+    """Open the store of the environment, else one in the temporary folder, and drop the own collections."""
     on_server = tour.settings.mongodb_uri is not None
     where = "the server of MONGODB_URI" if on_server else "embedded, as MONGODB_URI is not set"
     with open_database(tour.settings) as database:
@@ -511,7 +480,7 @@ SECTIONS: dict[str, Callable[[Tour], None]] = {
 
 
 def summary(name: str) -> str:
-    """What a section shows, in a line."""
+    """Return what a section shows, in a line."""
     return (SECTIONS[name].__doc__ or "").splitlines()[0]
 
 

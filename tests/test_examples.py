@@ -12,13 +12,13 @@ ROOT = Path(__file__).parents[1]
 SHOWS = {
     "schema": ("30,000 read: 30,000 accepted", "LIMIT_BAL: must be at least 0, however: '-20000'"),
     "producer": ("1,001 messages: 1,000 confirmed", "over the size limit"),
-    "consumer": ("takes 300, of them 100 that the first had taken", "accepted    297", "left        0:"),
+    "consumer": ("polls 300, of them 100 that the first had polled", "accepted    297", "left        0:"),
     "repositories": ("knowing of 0 moves: refused", "at offset 17: redelivered", "at offset 18: duplicate"),
     "encoder": ("tokens (256, 20, 32)", "5.55 = ln 256 if all are alike"),
     "training": ("network     AUC 0.7", "calibrated  mean PD 2"),
     "scoring": ("scored      1,999 rows", "what if     2 months late", "refused     "),
 }
-"""What each section says, among other things."""
+"""Section -> some of what it prints."""
 SERVERS = ("KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI")
 
 

@@ -1,4 +1,4 @@
-"""The notebook: what it says of itself when it is read, and what it comes to when it is run anew.
+"""The notebook: its stored text and outputs, and the metrics that a new run comes to.
 
 `KEEP_OUTPUTS=1 pytest tests/test_notebook.py` (`make notebook`) stores the outputs of the run in the file.
 """
@@ -21,7 +21,7 @@ NOTEBOOK = ROOT / "notebooks" / "loan_default_prediction.ipynb"
 LARGEST = 300_000
 """Bytes of the file, outputs included: a repository keeps every version of it."""
 LIBRARIES = {"IPython", "numpy", "pandas", "torch"}
-"""What it may import beside the package and the standard library."""
+"""Libraries that it may import beside the package and the standard library."""
 ABSOLUTE = re.compile(r"(?<![\w.:<\\/-])(/[\w.+-]+/[\w.+-]|~/|[A-Z]:\\)")
 
 
@@ -35,18 +35,18 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
 
 
 def texts(notebook: NotebookNode) -> list[str]:
-    """All that the outputs show, without addresses on the web."""
+    """Collect what the outputs show, without addresses on the web."""
     outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
     shown = [output.get("text", "") for output in outputs]
     shown += [str(data) for output in outputs for data in output.get("data", {}).values()]
     return [re.sub(r"https?://\S+", "", text) for text in shown]
 
 
-def key_figures(notebook: NotebookNode) -> dict[str, float]:
-    """What the last cell prints."""
+def key_metrics(notebook: NotebookNode) -> dict[str, float]:
+    """Read what the last cell prints."""
     (output,) = code_cells(notebook)[-1].outputs
-    figures: dict[str, float] = json.loads(output.text)
-    return figures
+    metrics: dict[str, float] = json.loads(output.text)
+    return metrics
 
 
 def assert_fit_to_keep(notebook: NotebookNode) -> None:
@@ -57,7 +57,7 @@ def assert_fit_to_keep(notebook: NotebookNode) -> None:
     for text in texts(notebook):
         assert not ABSOLUTE.search(text), text[:2000]
         assert not re.search(r" at 0x[0-9a-f]{6,}", text), "an address in memory is another one in each run"
-        assert not any(str(place) in text for place in (ROOT, Path.home(), sys.prefix))
+        assert not any(str(path) in text for path in (ROOT, Path.home(), sys.prefix))
 
 
 def test_its_code_is_valid_and_uses_nothing_private(stored):
@@ -99,9 +99,9 @@ def test_other_slashes_are_no_paths(text):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)  # a minute on two free cores
-def test_it_runs_to_the_end_and_comes_to_the_stored_figures(stored, tmp_path, monkeypatch):
+def test_it_runs_to_the_end_and_comes_to_the_stored_metrics(stored, tmp_path, monkeypatch):
     for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
-        monkeypatch.setenv(name, str(tmp_path / "jupyter"))  # what a person has there is left alone
+        monkeypatch.setenv(name, str(tmp_path / "jupyter"))  # a person's own files are not touched
     folder = tmp_path / "work"
     folder.mkdir()
     copy = Path(shutil.copy(NOTEBOOK, folder))
@@ -111,23 +111,23 @@ def test_it_runs_to_the_end_and_comes_to_the_stored_figures(stored, tmp_path, mo
         kernel_name="python3",
         timeout=900,
         record_timing=False,
-        coalesce_streams=True,  # where a stream is cut depends on the moment
+        coalesce_streams=True,  # where a stream is cut depends on timing
         resources={"metadata": {"path": str(folder)}},
     )
     client.execute()
 
-    figures = key_figures(notebook)
-    assert figures["rows"] == 30_000
-    assert 0.76 < figures["auc"] < 0.80
-    assert 0.72 < figures["auc_logistic"] < figures["auc"]
-    assert 0.40 < figures["ks"] < 0.48
-    assert 0.12 < figures["brier"] < 0.14
-    assert figures["mean_pd"] == pytest.approx(figures["default_rate"], abs=0.02)
-    assert (figures["scored"], figures["quarantined"]) == (999, 1)
+    metrics = key_metrics(notebook)
+    assert metrics["rows"] == 30_000
+    assert 0.76 < metrics["auc"] < 0.80
+    assert 0.72 < metrics["auc_logistic"] < metrics["auc"]
+    assert 0.40 < metrics["ks"] < 0.48
+    assert 0.12 < metrics["brier"] < 0.14
+    assert metrics["mean_pd"] == pytest.approx(metrics["default_rate"], abs=0.02)
+    assert (metrics["scored"], metrics["quarantined"]) == (999, 1)
     assert_fit_to_keep(notebook)
     assert (folder / "runs" / "notebook" / "model.pth.sha256").exists()
     assert {path.name for path in folder.iterdir()} == {copy.name, "runs"}
     if os.environ.get("KEEP_OUTPUTS"):
         nbformat.write(notebook, NOTEBOOK)
     else:  # other processors round otherwise
-        assert figures == pytest.approx(key_figures(stored), abs=0.01)
+        assert metrics == pytest.approx(key_metrics(stored), abs=0.01)

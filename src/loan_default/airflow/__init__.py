@@ -1,1 +1,1 @@
-"""The pipelines under Airflow: DAGs, the bodies of their tasks, and the commands that start them."""
+"""The pipelines under Airflow: DAGs, the bodies of their tasks, the REST client and the accounts."""

@@ -1,1 +1,1 @@
-"""Schema, sources, validation, cleaning, splits and the generator: rows in, trusted rows out."""
+"""Rows in, validated rows out: the schema, sources of rows, and datasets."""

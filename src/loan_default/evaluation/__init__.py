@@ -1,1 +1,1 @@
-"""Figures about predictions: arrays in, results out."""
+"""Evaluation of predictions: metrics, intervals, the gate, charts and the report. Arrays in, results out."""

@@ -1,1 +1,1 @@
-"""Features, encoder, objectives, training and the .pth artefact. torch is at home here."""
+"""Features, encoder, objectives, training, calibration and the model file, all of them with torch."""

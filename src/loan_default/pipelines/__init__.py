@@ -1,1 +1,1 @@
-"""The use cases, as functions over injected parts."""
+"""The use cases, as functions over injected services."""

@@ -1,1 +1,1 @@
-"""Canonical rows kept and divided: duplicates, splits, the training store."""
+"""Datasets of canonical rows: duplicates, splits, and the training store."""

@@ -1,1 +1,1 @@
-"""The schema: its language, and values, frames and records that are validated by it."""
+"""The schema: its language, its files, and the validation of values, records and frames."""

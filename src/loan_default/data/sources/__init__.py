@@ -1,1 +1,1 @@
-"""Where rows come from: files, folders, feeds of events, the generator."""
+"""Sources of rows: files, folders, feeds of events, and the generator."""

@@ -1,1 +1,1 @@
-"""Requests on the topic `commands`, and where a stack stands."""
+"""Control of a stack: requests on the topic `commands`, the first training, and the status."""

@@ -1,1 +1,1 @@
-"""From a source to the training store: every application is accounted for."""
+"""Ingestion from a source to the training store: every application is accounted for."""

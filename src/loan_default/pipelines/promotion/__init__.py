@@ -1,1 +1,1 @@
-"""Which model scores: candidates are compared with the champion, and the decision is carried out."""
+"""Promotion: candidates are compared with the champion, and the decision is carried out."""

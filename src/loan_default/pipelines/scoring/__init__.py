@@ -1,1 +1,1 @@
-"""From applications and a model to PDs."""
+"""Scoring: a model turns applications into PDs."""

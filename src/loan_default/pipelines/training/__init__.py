@@ -1,1 +1,1 @@
-"""From rows to a registered model and its report."""
+"""Training: rows become a registered model and its report."""

@@ -1,1 +1,1 @@
-"""A schema for a file that has none, with findings that say why."""
+"""Inference of a schema for a file that has none, with findings that give the reasons."""
