@@ -23,7 +23,7 @@
 | `LOAN_DEFAULT_SOURCE_ROWS` | 1000 | rows of one scheduled run; a folder is taken whole |
 | `LOAN_DEFAULT_SCHEMA` | that of the bundled accounts | the schema of what is ingested |
 | `LOAN_DEFAULT_PRESET` | `default` | preset of scheduled trainings; or `fast`, `best` |
-| `LOAN_DEFAULT_MINIMUM_ROWS` | 500 | labelled rows that a model must be judged on |
+| `LOAN_DEFAULT_MINIMUM_ROWS` | 500 | labelled rows that a model must be evaluated on |
 | `LOAN_DEFAULT_MINIMUM_AUC`, `LOAN_DEFAULT_MINIMUM_KS` | 0.65, 0.2 | what a champion must reach |
 | `LOAN_DEFAULT_MAXIMUM_BRIER` | 0.25 | what its Brier score must not exceed |
 | `LOAN_DEFAULT_MAXIMUM_CALIBRATION_ERROR` | 0.05 | what its ECE must not exceed |
@@ -34,6 +34,7 @@
 
 import os
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_origin
 
@@ -50,6 +51,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from loan_default.addresses import check_web_address, looks_like_address, server_list
 from loan_default.errors import ConfigurationError
+from loan_default.thresholds import DEFAULT_THRESHOLDS, Difference, Rows, Share, Thresholds
 
 _PREFIX = "LOAN_DEFAULT_"
 
@@ -150,15 +152,20 @@ class Settings(BaseSettings):
     """The schema of what is ingested; None = that of the bundled accounts."""
     preset: Literal["fast", "default", "best"] = "default"
     """Of scheduled trainings."""
-    minimum_rows: Annotated[int, Field(ge=1)] = 500
-    minimum_auc: Annotated[float, Field(ge=0, le=1)] = 0.65
-    minimum_ks: Annotated[float, Field(ge=0, le=1)] = 0.2
-    maximum_brier: Annotated[float, Field(ge=0, le=1)] = 0.25
-    maximum_calibration_error: Annotated[float, Field(ge=0, le=1)] = 0.05
-    minimum_lead: Annotated[float, Field(ge=-1, le=1)] = 0.0
-    """What a model must reach to become the champion, see `evaluation.gate.Thresholds`."""
+    minimum_rows: Rows = DEFAULT_THRESHOLDS.minimum_rows
+    minimum_auc: Share = DEFAULT_THRESHOLDS.minimum_auc
+    minimum_ks: Share = DEFAULT_THRESHOLDS.minimum_ks
+    maximum_brier: Share = DEFAULT_THRESHOLDS.maximum_brier
+    maximum_calibration_error: Share = DEFAULT_THRESHOLDS.maximum_calibration_error
+    minimum_lead: Difference = DEFAULT_THRESHOLDS.minimum_lead
+    """What a model must reach to become the champion; see `thresholds.Thresholds`."""
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto` writes for people on a terminal and JSON elsewhere."""
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """What a model must reach to become the champion."""
+        return Thresholds(**{field.name: getattr(self, field.name) for field in fields(Thresholds)})
 
     @property
     def mongodb_users(self) -> dict[str, SecretStr]:

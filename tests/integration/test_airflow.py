@@ -105,7 +105,7 @@ def test_from_empty_servers_to_a_champion_that_a_worse_model_does_not_replace(st
     decisions = {each.version: each for each in DecisionRepository(database).newest_first()}
     assert decisions[model.version].action is Action.PROMOTED
     assert decisions[worse.version].action is Action.REJECTED
-    assert any(reason.startswith("broken") for reason in decisions[worse.version].reasons)
+    assert any(reason.startswith("failed") for reason in decisions[worse.version].reasons)
     news = [
         ((record.header("ce_type") or b"").decode(), orjson.loads(record.value))
         for record in stack.world.records(COMMANDS)

@@ -1,4 +1,4 @@
-"""Flows without servers: a broker in memory and the embedded store; a model that is judged; deaths."""
+"""Services without servers (a broker in memory, the embedded store), models to evaluate, and crashes."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ from loan_default.pipelines.services import Services
 
 @pytest.fixture
 def new_services(tmp_path: Path) -> Iterator[Callable[[Schema, Polling], Services]]:
-    """Makes a flow with all topics; its store is closed after the test."""
+    """Makes services whose broker has all topics; the database is closed after the test."""
     database = EmbeddedDatabase(tmp_path / "documents.sqlite3")
 
     def make(schema: Schema, polling: Polling) -> Services:

@@ -1,4 +1,4 @@
-"""A training store with a trained model, and runs that judge it and others."""
+"""A training store, a trained model, challengers beside it, and runs that evaluate them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,6 @@ from loan_default.database.control_repositories import FencingToken
 from loan_default.database.documents import ModelMetadata, ModelStatus, PerformanceMetrics
 from loan_default.database.embedded import EmbeddedDatabase
 from loan_default.database.repositories import MetricsRepository, ModelRepository
-from loan_default.evaluation.gate import Thresholds
 from loan_default.kafka.consuming import Polling
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.outbox import Outbox
@@ -27,6 +26,7 @@ from loan_default.pipelines.ingestion.ingestion_steps import (
     process_raw_data,
     send_processed_data,
 )
+from loan_default.pipelines.ingestion.training_store_writer import store_processed_data
 from loan_default.pipelines.layout import TRAINING_STORE
 from loan_default.pipelines.promotion.comparison import (
     Chosen,
@@ -44,6 +44,7 @@ from loan_default.pipelines.training.training_steps import (
     store_step,
     train_step,
 )
+from loan_default.thresholds import Thresholds
 
 ROWS = 700
 LENIENT = Thresholds(
@@ -56,7 +57,7 @@ STRICT = replace(LENIENT, minimum_auc=0.999)
 
 @dataclass(frozen=True)
 class PromotionSetup:
-    """A training store, a trained model, and runs of the evaluation."""
+    """A training store, a trained model, and runs that evaluate it and its challengers."""
 
     home: Path
     services: Services
@@ -68,7 +69,7 @@ class PromotionSetup:
         )
 
     def candidate(self, name: str, *, schema: Schema = SCHEMA, **provenance: object) -> ModelMetadata:
-        """Another model of the registry with the same weights; it says of its training what is asked for."""
+        """Register another model with the same weights; its provenance says what is asked for."""
         original = load_model(self.home / self.model.path)
         copy = replace(
             original, version=name, schema=schema, provenance=dict(original.provenance) | provenance
@@ -88,10 +89,11 @@ class PromotionSetup:
         return document
 
     def grow(self, rows: int, *, seed: int) -> None:
-        """More applications, up to `processed_data`."""
+        """Bring more applications into the training store."""
         feed(
             self.services, GeneratedFeed(SCHEMA, rows=rows, seed=seed, state=self.home / f"feed-{seed}.json")
         )
+        store_processed_data(self.services, self.home / TRAINING_STORE)
 
     def metrics(self, identifier: str | None) -> PerformanceMetrics:
         assert identifier is not None
@@ -107,7 +109,7 @@ def evaluated(run: EvaluationRun, version: str, *, rollback: bool = False) -> Ev
 
 
 def decide(run: EvaluationRun, version: str, *, rollback: bool = False) -> Decision:
-    """What comes of a model when all steps of a run are done."""
+    """The decision about a model at the end of a run's steps."""
     found = evaluated(run, version, rollback=rollback)
     return update_status(run, found, check_thresholds(run, found))
 
@@ -119,7 +121,7 @@ def feed(services: Services, source: GeneratedFeed) -> None:
 
 
 def new_services(home: Path) -> Services:
-    """A flow with applications on `processed_data`; close its database."""
+    """Services with applications on `processed_data`; close their database."""
     broker = MemoryBroker()
     broker.create_topics(TOPICS)
     services = Services(

@@ -1,6 +1,6 @@
-"""The bodies of the tasks of `model_evaluation`: parts from the settings, a pipeline function, ids back.
+"""Bodies of the tasks of `model_evaluation`: services from the settings, a pipeline function, ids back.
 
-The DAG imports this inside of its tasks.
+The DAG imports this module inside its tasks.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,41 +12,57 @@ import structlog
 from airflow.sdk.exceptions import AirflowSkipException
 
 from loan_default.airflow.task_services import Context, services_of
-from loan_default.evaluation.gate import Thresholds, Verdict
-from loan_default.pipelines.promotion import candidates as choosing
-from loan_default.pipelines.promotion import comparison as evaluation
-from loan_default.pipelines.promotion import decisions as promotion
+from loan_default.evaluation.gate import Verdict
+from loan_default.pipelines.ingestion.training_store_writer import store_processed_data
+from loan_default.pipelines.layout import TRAINING_STORE
+from loan_default.pipelines.promotion import candidates, comparison, decisions
 from loan_default.pipelines.promotion.comparison import Chosen, Evaluated, EvaluationRun
-from loan_default.settings import Settings
 
 log = structlog.get_logger()
 
+REJECTED = "rejected"
+"""Key of the models that the task `load_model` has rejected, in what it returns."""
+
 
 def load_model(context: Context) -> dict[str, Any]:
-    """The model to be judged; a run that finds none is skipped."""
+    """Choose the model to evaluate, reject the waiting ones whose files are refused, and check its own file.
+
+    Returns the choice, and under `rejected` the reason for each rejected version. A run that finds no model
+    is skipped.
+    """
     params = context["params"]
     with _evaluation_run(context) as run:
-        chosen = choosing.choose_model(
+        selection = candidates.choose_model(
             run,
             version=params["version"],
             rollback=params["rollback"],
             replaces=params.get("replaces"),  # a run that was queued before an upgrade has no such parameter
         )
-    if chosen is None:
-        raise AirflowSkipException("nothing to judge: no model is stored yet")
-    return asdict(chosen)
+        rejected = _reject(run, selection.refused)
+        if selection.chosen is not None:
+            comparison.read_registered(run, selection.chosen.version)
+    if selection.chosen is None:
+        also = f": the files of {', '.join(rejected)} were refused" if rejected else ""
+        raise AirflowSkipException(f"no model can be evaluated yet{also}")
+    return asdict(selection.chosen) | {REJECTED: rejected}
 
 
 def evaluate_model(context: Context, chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Figures of the model and of the champion on the same rows; returns where they are."""
+    """Bring the training store up to date, then measure the model and the champion; returns ids of metrics.
+
+    A rollback is not measured: it waits neither for the broker nor for the training store.
+    """
+    given = Chosen(**{name: value for name, value in chosen.items() if name != REJECTED})
     with _evaluation_run(context) as run:
-        return asdict(evaluation.evaluate_model(run, Chosen(**chosen)))
+        if not given.rollback:
+            store_processed_data(run.services, run.home / TRAINING_STORE)
+        return asdict(comparison.evaluate_model(run, given))
 
 
 def check_thresholds(context: Context, evaluated: Mapping[str, Any]) -> dict[str, Any]:
-    """The verdict of the gate, with its reasons."""
+    """Return the verdict of the gate, with its reasons."""
     with _evaluation_run(context) as run:
-        verdict = evaluation.check_thresholds(run, Evaluated(**evaluated))
+        verdict = comparison.check_thresholds(run, Evaluated(**evaluated))
     for reason in verdict.reasons:
         log.info("rule_checked", rule=reason)
     return {"passed": verdict.passed, "reasons": list(verdict.reasons), "broken": list(verdict.broken)}
@@ -55,11 +71,23 @@ def check_thresholds(context: Context, evaluated: Mapping[str, Any]) -> dict[str
 def update_status(
     context: Context, evaluated: Mapping[str, Any], verdict: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The decision, carried out."""
+    """Write the decision and carry it out; returns the version and the action."""
     given = Verdict(reasons=tuple(verdict["reasons"]), broken=tuple(verdict["broken"]))
     with _evaluation_run(context) as run:
-        decision = promotion.update_status(run, Evaluated(**evaluated), given)
+        decision = decisions.update_status(run, Evaluated(**evaluated), given)
     return {"version": decision.version, "action": str(decision.action)}
+
+
+def _reject(run: EvaluationRun, refused: tuple[candidates.RefusedModel, ...]) -> dict[str, str]:
+    """Reject models whose files are refused; returns version -> reason."""
+    rejected = {}
+    for model in refused:
+        decision = decisions.reject_refused(run, model.version, reason=model.reason)
+        rejected[model.version] = model.reason
+        log.warning(
+            "model_rejected", run=run.id, version=model.version, decision=decision.id, reason=model.reason
+        )
+    return rejected
 
 
 @contextmanager
@@ -69,17 +97,5 @@ def _evaluation_run(context: Context) -> Iterator[EvaluationRun]:
             services=services,
             home=settings.home,
             maturity_days=settings.maturity_days,
-            thresholds=thresholds_of(settings),
+            thresholds=settings.thresholds,
         )
-
-
-def thresholds_of(settings: Settings) -> Thresholds:
-    """The thresholds that the settings name."""
-    return Thresholds(
-        minimum_rows=settings.minimum_rows,
-        minimum_auc=settings.minimum_auc,
-        minimum_ks=settings.minimum_ks,
-        maximum_brier=settings.maximum_brier,
-        maximum_calibration_error=settings.maximum_calibration_error,
-        minimum_lead=settings.minimum_lead,
-    )

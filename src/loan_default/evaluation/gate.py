@@ -1,31 +1,12 @@
-"""The gate: may a model score applications? Figures and thresholds in, a verdict with its reasons out."""
+"""The gate: may a model score applications? Metrics and thresholds in, a verdict with its reasons out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from loan_default.errors import ConfigurationError
+from loan_default.thresholds import Thresholds
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Thresholds:
-    """What a model must reach on rows that it has not seen."""
-
-    minimum_rows: int = 500
-    """Labelled rows below which figures say too little."""
-    minimum_auc: float = 0.65
-    minimum_ks: float = 0.2
-    maximum_brier: float = 0.25
-    """0.25 is what a coin reaches."""
-    maximum_calibration_error: float = 0.05
-    """ECE: mean distance of PD and default rate, 0 to 1."""
-    minimum_lead: float = 0.0
-    """How far the AUC must be ahead of the champion's on the same rows; below 0 = it may be behind."""
-
-    def __post_init__(self) -> None:
-        for name in ("minimum_auc", "minimum_ks", "maximum_brier", "maximum_calibration_error"):
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise ConfigurationError(f"{name} must lie between 0 and 1, however: {value}")
+Metric = float | None
+"""A metric; None = it is not defined on the rows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,69 +14,80 @@ class Verdict:
     """What speaks for a model and against it."""
 
     reasons: tuple[str, ...]
-    """One for each rule that was looked at, held or not: rule and figures."""
+    """A sentence for each rule that was checked, whether the model passed it or not."""
     broken: tuple[str, ...] = ()
-    """Those of the reasons that speak against it."""
+    """Those of the reasons that speak against the model."""
 
     @property
     def passed(self) -> bool:
-        """Whether nothing speaks against it."""
+        """Whether nothing speaks against the model."""
         return not self.broken
 
 
 def gate_verdict(
-    metrics: Mapping[str, float | None],
+    metrics: Mapping[str, Metric],
     *,
     rows: int,
-    champion: Mapping[str, float | None] | None,
+    champion: Mapping[str, Metric] | None,
     thresholds: Thresholds,
 ) -> Verdict:
-    """The verdict on figures of a model, beside those of the champion on the same rows.
+    """Check a model's metrics against the thresholds, and beside those of the champion on the same rows.
 
-    A figure that does not exist holds no rule.
+    A metric that is not defined passes no rule.
 
     Args:
-        figures: `auc`, `ks`, `brier`, `ece` by name.
-        rows: labelled rows that they were computed on.
-        champion: its figures, without which the rule of the lead is broken; None = there is no champion.
+        metrics: `auc`, `ks`, `brier`, `ece` by name.
+        rows: labelled rows that the metrics were computed on.
+        champion: the champion's metrics; None = there is no champion, and no lead is asked for.
     """
     checks = [
-        _at_least("rows", rows, thresholds.minimum_rows, digits=0),
+        _enough_rows(rows, thresholds.minimum_rows),
         _at_least("AUC", metrics.get("auc"), thresholds.minimum_auc),
         _at_least("KS", metrics.get("ks"), thresholds.minimum_ks),
-        _at_most("Brier score", metrics.get("brier"), thresholds.maximum_brier),
-        _at_most("calibration error", metrics.get("ece"), thresholds.maximum_calibration_error),
+        _at_most("the Brier score", metrics.get("brier"), thresholds.maximum_brier),
+        _at_most("the calibration error", metrics.get("ece"), thresholds.maximum_calibration_error),
     ]
     if champion is not None:
         checks.append(_ahead(metrics.get("auc"), champion.get("auc"), thresholds.minimum_lead))
-    reasons = [(held, f"{'held' if held else 'broken'}: {rule}") for held, rule in checks]
-    return Verdict(
-        reasons=tuple(reason for _, reason in reasons),
-        broken=tuple(reason for held, reason in reasons if not held),
+    reasons, broken = [], []
+    for passed, sentence in checks:
+        reason = f"{'passed' if passed else 'failed'}: {sentence}"
+        reasons.append(reason)
+        if not passed:
+            broken.append(reason)
+    return Verdict(reasons=tuple(reasons), broken=tuple(broken))
+
+
+def _enough_rows(rows: int, minimum: int) -> tuple[bool, str]:
+    return (
+        rows >= minimum,
+        f"the model was evaluated on {rows:,} labelled rows; there must be at least {minimum:,}.",
     )
 
 
-def _at_least(name: str, value: float | None, bound: float, *, digits: int = 4) -> tuple[bool, str]:
-    held = value is not None and value >= bound
-    return held, f"{name} must be at least {_shown(bound, digits)}, it is {_shown(value, digits)}"
+def _at_least(name: str, value: Metric, minimum: float) -> tuple[bool, str]:
+    passed = value is not None and value >= minimum
+    return passed, f"{name} is {_shown(value)}; it must be at least {minimum:.4f}."
 
 
-def _at_most(name: str, value: float | None, bound: float) -> tuple[bool, str]:
-    held = value is not None and value <= bound
-    return held, f"{name} must be at most {_shown(bound, 4)}, it is {_shown(value, 4)}"
+def _at_most(name: str, value: Metric, maximum: float) -> tuple[bool, str]:
+    passed = value is not None and value <= maximum
+    return passed, f"{name} is {_shown(value)}; it must be at most {maximum:.4f}."
 
 
-def _ahead(value: float | None, champion: float | None, lead: float) -> tuple[bool, str]:
-    if value is None or champion is None:
-        held, ahead = False, None
+def _ahead(value: Metric, champion: Metric, minimum: float) -> tuple[bool, str]:
+    if minimum >= 0:
+        rule = f"it must be at least {minimum:.4f} ahead"
     else:
-        ahead = value - champion
-        held = ahead >= lead
-    return held, (
-        f"AUC must be ahead of the champion's {_shown(champion, 4)} by at least {_shown(lead, 4)}, "
-        f"it is by {_shown(ahead, 4)}"
+        rule = f"it may be at most {-minimum:.4f} behind"
+    if value is None or champion is None:
+        return False, f"AUC is {_shown(value)}, and the champion's AUC is {_shown(champion)}; {rule}."
+    lead = value - champion
+    side = "ahead of" if lead >= 0 else "behind"
+    return lead >= minimum, (
+        f"AUC is {_shown(value)}, which is {abs(lead):.4f} {side} the champion's {_shown(champion)}; {rule}."
     )
 
 
-def _shown(value: float | None, digits: int) -> str:
-    return "not defined" if value is None else f"{value:.{digits}f}"
+def _shown(value: Metric) -> str:
+    return "not defined" if value is None else f"{value:.4f}"

@@ -1,23 +1,25 @@
-"""Measuring models: on which rows, beside whom, and what the gate says of it."""
+"""Measuring models: on which rows, beside which champion, and with which verdict of the gate."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from conftest import SCHEMA
-from pipelines.promotion_setup import ROWS, STRICT, decide, evaluated
+from pipelines.promotion_setup import ROWS, STRICT, decide, evaluated, feed
 
 from loan_default.data.schema.language import Kind, Schema
+from loan_default.data.sources.feeds import GeneratedFeed
 from loan_default.database.documents import DatasetName
 from loan_default.database.repositories import MetricsRepository
 from loan_default.errors import DependencyError
 from loan_default.kafka.memory import MemoryBroker
+from loan_default.pipelines.ingestion.training_store_writer import store_processed_data
 from loan_default.pipelines.layout import TRAINING_STORE
 from loan_default.pipelines.promotion.comparison import check_thresholds
 from loan_default.pipelines.training.dataset import load_store
 
 
-def test_figures_are_computed_on_rows_that_no_training_has_seen(promotion):
+def test_metrics_are_computed_on_rows_that_no_training_has_seen(promotion):
     found = evaluated(promotion.run("first"), promotion.model.version)
     metrics = MetricsRepository(promotion.services.database).get(found.metrics)
     trained = [
@@ -41,12 +43,12 @@ def test_later_rows_are_taken_where_there_are_enough(promotion):
     assert metrics.rows > 0.5 * ROWS
 
 
-def test_a_schema_that_reads_a_feature_otherwise_measures_no_model_of_before(promotion):
+def test_a_schema_that_reads_a_feature_differently_measures_no_model_of_before(promotion):
     name, schema = with_a_feature_changed(special=(1.0,))
     run = promotion.run("changed")
     found = evaluated(replace(run, services=replace(run.services, schema=schema)), promotion.model.version)
     assert found.metrics is None
-    assert f"the schema reads {name} otherwise than it did for {promotion.model.version}" in found.rows
+    assert f"the schema reads {name} differently than it did for {promotion.model.version}" in found.rows
 
 
 def with_a_feature_changed(**changes: object) -> tuple[str, Schema]:
@@ -79,9 +81,10 @@ def test_a_verdict_names_each_rule_and_the_rows(promotion):
     run = promotion.run("strict", thresholds=STRICT)
     verdict = check_thresholds(run, evaluated(run, promotion.model.version))
     (broken,) = verdict.broken
-    assert broken.startswith("broken: AUC must be at least 0.9990")
+    assert broken.startswith("failed: AUC is 0.")
+    assert broken.endswith("; it must be at least 0.9990.")
     assert broken in verdict.reasons
-    assert verdict.reasons[-1].startswith("judged on ")
+    assert verdict.reasons[-1].startswith("evaluated on ")
 
 
 def test_a_rollback_is_not_measured_and_waits_for_nothing(promotion):
@@ -92,10 +95,22 @@ def test_a_rollback_is_not_measured_and_waits_for_nothing(promotion):
     run = promotion.run("undo")
     run = replace(run, services=replace(run.services, broker=Away()))
     with pytest.raises(DependencyError):
-        evaluated(run, promotion.model.version)
+        store_processed_data(run.services, run.home / TRAINING_STORE)
     found = evaluated(run, promotion.model.version, rollback=True)
     assert (found.metrics, found.snapshot) == (None, None)
     assert check_thresholds(run, found).passed
+
+
+def test_an_evaluation_reads_the_training_store_as_it_is(promotion):
+    """Bringing the store up to date is a step of its own, which the caller sees."""
+    before = evaluated(promotion.run("before"), promotion.model.version)
+    source = GeneratedFeed(SCHEMA, rows=200, seed=9, state=promotion.home / "feed-9.json")
+    feed(promotion.services, source)
+    meanwhile = evaluated(promotion.run("meanwhile"), promotion.model.version)
+    assert meanwhile.snapshot == before.snapshot
+    store_processed_data(promotion.services, promotion.home / TRAINING_STORE)
+    after = evaluated(promotion.run("after"), promotion.model.version)
+    assert promotion.metrics(after.metrics).rows > promotion.metrics(meanwhile.metrics).rows
 
 
 def test_rows_of_later_events_are_no_reason_to_forget_what_is_held_out(promotion):

@@ -15,7 +15,12 @@ from loan_default.database.repositories import POINTERS, MetricsRepository
 from loan_default.errors import DataError
 from loan_default.evaluation.gate import Verdict
 from loan_default.pipelines.promotion.candidates import choose_model
-from loan_default.pipelines.promotion.comparison import EvaluationRun, check_thresholds, evaluate_model
+from loan_default.pipelines.promotion.comparison import (
+    Chosen,
+    EvaluationRun,
+    check_thresholds,
+    evaluate_model,
+)
 from loan_default.pipelines.promotion.decisions import update_status
 
 pytestmark = pytest.mark.slow  # each test validates trained models
@@ -29,6 +34,12 @@ def install_champion(
     """Make a model of the registry the champion."""
     promotion.candidate(name, schema=schema, **provenance)
     decide(promotion.run(f"{name}-run"), name, rollback=True)
+
+
+def chosen_by(run: EvaluationRun, **options: object) -> Chosen:
+    chosen = choose_model(run, **options).chosen
+    assert chosen is not None
+    return chosen
 
 
 def with_column(column_name: str, /, **changes: object) -> Schema:
@@ -45,11 +56,11 @@ def under(run: EvaluationRun, schema: Schema) -> EvaluationRun:
     return replace(run, services=replace(run.services, schema=schema))
 
 
-# A mended word -------------------------------------------------------------------------------------------
+# A corrected description -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "mended",
+    "corrected",
     [
         with_column("income", description="Income of the household."),
         with_column("debt", unit="euro"),
@@ -58,9 +69,9 @@ def under(run: EvaluationRun, schema: Schema) -> EvaluationRun:
         with_column("income", minimum=-1, maximum=1e12),
     ],
 )
-def test_a_mended_word_leaves_the_champion_compared(promotion, mended):
+def test_a_corrected_description_leaves_the_champion_compared(promotion, corrected):
     install_champion(promotion)
-    run = under(promotion.run("mended"), mended)
+    run = under(promotion.run("corrected"), corrected)
     found = evaluated(run, promotion.model.version)
     assert (found.champion, found.alone) == (OLD, None)
     own, champion = promotion.metrics(found.metrics), promotion.metrics(found.champion_metrics)
@@ -73,7 +84,7 @@ def test_a_mended_word_leaves_the_champion_compared(promotion, mended):
 
 
 def refused(promotion: PromotionSetup, run: EvaluationRun | None = None) -> Decision:
-    """The decision about the model of the promotion, which must not move the champion."""
+    """The decision about the trained model, which must not move the champion."""
     before = promotion.models.champion()
     decision = decide(run or promotion.run("challenger"), promotion.model.version)
     assert decision.action is Action.REJECTED
@@ -84,7 +95,7 @@ def refused(promotion: PromotionSetup, run: EvaluationRun | None = None) -> Deci
 
 def check_reason(decision: Decision, why: str) -> None:
     (broken,) = decision.broken
-    assert broken.startswith(f"broken: a model must be compared with the champion, however: {OLD} is not")
+    assert broken.startswith(f"failed: the model must be compared with the champion {OLD}, but cannot be: ")
     assert why in broken
     way_out = {"version": decision.version, "replaces": OLD}
     assert f"evaluation.requested with {json.dumps(way_out)}" in broken
@@ -191,7 +202,7 @@ def test_a_champion_without_an_auc_is_not_replaced_unopposed(promotion):
     assert MetricsRepository(promotion.services.database).get(found.champion_metrics).figures["auc"] is None
     decision = update_status(run, found, check_thresholds(run, found))
     assert decision.action is Action.REJECTED
-    assert "AUC must be ahead of the champion's" in decision.broken[0]
+    assert "and the champion's AUC is not defined; it must be at least 0.0000 ahead" in decision.broken[0]
 
 
 def test_a_verdict_that_forgot_the_champion_does_not_promote(promotion):
@@ -199,7 +210,7 @@ def test_a_verdict_that_forgot_the_champion_does_not_promote(promotion):
     install_champion(promotion, split="stratified", seen_until=None)
     run = promotion.run("in-flight")
     found = evaluated(run, promotion.model.version)
-    decision = update_status(run, found, Verdict(reasons=("held: all there was",)))
+    decision = update_status(run, found, Verdict(reasons=("passed: all rules of that version",)))
     assert decision.action is Action.REJECTED
     check_reason(decision, "no row is known to be new to both")
 
@@ -231,7 +242,7 @@ def test_a_lost_pointer_is_no_absent_champion(promotion, status):
     assert decision.action is Action.REJECTED
     assert promotion.models.champion() is None
     (broken,) = decision.broken
-    assert f"{OLD} has been one" in broken
+    assert f"the pointer to the champion is lost: {OLD} has been the champion" in broken
     assert 'model.rollback.requested with {"version":' in broken
 
 
@@ -250,7 +261,7 @@ def test_a_rollback_brings_a_lost_pointer_back(promotion):
     install_champion(promotion)
     promotion.services.database[POINTERS].delete_many({})
     run = promotion.run("undo")
-    chosen = choose_model(run, version=OLD, rollback=True)
+    chosen = chosen_by(run, version=OLD, rollback=True)
     found = evaluate_model(run, chosen)
     assert update_status(run, found, check_thresholds(run, found)).action is Action.ROLLED_BACK
     assert promotion.models.champion().version == OLD
@@ -270,7 +281,7 @@ def test_a_rollback_of_a_model_that_was_rejected_says_so(promotion):
     install_champion(promotion, split="stratified", seen_until=None)
     refused(promotion)
     run = promotion.run("undo")
-    found = evaluate_model(run, choose_model(run, version=promotion.model.version, rollback=True))
+    found = evaluate_model(run, chosen_by(run, version=promotion.model.version, rollback=True))
     verdict = check_thresholds(run, found)
     assert any("was never the champion" in reason for reason in verdict.reasons)
     assert update_status(run, found, verdict).action is Action.ROLLED_BACK
@@ -280,9 +291,9 @@ def test_a_rollback_of_a_model_that_was_rejected_says_so(promotion):
 
 
 def asked_for(promotion: PromotionSetup, name: str, replaces: str, **changes: object) -> Decision:
-    """What comes of a request to evaluate the model of the promotion in place of a champion."""
+    """What comes of a request to evaluate the trained model in place of a champion."""
     run = replace(promotion.run(name), **changes)
-    found = evaluate_model(run, choose_model(run, version=promotion.model.version, replaces=replaces))
+    found = evaluate_model(run, chosen_by(run, version=promotion.model.version, replaces=replaces))
     return update_status(run, found, check_thresholds(run, found))
 
 
@@ -309,7 +320,8 @@ def test_a_confirmation_does_not_count_where_the_champion_can_be_compared(promot
     lead = replace(promotion.run().thresholds, minimum_lead=0.01)
     decision = asked_for(promotion, "confirmed", OLD, thresholds=lead)
     assert decision.action is Action.REJECTED
-    assert "AUC must be ahead" in decision.broken[0]
+    assert "0.0000 ahead of the champion's" in decision.broken[0]
+    assert "it must be at least 0.0100 ahead" in decision.broken[0]
 
 
 def test_a_confirmation_counts_for_the_champion_that_it_names_alone(promotion):
@@ -331,7 +343,7 @@ def test_a_confirmation_is_kept_when_a_race_is_lost_to_another_champion(promotio
     """It named the champion of before: it says nothing about the one of now."""
     install_champion(promotion, split="stratified", seen_until=None)
     run = promotion.run("confirmed")
-    found = evaluate_model(run, choose_model(run, version=promotion.model.version, replaces=OLD))
+    found = evaluate_model(run, chosen_by(run, version=promotion.model.version, replaces=OLD))
     verdict = check_thresholds(run, found)
     install_champion(promotion, "another", split="stratified", seen_until=None)
     decision = update_status(run, found, verdict)

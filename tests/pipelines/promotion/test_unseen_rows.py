@@ -13,7 +13,7 @@ from loan_default.data.schema.language import Column, Kind, Schema
 from loan_default.data.sources.generator import generate
 from loan_default.database.documents import DatasetName
 from loan_default.models.model import LoanModel, load_model
-from loan_default.pipelines.promotion.unseen_rows import mean_the_same, read_otherwise, unseen_rows
+from loan_default.pipelines.promotion.unseen_rows import columns_read_differently, mean_the_same, unseen_rows
 from loan_default.pipelines.training.dataset import Dataset
 
 
@@ -49,7 +49,7 @@ def test_a_target_that_means_something_else_measures_no_model_of_before(promotio
     run = promotion.run("redefined")
     found = evaluated(replace(run, services=replace(run.services, schema=schema)), promotion.model.version)
     assert found.metrics is None
-    assert "the schema reads bad otherwise" in found.rows
+    assert "the schema reads bad differently" in found.rows
 
 
 def test_the_trained_model_says_by_which_version_it_was_split(promotion):
@@ -78,8 +78,8 @@ def claiming(
     model: LoanModel, version: str = "m", *, schema: Schema = SCHEMA, **provenance: object
 ) -> LoanModel:
     """A model that says this of its training."""
-    said = dict(model.provenance) | provenance
-    return replace(model, version=version, schema=schema, provenance=said)
+    claimed = dict(model.provenance) | provenance
+    return replace(model, version=version, schema=schema, provenance=claimed)
 
 
 def dataset_of(frame: pd.DataFrame, schema: Schema = SCHEMA) -> Dataset:
@@ -170,7 +170,7 @@ def with_column(name: str, **changes: object) -> Schema:
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("claimed", "reason"),
     [
         ({"split": "stratified"}, "m was trained on a split of its own (stratified)"),
         ({"split": "out of time"}, "m was trained on a split of its own (out of time)"),
@@ -179,13 +179,13 @@ def with_column(name: str, **changes: object) -> Schema:
         ({"encoder_given": True, "encoder_split_version": 1}, "m started from an encoder that may have seen"),
         (
             {"schema": with_column("purpose", categories=("car", "house"))},
-            "the schema reads purpose otherwise than it did for m, which moves rows of the permanent holdout",
+            "the schema reads purpose differently than it did for m, which moves rows of the permanent",
         ),
     ],
 )
-def test_a_model_that_may_have_seen_the_permanent_holdout_is_not_measured_on_it(model, said, reason):
+def test_a_model_that_may_have_seen_the_permanent_holdout_is_not_measured_on_it(model, claimed, reason):
     sound = claiming(model, "sound", seen_until=None)
-    doubtful = claiming(model, **({"seen_until": None} | said))
+    doubtful = claiming(model, **({"seen_until": None} | claimed))
     for models, them in (([doubtful], "it"), ([sound, doubtful], "both"), ([doubtful, sound], "both")):
         chosen = unseen_rows(dataset_of(a_day_apart()), models, fewest=10)
         assert (len(chosen.positions), chosen.can_be_measured) == (0, False)
@@ -198,15 +198,15 @@ def test_an_encoder_that_left_the_same_holdout_out_is_no_obstacle(model):
     assert unseen_rows(dataset_of(a_day_apart()), [own], fewest=10).can_be_measured
 
 
-def test_columns_that_are_read_otherwise_are_named(model):
-    assert read_otherwise(model, SCHEMA) == []
+def test_columns_that_are_columns_read_differently_are_named(model):
+    assert columns_read_differently(model, SCHEMA) == []
     changed = with_column("purpose", categories=("car",))
     without = replace(changed, columns=tuple(each for each in changed.columns if each.name != "debt"))
-    assert read_otherwise(model, without) == ["debt", "purpose"]
-    assert read_otherwise(model, with_column("bad", negative="maybe")) == ["bad"]
+    assert columns_read_differently(model, without) == ["debt", "purpose"]
+    assert columns_read_differently(model, with_column("bad", negative="maybe")) == ["bad"]
     targetless = replace(SCHEMA, columns=SCHEMA.columns[:-1])
-    assert read_otherwise(model, targetless) == ["bad"]
-    assert read_otherwise(claiming(model, schema=targetless), SCHEMA) == ["the target"]
+    assert columns_read_differently(model, targetless) == ["bad"]
+    assert columns_read_differently(claiming(model, schema=targetless), SCHEMA) == ["the target"]
     chosen = unseen_rows(dataset_of(a_day_apart(), without), [model], fewest=10)
-    assert chosen.reason == f"the schema reads debt, purpose otherwise than it did for {model.version}"
+    assert chosen.reason == f"the schema reads debt, purpose differently than it did for {model.version}"
     assert not chosen.can_be_measured

@@ -95,6 +95,7 @@ def test_a_store_of_many_small_parts_is_compacted_and_its_snapshots_stay_readabl
     )
     for seed in range(drains):
         send_all(services, GeneratedFeed(SCHEMA, rows=9, seed=seed, state=tmp_path / f"{seed}.json"))
+        store_processed_data(services, store)
         dataset, snapshot = snapshot_store(services, store, maturity_days=0)
         taken[snapshot] = dataset
     store_processed_data(services, store)  # removes what the one before has compacted

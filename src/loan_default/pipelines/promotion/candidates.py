@@ -1,4 +1,6 @@
-"""Which model is to be judged, or to be the champion again."""
+"""Choosing the model that is evaluated, or that becomes the champion again."""
+
+from dataclasses import dataclass
 
 import structlog
 
@@ -7,57 +9,75 @@ from loan_default.database.control_repositories import DecisionRepository
 from loan_default.database.documents import ModelMetadata, ModelStatus
 from loan_default.errors import ArtifactError, DataError
 from loan_default.pipelines.promotion.comparison import Chosen, EvaluationRun, read_registered
-from loan_default.pipelines.promotion.decisions import former_champion, reject_refused
+from loan_default.pipelines.promotion.decisions import former_champion
 
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RefusedModel:
+    """A model that waits for its evaluation and whose file is refused."""
+
+    version: str
+    reason: str
+    """What is wrong with the file, in words."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Selection:
+    """What a search for a model to evaluate has found; nothing has been done about it."""
+
+    chosen: Chosen | None
+    """The model to evaluate; None = no model can be."""
+    refused: tuple[RefusedModel, ...] = ()
+    """Models that were passed over because their files are refused, the newest first."""
+
+
 def choose_model(
     run: EvaluationRun, *, version: str | None = None, rollback: bool = False, replaces: str | None = None
-) -> Chosen | None:
-    """The model to be judged, whose file is there and undamaged; None = there is none.
+) -> Selection:
+    """Find the model to evaluate, and the waiting models that cannot be evaluated; nothing is written.
 
-    A model that waits and whose file is refused is rejected, so that it keeps no other from being judged.
+    The files of waiting models are read until one is sound. The file of any other choice is not read:
+    `read_registered` does that.
 
     Args:
-        version: a certain one; None = the newest that was not judged yet, else the champion. For a rollback:
-            the champion before the present one.
-        rollback: it shall be the champion, whatever its figures are; it must have been evaluated before.
+        version: the version that was asked for; None = the newest model without an evaluation, else the
+            champion. For a rollback, None = the champion before the present one.
+        rollback: the model becomes the champion whatever its metrics are; it must have been evaluated before.
         replaces: version of the champion that a person has confirmed may be replaced by this model where the
             two cannot be compared; None = nobody has.
 
     Raises:
         DataError: there is no such model, it was never evaluated, or the options contradict each other.
-        ArtifactError: its file is refused, and it was asked for or is the champion.
-        DependencyError: broker or database are away.
+        ArtifactError: a waiting model's file is missing, and so is the folder of models on this machine.
+        DependencyError: the broker or the database is away.
     """
     _check_confirmation(version=version, rollback=rollback, replaces=replaces)
-    waiting = None
+    refused: tuple[RefusedModel, ...] = ()
+    chosen: Chosen | None
     if version is not None:
         model = run.models.get(version)
         if rollback:
             _check_evaluated(run, model)
         chosen = Chosen(version=model.version, why="asked for", rollback=rollback, replaces=replaces)
     elif rollback:
-        chosen = Chosen(version=_back_to(run), why="the champion before the present one", rollback=True)
-    elif (waiting := _waiting(run)) is not None:
-        chosen = Chosen(version=waiting, why="the newest that was not judged yet")
-    elif (champion := run.models.champion()) is not None:
-        chosen = Chosen(version=champion.version, why="the champion, as no model waits to be judged")
+        chosen = Chosen(version=_former(run), why="the champion before the present one", rollback=True)
     else:
-        return None
-    if waiting is None:  # one that waits was read when it was found
-        read_registered(run, chosen.version)
-    log.info("model_chosen", run=run.id, version=chosen.version, why=chosen.why)
-    return chosen
+        chosen, refused = _newest_waiting(run)
+        if chosen is None:
+            chosen = _champion(run)
+    if chosen is not None:
+        log.info("model_chosen", run=run.id, version=chosen.version, why=chosen.why)
+    return Selection(chosen=chosen, refused=refused)
 
 
 def _check_confirmation(*, version: str | None, rollback: bool, replaces: str | None) -> None:
-    """DataError where a confirmed replacement does not say of what."""
+    """Raise DataError where a confirmed replacement does not name its challenger."""
     if replaces is not None and version is None:
         raise DataError(
             f"replaces must come with version, however: replaces={replaces!r} comes alone. Name the model "
-            "that shall take its place."
+            "that shall replace it."
         )
     if replaces is not None and rollback:
         raise DataError(
@@ -67,7 +87,7 @@ def _check_confirmation(*, version: str | None, rollback: bool, replaces: str | 
 
 
 def _check_evaluated(run: EvaluationRun, model: ModelMetadata) -> None:
-    """DataError where a rollback would skip a model's evaluation."""
+    """Raise DataError where a rollback would skip a model's evaluation."""
     champion = run.models.champion()
     if model.status is ModelStatus.TRAINED and (champion is None or champion.version != model.version):
         raise DataError(
@@ -76,29 +96,38 @@ def _check_evaluated(run: EvaluationRun, model: ModelMetadata) -> None:
         )
 
 
-def _back_to(run: EvaluationRun) -> str:
-    """Version that a rollback brings back; the same one where the run has done it already."""
-    decided = DecisionRepository(run.services.database).of_run(run.id)
-    done = next((each.version for each in decided if each.action is Action.ROLLED_BACK), None)
-    version = done or former_champion(run)
+def _former(run: EvaluationRun) -> str:
+    """Version that a rollback brings back; the same one where the run has brought it back already."""
+    for decision in DecisionRepository(run.services.database).of_run(run.id):
+        if decision.action is Action.ROLLED_BACK:
+            return decision.version
+    version = former_champion(run)
     if version is None:
         raise DataError("a rollback must have a former champion, however: there is none. Name a version.")
     return version
 
 
-def _waiting(run: EvaluationRun) -> str | None:
-    """Version of the newest model that was not judged yet and can be."""
+def _newest_waiting(run: EvaluationRun) -> tuple[Chosen | None, tuple[RefusedModel, ...]]:
+    """The newest model without an evaluation whose file is sound, and the newer ones whose files are not."""
     champion = run.models.champion()
+    refused: list[RefusedModel] = []
     for model in run.models.with_status(ModelStatus.TRAINED):
         if champion is not None and champion.version == model.version:
-            continue  # who promoted it died before the status was written
+            continue  # the run that promoted it died before it wrote the status
         try:
             read_registered(run, model.version)
         except ArtifactError as error:
             if not (run.home / model.path).parent.is_dir():
-                raise  # this machine has no models at all: that says nothing about this one
+                raise  # this machine has no models at all, which says nothing about this one
             log.exception("model_refused", run=run.id, version=model.version)
-            reject_refused(run, model.version, error)
-        else:
-            return model.version
-    return None
+            refused.append(RefusedModel(version=model.version, reason=str(error)))
+            continue
+        return Chosen(version=model.version, why="the newest without an evaluation"), tuple(refused)
+    return None, tuple(refused)
+
+
+def _champion(run: EvaluationRun) -> Chosen | None:
+    champion = run.models.champion()
+    if champion is None:
+        return None
+    return Chosen(version=champion.version, why="the champion, as no model waits for its evaluation")

@@ -1,7 +1,8 @@
-"""Promotion: the verdict on a model is written as a decision, and the decision is carried out.
+"""Decisions: the verdict on a model is written as a decision, and the decision is carried out.
 
-A run decides about a model once: what was written counts however often the run is repeated, and whatever data
-have come since. Only where another model has become the champion meanwhile is the model judged again.
+A run decides about a model once: the decision that was written counts, however often the run is repeated and
+whatever data have come since. The model is evaluated again only where another model has become the champion
+in the meantime.
 """
 
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from loan_default.database.control_documents import Action, Decision
 from loan_default.database.control_repositories import DecisionRepository
 from loan_default.database.documents import ModelStatus
 from loan_default.database.repositories import MetricsRepository, ModelRepository
-from loan_default.errors import ArtifactError, DataError
+from loan_default.errors import DataError
 from loan_default.evaluation.gate import Verdict
 from loan_default.failpoints import failpoint
 from loan_default.kafka.control_events import FactType, publish_fact
@@ -32,15 +33,15 @@ log = structlog.get_logger()
 
 
 def update_status(run: EvaluationRun, evaluated: Evaluated, verdict: Verdict) -> Decision:
-    """Promote or reject a model; returns the decision. Again is no change.
+    """Promote or reject a model; returns the decision. A repeated call changes nothing.
 
-    Where another model has become the champion since the figures were computed, they are computed anew beside
-    that one. Whatever the verdict, a champion is replaced only where it was compared with, or where a person
-    confirmed that.
+    Where another model has become the champion since the metrics were computed, the model is evaluated again
+    beside that one. Whatever the verdict, a champion is replaced only where the two were compared, or where a
+    person has confirmed the replacement.
 
     Raises:
-        DataError: the model is not stored, or the champion's pointer was deleted and made anew meanwhile.
-        DependencyError: broker or database are away.
+        DataError: the model is not registered, or the champion's pointer was deleted and made anew meanwhile.
+        DependencyError: the broker or the database is away.
     """
     decisions = _decisions(run)
     decision = _standing(decisions, run=run.id, version=evaluated.version)
@@ -51,28 +52,28 @@ def update_status(run: EvaluationRun, evaluated: Evaluated, verdict: Verdict) ->
         if decision.action is not Action.SUPERSEDED and _carry_out(run, decision):
             break
         decisions.supersede(decision)
-        log.info("decision_overtaken", run=run.id, version=evaluated.version)
+        log.info("decision_superseded", run=run.id, version=evaluated.version)
         _check_pointer(run, decision)
         again = Chosen(
             version=evaluated.version,
-            why="judged again",
+            why="evaluated again beside the new champion",
             rollback=evaluated.rollback,
             replaces=evaluated.replaces,
         )
         evaluated, decision = evaluate_model(run, again), None
         verdict = check_thresholds(run, evaluated)
     failpoint("pointer_moved")
-    _tell(run, decision)
+    _publish(run, decision)
     return decision
 
 
-def reject_refused(run: EvaluationRun, version: str, error: ArtifactError) -> None:
-    """Reject a model whose file is refused: it cannot be judged, and others wait behind it.
+def reject_refused(run: EvaluationRun, version: str, *, reason: str) -> Decision:
+    """Reject a model whose file is refused, so that it holds up no other model; returns the decision.
 
     Raises:
-        DependencyError: broker or database are away.
+        DependencyError: the broker or the database is away.
     """
-    reason = f"broken: its file must be sound: {error}"
+    failed = f"failed: the model's file was refused: {reason}"
     pointer = run.models.champion()
     evaluated = Evaluated(
         version=version,
@@ -83,29 +84,32 @@ def reject_refused(run: EvaluationRun, version: str, error: ArtifactError) -> No
         snapshot=None,
         rows="none: its file was refused",
     )
-    verdict = Verdict(reasons=(reason,), broken=(reason,))
+    verdict = Verdict(reasons=(failed,), broken=(failed,))
     decision = _decisions(run).keep(_decision(run, evaluated, verdict))
     _carry_out(run, decision)
-    _tell(run, decision)
+    _publish(run, decision)
+    return decision
 
 
 def former_champion(run: EvaluationRun) -> str | None:
-    """Version of the champion before the present one; None where no decision tells."""
+    """Version of the champion before the present one; None where no decision names it."""
     pointer = run.models.champion()
     return None if pointer is None else DecisionRepository(run.services.database).champion_at(pointer.rev - 1)
 
 
 def _decisions(run: EvaluationRun) -> DecisionRepository:
-    """To write to."""
+    """The repository of decisions, with its indexes."""
     decisions = DecisionRepository(run.services.database)
     decisions.ensure_indexes()
     return decisions
 
 
 def _standing(decisions: DecisionRepository, *, run: str, version: str) -> Decision | None:
-    """What an earlier try of the run has decided about a model; None where it has not, or was overtaken."""
-    decided = decisions.of_run(run)
-    return next((d for d in decided if d.version == version and d.action is not Action.SUPERSEDED), None)
+    """The decision of an earlier try of the run about a model; None = there is none, or it was superseded."""
+    for decision in decisions.of_run(run):
+        if decision.version == version and decision.action is not Action.SUPERSEDED:
+            return decision
+    return None
 
 
 def _decision(run: EvaluationRun, evaluated: Evaluated, verdict: Verdict) -> Decision:
@@ -130,7 +134,7 @@ def _decision(run: EvaluationRun, evaluated: Evaluated, verdict: Verdict) -> Dec
 
 
 def _carry_out(run: EvaluationRun, decision: Decision) -> bool:
-    """Move the pointer and the statuses as the decision says; False where somebody else moved it before."""
+    """Move the pointer and the statuses as decided; False where another run has moved the pointer before."""
     models = run.models
     if decision.action is Action.REJECTED:
         models.reject(decision.version)
@@ -146,7 +150,7 @@ def _carry_out(run: EvaluationRun, decision: Decision) -> bool:
 
 
 def _moved(run: EvaluationRun, decision: Decision) -> bool:
-    """Move the pointer; True also where an earlier try of the run has, and others have moved it on since."""
+    """Move the pointer; True also where an earlier try of the run has done so, even if it moved on since."""
     models, rev = run.models, decision.seen_rev + 1
     model = models.get(decision.version)
     if models.move_champion(
@@ -173,7 +177,7 @@ def _check_pointer(run: EvaluationRun, superseded: Decision) -> None:
 
 
 def _mark(models: ModelRepository, version: str) -> None:
-    """Give a model that was the champion the status that the pointer says, which may have moved on."""
+    """Give a model that is or was the champion the status that agrees with the pointer as it is now."""
     while True:
         pointer = models.champion()
         is_champion = pointer is not None and pointer.version == version
@@ -182,25 +186,28 @@ def _mark(models: ModelRepository, version: str) -> None:
             return
 
 
-def _tell(run: EvaluationRun, decision: Decision) -> None:
-    metrics: Mapping[str, float | None] = {}
+def _publish(run: EvaluationRun, decision: Decision) -> None:
+    """Publish and log a decision with the metrics that a reader looks for first."""
+    stored: Mapping[str, float | None] = {}
     if decision.metrics is not None:
-        metrics = MetricsRepository(run.services.database).get(decision.metrics).figures
-    told: dict[str, object] = {name: metrics.get(name) for name in ("auc", "ks", "brier", "ece")}
+        stored = MetricsRepository(run.services.database).get(decision.metrics).figures
+    metrics: dict[str, object] = {name: stored.get(name) for name in ("auc", "ks", "brier", "ece")}
     if decision.action in _MOVES:
-        move = str(decision.seen_rev + 1)
         publish_fact(
-            run.services.broker, FactType.PROMOTED, version=decision.version, metrics=told, occasion=move
+            run.services.broker,
+            FactType.PROMOTED,
+            version=decision.version,
+            metrics=metrics,
+            occasion=str(decision.seen_rev + 1),
         )
     elif decision.action is Action.REJECTED:
-        news = told | {"reasons": list(decision.broken)}
         publish_fact(
             run.services.broker,
             FactType.REJECTED,
             version=decision.version,
-            metrics=news,
+            metrics=metrics | {"reasons": list(decision.broken)},
             occasion=decision.run,
         )
     elif decision.broken:
         log.warning("champion_below_thresholds", version=decision.version, broken=list(decision.broken))
-    log.info("model_decided", run=run.id, version=decision.version, action=decision.action, **told)
+    log.info("model_decided", run=run.id, version=decision.version, action=decision.action, **metrics)

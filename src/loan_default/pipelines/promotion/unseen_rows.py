@@ -1,10 +1,11 @@
-"""Which labelled rows of the training store models can be compared on: those that none of them has seen.
+"""The labelled rows of the training store that models are compared on: those that none of them has seen.
 
-    later rows              later than all that the models were trained on, where enough of them have a time
-    the permanent holdout   kept out of every training on the store by one version of the split and one
+    later rows              are later than all that the models were trained on; they are taken where enough of
+                            them have a timestamp
+    the permanent holdout   is kept out of every training on the store by one version of the split and one
                             reading of the features
 
-Where neither can be shown, no row is taken: what a model may have seen would flatter it.
+Where neither is certain, no row is taken: metrics on rows that a model may have seen would flatter it.
 """
 
 from collections.abc import Sequence
@@ -21,31 +22,31 @@ from loan_default.models.model import LoanModel
 from loan_default.pipelines.training.dataset import Dataset
 
 FIRST_SPLIT_VERSION = 1
-"""That of models whose provenance names none: they are older than versions of the split."""
+"""The version of models whose provenance names none: they are older than versions of the split."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class UnseenRows:
-    """Labelled rows that no model of some has seen."""
+    """Labelled rows that none of the compared models has seen."""
 
     positions: NDArray[np.int64]
-    """Ascending positions in the frame; empty = none is known to be unseen."""
+    """Ascending positions in the frame; empty = no row is certain to be unseen."""
     name: DatasetName
     reason: str
-    """Which rows these are, or why there are none, in words."""
+    """Which rows these are, or why there are none, as a clause of a sentence."""
     can_be_measured: bool = True
-    """Whether both outcomes are among them."""
+    """Whether there are rows, with both outcomes among them."""
 
 
 def unseen_rows(dataset: Dataset, models: Sequence[LoanModel], *, fewest: int) -> UnseenRows:
-    """Labelled rows that none of the models has seen: the later ones where there are enough of them.
+    """Find labelled rows that none of the models has seen: the later ones where there are enough of them.
 
     Args:
         fewest: later rows below which the permanent holdout is taken instead.
     """
     for model in models:
-        if changed := read_otherwise(model, dataset.schema):
-            return _none(f"the schema reads {', '.join(changed)} otherwise than it did for {model.version}")
+        if changed := columns_read_differently(model, dataset.schema):
+            return _none(f"the schema reads {', '.join(changed)} differently than it did for {model.version}")
     labelled = ~np.isnan(dataset.labels)
     later = labelled & _later_than_all(dataset, models)
     if later.sum() >= fewest and len(set(dataset.labels[later])) > 1:
@@ -67,8 +68,8 @@ def unseen_rows(dataset: Dataset, models: Sequence[LoanModel], *, fewest: int) -
     )
 
 
-def read_otherwise(model: LoanModel, schema: Schema) -> list[str]:
-    """Columns that a schema reads otherwise than a model: features it lacks or changes, and the target."""
+def columns_read_differently(model: LoanModel, schema: Schema) -> list[str]:
+    """Columns that a schema reads differently than a model: features that it lacks or changes, the target."""
     now = {column.name: column for column in schema.features}
     changed = [
         then.name
@@ -82,10 +83,9 @@ def read_otherwise(model: LoanModel, schema: Schema) -> list[str]:
 
 
 def mean_the_same(then: Column, now: Column) -> bool:
-    """Whether what a model has learnt of a column is still true; a category that is new is unknown to it.
+    """Whether what a model has learnt of a column still holds; a new category is unknown to the model.
 
-    Words for people (descriptions, units, labels) decide nothing: a column that is measured otherwise gets a
-    new name.
+    Descriptions, units and labels do not matter: a column that is measured differently gets a new name.
     """
     if (then.kind, set(then.special)) != (now.kind, set(now.special)):
         return False
@@ -108,10 +108,8 @@ def _later_than_all(dataset: Dataset, models: Sequence[LoanModel]) -> NDArray[np
     ends = []
     for model in models:
         end, then = model.provenance.get("seen_until"), model.schema.timestamp
-        if (
-            end is None or then is None or then.name != column.name
-        ):  # times of another column compare with none
-            return none
+        if end is None or then is None or then.name != column.name:
+            return none  # timestamps of another column cannot be compared with these
         ends.append(pd.Timestamp(str(end)))
     return np.asarray(dataset.frame[column.name] > max(ends), dtype=bool)
 
@@ -132,7 +130,7 @@ def _obstacle(model: LoanModel, schema: Schema) -> str | None:
     if model.schema.comparison_digest != schema.comparison_digest:
         names = ", ".join(_columns_apart(model.schema, schema))
         return (
-            f"the schema reads {names} otherwise than it did for {model.version}, which moves rows of the "
+            f"the schema reads {names} differently than it did for {model.version}, which moves rows of the "
             "permanent holdout"
         )
     return None
@@ -140,15 +138,13 @@ def _obstacle(model: LoanModel, schema: Schema) -> str | None:
 
 def _columns_apart(then: Schema, now: Schema) -> list[str]:
     """Names of the columns by which the comparison digests of two schemas differ."""
-    before, after = (
-        {
-            column.name: column.interpretation
-            for column in (*schema.features, schema.target)
-            if column is not None
-        }
-        for schema in (then, now)
-    )
+    before, after = _interpretations(then), _interpretations(now)
     return [name for name in before | after if before.get(name) != after.get(name)]
+
+
+def _interpretations(schema: Schema) -> dict[str, object]:
+    columns = [*schema.features, *([] if schema.target is None else [schema.target])]
+    return {column.name: column.interpretation for column in columns}
 
 
 def _none(reason: str) -> UnseenRows:

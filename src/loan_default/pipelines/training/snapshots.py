@@ -23,6 +23,7 @@ def prepare_training_data(
     until: datetime | None = None,
 ) -> TrainingData:
     """Bring the training store up to date and say in `training_data` what it holds now."""
+    store_processed_data(services, folder)
     period = {"since": since, "until": until}
     return snapshot_store(services, folder, maturity_days=maturity_days, **period)[1]
 
@@ -35,16 +36,16 @@ def snapshot_store(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> tuple[Dataset, TrainingData]:
-    """The rows of the training store, brought up to date, and the document that says what they are.
+    """Read the training store as it is; returns its rows and the document that names them, which is stored.
 
     Args:
         maturity_days: age from which on an application's label counts.
         since, until: applications from that time on, and before that time; None = all.
 
     Raises:
-        DependencyError, DataError: as `store_processed_data` and `load_store`.
+        DataError: as `load_store`.
+        DependencyError: the database is away.
     """
-    store_processed_data(services, folder)
     now = datetime.now(UTC)
     now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as documents keep it
     dataset = load_store(
