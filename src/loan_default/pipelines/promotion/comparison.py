@@ -24,7 +24,7 @@ from loan_default.database.documents import Champion, ModelStatus, PerformanceMe
 from loan_default.database.repositories import MetricsRepository, ModelRepository
 from loan_default.errors import ArtifactError, DataError
 from loan_default.evaluation.bootstrap import bootstrap_intervals
-from loan_default.evaluation.gate import Thresholds, Verdict, gate_verdict
+from loan_default.evaluation.gate import Verdict, gate_verdict
 from loan_default.evaluation.metrics import measure
 from loan_default.models.model import LoanModel, load_model
 from loan_default.pipelines.layout import TRAINING_STORE
@@ -34,6 +34,7 @@ from loan_default.pipelines.scoring.file_scoring import scoring_threads
 from loan_default.pipelines.services import Services
 from loan_default.pipelines.training.dataset import Dataset
 from loan_default.pipelines.training.snapshots import snapshot_store
+from loan_default.thresholds import Thresholds
 
 log = structlog.get_logger()
 
