@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import AliasChoices, SecretStr, ValidationError
 
 from loan_default.database.connect import connect as connect_database
 from loan_default.errors import ConfigurationError, LoanDefaultError
@@ -43,7 +43,10 @@ SHOWS_NAMES = {"home", "schema_file", "kafka_ssl_cafile", "mongodb_database"}
 
 
 def variable(field: str) -> str:
-    return str(Settings.model_fields[field].validation_alias or f"LOAN_DEFAULT_{field.upper()}")
+    alias = Settings.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[0])
+    return str(alias or f"LOAN_DEFAULT_{field.upper()}")
 
 
 def forms_of(field: str) -> Iterator[str]:
@@ -101,7 +104,7 @@ def test_pydantic_shows_none_where_settings_are_made_in_code(field):
 def test_no_command_prints_one(shell, monkeypatch, tmp_path, field, command):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LOAN_DEFAULT_LOG_FORMAT", "json")
-    monkeypatch.setenv("LOAN_DEFAULT_PATIENCE_SECONDS", "1.1")
+    monkeypatch.setenv("LOAN_DEFAULT_RETRY_BUDGET_SECONDS", "1.1")
     monkeypatch.setenv("LOAN_DEFAULT_SESSION_SECONDS", "1")
     for name, value in BELONGS_TOGETHER.get(field, {}).items():
         monkeypatch.setenv(name, value)

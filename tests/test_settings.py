@@ -13,6 +13,7 @@ NAMES = ("LOAN_DEFAULT_HOME", "MONGODB_URI", "LOAN_DEFAULT_MONGODB_DATABASE", "L
 OTHERS = (
     "LOAN_DEFAULT_MATURITY_DAYS",
     "LOAN_DEFAULT_ANSWER_SECONDS",
+    "LOAN_DEFAULT_RETRY_BUDGET_SECONDS",
     "LOAN_DEFAULT_PATIENCE_SECONDS",
     "LOAN_DEFAULT_SESSION_SECONDS",
     "LOAN_DEFAULT_AIRFLOW_URL",
@@ -122,10 +123,28 @@ def test_what_does_not_belong_together_is_one_line(monkeypatch, values, line):
     assert "s3cret" not in str(caught.value)
 
 
-def test_a_session_is_over_before_patience_is(monkeypatch):
-    monkeypatch.setenv("LOAN_DEFAULT_PATIENCE_SECONDS", "10")
+def test_a_session_is_over_before_the_retry_budget_is(monkeypatch):
+    monkeypatch.setenv("LOAN_DEFAULT_RETRY_BUDGET_SECONDS", "10")
     with pytest.raises(ConfigurationError, match=r"SESSION_SECONDS must be less .* however: 10\.0 >= 10\.0"):
         load_settings()
+
+
+@pytest.mark.parametrize("name", ["LOAN_DEFAULT_RETRY_BUDGET_SECONDS", "LOAN_DEFAULT_PATIENCE_SECONDS"])
+def test_the_retry_budget_is_read_from_its_variable_and_from_the_former_one(monkeypatch, tmp_path, name):
+    monkeypatch.setenv(name, "90")
+    assert load_settings().retry_budget_seconds == 90
+    monkeypatch.setenv("LOAN_DEFAULT_RETRY_BUDGET_SECONDS", "70")
+    assert load_settings().retry_budget_seconds == 70, "the present name goes first"
+    monkeypatch.setenv("LOAN_DEFAULT_RETRY_BUDGET_SECONDS", "-1")
+    with pytest.raises(
+        ConfigurationError, match=r"^LOAN_DEFAULT_RETRY_BUDGET_SECONDS must be greater than 0"
+    ):
+        load_settings()
+    monkeypatch.delenv("LOAN_DEFAULT_RETRY_BUDGET_SECONDS")
+    monkeypatch.delenv(name, raising=False)
+    (tmp_path / name).write_text("80")
+    monkeypatch.setenv("LOAN_DEFAULT_SECRETS", str(tmp_path))
+    assert load_settings().retry_budget_seconds == 80
 
 
 def test_settings_show_no_secret_and_do_not_change(monkeypatch):
@@ -139,7 +158,7 @@ def test_settings_show_no_secret_and_do_not_change(monkeypatch):
 def test_the_documentation_names_every_variable():
     assert module.__doc__ is not None
     assert all(f"`{name}`" in module.__doc__ for name in ALL)
-    assert len(Settings.model_fields) == len(ALL) - 1, "the folder of secrets is no field"
+    assert len(Settings.model_fields) == len(ALL) - 2, "the folder of secrets and a former name are no fields"
 
 
 def test_files_of_a_folder_take_the_place_of_variables(monkeypatch, tmp_path):

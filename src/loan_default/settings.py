@@ -14,7 +14,8 @@
 | `KAFKA_SASL_USERNAME`, `KAFKA_SASL_PASSWORD` | none | with SASL only |
 | `KAFKA_SSL_CAFILE` | the system's | certificates to trust, with TLS only |
 | `LOAN_DEFAULT_ANSWER_SECONDS` | 10 | how long a broker or the database may take to answer |
-| `LOAN_DEFAULT_PATIENCE_SECONDS` | 60 | how long work waits for one that is away before it fails |
+| `LOAN_DEFAULT_RETRY_BUDGET_SECONDS` | 60 | how long work waits for a server that is away before it fails |
+| `LOAN_DEFAULT_PATIENCE_SECONDS` | none | the former name of the retry budget, still read |
 | `LOAN_DEFAULT_SESSION_SECONDS` | 10 | how long a consumer that crashed keeps its partitions from others |
 | `LOAN_DEFAULT_MATURITY_DAYS` | 0 | age from which on a label in the training store counts |
 | `LOAN_DEFAULT_AIRFLOW_URL` | `http://127.0.0.1:8080` | where `commands` finds Airflow's API |
@@ -40,6 +41,7 @@ from typing import Annotated, Any, Literal, Self, get_origin
 
 from pydantic import (
     AfterValidator,
+    AliasChoices,
     BeforeValidator,
     Field,
     SecretStr,
@@ -130,8 +132,11 @@ class Settings(BaseSettings):
     kafka_ssl_cafile: LocalPath | None = Field(default=None, validation_alias="KAFKA_SSL_CAFILE")
     answer_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
     """How long a broker or the database may take to answer."""
-    patience_seconds: Annotated[float, Field(gt=0, le=86_400)] = 60.0
-    """How long work waits for one that is away before it fails."""
+    retry_budget_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
+        default=60.0,
+        validation_alias=AliasChoices("LOAN_DEFAULT_RETRY_BUDGET_SECONDS", "LOAN_DEFAULT_PATIENCE_SECONDS"),
+    )
+    """How long work waits for a server that is away before it fails; the second name is the former one."""
     session_seconds: Annotated[float, Field(ge=1, le=1800)] = 10.0
     """How long a consumer that crashed keeps its partitions from others; brokers take 6 and more."""
     maturity_days: Annotated[int, Field(ge=0, le=3660)] = 0
@@ -186,12 +191,12 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _session_within_patience(self) -> Self:
-        if self.session_seconds >= self.patience_seconds:
+    def _session_within_retry_budget(self) -> Self:
+        if self.session_seconds >= self.retry_budget_seconds:
             raise ValueError(
-                "LOAN_DEFAULT_SESSION_SECONDS must be less than LOAN_DEFAULT_PATIENCE_SECONDS, or work fails "
-                f"before a crashed consumer is given up, however: {self.session_seconds} >= "
-                f"{self.patience_seconds}"
+                "LOAN_DEFAULT_SESSION_SECONDS must be less than LOAN_DEFAULT_RETRY_BUDGET_SECONDS, or work "
+                f"fails before a crashed consumer is given up, however: {self.session_seconds} >= "
+                f"{self.retry_budget_seconds}"
             )
         return self
 
@@ -270,4 +275,7 @@ def _shown(field: str, name: str, value: object) -> str:
 
 def _names(key: str) -> tuple[str, ...]:
     """What a problem may call a field: by its name, or by its variable."""
-    return key, str(Settings.model_fields[key].validation_alias or key)
+    alias = Settings.model_fields[key].validation_alias
+    if isinstance(alias, AliasChoices):  # its first name, and the former ones
+        return key, *map(str, alias.choices)
+    return key, str(alias or key)

@@ -82,7 +82,7 @@ def open_services(
             schema=loaded,
             outbox=Outbox(settings.home / OUTBOX),
             replays=Outbox(settings.home / REPLAYS) if settings.kafka_bootstrap_servers is None else None,
-            polling=Polling(patience_seconds=settings.patience_seconds),
+            polling=Polling(retry_budget_seconds=settings.retry_budget_seconds),
             run=run or uuid4().hex,
         )
 

@@ -15,7 +15,11 @@ from loan_default.kafka.messages import Message, Record, next_offsets
 from loan_default.kafka.topics import Topic
 
 QUICK = Polling(
-    batch=10, poll_seconds=0.05, first_pause_seconds=0.01, longest_pause_seconds=0.02, patience_seconds=0.3
+    batch=10,
+    poll_seconds=0.05,
+    first_pause_seconds=0.01,
+    longest_pause_seconds=0.02,
+    retry_budget_seconds=0.3,
 )
 
 
@@ -110,7 +114,7 @@ def test_a_member_without_partitions_waits_until_the_others_have_committed_all(b
     assert not members[3].assigned()
     worker = Thread(
         target=lambda: consumed.append(
-            drain(members[3], Sink(), ends=ends, polling=replace(QUICK, patience_seconds=60))
+            drain(members[3], Sink(), ends=ends, polling=replace(QUICK, retry_budget_seconds=60))
         )
     )
     worker.start()
@@ -126,7 +130,7 @@ def test_a_member_without_partitions_waits_until_the_others_have_committed_all(b
 def test_what_a_member_leaves_behind_is_handled_by_one_that_had_nothing_to_do(broker):
     members = [broker.consumer("g", ["t"]) for _ in range(4)]
     sink, ends = Sink(), broker.end_offsets("t")
-    polling = replace(QUICK, patience_seconds=60)
+    polling = replace(QUICK, retry_budget_seconds=60)
     worker = Thread(target=drain, args=(members[3], sink), kwargs={"ends": ends, "polling": polling})
     worker.start()
     with broker.changed:  # all leave at once: nothing is dealt to the worker and taken from it again
@@ -202,7 +206,7 @@ def test_commits_of_others_that_cannot_be_read_for_a_while_are_asked_for_again(b
     monkeypatch.setattr(type(consumer), "uncommitted", away_at_first)
 
     def slowly(records: list[Record]) -> None:
-        time.sleep(QUICK.patience_seconds / 5)  # all batches together take longer than the patience
+        time.sleep(QUICK.retry_budget_seconds / 5)  # all batches together take longer than the patience
         sink(records)
 
     drain(consumer, slowly, ends=broker.end_offsets("t"), polling=QUICK)
@@ -257,7 +261,7 @@ def test_partitions_that_went_to_another_during_a_wait_are_left_to_it(broker):
 
     rest, all_of_it = (
         Sink(),
-        {"ends": broker.end_offsets("t"), "polling": replace(QUICK, patience_seconds=60)},
+        {"ends": broker.end_offsets("t"), "polling": replace(QUICK, retry_budget_seconds=60)},
     )
     consumed = drain(broker.consumer("g", ["t"]), handle, **all_of_it)
     others[0].join(10)

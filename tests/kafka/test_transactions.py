@@ -13,7 +13,7 @@ from loan_default.kafka.topics import Topic
 
 pytestmark = pytest.mark.integration
 
-PACE = Polling(poll_seconds=0.2, first_pause_seconds=0.1, patience_seconds=10)
+PACE = Polling(poll_seconds=0.2, first_pause_seconds=0.1, retry_budget_seconds=10)
 
 
 @pytest.fixture

@@ -215,7 +215,10 @@ def test_airflow_in_kubernetes_is_configured_like_the_image():
 
 def test_tasks_are_given_settings_that_exist_and_the_same_with_both_executors():
     local, pods_of_tasks = (documents(name)[0] for name in VALUES[:2])
-    known = {*Settings.model_fields, *(field.validation_alias for field in Settings.model_fields.values())}
+    known = {
+        *Settings.model_fields,
+        *(str(field.validation_alias) for field in Settings.model_fields.values()),
+    }
     for variable in (each["name"] for each in local["env"]):
         field = variable.removeprefix("LOAN_DEFAULT_").lower()
         assert variable in known or field in known or variable in {"LOAN_DEFAULT_SECRETS", "OMP_NUM_THREADS"}

@@ -93,7 +93,7 @@ def as_user(kafka: Kafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
     def become(user: str) -> Settings:
         monkeypatch.delenv("MONGODB_URI", raising=False)
         monkeypatch.setenv("LOAN_DEFAULT_HOME", str(tmp_path / "home"))
-        monkeypatch.setenv("LOAN_DEFAULT_PATIENCE_SECONDS", "5")
+        monkeypatch.setenv("LOAN_DEFAULT_RETRY_BUDGET_SECONDS", "5")
         monkeypatch.setenv("LOAN_DEFAULT_SESSION_SECONDS", "3")
         monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.sasl_bootstrap)
         monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT")

@@ -285,7 +285,7 @@ def _feed_on(services: "Services", feed: "Feed | None", stop: Flag, take: Callab
             answered = time.monotonic()
             logged = _log_remarks(feed, logged)
         except DependencyError as error:
-            if time.monotonic() - answered > services.polling.patience_seconds:
+            if time.monotonic() - answered > services.polling.retry_budget_seconds:
                 raise
             log.warning("feed_waits", reason=str(error))
         stop.wait(_FEED_SECONDS)

@@ -34,7 +34,7 @@ class Polling:
     first_pause_seconds: float = 0.2
     """Before the first repetition; doubles from one to the next."""
     longest_pause_seconds: float = 5.0
-    patience_seconds: float = 60.0
+    retry_budget_seconds: float = 60.0
     """How long one batch is tried."""
 
 
@@ -69,7 +69,7 @@ def drain(
             another member committed nothing for so long.
     """
     polling, consumed = polling or Polling(), Consumed()
-    others = _Others(consumer, ends, polling.patience_seconds)
+    others = _Others(consumer, ends, polling.retry_budget_seconds)
     for iteration in _iterations(consumer, handle, stop=stop or Flag(), polling=polling, consumed=consumed):
         if any(record.offset < ends.get(record.partition, 0) for record in iteration.records):
             others.wait_anew()
@@ -97,17 +97,17 @@ def look(consumer: Consumer, *, ends: Offsets, polling: Polling | None = None) -
         DependencyError: the broker is away, or deals the partitions to others.
     """
     polling, left = polling or Polling(), {partition: end for partition, end in ends.items() if end}
-    given_up = time.monotonic() + polling.patience_seconds
+    given_up = time.monotonic() + polling.retry_budget_seconds
     while left:
         records = consumer.poll(max_records=polling.batch, timeout_seconds=polling.poll_seconds)
         yield from records
         now = consumer.positions()
         left = {partition: end for partition, end in left.items() if now.get(partition, 0) < end}
         if records:
-            given_up = time.monotonic() + polling.patience_seconds
+            given_up = time.monotonic() + polling.retry_budget_seconds
         elif left and time.monotonic() > given_up:
             raise DependencyError(
-                f"Cannot read a topic to its end: no record came in {polling.patience_seconds} s, and "
+                f"Cannot read a topic to its end: no record came in {polling.retry_budget_seconds} s, and "
                 f"{len(left)} partitions have more. Check the brokers."
             )
 
@@ -160,7 +160,11 @@ def _process(
     stop: Flag,
 ) -> Offsets:
     """Handle one batch and commit it, however often it takes; returns what is committed."""
-    given_up, pause, handled = time.monotonic() + polling.patience_seconds, polling.first_pause_seconds, False
+    given_up, pause, handled = (
+        time.monotonic() + polling.retry_budget_seconds,
+        polling.first_pause_seconds,
+        False,
+    )
     while True:
         try:
             if not handled:
@@ -208,8 +212,8 @@ def _reached(read: Offsets, ends: Offsets) -> bool:
 class _Others:
     """The rest of a group, whose commits are waited for when nothing is left for us to read."""
 
-    def __init__(self, consumer: Consumer, ends: Offsets, patience_seconds: float) -> None:
-        self._consumer, self._ends, self._patience = consumer, ends, patience_seconds
+    def __init__(self, consumer: Consumer, ends: Offsets, retry_budget_seconds: float) -> None:
+        self._consumer, self._ends, self._patience = consumer, ends, retry_budget_seconds
         self._left: Mapping[Partition, int] = {}
         self.wait_anew()
 

@@ -49,7 +49,7 @@ class Diary:
 
 @pytest.fixture
 def services(new_services) -> Services:
-    return new_services(load_schema(BUNDLED_SCHEMA), Polling(poll_seconds=0.01, patience_seconds=0.5))
+    return new_services(load_schema(BUNDLED_SCHEMA), Polling(poll_seconds=0.01, retry_budget_seconds=0.5))
 
 
 def command(name: str, kind: CommandType = CommandType.TRAIN, *, minutes: int = 0, **data: Any) -> Command:

@@ -18,7 +18,7 @@ from loan_default.pipelines.services import Services
 
 @pytest.fixture
 def services(new_services) -> Services:
-    return new_services(load_schema(BUNDLED_SCHEMA), Polling(poll_seconds=0.01, patience_seconds=0.5))
+    return new_services(load_schema(BUNDLED_SCHEMA), Polling(poll_seconds=0.01, retry_budget_seconds=0.5))
 
 
 def ingest(services, tmp_path, rows):

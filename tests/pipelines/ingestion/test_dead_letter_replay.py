@@ -27,7 +27,7 @@ MENDED = Schema(name="s", columns=(Column(name="income", kind=Kind.NUMERICAL, mi
 
 @pytest.fixture
 def services(new_services) -> Services:
-    services = new_services(SCHEMA, Polling(poll_seconds=0.05, patience_seconds=1))
+    services = new_services(SCHEMA, Polling(poll_seconds=0.05, retry_budget_seconds=1))
     services.broker.producer().deliver([event("fine", 5), event("low", -5), event("lower", -50)])
     process_raw_data(services)
     return services

@@ -33,7 +33,7 @@ SCHEMA = Schema(
         Column(name="bad", kind=Kind.TARGET),
     ),
 )
-PACE = Polling(first_pause_seconds=0.01, patience_seconds=0.1)
+PACE = Polling(first_pause_seconds=0.01, retry_budget_seconds=0.1)
 
 
 @pytest.fixture

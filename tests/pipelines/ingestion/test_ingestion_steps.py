@@ -40,7 +40,7 @@ SCHEMA = Schema(
         Column(name="bad", kind=Kind.TARGET),
     ),
 )
-PACE = Polling(batch=50, poll_seconds=0.05, first_pause_seconds=0.01, patience_seconds=0.2)
+PACE = Polling(batch=50, poll_seconds=0.05, first_pause_seconds=0.01, retry_budget_seconds=0.2)
 SOUND = b'{"id":"A-1","made":"2026-01-01T00:00:00Z","income":10,"purpose":"car","bad":null}'
 POISON = {
     "no json": b"{",

@@ -28,7 +28,7 @@ SCHEMA = Schema(
     name="loans",
     columns=(Column(name="income", kind=Kind.NUMERICAL, minimum=0), Column(name="bad", kind=Kind.TARGET)),
 )
-PACE = Polling(batch=100, poll_seconds=0.01, first_pause_seconds=0.01, patience_seconds=5.0)
+PACE = Polling(batch=100, poll_seconds=0.01, first_pause_seconds=0.01, retry_budget_seconds=5.0)
 PATIENCE = 10.0
 """Seconds after which a test that waits for another thread gives up."""
 
