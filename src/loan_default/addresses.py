@@ -11,10 +11,10 @@ _HOST_AND_PORT = re.compile(r"(?:(?P<name>[A-Za-z0-9_.\-]+)|\[(?P<six>[^\[\]]+)\
 
 
 def host_and_port(address: str) -> tuple[str, int]:
-    """Host without brackets, and port, of one address.
+    """Split one address into its host, without brackets, and its port.
 
     Raises:
-        ValueError: it is not `host:port`, or the port is not one of 1 to 65535.
+        ValueError: the address is not `host:port`, or the port is not one of 1 to 65535.
     """
     found = _HOST_AND_PORT.fullmatch(address)
     if found is None or not (found["name"] or _is_ipv6(found["six"])):
@@ -25,10 +25,10 @@ def host_and_port(address: str) -> tuple[str, int]:
 
 
 def server_list(servers: str) -> tuple[str, ...]:
-    """The addresses of a list with commas, each checked by `host_and_port`.
+    """Split a list with commas into its addresses, each checked by `host_and_port`.
 
     Raises:
-        ValueError: one is wrong.
+        ValueError: an address is wrong.
     """
     addresses = tuple(servers.split(","))
     try:
@@ -42,7 +42,7 @@ def server_list(servers: str) -> tuple[str, ...]:
 
 
 def check_web_address(url: str) -> None:
-    """ValueError unless it is `http://host:port/path`, without a user, a password, a query or a fragment."""
+    """Raise ValueError unless a URL is `http://host:port/path` without user, password, query and fragment."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0

@@ -1,7 +1,7 @@
 """Where the bundled accounts and their schema lie: in the checkout, or in the installed package.
 
-A checkout keeps them at its top, where people look for them. `setup.py` copies them into a wheel, under the
-same names below `loan_default/_bundled`.
+A checkout has them in its root folder. `setup.py` copies them into a wheel, under the same names below
+`loan_default/_bundled`.
 """
 
 from importlib.resources import files
@@ -19,4 +19,4 @@ _ROOT = bundled_root(Path(str(files("loan_default"))))
 BUNDLED_DATA = _ROOT / "data" / "credit_card" / "credit_card.csv.gz"
 """UCI's "default of credit card clients": 30,000 accounts, CC BY 4.0."""
 BUNDLED_SCHEMA = _ROOT / "config" / "schemas" / "credit_card.toml"
-"""What the columns of `BUNDLED_DATA` may hold."""
+"""The schema of `BUNDLED_DATA`."""

@@ -44,6 +44,6 @@ class ArtifactError(LoanDefaultError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence that suggests the closest known name, or nothing."""
+    """A sentence that suggests the closest known name, with a space before it; empty if none is close."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: atomic writes and digests."""
+"""Atomic writes, which leave a file whole or absent, and digests of files."""
 
 import hashlib
 import os
@@ -24,7 +24,7 @@ def write_atomically(path: Path, data: bytes | Callable[[Path], None]) -> None:
 
 
 def write_once(path: Path, data: bytes) -> None:
-    """Make a file as `write_atomically` does, unless it is there: of several who try, the first one's stays.
+    """Make a file as `write_atomically` does, unless it exists: of several processes the first one's stays.
 
     Raises:
         OSError: the folder cannot be written, or its file system has no hard links.
@@ -41,7 +41,7 @@ def sha256_of(path: Path) -> str:
 
 @contextmanager
 def _written_beside(path: Path, data: bytes | Callable[[Path], None]) -> Iterator[Path]:
-    """A flushed temporary file in the folder of a path, which is gone after the block."""
+    """Write and flush a temporary file in the folder of a path; it is gone after the block."""
     folder = path.parent
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{path.name[:40]}.{secrets.token_hex(8)}.tmp"

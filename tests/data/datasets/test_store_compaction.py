@@ -18,15 +18,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loan_default.data.datasets.store_compaction import KEPT, ROWS, Compacted, compact
+from loan_default.data.datasets.store_files import has_parts, short_names
 from loan_default.data.datasets.store_parts import (
     APPLICATION,
     OUTCOME,
     StoredEvent,
     parse_name,
-    pieces_of,
+    read_spans,
     write_part,
 )
-from loan_default.data.datasets.store_sources import has_parts, short_names
 from loan_default.data.datasets.training_store import StoreContents, read_store
 from loan_default.data.schema.language import Column, Kind, Schema
 from loan_default.errors import DataError
@@ -98,7 +98,7 @@ def test_parts_whose_offsets_join_become_one_file_that_says_the_whole_range(tmp_
     larger = [name for name in names(tmp_path) if name not in small]
     parsed = [parse_name(name) for name in larger]
     assert [(part.first, part.next) for part in parsed if part] == [(0, 15), (15, 30)]
-    assert [piece.name for name in larger for piece in pieces_of(tmp_path / name)] == small[:6]
+    assert [span.name for name in larger for span in read_spans(tmp_path / name)] == small[:6]
     assert set(small) < set(names(tmp_path)), "who reads them may finish"
     after = read(tmp_path)
     assert after.parts == (*larger, small[6])
@@ -214,7 +214,7 @@ def test_a_range_that_is_read_again_is_not_written_again_and_another_topic_s_is(
     write(tmp_path, 0, rows)
     write(tmp_path, 2, [event(2)])
     compact(tmp_path, now=datetime.now(UTC), parts=2, kept=AT_ONCE)
-    (larger,) = {name for name in names(tmp_path) if pieces_of(tmp_path / name)}
+    (larger,) = {name for name in names(tmp_path) if read_spans(tmp_path / name)}
     compact(tmp_path, now=datetime.now(UTC), parts=2, kept=AT_ONCE)
     assert names(tmp_path) == [larger]
     before = read(tmp_path)
@@ -260,7 +260,7 @@ def test_who_is_killed_at_any_step_leaves_the_same_table(tmp_path: Path, failpoi
     assert_same(read(tmp_path), before)
     assert_same(read(tmp_path, before.parts), before)
     subprocess.run(command, env=environ, check=True, timeout=60)
-    assert [len(pieces_of(tmp_path / name)) for name in names(tmp_path)] == [3, 3, 0]
+    assert [len(read_spans(tmp_path / name)) for name in names(tmp_path)] == [3, 3, 0]
     assert_same(read(tmp_path), before)
     assert_same(read(tmp_path, before.parts), before)
 
@@ -303,7 +303,7 @@ def test_a_list_of_parts_with_another_digest_is_damage(tmp_path: Path) -> None:
     metadata = dict(table.schema.metadata)
     metadata[b"loan_default.pieces"] = metadata[b"loan_default.pieces"].replace(b"-0-", b"-1-")
     pq.write_table(table.replace_schema_metadata(metadata), tmp_path / larger)
-    with pytest.raises(DataError, match="the list of its parts is not that which was written"):
+    with pytest.raises(DataError, match="the list of its parts is not the one that was written"):
         read(tmp_path)
 
 
@@ -326,7 +326,7 @@ def test_a_part_that_is_nowhere_is_missed(tmp_path: Path) -> None:
 def test_many_parts_are_named_by_one_file_that_lists_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loan_default.data.datasets.store_sources.MOST_NAMES", 20)
+    monkeypatch.setattr("loan_default.data.datasets.store_files.MOST_NAMES", 20)
     for number in range(21):  # gaps, so that nothing can be compacted
         write(tmp_path, 2 * number, [event(number)])
     contents = read(tmp_path)

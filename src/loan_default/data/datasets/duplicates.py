@@ -10,8 +10,8 @@ from loan_default.data.schema.language import Schema
 def drop_duplicates(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     """The frame without the later copies of rows that are equal in every column.
 
-    Only rows that say which application they are, by an identifier, are dropped. Without one, two equal rows
-    may be two people, also two of the same day: they stay.
+    Only rows with an identifier of their application are dropped. Without one, two equal rows may be two
+    people, also two of the same day: they stay.
     """
     if schema.identifier is None or schema.identifier.name not in frame:
         return frame

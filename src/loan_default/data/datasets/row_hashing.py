@@ -1,14 +1,14 @@
 """Canonical bytes of rows and frames, and hashes over them that are the same in every release and process.
 
-    hash_rows(frame, schema.features)    a number per row, for what must lie on one side for ever
-    digest_of(frame)                     SHA-256 of a whole frame, for what must be the same rows
+    hash_rows(frame, schema.features)    a number per row, for splits that must never change
+    digest_of(frame)                     SHA-256 of a whole frame, for snapshots that must be the same rows
 
-Hashes of pandas and NumPy may change between releases; here the bytes are ours and the functions are BLAKE2b
-(RFC 7693) and SHA-256 of the standard library. Nothing depends on the order of columns, the index, the dtype
-that holds a value, the order of categories, or how many rows are hashed together.
+Hashes of pandas and NumPy may change between releases; here the bytes are defined, and the functions are
+BLAKE2b (RFC 7693) and SHA-256 of the standard library. They do not depend on the order of columns, the index,
+the dtype that holds a value, the order of categories, or how many rows are hashed together.
 
 A number is its big-endian float64 with one bit pattern for NaN and none for -0.0; a text is its UTF-8; a time
-is its whole microseconds since 1970 in UTC. Missing differs from every value. What is changed here changes
+is its whole microseconds since 1970 in UTC. A missing value differs from every other. A change here changes
 hashes that are stored: raise `splits.SPLIT_VERSION` or `DIGEST_VERSION`.
 """
 
@@ -26,10 +26,10 @@ from loan_default.data.schema.language import Column, Kind
 from loan_default.errors import DataError
 
 DIGEST_VERSION = 2
-"""Version of `digest_of`; 1 was made of pandas' row hashes."""
+"""Version of `digest_of`; version 1 used pandas' row hashes."""
 
 _ROWS = 65_536
-"""Rows that are hashed together; memory, not meaning."""
+"""Rows that are hashed together: this bounds the memory and changes no result."""
 _TEXT_BYTES = 16
 _PERSON = b"loan-default/row"
 """Keeps these hashes apart from any other use of BLAKE2b."""
@@ -114,7 +114,7 @@ def _times(values: pd.Series) -> NDArray[np.int64]:
 
 
 def _text_cells(values: pd.Series) -> NDArray[np.uint8]:
-    """A BLAKE2b of each text; zeros where it is missing. Few texts are distinct: each is hashed once."""
+    """The BLAKE2b hash of each text, zeros where it is missing; the few distinct texts are hashed once."""
     codes, distinct = pd.factorize(values.astype(object), use_na_sentinel=True)
     table = np.zeros((len(distinct) + 1, _TEXT_BYTES), np.uint8)
     for number, text in enumerate(distinct):

@@ -1,8 +1,8 @@
-"""Which rows train, which validate, which are held out for the test.
+"""Which rows train, which validate, and which are held out for the test.
 
     split_rows(frame, schema, groups=…, seed=…)            # at random, the classes at their rates
     split_out_of_time(frame, schema, groups=…, seed=…)     # the latest applications are the test
-    split_for_good(frame, schema, groups=…)                # a row has the same side in every snapshot
+    permanent_holdout_split(frame, schema, groups=…)       # a row has the same side in every snapshot
 
 Rows of one group (identical or nearly identical applications) never lie on two sides.
 """
@@ -26,10 +26,10 @@ FEWEST_OF_A_CLASS = 10
 """Rows of the rarer class below which no split is made."""
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.16
 SPLIT_VERSION = 2
-"""Version of `permanent_holdout_split`, which models record: one of another version may have seen it.
+"""Version of `permanent_holdout_split`, which models record: one of another version may have seen the test.
 
-1 went by pandas' row hash, which differs between releases of pandas; 2 goes by `row_hashing.hash_rows`. A
-change of that hash or of the shares above is another version.
+Version 1 used pandas' row hash, which differs between releases of pandas; version 2 uses
+`row_hashing.hash_rows`. A change of that hash or of the shares above makes another version.
 """
 
 _TRAIN, _VALIDATION, _TEST = 0, 1, 2
@@ -158,25 +158,25 @@ def permanent_holdout_split(
     """
     labels, numbers = _checked(frame, schema, groups, test_share, validation_share)
     labelled = np.flatnonzero(~np.isnan(labels))
-    place = _places(frame, schema)[labelled]
-    part = np.where(
-        place < test_share, _TEST, np.where(place < test_share + validation_share, _VALIDATION, _TRAIN)
-    )
+    fractions = _hash_fractions(frame, schema)[labelled]
+    part = np.full(len(labelled), _TRAIN)
+    part[fractions < test_share + validation_share] = _VALIDATION
+    part[fractions < test_share] = _TEST
     return _split(labels, labelled, part, f"by the features of each row; {_kept_whole(numbers[labelled])}")
 
 
 def held_out(frame: DataFrame, schema: Schema, *, test_share: float = TEST_SHARE) -> NDArray[np.bool_]:
-    """`(N,)` whether `permanent_holdout_split` puts a row into the test, were it labelled."""
-    return _places(frame, schema) < test_share
+    """Whether `permanent_holdout_split` would put each row `(N,)` into the test if it were labelled."""
+    return _hash_fractions(frame, schema) < test_share
 
 
 def on_a_held_out_side(frame: DataFrame, schema: Schema) -> NDArray[np.bool_]:
-    """`(N,)` whether `permanent_holdout_split` keeps a row from training once it is labelled."""
-    return _places(frame, schema) < TEST_SHARE + VALIDATION_SHARE
+    """Whether `permanent_holdout_split` keeps each row `(N,)` from training once it is labelled."""
+    return _hash_fractions(frame, schema) < TEST_SHARE + VALIDATION_SHARE
 
 
-def _places(frame: DataFrame, schema: Schema) -> NDArray[np.float64]:
-    """`(N,)` from 0 to 1, evenly spread, decided by the features of a row alone."""
+def _hash_fractions(frame: DataFrame, schema: Schema) -> NDArray[np.float64]:
+    """A number from 0 to 1 for each row `(N,)`, evenly spread and decided by its features alone."""
     hashes = hash_rows(frame, schema.features)
     return (hashes >> np.uint64(11)).astype(np.float64) / 2.0**53
 
@@ -228,33 +228,33 @@ def _stratified(
 ) -> Positions:
     """The part `(N,)` of each row: shares are those of (test, validation), the rest trains.
 
-    Groups are shuffled and dealt within strata: only bads, only goods, both. A group of more than half of
-    the smaller part always trains, where it does least harm to the shares.
+    Groups are shuffled and assigned within strata: only bads, only goods, both. A group of more than half of
+    the smaller part always trains, where it distorts the shares least.
     """
-    _, member, size = np.unique(group, return_inverse=True, return_counts=True)
-    bads = np.bincount(member, weights=y, minlength=len(size))
+    _, group_index, size = np.unique(group, return_inverse=True, return_counts=True)
+    bads = np.bincount(group_index, weights=y, minlength=len(size))
     stratum = np.where(bads == 0, 0, np.where(bads == size, 1, 2))
     large = size > max(2.0, 0.5 * min(share for share in shares if share > 0) * len(y))
     order = np.lexsort((generator.random(len(size)), large, stratum))
     part = np.full(len(size), _TRAIN)
     for number in range(3):
-        dealt = order[stratum[order] == number]
-        if not len(dealt):
+        assigned = order[stratum[order] == number]
+        if not len(assigned):
             continue
-        ends = np.cumsum(size[dealt])
-        middles = (ends - size[dealt] / 2) / ends[-1]
-        part[dealt[middles < shares[0] + shares[1]]] = _VALIDATION
-        part[dealt[middles < shares[0]]] = _TEST
+        ends = np.cumsum(size[assigned])
+        middles = (ends - size[assigned] / 2) / ends[-1]
+        part[assigned[middles < shares[0] + shares[1]]] = _VALIDATION
+        part[assigned[middles < shares[0]]] = _TEST
     part[large] = _TRAIN
-    return part[member]
+    return part[group_index]
 
 
 def _latest_of_group(times: Positions, group: Positions) -> Positions:
     """`(N,)` the latest time in the group of each row."""
-    _, member = np.unique(group, return_inverse=True)
-    latest = np.full(int(member.max()) + 1, np.iinfo(np.int64).min)
-    np.maximum.at(latest, member, times)
-    return latest[member]
+    _, group_index = np.unique(group, return_inverse=True)
+    latest = np.full(int(group_index.max()) + 1, np.iinfo(np.int64).min)
+    np.maximum.at(latest, group_index, times)
+    return latest[group_index]
 
 
 def _cut(times: Positions, share: float) -> np.int64:

@@ -4,10 +4,10 @@
 
 The file is named after the whole range of offsets. Inside, its rows are those of the parts in order, and a
 list says which rows were which part. So a snapshot that names the small parts reads the same rows from it,
-and a table of the store is the same before, during and after. Each step may be the last one of a process:
+and the table of the store is the same before, during and after. A process may die after each step:
 
 1. The file appears whole. From then on readers take its parts from it and leave their own files alone.
-2. After `KEPT` the files of those parts are removed, one by one; until then who reads them finishes.
+2. After `KEPT` the files of those parts are removed, one by one; until then those who read them can finish.
 
 A file that was made by compaction is never compacted again, so it has one name for ever.
 """
@@ -23,23 +23,23 @@ import structlog
 
 from loan_default.data.datasets.store_parts import (
     PartName,
-    Piece,
+    PartSpan,
     check_part,
     layout_of,
     part_names,
-    pieces_of,
     read_part,
+    read_spans,
     write_tables,
 )
 from loan_default.errors import DataError
 from loan_default.failpoints import failpoint
 
 PARTS = 200
-"""So many parts make a compacted file."""
+"""Number of parts that make a compacted file."""
 BYTES = 64 * 2**20
-"""Fewer do when they are as large as this together."""
+"""Fewer parts do where they have this size together."""
 ROWS = 5_000
-"""So many rows of the parts are in memory while they are written, about; they are a row group of the file."""
+"""Rows, about, that are in memory while a file is written; they are a row group of the file."""
 KEPT = timedelta(days=1)
 """How long the files of compacted parts stay for those who are reading them."""
 
@@ -48,7 +48,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Compacted:
-    """What a compaction did."""
+    """Counts of what a compaction did."""
 
     files: int
     """Compacted files that were written."""
@@ -61,42 +61,45 @@ class Compacted:
 def compact(folder: Path, *, now: datetime, parts: int = PARTS, kept: timedelta = KEPT) -> Compacted:
     """Compact runs of parts whose offsets join, and remove the files of parts that were compacted long ago.
 
-    A damaged part is left as it is, and so are those that would share its file: reading the store names it.
+    A damaged part is left as it is, and so are those that would share its file; reading the store reports it.
 
     Args:
-        parts: so many parts make a compacted file, fewer where they are large; the last ones wait for more.
+        parts: number of parts that make a compacted file, fewer where they are large; a rest waits for more.
         kept: how long the files of compacted parts stay.
     """
     names = part_names(folder)
     held, removed = _held(folder, names), 0
-    for compacted, pieces in held.items():
+    for compacted, spans in held.items():
         if now - _written_at(folder / compacted) >= kept:
-            removed += _remove(folder, compacted, pieces)
-    inside = {piece.name for pieces in held.values() for piece in pieces}
+            removed += _remove(folder, compacted, spans)
+    inside = {span.name for spans in held.values() for span in spans}
     waiting = [part for part in names if part.name not in inside and part.name not in held]
-    written = [len(group) for group in _groups(folder, waiting, parts) if _compact(folder, group)]
-    if written or removed:
-        log.info("training_store_compacted", files=len(written), parts=sum(written), removed=removed)
-    return Compacted(files=len(written), parts=sum(written), removed=removed)
+    n_files = n_parts = 0
+    for group in _groups(folder, waiting, parts):
+        if _compact(folder, group):
+            n_files, n_parts = n_files + 1, n_parts + len(group)
+    if n_files or removed:
+        log.info("training_store_compacted", files=n_files, parts=n_parts, removed=removed)
+    return Compacted(files=n_files, parts=n_parts, removed=removed)
 
 
-def _held(folder: Path, names: list[PartName]) -> dict[str, tuple[Piece, ...]]:
+def _held(folder: Path, names: list[PartName]) -> dict[str, tuple[PartSpan, ...]]:
     """Compacted file -> the parts that are in it."""
     held = {}
     for part in names:
         if part.has_digest:
             try:
-                pieces = pieces_of(folder / part.name)
+                spans = read_spans(folder / part.name)
             except DataError as error:
                 log.warning("part_not_compacted", part=part.name, reason=str(error))
                 continue
-            if pieces:
-                held[part.name] = pieces
+            if spans:
+                held[part.name] = spans
     return held
 
 
 def _groups(folder: Path, waiting: list[PartName], count: int) -> Iterator[list[PartName]]:
-    """Parts of one partition whose offsets join without a gap, as many as make a file."""
+    """Runs of parts of one partition whose offsets join without a gap, each as long as a file takes."""
     group: list[PartName] = []
     end = size = 0
     for part in waiting:
@@ -115,17 +118,17 @@ def _compact(folder: Path, group: list[PartName]) -> bool:
     try:
         layouts = [layout_of(folder / part.name) for part in group]
         schema = pa.unify_schemas([schema for schema, _ in layouts], promote_options="default")
-        pieces, first = [], 0
+        spans, first = [], 0
         for part, (_, rows) in zip(group, layouts, strict=True):
-            pieces.append(Piece(part.name, first, rows))
+            spans.append(PartSpan(part.name, first, rows))
             first += rows
-        tables = _joined(folder, pieces, schema)
-        write_tables(folder / _name(group), schema, tables, pieces=pieces, rows=first)
+        tables = _joined(folder, spans, schema)
+        write_tables(folder / _name(group), schema, tables, spans=spans, rows=first)
     except DataError as error:
         log.warning("part_not_compacted", part=group[0].name, reason=str(error))
         return False
     except pa.ArrowException:
-        # A column has changed its type: of what is on either side of the change a file is made each.
+        # A column has changed its type: the parts before and after the change make a file each.
         middle = len(group) // 2
         written = False
         for half in (group[:middle], group[middle:]):
@@ -136,11 +139,11 @@ def _compact(folder: Path, group: list[PartName]) -> bool:
     return True
 
 
-def _joined(folder: Path, pieces: Iterable[Piece], schema: pa.Schema) -> Iterator[pa.Table]:
+def _joined(folder: Path, spans: Iterable[PartSpan], schema: pa.Schema) -> Iterator[pa.Table]:
     """The rows of the parts in order, in tables of about `ROWS` rows: many parts take no more memory."""
     waiting: list[pa.Table] = []
-    for piece in pieces:
-        waiting.append(read_part(folder / piece.name, None))
+    for span in spans:
+        waiting.append(read_part(folder / span.name, None))
         if sum(table.num_rows for table in waiting) >= ROWS:
             yield pa.concat_tables([schema.empty_table(), *waiting], promote_options="default")
             waiting = []
@@ -156,13 +159,13 @@ def _name(group: list[PartName]) -> str:
     return f"{topic}-{partition}-{first:012d}-{following:012d}-{digest}.parquet"
 
 
-def _remove(folder: Path, compacted: str, pieces: tuple[Piece, ...]) -> int:
-    """Remove the files of parts that a sound compacted file holds; returns how many those were."""
-    left = [folder / piece.name for piece in pieces if (folder / piece.name).exists()]
+def _remove(folder: Path, compacted: str, spans: tuple[PartSpan, ...]) -> int:
+    """Remove the files of parts that an intact compacted file holds, and return their number."""
+    left = [folder / span.name for span in spans if (folder / span.name).exists()]
     if not left:
         return 0
     try:
-        check_part(folder / compacted)  # the last look at the originals' only copy, by its checksums
+        check_part(folder / compacted)  # the file becomes the only copy: verify its checksums first
     except DataError as error:
         log.warning("parts_not_removed", part=compacted, reason=str(error))
         return 0

@@ -1,9 +1,9 @@
-"""Parts of the training store: Parquet files of processed events, named after the offsets they were made of.
+"""Parts of the training store: Parquet files of processed events, named after the offsets of their events.
 
     write_part(folder, topic="processed_data", partition=0, first=500, next=1000, rows=events)
 
-Who reads the same range again writes the same file again. A part may be one of many that were compacted into
-a larger file (see `store_compaction`), which keeps the rows of each, in order, under the name that it had.
+Reading the same range of offsets again writes the same file again. A part may be one of many that were
+compacted into a larger file (see `store_compaction`), which keeps the rows of each, in order, under its name.
 """
 
 import hashlib
@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from loan_default.files import write_atomically
 APPLICATION = "application.processed"
 """An application that passed the schema."""
 OUTCOME = "outcome.observed"
-"""What became of an application that came earlier."""
+"""What became of the loan of an earlier application."""
 TIME = pa.timestamp("us", tz="UTC")
 KEYS = pa.schema(
     [
@@ -40,7 +39,7 @@ KEYS = pa.schema(
 """Columns of every part; `outcome` is the label that an outcome event brings."""
 _PREFIX = "record."
 _OUTLINE = b"loan_default.outline"
-_PIECES = b"loan_default.pieces"
+_SPANS = b"loan_default.pieces"  # as files of version 0.2 have it
 _NAME = re.compile(
     r"(?P<topic>.+)-(?P<partition>[0-9]+)-(?P<first>[0-9]{12,})-(?P<next>[0-9]{12,})"
     r"(?P<digest>-[0-9a-f]{8})?\.parquet"
@@ -49,50 +48,50 @@ _NAME = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """One processed event."""
+    """One processed event, as it is stored."""
 
     event_id: str
     event_type: str
     """`APPLICATION` or `OUTCOME`."""
     application_id: str
     event_time: datetime
-    """UTC."""
+    """In UTC."""
     record: Mapping[str, Any]
     """Application: the canonical record of `records.validate_record`. Outcome: {"label": 1.0 or 0.0}."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class PartName:
-    """What the name of a part says."""
+    """The name of a file of parts, taken apart."""
 
     topic: str
     partition: int
     first: int
     next: int
-    """The offset after the last."""
+    """The offset after the last one."""
     name: str
     has_digest: bool
-    """A compacted file, or a range whose plain name is taken by other events."""
+    """Whether it is a compacted file, or a range whose plain name other events have taken."""
 
-    def spans(self, other: "PartName") -> bool:
-        """Whether its offsets include those of the other."""
+    def covers(self, other: "PartName") -> bool:
+        """Whether its offsets include those of the other part."""
         same = (self.topic, self.partition) == (other.topic, other.partition)
         return same and self.first <= other.first and other.next <= self.next
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """Rows of a compacted file that were a part of their own."""
+class PartSpan:
+    """The rows of a compacted file that were a part of their own."""
 
     name: str
-    """The part's."""
+    """Name of the part."""
     first: int
     """Index of its first row in the file."""
     rows: int
 
 
 def parse_name(name: str) -> PartName | None:
-    """What a file name says; None where it is not that of a part."""
+    """Take the name of a file apart; None where it is not that of a part."""
     match = _NAME.fullmatch(name)
     if match is None:
         return None
@@ -107,7 +106,7 @@ def part_names(folder: Path) -> list[PartName]:
 
 
 def holds_parts(folder: Path) -> bool:
-    """Whether a folder is a training store with something in it."""
+    """Whether a folder is a training store with at least one part."""
     return any(parse_name(path.name) for path in folder.iterdir())
 
 
@@ -122,8 +121,9 @@ def write_part(
 ) -> Path:
     """Write the events of the offsets from `first` to before `next`; the same range is the same file.
 
-    Unless that holds other events, as where a topic was made anew and its offsets count from 0 again: then
-    it stays, and these get a name of their own. What a compacted file holds already is not written again.
+    A file of this range with other events stays, as after a topic was made anew and its offsets count from 0
+    again; then the new events get a file name of their own. A part that a compacted file holds already is not
+    written again.
 
     Returns:
         The file that holds the events.
@@ -142,16 +142,19 @@ def write_part(
         if path.exists():
             if not _holds_others(path, ids):
                 break
-        elif (held := _find_held(folder, name)) is None:
+            continue
+        held = _find_compacted(folder, name)
+        if held is None:
             break
-        elif held[1] == ids:
-            return held[0]
-    write_table(path, table, pieces=())
+        compacted, held_ids = held
+        if held_ids == ids:
+            return compacted
+    write_table(path, table, spans=())
     return path
 
 
 def _holds_others(path: Path, ids: list[str]) -> bool:
-    """Whether a part is sound, and of other events."""
+    """Whether a part is intact and holds other events."""
     try:
         found: list[str] = pq.read_table(path, columns=["event_id"])["event_id"].to_pylist()
     except (pa.ArrowException, OSError):
@@ -159,16 +162,16 @@ def _holds_others(path: Path, ids: list[str]) -> bool:
     return found != ids
 
 
-def _find_held(folder: Path, name: str) -> tuple[Path, list[str]] | None:
-    """The compacted file that holds a part which has no file any more, and the ids of its events."""
+def _find_compacted(folder: Path, name: str) -> tuple[Path, list[str]] | None:
+    """The compacted file that holds a part without a file of its own, and the ids of the part's events."""
     part = parse_name(name)
     for other in part_names(folder):
-        if part is None or not other.has_digest or not other.spans(part):
+        if part is None or not other.has_digest or not other.covers(part):
             continue
         path = folder / other.name
-        for piece in pieces_of(path):
-            if piece.name == name:
-                ids = read_part(path, ["event_id"])["event_id"].slice(piece.first, piece.rows)
+        for span in read_spans(path):
+            if span.name == name:
+                ids = read_part(path, ["event_id"])["event_id"].slice(span.first, span.rows)
                 return path, ids.to_pylist()
     return None
 
@@ -185,11 +188,14 @@ def _table(rows: Sequence[StoredEvent]) -> pa.Table:
         "event_time": [row.event_time for row in rows],
         "outcome": [_outcome(row) for row in rows],
     }
-    names = dict.fromkeys(chain.from_iterable(records))
-    columns = {stored_name(name): _column([record.get(name) for record in records], name) for name in names}
+    names: dict[str, None] = {}  # in the order of their first record
+    for record in records:
+        names.update(dict.fromkeys(record))
     table = pa.table(keys, schema=KEYS)
-    for name, values in columns.items():
-        table = table.append_column(name, values)
+    for name in names:
+        table = table.append_column(
+            stored_name(name), _column([record.get(name) for record in records], name)
+        )
     return table
 
 
@@ -206,32 +212,44 @@ def _outcome(row: StoredEvent) -> float | None:
 
 
 def _column(values: list[Any], name: str) -> pa.Array:
-    sample = next((value for value in values if value is not None), None)
-    kinds = {str: pa.string(), datetime: TIME, float: pa.float64(), int: pa.float64()}
-    kind = next((kinds[kind] for kind in kinds if isinstance(sample, kind)), pa.null())
+    arrow_type = _arrow_type(values)
     try:
-        return pa.array(values, kind)
+        return pa.array(values, arrow_type)
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise DataError(
-            f"{name} must be text, a number or a time throughout, however: {kind} and {error}"
+            f"{name} must be text, a number or a time throughout, however: {arrow_type} and {error}"
         ) from error
 
 
+def _arrow_type(values: list[Any]) -> pa.DataType:
+    """The type of the first value that is not missing."""
+    for value in values:
+        if isinstance(value, str):
+            return pa.string()
+        if isinstance(value, datetime):
+            return TIME
+        if isinstance(value, float | int):
+            return pa.float64()
+        if value is not None:
+            break
+    return pa.null()
+
+
 def stored_name(name: str) -> str:
-    """A column's name in a part: its own, unless that is one of the store's."""
+    """The name of a column in a part: its own, with a prefix where the store uses that name itself."""
     return f"{_PREFIX}{name}" if name in KEYS.names or name.startswith(_PREFIX) else name
 
 
 # Files ---------------------------------------------------------------------------------------------------
 
 
-def write_table(path: Path, table: pa.Table, *, pieces: Sequence[Piece]) -> None:
-    """Write a part, whole or not at all, with what `read_part` checks."""
-    write_tables(path, table.schema, [table], pieces=pieces, rows=table.num_rows)
+def write_table(path: Path, table: pa.Table, *, spans: Sequence[PartSpan]) -> None:
+    """Write a part, whole or not at all, with the checksums that `read_part` verifies."""
+    write_tables(path, table.schema, [table], spans=spans, rows=table.num_rows)
 
 
 def write_tables(
-    path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, pieces: Sequence[Piece], rows: int
+    path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, spans: Sequence[PartSpan], rows: int
 ) -> None:
     """Write tables of one schema as a part, one after the other, so that only one is in memory.
 
@@ -240,9 +258,9 @@ def write_tables(
     """
     schema = schema.remove_metadata()
     metadata = {_OUTLINE: _outline(schema, rows=rows)}
-    if pieces:
-        listed = [[piece.name, piece.first, piece.rows] for piece in pieces]
-        metadata[_PIECES] = json.dumps({"pieces": listed, "sha256": _digest(listed)}).encode()
+    if spans:
+        listed = [[span.name, span.first, span.rows] for span in spans]
+        metadata[_SPANS] = json.dumps({"pieces": listed, "sha256": _digest(listed)}).encode()
 
     def write(temporary: Path) -> None:
         # Checksums: without them Parquet reads a flipped bit as another number.
@@ -256,39 +274,39 @@ def write_tables(
 
 
 def check_part(path: Path) -> None:
-    """Read a part to its end, a row group at a time; DataError where it is damaged."""
+    """Read a part to its end, a row group at a time; raise DataError where it is damaged."""
     with _opened(path) as file:
         for number in range(file.num_row_groups):
             file.read_row_group(number)
 
 
 def layout_of(path: Path) -> tuple[pa.Schema, int]:
-    """The columns and the number of rows of a part; DataError where it is damaged."""
+    """Read the columns and the number of rows of a part; raise DataError where it is damaged."""
     with _opened(path) as file:
         return file.schema_arrow.remove_metadata(), file.metadata.num_rows
 
 
 def read_part(path: Path, names: list[str] | None) -> pa.Table:
-    """The columns of these names that a part has, None = all; DataError where it is damaged."""
+    """Read the columns of these names that a part has, None = all; raise DataError where it is damaged."""
     with _opened(path) as file:
         return file.read(columns=names).replace_schema_metadata(None)
 
 
-def pieces_of(path: Path) -> tuple[Piece, ...]:
-    """The parts that a compacted file is made of, none for another; DataError where it is damaged."""
+def read_spans(path: Path) -> tuple[PartSpan, ...]:
+    """Read which parts are in a compacted file, none for another; raise DataError where it is damaged."""
     with _opened(path) as file:
-        text = (file.schema_arrow.metadata or {}).get(_PIECES)
+        text = (file.schema_arrow.metadata or {}).get(_SPANS)
         rows = file.metadata.num_rows
     if text is None:
         return ()
     try:
         stored = json.loads(text)
-        pieces = tuple(Piece(*each) for each in stored["pieces"])
-        if stored["sha256"] == _digest(stored["pieces"]) and sum(piece.rows for piece in pieces) == rows:
-            return pieces
+        spans = tuple(PartSpan(*span) for span in stored["pieces"])
+        if stored["sha256"] == _digest(stored["pieces"]) and sum(span.rows for span in spans) == rows:
+            return spans
     except (ValueError, TypeError, KeyError):
-        pass  # it is as damaged as where the digest is another
-    raise _damaged(path, "the list of its parts is not that which was written")
+        pass  # it is damaged, as where the digest differs
+    raise _damaged(path, "the list of its parts is not the one that was written")
 
 
 @contextmanager
@@ -308,7 +326,7 @@ def _digest(listed: Iterable[Sequence[Any]]) -> str:
 
 
 def _outline(schema: pa.Schema, *, rows: int) -> bytes:
-    # The checksums of Parquet do not cover the names of the columns: a lost one would read as missing values.
+    # The checksums of Parquet do not cover column names: a column with a damaged name would seem missing.
     fields = [(field.name, str(field.type)) for field in schema]
     return hashlib.sha256(repr((fields, rows)).encode(errors="replace")).hexdigest().encode()
 

@@ -19,20 +19,20 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from loan_default.data.datasets.row_hashing import digest_of
+from loan_default.data.datasets.store_files import PartFile, find_part_files
 from loan_default.data.datasets.store_parts import (
     APPLICATION,
     KEYS,
     TIME,
     stored_name,
 )
-from loan_default.data.datasets.store_sources import Source, find_sources
 from loan_default.data.schema.language import Column, Kind, Schema
 from loan_default.errors import ConfigurationError, DataError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class StoreContents:
-    """What the parts add up to: events = duplicates + superseded + applications + those of outcomes."""
+    """The table that the parts make: events = duplicates + superseded + applications + outcome events."""
 
     frame: pd.DataFrame
     """Canonical frame, one row per application, in the order of (event_time, event_id)."""
@@ -41,16 +41,17 @@ class StoreContents:
     parts: tuple[str, ...]
     """Names of the files, in order."""
     events: int
-    """Rows of all parts."""
+    """Number of rows of all parts."""
     duplicates: int
-    """Events that were there already, by their ids."""
+    """Number of events whose ids occur in an earlier row."""
     superseded: int
-    """Applications of which a later event brought another state."""
+    """Number of events of applications that have a later state."""
     applications: int
-    """Rows of the frame."""
+    """Number of rows of the frame."""
     first_event_time: datetime | None
-    """Of the applications; None without any."""
+    """Time of the first event of an application; None without any application."""
     last_event_time: datetime | None
+    """Time of the last one."""
 
 
 def read_store(
@@ -63,7 +64,7 @@ def read_store(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> StoreContents:
-    """All parts, or those of these names, as one canonical frame, one row per application.
+    """Read all parts, or those of these names, as one canonical frame, one row per application.
 
     Args:
         since, until: applications from that time on, and before that time; None = all.
@@ -80,22 +81,23 @@ def read_store(
     if maturity_days < 0 or now.tzinfo is None:
         rule = "maturity_days must be at least 0 and now in a time zone"
         raise ConfigurationError(f"{rule}, however: maturity_days={maturity_days}, now={now.isoformat()}")
-    sources = find_sources(folder, only)
-    keys = [source.read(KEYS.names).select(KEYS.names) for source in sources]
+    files = find_part_files(folder, only)
+    keys = [file.read(KEYS.names).select(KEYS.names) for file in files]
     sizes = [part.num_rows for part in keys]
-    chosen = _choose(pa.concat_tables([KEYS.empty_table(), *keys]))
+    selection = _select(pa.concat_tables([KEYS.empty_table(), *keys]))
     del keys  # a third of the memory, no longer needed
-    frame = _frame(sources, sizes, chosen.rows, schema.columns)
-    if schema.target is not None and chosen.superseded:
-        states = _frame(sources, sizes, chosen.states, (schema.target,))[schema.target.name].to_numpy()
-        frame[schema.target.name] = chosen.latest_known(states)
-    times, event_times, outcomes = chosen.times, chosen.times, chosen.outcomes
+    frame = _frame(files, sizes, selection.rows, schema.columns)
+    if schema.target is not None and selection.superseded:
+        states = _frame(files, sizes, selection.states, (schema.target,))[schema.target.name].to_numpy()
+        frame[schema.target.name] = selection.latest_known(states)
+    times, event_times, outcomes = selection.times, selection.times, selection.outcomes
     if (timestamp := schema.timestamp) is not None:
         times = frame[timestamp.name].fillna(times)
     if since is not None or until is not None:
         inside = _inside(times, since, until)
         frame = frame[inside].reset_index(drop=True)
-        times, event_times = (each[inside].reset_index(drop=True) for each in (times, event_times))
+        times = times[inside].reset_index(drop=True)
+        event_times = event_times[inside].reset_index(drop=True)
         outcomes = outcomes[inside.to_numpy()]
     if (target := schema.target) is not None:
         labels = np.where(np.isnan(outcomes), frame[target.name], outcomes)
@@ -104,10 +106,10 @@ def read_store(
     return StoreContents(
         frame=frame,
         digest=digest_of(frame),
-        parts=tuple(name for source in sources for name in source.names),
+        parts=tuple(name for file in files for name in file.names),
         events=sum(sizes),
-        duplicates=chosen.duplicates,
-        superseded=chosen.superseded,
+        duplicates=selection.duplicates,
+        superseded=selection.superseded,
         applications=len(frame),
         first_event_time=event_times.iloc[0].to_pydatetime() if len(frame) else None,
         last_event_time=event_times.iloc[-1].to_pydatetime() if len(frame) else None,
@@ -118,12 +120,12 @@ def read_store(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class _Chosen:
-    """Which of all rows make the frame, in its order, and what else was found."""
+class _Selection:
+    """The rows of all parts that make the frame, in its order, with counts of the others."""
 
     rows: NDArray[np.int64]
     states: NDArray[np.int64]
-    """These and the earlier states of the same applications, in the order of their times."""
+    """These rows and those of earlier states of the same applications, in the order of their times."""
     applications: NDArray[np.int64]
     """A number for the application of each state."""
     times: pd.Series
@@ -134,7 +136,7 @@ class _Chosen:
     superseded: int
 
     def latest_known(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """For each row the latest value, of one for each state, that is not NaN; NaN where all are."""
+        """For each row the latest value of its states that is not NaN; NaN where all are."""
         known = ~np.isnan(values)
         applications, values = self.applications[known], values[known]
         last = ~_duplicated(applications, keep="last")
@@ -144,7 +146,7 @@ class _Chosen:
         return value_of[self.applications[latest]]
 
 
-def _choose(keys: pa.Table) -> _Chosen:
+def _select(keys: pa.Table) -> _Selection:
     order = pc.sort_indices(
         keys, sort_keys=[("event_time", "ascending"), ("event_id", "ascending")]
     ).to_numpy()
@@ -156,7 +158,7 @@ def _choose(keys: pa.Table) -> _Chosen:
     latest = outcomes[~_duplicated(ids[outcomes], keep="last")]
     label_of = np.full(len(ids), np.nan)
     label_of[ids[latest]] = keys["outcome"].to_numpy()[latest]
-    return _Chosen(
+    return _Selection(
         rows=rows,
         states=applications,
         applications=ids[applications],
@@ -168,8 +170,8 @@ def _choose(keys: pa.Table) -> _Chosen:
 
 
 def _codes(texts: pa.ChunkedArray) -> NDArray[np.int64]:
-    """A number for each text, the same for the same; all below the number of texts."""
-    # In one piece, whose offsets need more than 32 bits from 2 GiB on: many pieces would take minutes.
+    """A number for each text, equal for equal texts; all are below the number of texts."""
+    # As one chunk, whose offsets need more than 32 bits from 2 GiB on: many chunks would take minutes.
     encoded = texts.cast(pa.large_string()).combine_chunks().dictionary_encode()
     return np.asarray(encoded.indices.to_numpy(), dtype=np.int64)
 
@@ -179,24 +181,24 @@ def _duplicated(codes: NDArray[np.int64], *, keep: Literal["first", "last"]) -> 
 
 
 def _frame(
-    sources: list[Source], sizes: list[int], rows: NDArray[np.int64], columns: tuple[Column, ...]
+    files: list[PartFile], sizes: list[int], rows: NDArray[np.int64], columns: tuple[Column, ...]
 ) -> pd.DataFrame:
-    """The given rows of all parts, counted through, in the given order."""
+    """The given rows in the given order; they are numbered through all parts."""
     types = {Kind.NUMERICAL: pa.float64(), Kind.TARGET: pa.float64(), Kind.TIMESTAMP: TIME}
     fields = {column.name: types.get(column.kind, pa.string()) for column in columns}
     wanted = np.zeros(sum(sizes), bool)
     wanted[rows] = True
     chunks: dict[str, list[pa.Array]] = {name: [] for name in fields}
-    for source, size, end in zip(sources, sizes, np.cumsum(sizes).tolist(), strict=True):
+    for file, size, end in zip(files, sizes, np.cumsum(sizes).tolist(), strict=True):
         mask = wanted[end - size : end]
         if mask.any():
-            table = _read_columns(source, fields).filter(pa.array(mask))
+            table = _read_columns(file, fields).filter(pa.array(mask))
             for name in fields:
                 chunks[name] += table[name].chunks
-    places = pa.array(np.searchsorted(np.flatnonzero(wanted), rows))
-    # A column at a time, so that its parts are gone before the next is put together.
+    positions = pa.array(np.searchsorted(np.flatnonzero(wanted), rows))
+    # A column at a time, so that its chunks are freed before the next one is put together.
     data = {
-        name: pa.chunked_array(chunks.pop(name), kind).take(places).to_pandas()
+        name: pa.chunked_array(chunks.pop(name), kind).take(positions).to_pandas()
         for name, kind in fields.items()
     }
     return pd.DataFrame(data, copy=False)
@@ -211,16 +213,16 @@ def _inside(times: pd.Series, since: datetime | None, until: datetime | None) ->
     return inside
 
 
-def _read_columns(source: Source, fields: Mapping[str, pa.DataType]) -> pa.Table:
-    stored = source.read([stored_name(name) for name in fields])
+def _read_columns(file: PartFile, fields: Mapping[str, pa.DataType]) -> pa.Table:
+    stored = file.read([stored_name(name) for name in fields])
     columns = {}
     for name, kind in fields.items():
-        place = stored.schema.get_field_index(stored_name(name))
-        values = stored.column(place) if place >= 0 else pa.chunked_array([pa.nulls(stored.num_rows)])
+        index = stored.schema.get_field_index(stored_name(name))
+        values = stored.column(index) if index >= 0 else pa.chunked_array([pa.nulls(stored.num_rows)])
         if values.type not in (kind, pa.null()):
             raise DataError(
                 f"the column {name!r} must be {kind} in all parts, however: it is {values.type} in "
-                f"{source.path.name}. Give it a new name where its meaning has changed, or use another "
+                f"{file.path.name}. Give it a new name where its meaning has changed, or use another "
                 "folder."
             )
         columns[name] = values.cast(kind)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
 from loan_default.data.datasets.duplicates import drop_duplicates
 from loan_default.data.datasets.row_hashing import DIGEST_VERSION, digest_of
+from loan_default.data.datasets.store_files import short_names
 from loan_default.data.datasets.store_parts import holds_parts
-from loan_default.data.datasets.store_sources import short_names
 from loan_default.data.datasets.training_store import read_store
 from loan_default.data.schema.frames import RawFrame, Validation, validate
 from loan_default.data.schema.inference.infer import Finding
@@ -63,7 +63,7 @@ class Dataset:
     period: tuple[datetime, datetime] | None
     """Times of the first and the last application; None where nothing tells them."""
     parts: tuple[str, ...] = ()
-    """Names of the parts of the training store that the rows are from; see `store_sources.short_names`."""
+    """Names of the parts of the training store that the rows are from; see `store_files.short_names`."""
 
     @property
     def labels(self) -> NDArray[np.float64]:

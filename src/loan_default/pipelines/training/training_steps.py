@@ -20,7 +20,7 @@ from pathlib import Path
 
 import structlog
 
-from loan_default.data.datasets.store_sources import has_parts
+from loan_default.data.datasets.store_files import has_parts
 from loan_default.database.control_repositories import FencingToken
 from loan_default.database.documents import ID_DIGITS, ModelMetadata, TrainingData
 from loan_default.database.repositories import ModelRepository, TrainingDataRepository
