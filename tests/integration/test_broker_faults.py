@@ -77,7 +77,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 @dataclass(frozen=True)
 class SteadyFeed:
-    """Small slices without an end, so that something is on its way whenever a broker dies.
+    """Small batches without an end, so that something is on its way whenever a broker dies.
 
     Its watermark is the ledger: a row below it was acknowledged, a row of the slice behind it may be there.
     """
@@ -85,7 +85,7 @@ class SteadyFeed:
     schema: Schema
     ledger: Path
 
-    def slices(self) -> Iterator[FeedBatch]:
+    def batches(self) -> Iterator[FeedBatch]:
         feed = GeneratedFeed(self.schema, rows=None, seed=1, state=self.ledger, batch_rows=BATCH_ROWS)
         for piece in feed.batches():
             yield piece
