@@ -1,7 +1,7 @@
 """The four public credit sets and the split that all benchmarks use.
 
 Only the UCI set may be redistributed and lies in the checkout. The others are looked for in the folder that
-`LOAN_DEFAULT_SETS` names, else in `build/sets`; a set that is not there is left out, and said so.
+`LOAN_DEFAULT_SETS` names, else in `build/sets`; a set that is not there is left out, and a line says so.
 """
 
 import os

@@ -53,7 +53,7 @@ BARE_GROUP = "bare"
 _BATCH = 5_000
 _INSERT = 500
 _JOINING_SECONDS = 4.0
-"""Enough for two processes to join a group and be dealt their partitions."""
+"""Enough for two processes to join a group and get their partitions."""
 
 
 @dataclass(slots=True)
@@ -191,7 +191,7 @@ def _run(job: Job, workers: int, settings: Settings, *, rows: int, seed: int) ->
     for process, _ in members:
         process.join()
     if (seen := sum(part.records for part in parts)) != rows:
-        raise SystemExit(f"all records must be worked off once, however: {seen} of {rows}")
+        raise SystemExit(f"all records must be processed once, however: {seen} of {rows}")
     return parts
 
 

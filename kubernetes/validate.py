@@ -4,9 +4,9 @@
     PYTHONPATH=tests python kubernetes/validate.py             only with what is in the cache
 
 A genuine API server with etcd, without nodes, is started and stopped. Every object of our chart, with several
-sets of values, and of the other manifests is applied as a dry run on the server: unknown fields, wrong types
-and pods that the profile `restricted` does not allow are refused. Resources of Strimzi and MongoDB are judged
-by the definitions of their operators. Some broken objects follow, which must be refused.
+sets of values, and of the other manifests is applied as a dry run on the server: it refuses unknown fields,
+wrong types and pods that the profile `restricted` does not allow. The definitions of their operators check
+the resources of Strimzi and MongoDB. Some broken objects follow, which must be refused.
 """
 
 import argparse
@@ -60,12 +60,12 @@ Object = dict[str, Any]
 
 
 class Verdict(NamedTuple):
-    """What the server said about one object."""
+    """The answer of the server about one object."""
 
     source: str
     kind: str
     name: str
-    judged_by: str
+    checked_by: str
     refusal: str | None
     """None = it was accepted."""
 
@@ -98,7 +98,7 @@ def _running(folder: Path) -> Iterator[Kubernetes]:
 
 
 def report(server: Kubernetes) -> int:
-    """Judge everything and print it."""
+    """Check everything and print it."""
     operators = _prepare(server)
     sound = [_verdict(server, source, each, operators) for source, each in _objects()]
     broken = [_verdict(server, source, each, operators) for source, each in _broken_objects(operators)]
@@ -114,10 +114,10 @@ def report(server: Kubernetes) -> int:
     refused = [each for each in sound if each.refusal]
     missed = [each for each in broken if not each.refusal]
     _say(f"\n{_NOT_RENDERED}\n")
-    judged = sum(each.judged_by != "nobody" for each in sound)
+    checked = sum(each.checked_by != "nobody" for each in sound)
     _say(
-        f"{judged - len(refused)} of {judged} objects accepted, {len(broken) - len(missed)} of {len(broken)} "
-        "broken ones refused"
+        f"{checked - len(refused)} of {checked} objects accepted, "
+        f"{len(broken) - len(missed)} of {len(broken)} broken ones refused"
     )
     return 1 if refused or missed else 0
 
@@ -205,20 +205,20 @@ def _misspelt_value() -> Verdict:
 
 def _verdict(server: Kubernetes, source: str, document: Object, operators: dict[str, Path]) -> Verdict:
     group = document["apiVersion"].rpartition("/")[0]
-    judge: str | None = f"Kubernetes {VERSION}"
+    checker: str | None = f"Kubernetes {VERSION}"
     if group in _GROUPS:
-        judge = next((name for name in operators if name.startswith(_GROUPS[group])), None)
+        checker = next((name for name in operators if name.startswith(_GROUPS[group])), None)
     name = document["metadata"]["name"]
-    if judge is None:
+    if checker is None:
         return Verdict(source, document["kind"], name, "nobody", None)
     done = server.call(*_STRICT, f"--namespace={NAMESPACE}", document=document)
     refusal = _reason(done.stderr) if done.returncode else None
-    return Verdict(source, document["kind"], name, judge, refusal)
+    return Verdict(source, document["kind"], name, checker, refusal)
 
 
 def _reason(error: str) -> str:
-    """The part of kubectl's error that tells something: of a warning its text, of an error its end."""
-    lines = [line.strip() for line in error.splitlines() if line.strip()] or ["it said nothing"]
+    """The part of kubectl's error that matters: the text of a warning, the end of an error."""
+    lines = [line.strip() for line in error.splitlines() if line.strip()] or ["it answered nothing"]
     line = lines[0] if lines[0].startswith("Warning:") else lines[-1]
     for before in ('error when creating "STDIN": ', "strict decoding error: ", "is invalid: "):
         line = line.rpartition(before)[2]
@@ -226,10 +226,10 @@ def _reason(error: str) -> str:
 
 
 def _table(verdicts: list[Verdict]) -> None:
-    rows = [("from", "kind", "name", "judged by", "verdict")]
+    rows = [("from", "kind", "name", "checked by", "verdict")]
     for each in verdicts:
-        accepted = "not validated" if each.judged_by == "nobody" else "accepted"
-        rows.append((each.source, each.kind, each.name, each.judged_by, each.refusal or accepted))
+        accepted = "not validated" if each.checked_by == "nobody" else "accepted"
+        rows.append((each.source, each.kind, each.name, each.checked_by, each.refusal or accepted))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
         _say("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]))

@@ -31,19 +31,19 @@ def test_a_text_is_an_address_or_refused_and_never_repeated(text):
     try:
         host, port = host_and_port(text)
     except ValueError as error:
-        said = str(error)
+        message = str(error)
     else:
-        said = ""
+        message = ""
         assert 1 <= port <= 65535
         assert re.search(r"[\s,/@]", host) is None
-    assert len(text) < 4 or text not in said
+    assert len(text) < 4 or text not in message
 
 
 @pytest.mark.parametrize(
-    "place", ["[::1]:9092", "[2001:db8::1]:9093", "[::ffff:10.0.0.1]:1", "[fe80::1%eth0]:9"]
+    "address", ["[::1]:9092", "[2001:db8::1]:9093", "[::ffff:10.0.0.1]:1", "[fe80::1%eth0]:9"]
 )
-def test_an_ipv6_address_stands_in_brackets(place):
-    assert written(*host_and_port(place)) == place
+def test_an_ipv6_address_stands_in_brackets(address):
+    assert written(*host_and_port(address)) == address
 
 
 @pytest.mark.parametrize(

@@ -52,8 +52,8 @@ ELSEWHERE = {
 def commands(document: str) -> list[str]:
     """The commands of a document, without their comments."""
     text = (ROOT / document).read_text()
-    fences = re.findall(r"^ *```(\w*)\n(.*?)^ *```", text, flags=re.DOTALL | re.MULTILINE)
-    blocks = [block for language, block in fences if not language]
+    fenced = re.findall(r"^ *```(\w*)\n(.*?)^ *```", text, flags=re.DOTALL | re.MULTILINE)
+    blocks = [block for language, block in fenced if not language]
     lines = (line for block in blocks for line in block.replace("\\\n", " ").splitlines())
     found = (re.sub(r"\s+#.*", "", line).strip() for line in lines)
     return [line for line in found if line]

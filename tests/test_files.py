@@ -103,7 +103,7 @@ def test_the_umask_decides_who_may_read(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="kill -9 is a POSIX idea")
-def test_kill_at_any_moment_leaves_the_old_or_the_new_content(tmp_path: Path) -> None:
+def test_kill_at_any_time_leaves_the_old_or_the_new_content(tmp_path: Path) -> None:
     path = tmp_path / "model.pth"
     write_atomically(path, OLD)
     written = 0

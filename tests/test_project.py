@@ -1,4 +1,4 @@
-"""What a contributor is told of the project: versions, interpreters and tools agree wherever they stand."""
+"""The facts about the project: versions, interpreters and tools agree wherever they stand."""
 
 import re
 import tomllib

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Users of Kafka and what they may do, written into ZooKeeper before the broker starts: no moment lies open.
-# Done again, they get the passwords of now.
+# Users of Kafka and what they may do, written into ZooKeeper before the broker starts, so it is never open.
+# Run again, the script gives them the current passwords.
 set -euo pipefail
 zookeeper=zookeeper:2181
 
@@ -26,7 +26,7 @@ allow --allow-principal User:pipeline --operation Write --operation Describe --t
 allow --allow-principal User:pipeline --operation Read --operation Describe \
     --group processing --group training-store
 allow --allow-principal User:pipeline --operation Read --operation Describe \
-    --resource-pattern-type prefixed --group look- # who looks at dead letters has a group for that once
+    --resource-pattern-type prefixed --group look- # whoever lists dead-letter records uses a group of its own once
 allow --allow-principal User:pipeline --operation Describe --topic commands.dlq
 allow --allow-principal User:commands --operation Read --operation Describe --topic commands --group commands
 allow --allow-principal User:commands --operation Write --operation Describe --topic commands.dlq

@@ -64,10 +64,10 @@ class Compose:
             timeout=seconds,
             check=False,
         )
-        said = (done.stdout + done.stderr).decode(errors="replace")
+        output = (done.stdout + done.stderr).decode(errors="replace")
         if check and done.returncode:
-            raise OSError(f"docker compose {' '.join(words)}: {said[-3000:]}")
-        return said
+            raise OSError(f"docker compose {' '.join(words)}: {output[-3000:]}")
+        return output
 
     def services(self) -> dict[str, dict[str, Any]]:
         """Service -> its container, as `docker compose ps` says."""

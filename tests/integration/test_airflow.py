@@ -52,7 +52,7 @@ def test_from_empty_servers_to_a_champion_that_a_worse_model_does_not_replace(st
     airflow, database = stack.airflow, stack.database
     airflow.unpause("model_evaluation")
     first = stack.run_of_type("model_evaluation", "scheduled")
-    assert set(stack.finish("model_evaluation", first).values()) == {"skipped"}, "nothing is there to judge"
+    assert set(stack.finish("model_evaluation", first).values()) == {"skipped"}, "nothing to evaluate"
 
     # Three ingestions: the one of this hour, and two that are asked for.
     airflow.unpause("data_ingestion")
@@ -76,11 +76,11 @@ def test_from_empty_servers_to_a_champion_that_a_worse_model_does_not_replace(st
     assert TrainingDataRepository(database).get(model.snapshot).rows_accepted == RUNS * ROWS
     log = airflow.log("model_training", daily, "train_classifier")
     assert all(word in log for word in ("epoch_finished", "loss", "score", "rows_per_second"))
-    judged = stack.run_of_type("model_evaluation", "asset_triggered")
-    assert set(stack.finish("model_evaluation", judged).values()) == {"success"}
+    evaluation = stack.run_of_type("model_evaluation", "asset_triggered")
+    assert set(stack.finish("model_evaluation", evaluation).values()) == {"success"}
     champion = models.champion()
     assert (champion.version, champion.rev) == (model.version, 1)
-    (metrics,) = (each for each in MetricsRepository(database).newest_first() if each.run == judged)
+    (metrics,) = (each for each in MetricsRepository(database).newest_first() if each.run == evaluation)
     assert (metrics.version, 0.65 < metrics.figures["auc"] < 0.9) == (model.version, True)
     assert 0.15 * RUNS * ROWS < metrics.rows < 0.25 * RUNS * ROWS
 
@@ -95,7 +95,7 @@ def test_from_empty_servers_to_a_champion_that_a_worse_model_does_not_replace(st
     until = after_the_first.isoformat()
     airflow.trigger("model_training", "few", until=until, epochs=1, pretraining_epochs=1)
     stack.finish("model_training", "few", seconds=400)
-    second = stack.run_of_type("model_evaluation", "asset_triggered", known=(judged,))
+    second = stack.run_of_type("model_evaluation", "asset_triggered", known=(evaluation,))
     stack.finish("model_evaluation", second)
     worse = next(each for each in models.newest_first() if each.run == "few")
     assert TrainingDataRepository(database).get(worse.snapshot).rows_accepted == ROWS
@@ -106,13 +106,13 @@ def test_from_empty_servers_to_a_champion_that_a_worse_model_does_not_replace(st
     assert decisions[model.version].action is Action.PROMOTED
     assert decisions[worse.version].action is Action.REJECTED
     assert any(reason.startswith("failed") for reason in decisions[worse.version].reasons)
-    news = [
+    published = [
         ((record.header("ce_type") or b"").decode(), orjson.loads(record.value))
         for record in stack.world.records(COMMANDS)
     ]
-    told = [(kind, data["version"]) for kind, data in news if kind in set(FactType)]
-    assert (CommandType.TRAIN, {}) in news, "without a champion, many applications ask for a training"
-    assert sorted(told) == sorted(
+    facts = [(kind, data["version"]) for kind, data in published if kind in set(FactType)]
+    assert (CommandType.TRAIN, {}) in published, "without a champion, many applications ask for a training"
+    assert sorted(facts) == sorted(
         [
             (FactType.TRAINED, model.version),
             (FactType.PROMOTED, model.version),

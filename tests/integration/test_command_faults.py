@@ -81,8 +81,8 @@ def test_the_effects_are_those_of_the_distinct_valid_commands(world, airflow):
         f"command__train-{number}": {"seed": number} for number in range(VALID)
     }
     dead_letters = [read_dead_letter(record) for record in world.records(dead_letter_topic(COMMANDS))]
-    assert len({letter.event for letter in dead_letters}) == len(JUNK)
-    assert all(letter.reason for letter in dead_letters)
+    assert len({record.event for record in dead_letters}) == len(JUNK)
+    assert all(record.reason for record in dead_letters)
 
 
 @pytest.mark.usefixtures("login")

@@ -254,8 +254,8 @@ def test_down_and_up_keeps_everything_and_a_backup_restores_it(stack, tmp_path):
     # Kafka counts from 0 again: what comes now is new, what was there is known.
     drop(stack, load_schema(BUNDLED_SCHEMA), rows=400, seed=501)
     drop(stack, load_schema(BUNDLED_SCHEMA), rows=300, seed=500)
-    said = stack("exec", "-T", "airflow-scheduler", "loan-default", "ingest", "--folder", "/incoming")
-    assert "700 records: 400 accepted, 0 rejected, 300 duplicates" in said
+    output = stack("exec", "-T", "airflow-scheduler", "loan-default", "ingest", "--folder", "/incoming")
+    assert "700 records: 400 accepted, 0 rejected, 300 duplicates" in output
     assert stored(stack) == applications + 400
 
 
@@ -336,8 +336,8 @@ def drop(stack: Compose, schema, *, rows: int, seed: int) -> None:
 
 def stored(stack: Compose) -> int:
     """Applications of the training store."""
-    said = stack("exec", "-T", "airflow-scheduler", "loan-default", "prepare")
-    return int(re.search(r"([\d,]+) applications", said)[1].replace(",", ""))
+    output = stack("exec", "-T", "airflow-scheduler", "loan-default", "prepare")
+    return int(re.search(r"([\d,]+) applications", output)[1].replace(",", ""))
 
 
 def memory_mib(stack: Compose) -> float:

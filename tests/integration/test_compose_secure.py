@@ -84,7 +84,7 @@ def test_each_reads_its_own_topics_only(stack, user):
 
 @pytest.mark.parametrize("user", USERS)
 def test_each_writes_its_own_topics_only(stack, user):
-    """Last, as what is written here is no event: it becomes dead letters."""
+    """Last, as what is written here is no event: it becomes a dead-letter record."""
     written = set()
     for topic in TOPICS:
         with (

@@ -1,4 +1,4 @@
-"""kill -9 at random moments: files stay usable, and a resumed run ends with the same weights."""
+"""kill -9 at random times: files stay usable, and a resumed run ends with the same weights."""
 
 import os
 import signal
@@ -53,12 +53,12 @@ def test_runs_that_are_killed_and_resumed_end_with_the_weights_of_one_that_was_n
     seconds = time.monotonic() - started
     expected = _weights(folder / "whole")
 
-    moments = np.random.default_rng(20261123).permutation(np.linspace(0.1, 0.95, KILLS)) * seconds
+    times = np.random.default_rng(20261123).permutation(np.linspace(0.1, 0.95, KILLS)) * seconds
     chain = 0
-    for moment in moments:
+    for seconds_in in times:
         run = _start(folder, f"run-{chain}", "--resume")
         try:
-            code = run.wait(timeout=moment)
+            code = run.wait(timeout=seconds_in)
         except subprocess.TimeoutExpired:
             run.send_signal(signal.SIGKILL)
             run.wait()

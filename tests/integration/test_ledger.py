@@ -74,8 +74,8 @@ def test_every_record_is_accounted_for(world):
     raw = Counter(map(event_id, records(world, RAW)))
     processed = Counter(map(event_id, records(world, PROCESSED)))
     dead_letters = [read_dead_letter(record) for record in records(world, dead_letter_topic(RAW))]
-    dead = Counter(letter.event for letter in dead_letters)
-    (too_large,) = (letter for letter in dead_letters if letter.partition.number < 0)
+    dead = Counter(record.event for record in dead_letters)
+    (too_large,) = (record for record in dead_letters if record.partition.number < 0)
     duplicates = raw.total() - len(raw)
 
     assert not sent - outcomes.keys(), "lost"
@@ -83,25 +83,26 @@ def test_every_record_is_accounted_for(world):
     assert sum(1 for _ in documents(world)) == len(outcomes), "twice"
     assert not accepted & dead.keys(), "both"
     assert (len(accepted), rejected) == (sound, poisoned)
-    assert dead == Counter([*poisoned, too_large.event]), "exactly one letter each"
+    assert dead == Counter([*poisoned, too_large.event]), "exactly one record each"
     assert processed == Counter(accepted), "exactly one processed event each"
     assert duplicates == again
     # What the sources handed over, also what no topic takes = what became of it.
     assert raw.total() + 1 == len(accepted) + len(dead_letters) + duplicates
 
-    for letter in dead_letters:
-        assert letter.reason
-        assert SECRET not in letter.reason
-        assert letter.partition.topic == RAW
-        assert letter.offset >= 0 or letter is too_large
+    for record in dead_letters:
+        assert record.reason
+        assert SECRET not in record.reason
+        assert record.partition.topic == RAW
+        assert record.offset >= 0 or record is too_large
     assert SECRET not in (world.home / "commands.log").read_text()
     contents = read_store(
         world.home / TRAINING_STORE, load_schema(BUNDLED_SCHEMA), maturity_days=0, now=datetime.now(UTC)
     )
     assert (contents.events, contents.duplicates) == (sound, 0)
     sys.stdout.write(
-        f"\n{raw.total() + 1:,} sent = {len(accepted):,} accepted + {len(dead_letters):,} dead letters + "
-        f"{duplicates:,} duplicates; lost 0, phantom 0, twice 0, both 0; {took:,.0f} s from the sources to "
+        f"\n{raw.total() + 1:,} sent = {len(accepted):,} accepted + "
+        f"{len(dead_letters):,} dead-letter records + {duplicates:,} duplicates; lost 0, "
+        f"phantom 0, twice 0, both 0; {took:,.0f} s from the sources to "
         f"{contents.applications:,} applications in {len(contents.parts):,} files of the training store\n"
     )
 

@@ -1,4 +1,4 @@
-"""A store that is frozen and one that is killed twenty times: what it has said it has, it has."""
+"""A store that is frozen and one that is killed twenty times: what it has confirmed, it keeps."""
 
 import os
 import random

@@ -23,11 +23,11 @@ class AirflowApi:
     paused: list[bool] = field(default_factory=list)
     logins: int = 0
     token: str = "first"
-    """Any other is refused."""
+    """The token that is accepted."""
     broken: HTTPStatus | None = None
-    """Answered to everything."""
+    """The status of every answer; None = by the request."""
     detail: object = "broken"
-    """Said with it."""
+    """The detail of that answer."""
     lock: Lock = field(default_factory=Lock)
 
     def answer(self, method: str, path: str, token: str, body: dict[str, Any]) -> tuple[HTTPStatus, object]:

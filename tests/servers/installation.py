@@ -80,8 +80,8 @@ def run(
         reason = f"{shown} must end within {error.timeout:.0f} s, however: it did not"
         raise NotInstallable(server, reason) from error
     except subprocess.CalledProcessError as error:
-        said = _first_error(f"{error.stderr}\n{error.stdout}")
-        raise NotInstallable(server, f"{shown} failed: {said}") from error
+        reason = _first_error(f"{error.stderr}\n{error.stdout}")
+        raise NotInstallable(server, f"{shown} failed: {reason}") from error
     return done.stdout
 
 

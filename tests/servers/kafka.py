@@ -286,7 +286,7 @@ def _does_not_know(zookeeper_port: int, number: int) -> bool:
 
 
 def _ask_zookeeper(port: int, word: str) -> str:
-    """Its answer to one of its four-letter words; empty where it does not answer."""
+    """The answer of ZooKeeper to one of its short commands; empty where it does not answer."""
     try:
         with socket.create_connection((LOCALHOST, port), timeout=1.0) as connection:
             connection.sendall(word.encode())

@@ -241,8 +241,8 @@ def _build(target: Path, command: str) -> None:
     lines = ["module loan-default.invalid/kubernetes", "go 1.24.0", f"require {_MODULE.replace('@', ' ')}"]
     lines += [f"replace {part} => {part} v0.{minor}.{patch}" for part in parts]
     (source / "go.mod").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    told = {"gitVersion": f"v{VERSION}", "gitMajor": major, "gitMinor": minor}
-    flags = " ".join(f"-X k8s.io/component-base/version.{name}={value}" for name, value in told.items())
+    stamped = {"gitVersion": f"v{VERSION}", "gitMajor": major, "gitMinor": minor}
+    flags = " ".join(f"-X k8s.io/component-base/version.{name}={value}" for name, value in stamped.items())
     build = (go, "build", "-mod=mod", "-trimpath", f"-ldflags=-s -w {flags}", f"-o={target / command}")
     run(command, *build, f"k8s.io/kubernetes/cmd/{command}", folder=source, environ={"CGO_ENABLED": "0"})
     shutil.rmtree(source)

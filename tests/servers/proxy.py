@@ -4,7 +4,7 @@
         proxy.hold()                                    # from now on nothing passes, nothing ends
         proxy.mend()
 
-What is said applies at once, to the connections that are open too.
+A call applies at once, also to the connections that are open.
 """
 
 import asyncio
@@ -264,9 +264,9 @@ def _add_listener(kafka: Kafka, *, port: int, advertised: int) -> None:
     finally:
         admin.close()
     deadline = time.monotonic() + READY_WITHIN_SECONDS
-    while answer == "OK" and not _is_advertised(port, advertised):  # it is told by way of ZooKeeper
+    while answer == "OK" and not _is_advertised(port, advertised):  # the broker learns it by way of ZooKeeper
         if time.monotonic() > deadline:
-            answer = "it was told, and does not listen"
+            answer = "the broker has the listener and does not listen"
         time.sleep(0.1)
     if answer != "OK":
         raise StartError(f"Kafka must take a listener, however: {answer}", log=answer)
