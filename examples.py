@@ -32,8 +32,9 @@ from loan_default.data.schema.records import RecordError, records_frame, validat
 from loan_default.data.schema.schema_files import load_schema
 from loan_default.data.sources.json_rows import json_rows, row_subjects
 from loan_default.data.sources.table_files import infer_schema, read_frame
-from loan_default.database.connect import Client, Collection, Database, Document, store_errors
+from loan_default.database.connect import Client, Collection, Database, Document
 from loan_default.database.documents import DatasetName, ModelMetadata, PerformanceMetrics, TrainingData
+from loan_default.database.driver_errors import database_errors
 from loan_default.database.ingestion_documents import EventStatus, RawDataLog
 from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.database.repositories import ModelRepository, register_model
@@ -466,7 +467,7 @@ def own_collections(tour: Tour) -> Iterator[Database]:
         try:
             yield own
         finally:
-            with store_errors("dropping the collections of the example"):
+            with database_errors("drop the collections of the example"):
                 for name in sorted(own.used) if on_server else ():
                     database.command({"drop": name})
 

@@ -1,4 +1,4 @@
-"""How many documents of the embedded store were read, index keys not counted."""
+"""How many documents of the embedded document store were read, index keys not counted."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +16,10 @@ def documents_read() -> Iterator[list[Any]]:
     read: list[Any] = []
     bodies = Documents._bodies
 
-    def counting(self: Documents, places: list[int]) -> Iterator[tuple[int, bytes]]:
-        for place, body in bodies(self, places):
+    def counting(self: Documents, rowids: list[int]) -> Iterator[tuple[int, bytes]]:
+        for rowid, body in bodies(self, rowids):
             read.append(bson.decode(body)["_id"])
-            yield place, body
+            yield rowid, body
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Documents, "_bodies", counting)

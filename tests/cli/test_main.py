@@ -164,7 +164,7 @@ def test_a_wrong_machine_or_environment_is_one_line_too(shell, monkeypatch):
         ("OMP_NUM_THREADS", "abc", INPUT, "OMP_NUM_THREADS must be a positive integer, however: 'abc'"),
         ("LOAN_DEFAULT_LOG_FORMAT", "xml", INPUT, "LOAN_DEFAULT_LOG_FORMAT must be"),
         ("MONGODB_URI", "localhost", INPUT, "MONGODB_URI must start with mongodb://"),
-        ("MONGODB_URI", "mongodb://u:secret@127.0.0.1:1", DEPENDENCY, "Is the server running"),
+        ("MONGODB_URI", "mongodb://u:secret@127.0.0.1:1", DEPENDENCY, "Check that the server runs"),
     ]:
         with monkeypatch.context() as patch:
             patch.setenv(name, value)

@@ -1,12 +1,10 @@
-"""One contract for every database that the repositories may be given: the calls of pymongo that they use."""
+"""The contract of every database that the repositories may be given: the calls of pymongo that they use."""
 
 import enum
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from pymongo import ReturnDocument
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
-from pymongo.operations import DeleteMany, DeleteOne, InsertOne, ReplaceOne, UpdateMany, UpdateOne
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123000, tzinfo=UTC)
 
@@ -103,26 +101,18 @@ def test_an_id_is_given_where_none_is(database):
         ({"age": 30.0}, "a"),
         ({"age": "30"}, ""),
         ({"age": None}, "bd"),
-        ({"age": {"$exists": True}}, "abc"),
-        ({"age": {"$exists": False}}, "d"),
         ({"age": {"$ne": 30}}, "bcd"),
-        ({"age": {"$nin": [30, None]}}, "c"),
         ({"age": {"$gt": 30}}, "c"),
         ({"age": {"$gte": 30, "$lt": 41}}, "a"),
         ({"at": NOON}, "a"),
         ({"at": {"$lt": NOON}}, "b"),
         ({"at": {"$gte": NOON}}, "ac"),
         ({"at": {"$lte": NOON}}, "ab"),
-        ({"nested.k": 2}, "b"),
-        ({"nested": {"k": 2}}, "b"),
         ({"id": "77"}, "c"),
         ({"open": True}, "c"),
         ({"open": {"$ne": True}}, "abd"),
-        ({"tags": "y"}, "a"),
-        ({"tags": ["x", "y"]}, "a"),
-        ({"tags": []}, "d"),
-        ({"$or": [{"name": "Ann"}, {"open": False}]}, "ad"),
-        ({"$and": [{"name": "Ann"}, {"age": 30}]}, "a"),
+        ({"age": {"$in": [30, None]}}, "abd"),
+        ({"name": "Ann", "age": 30}, "a"),
         ({"missing": {"$ne": 1}}, "abcd"),
     ],
 )
@@ -133,37 +123,23 @@ def test_filters(people, condition, expected):
     assert people.count_documents({}) == 4 - len(expected)
 
 
-def test_sort_skip_limit_and_projection(people):
-    assert ids(people.find({}).sort("at", 1)) == ["d", "b", "a", "c"]
-    assert ids(people.find({}).sort([("at", -1), ("_id", 1)]).skip(1).limit(2)) == ["a", "b"]
-    assert ids(people.find({}).sort([("tags.none", 1), ("_id", -1)])) == ["d", "c", "b", "a"]
+def test_sort_limit_and_projection(people):
+    assert ids(people.find({}).sort([("at", 1)])) == ["d", "b", "a", "c"]
+    assert ids(people.find({}).sort([("at", -1), ("_id", 1)]).limit(2)) == ["c", "a"]
+    assert ids(people.find({}).sort([("missing", 1), ("_id", -1)])) == ["d", "c", "b", "a"]
     assert people.find_one({"_id": "a"}, {"name": 1}) == {"_id": "a", "name": "Ann"}
-    assert people.find_one({"_id": "a"}, {"name": 1, "_id": 0}) == {"name": "Ann"}
-    assert people.find_one({"_id": "d"}, {"tags": 0}) == {"_id": "d", "name": "Dan", "open": False}
     assert people.find_one({"_id": "a"}, {"_id": 1}) == {"_id": "a"}
-    assert people.find_one({}, sort=[("name", -1)])["_id"] == "d"
     assert people.find_one({"_id": "z"}) is None
-
-
-def test_distinct(people):
-    assert sorted(people.distinct("_id")) == list("abcd")
-    assert sorted(people.distinct("tags")) == ["x", "y"]
-    assert people.distinct("nested.k", {"name": "Bob"}) == [2]
 
 
 @pytest.mark.parametrize(
     ("update", "expected"),
     [
         ({"$set": {"at": NOON, "open": True, "age": None}}, {"at": NOON, "open": True, "age": None}),
-        ({"$set": {"nested.new": NOON}}, {"nested": {"k": 1, "new": NOON}}),
-        ({"$set": {"deep.er": 1}}, {"deep": {"er": 1}}),
         ({"$set": {"nested": {"z": [1.5, None]}}}, {"nested": {"z": [1.5, None]}}),
-        ({"$unset": {"age": ""}}, {"age": "missing"}),
         ({"$inc": {"age": 2, "count": 1}}, {"age": 32, "count": 1}),
-        ({"$min": {"age": 3}}, {"age": 3}),
-        ({"$max": {"age": 3, "top": 5}}, {"age": 30, "top": 5}),
-        ({"$push": {"tags": "z", "fresh": 1}}, {"tags": ["x", "y", "z"], "fresh": [1]}),
-        ({"$setOnInsert": {"age": 99}}, {"age": 30}),
+        ({"$set": {"name": "Eve"}, "$inc": {"age": 0.5}}, {"name": "Eve", "age": 30.5}),
+        ({"$set": {"tags": ["z"], "name": "Ann"}}, {"tags": ["z"], "name": "Ann"}),
     ],
 )
 def test_updates(people, update, expected):
@@ -175,49 +151,30 @@ def test_updates(people, update, expected):
         assert isinstance(found.get(name), bool) == isinstance(value, bool)
     untouched = set(before) - set(expected)
     assert {name: found[name] for name in untouched} == {name: before[name] for name in untouched}
-    assert (result.matched_count, result.modified_count, result.upserted_id) == (
-        1,
-        int(found != before),
-        None,
-    )
+    assert (result.matched_count, result.modified_count) == (1, int(found != before))
 
 
-def test_update_many_and_misses(people):
-    result = people.update_many({"age": {"$exists": True}}, {"$set": {"seen": 1}})
-    assert (result.matched_count, result.modified_count) == (3, 3)
-    again = people.update_many({"age": {"$exists": True}}, {"$set": {"seen": 1}})
-    assert (again.matched_count, again.modified_count) == (3, 0)
+def test_an_update_that_changes_nothing_or_matches_nothing_says_so(people):
+    again = people.update_one({"_id": "a"}, {"$set": {"age": 30}})
+    assert (again.matched_count, again.modified_count) == (1, 0)
     missed = people.update_one({"_id": "z"}, {"$set": {"seen": 1}})
-    assert (missed.matched_count, missed.modified_count, missed.upserted_id) == (0, 0, None)
-    assert people.count_documents({"seen": 1}) == 3
+    assert (missed.matched_count, missed.modified_count) == (0, 0)
+    first = people.update_one({"age": {"$gte": 0}}, {"$set": {"seen": 1}})
+    assert (first.matched_count, people.count_documents({"seen": 1})) == (1, 1)
 
 
-def test_upserts(database):
-    things = database["things"]
-    update = {"$set": {"v": 1}, "$setOnInsert": {"w": 2}, "$inc": {"count": 3}}
-    result = things.update_one({"_id": "new", "kind": "k"}, update, upsert=True)
-    assert (result.matched_count, result.upserted_id) == (0, "new")
-    assert things.find_one({"_id": "new"}) == {"_id": "new", "kind": "k", "v": 1, "w": 2, "count": 3}
-    assert things.update_one({"_id": "new"}, update, upsert=True).upserted_id is None
-    assert things.find_one({"_id": "new"})["count"] == 6
+def test_several_documents_are_updated_at_once(people):
+    for modified in (2, 0):
+        result = people.update_many({"_id": {"$in": ["a", "c", "z"]}}, {"$set": {"seen": 1}})
+        assert (result.matched_count, result.modified_count) == (2, modified)
+    assert people.update_many({"_id": "z"}, {"$set": {"seen": 1}}).matched_count == 0
+    assert sorted(ids(people.find({"seen": 1}))) == ["a", "c"]
 
 
-def test_replace_keeps_the_id(database):
-    things = database["things"]
-    assert things.replace_one({"_id": "r"}, {"v": 1}, upsert=True).upserted_id == "r"
-    assert things.replace_one({"v": 1}, {"w": 2}).modified_count == 1
-    assert things.find_one({}) == {"_id": "r", "w": 2}
-    assert things.replace_one({"_id": "z"}, {"w": 3}).matched_count == 0
-    with pytest.raises(OperationFailure):
-        things.replace_one({"_id": "r"}, {"_id": "other"})
-
-
-def test_updates_need_operators_and_replacements_must_have_none(database):
+def test_updates_need_operators(database):
     database["things"].insert_one({"_id": "a"})
     with pytest.raises(ValueError, match=r"\$"):
         database["things"].update_one({"_id": "a"}, {"v": 1})
-    with pytest.raises(ValueError, match=r"\$"):
-        database["things"].replace_one({"_id": "a"}, {"$set": {"v": 1}})
 
 
 def test_a_taken_id_is_refused_and_the_stored_document_stays(database):
@@ -244,7 +201,7 @@ def test_unique_indexes(database):
     assert ids(log.find({"topic": "t", "offset": 2})) == ["2"]
     log.update_one({"_id": "2"}, {"$set": {"offset": 7}})
     log.insert_one({"_id": "5", "topic": "t", "offset": 2})
-    log.delete_one({"_id": "5"})
+    log.delete_many({"_id": "5"})
     log.insert_one({"_id": "6", "topic": "t", "offset": 2})
     assert sorted(ids(log.find({"topic": "t", "offset": {"$in": [2, 7, None]}}))) == ["2", "6"]
 
@@ -291,7 +248,7 @@ def test_insert_many_with_two_unique_indexes(database):
     ]  # fmt: skip
     assert caught.value.details["nInserted"] == 4
     assert {each["_id"]: each["offset"] for each in log.find({})} == {"a": 0, "b": 4, "c": 2, "d": 3, "e": 5}
-    log.delete_one({"_id": "d"})
+    log.delete_many({"_id": "d"})
     log.insert_many([{"_id": "g", "topic": "t", "offset": 3}])
 
 
@@ -304,7 +261,7 @@ def test_many_ids_at_once(database):
     assert set(ids(things.find({"_id": {"$in": wanted}, "even": True}))) == {
         name for name in expected if int(name) % 2 == 0
     }
-    assert ids(things.find({"_id": {"$in": ["1", "2", "3"], "$ne": "2"}}).sort("_id", 1)) == ["1", "3"]
+    assert ids(things.find({"_id": {"$in": ["1", "2", "3"], "$ne": "2"}}).sort([("_id", 1)])) == ["1", "3"]
     assert ids(things.find({"_id": {"$in": []}})) == []
 
 
@@ -313,28 +270,7 @@ def test_documents_may_be_written_while_they_are_read(database):
     things.insert_many([{"_id": str(number), "seen": 0} for number in range(300)])
     for document in things.find({"seen": {"$gte": 0}}):
         things.update_one({"_id": document["_id"]}, {"$inc": {"seen": 1}})
-    assert things.distinct("seen") == [1]
-
-
-def test_bulk_write(database):
-    things = database["things"]
-    things.insert_many([{"_id": str(n), "v": n} for n in range(5)])
-    result = things.bulk_write(
-        [
-            InsertOne({"_id": "new"}),
-            UpdateOne({"_id": "0"}, {"$inc": {"v": 10}}),
-            UpdateMany({"v": {"$gte": 3}}, {"$set": {"high": True}}),
-            UpdateOne({"_id": "up"}, {"$set": {"v": 1}}, upsert=True),
-            ReplaceOne({"_id": "1"}, {"w": 1}),
-            DeleteOne({"_id": "2"}),
-            DeleteMany({"v": {"$in": [3, 4]}}),
-        ],
-        ordered=False,
-    )
-    counts = (result.inserted_count, result.matched_count, result.modified_count, result.deleted_count)
-    assert counts == (1, 5, 5, 3)
-    assert list(result.upserted_ids.values()) == ["up"]
-    assert sorted(ids(things.find({}))) == ["0", "1", "new", "up"]
+    assert {each["seen"] for each in things.find({})} == {1}
 
 
 def test_find_one_and_update_is_a_compare_and_set(database):
@@ -343,12 +279,8 @@ def test_find_one_and_update_is_a_compare_and_set(database):
     step = {"$set": {"at": NOON}, "$inc": {"rev": 1}}
     assert pointer.find_one_and_update({"_id": "p", "rev": 1}, step) == {"_id": "p", "rev": 1}
     assert pointer.find_one_and_update({"_id": "p", "rev": 1}, step) is None
-    after = pointer.find_one_and_update({"_id": "p", "rev": 2}, step, return_document=ReturnDocument.AFTER)
-    assert after == {"_id": "p", "rev": 3, "at": NOON}
-    new = pointer.find_one_and_update({"_id": "q"}, step, upsert=True, return_document=ReturnDocument.AFTER)
-    assert new == {"_id": "q", "rev": 1, "at": NOON}
-    pointer.insert_one({"_id": "r", "rev": 9})
-    assert pointer.find_one_and_update({}, step, sort=[("rev", -1)])["_id"] == "r"
+    assert pointer.find_one_and_update({"_id": "p", "rev": 2}, step) == {"_id": "p", "rev": 2, "at": NOON}
+    assert pointer.find_one({}) == {"_id": "p", "rev": 3, "at": NOON}
 
 
 def test_empty_batches_are_mistakes(database):

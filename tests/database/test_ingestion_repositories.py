@@ -186,7 +186,7 @@ def execute_and_time_out(collection, batch, *, ordered):
 
 def test_a_write_whose_answer_is_lost_is_done_again_without_effect(database, logs):
     batch = [log_of(f"e{number}", number) for number in range(5)]
-    with pytest.raises(DependencyError, match="writing raw_data_logs failed"):
+    with pytest.raises(DependencyError, match="Cannot write raw_data_logs"):
         RawDataLogRepository(Wrapped(database, execute_and_time_out)).add_new(batch)
     result = logs.add_new([*batch, log_of("new", 5), log_of("e0", 6)])
     assert result.arrivals == (*[REDELIVERED] * 5, NEW, DUPLICATE)
@@ -217,7 +217,7 @@ def test_documents_that_expire_in_the_middle_are_written_again(database, logs):
         try:
             return collection.insert_many(batch, ordered=ordered)
         finally:
-            collection.delete_one({"_id": "a", "batch": "b1"})
+            collection.delete_many({"_id": "a", "batch": "b1"})
 
     batch = [log_of("a", 0, batch="b2"), log_of("b", 1, batch="b2")]
     result = RawDataLogRepository(Wrapped(database, expire)).add_new(batch)
@@ -416,5 +416,5 @@ def test_a_database_that_went_away_is_a_dependency_error(tmp_path):
         lambda: predictions.find("a"),
     )
     for call in calls:
-        with pytest.raises(DependencyError, match="the database must answer"):
+        with pytest.raises(DependencyError, match="Cannot "):
             call()

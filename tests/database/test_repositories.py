@@ -260,7 +260,8 @@ def test_updates_leave_the_fields_of_other_releases_in_a_document(database, mode
     decisions.keep(decision)
     theirs = {"schema_version": "1.7", "later": {"deep": [1]}}
     for name in ("model_metadata", "pointers", "decisions"):
-        database[name].update_many({}, {"$set": theirs})
+        for stored in list(database[name].find({})):
+            database[name].update_one({"_id": stored["_id"]}, {"$set": theirs})
     models.set_status(first.version, ModelStatus.ARCHIVED)
     models.reject(second.version)
     assert models.move_champion(second.version, second.sha256, seen_rev=1, seen_version=first.version)
@@ -384,5 +385,5 @@ def test_a_database_that_went_away_is_a_dependency_error(tmp_path, model):
     models = ModelRepository(database)
     database.client.close()
     for call in (models.latest, models.champion, models.ensure_indexes, lambda: models.add(model)):
-        with pytest.raises(DependencyError, match="the database must answer"):
+        with pytest.raises(DependencyError, match="Cannot "):
             call()

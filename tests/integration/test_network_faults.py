@@ -176,7 +176,7 @@ def test_who_is_told_to_stop_while_the_store_is_silent_ends_with_one_error(netwo
         wait_until(lambda: log_of(network.world).count(b"batch_waits") > told)
         process.send_signal(signal.SIGTERM)
         assert process.wait(40) == 3
-    assert error_of(network.world).startswith("A service does not answer: the database must answer, however:")
+    assert error_of(network.world).startswith("A service does not answer: Cannot ")
     network.store.mend()
     network.finish()
 

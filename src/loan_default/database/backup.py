@@ -16,7 +16,8 @@ from pathlib import Path
 
 from bson import json_util
 
-from loan_default.database.connect import Database, Document, store_errors
+from loan_default.database.connect import Database, Document
+from loan_default.database.driver_errors import database_errors
 from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.database.initialise import REPOSITORIES
 from loan_default.database.repositories import FENCES, POINTERS
@@ -86,7 +87,7 @@ def restore(database: Database, folder: Path, *, gone: str | None = None) -> dic
         DependencyError: the database is away.
     """
     wanted, mark = _digests(folder), f"@{gone}" if gone else ""
-    with store_errors("looking for documents"):
+    with database_errors("look for documents"):
         taken = [name for name in COLLECTIONS if database[name].find_one({}, {"_id": 1}) is not None]
     if taken:
         raise ConfigurationError(
@@ -109,7 +110,7 @@ def restore(database: Database, folder: Path, *, gone: str | None = None) -> dic
 def _lines(database: Database, name: str, *, mark: str = "") -> Iterator[bytes]:
     """The documents; of logged events without the mark of their topics and ids."""
     options = json_util.CANONICAL_JSON_OPTIONS
-    with store_errors(f"reading {name}"):
+    with database_errors(f"read {name}"):
         for document in database[name].find({}).sort([("_id", 1)]):
             if name == _LOGS and mark:
                 document["topic"] = document["topic"].removesuffix(mark)
@@ -133,7 +134,7 @@ def _contents(lines: Iterable[bytes]) -> Contents:
 
 def _insert(database: Database, name: str, lines: Iterable[str], *, mark: str) -> None:
     documents: Iterator[Document] = (json_util.loads(line, json_options=_READING) for line in lines)
-    with store_errors(f"writing {name}"):
+    with database_errors(f"write {name}"):
         while some := list(islice(documents, _AT_ONCE)):
             if name == _LOGS:
                 some = [_marked(document, mark) for document in some]

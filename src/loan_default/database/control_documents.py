@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from loan_default.database.documents import Count, Key, StoredDocument, Text, Time
+from loan_default.database.stored_document import Count, Key, StoredDocument, Text, Time
 
 
 class CommandStatus(StrEnum):

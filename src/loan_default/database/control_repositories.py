@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 from pymongo.errors import DuplicateKeyError
 
-from loan_default.database.connect import LONG_CALL_SECONDS, Database, store_errors
+from loan_default.database.connect import LONG_CALL_SECONDS, Database
 from loan_default.database.control_documents import Action, CommandLog, CommandStatus, Decision
 from loan_default.database.documents import ModelStatus
+from loan_default.database.driver_errors import database_errors
 from loan_default.database.repositories import FENCES, ModelRepository, Repository
 from loan_default.errors import DataError
 
@@ -23,13 +24,13 @@ class CommandRepository(Repository[CommandLog]):
     def ensure_indexes(self) -> None:
         """Make the indexes; once they are there, no change."""
         super().ensure_indexes()
-        with store_errors(f"indexing {self.collection}", seconds=LONG_CALL_SECONDS):
+        with database_errors(f"index {self.collection}", seconds=LONG_CALL_SECONDS):
             self._documents.create_index([("sent_at", -1)], name="by_sent_at")
 
     def last_done(self, types: Iterable[str]) -> datetime | None:
         """When the youngest command of these types that had an effect was sent; None without any."""
         wanted = {"type": {"$in": list(types)}, "outcome": str(CommandStatus.DONE)}
-        with store_errors(f"reading {self.collection}"):
+        with database_errors(f"read {self.collection}"):
             for stored in self._documents.find(wanted).sort([("sent_at", -1)]).limit(1):
                 return CommandLog.from_store(stored).sent_at
         return None
@@ -45,7 +46,7 @@ class DecisionRepository(Repository[Decision]):
     def ensure_indexes(self) -> None:
         """Make the indexes; once they are there, no change."""
         super().ensure_indexes()
-        with store_errors(f"indexing {self.collection}", seconds=LONG_CALL_SECONDS):
+        with database_errors(f"index {self.collection}", seconds=LONG_CALL_SECONDS):
             self._documents.create_index("version", name="by_version")
             self._documents.create_index("run", name="by_run")
             self._documents.create_index("seen_rev", name="by_seen_rev")
@@ -60,7 +61,7 @@ class DecisionRepository(Repository[Decision]):
 
     def keep(self, decision: Decision) -> Decision:
         """Store a decision and return it; where one has its id already, that one counts and is returned."""
-        with store_errors(f"writing {self.collection}"):
+        with database_errors(f"write {self.collection}"):
             try:
                 self._documents.insert_one(decision.to_store())
             except DuplicateKeyError:
@@ -72,7 +73,7 @@ class DecisionRepository(Repository[Decision]):
 
         None where nobody decided anything then.
         """
-        with store_errors(f"reading {self.collection}"):
+        with database_errors(f"read {self.collection}"):
             stored = self._documents.find_one({"seen_rev": rev}) if rev > 0 else None
         if stored is None:
             return None
@@ -81,7 +82,7 @@ class DecisionRepository(Repository[Decision]):
 
     def last_champion(self) -> str | None:
         """Version of the champion that the newest decision beside one names; None where none names any."""
-        with store_errors(f"reading {self.collection}"):
+        with database_errors(f"read {self.collection}"):
             for stored in self._documents.find({"seen_rev": {"$gt": 0}}).sort([("decided_at", -1)]).limit(1):
                 decision = Decision.from_store(stored)
                 return decision.champion or decision.version
@@ -89,7 +90,7 @@ class DecisionRepository(Repository[Decision]):
 
     def supersede(self, decision: Decision) -> None:
         """Say that a decision had no effect, as the champion had changed."""
-        with store_errors(f"writing {self.collection}"):
+        with database_errors(f"write {self.collection}"):
             change = {"$set": {"action": str(Action.SUPERSEDED)}}
             self._documents.update_one({"_id": decision.id}, change)
 
@@ -129,7 +130,7 @@ class FencingToken:
         """Begin; DataError where a newer try has."""
         now = datetime.now(UTC)
         fences = self.database[FENCES]
-        with store_errors("claiming a fence"):
+        with database_errors("claim a fencing token"):
             try:
                 fences.insert_one({"_id": self.id, "attempt": self.attempt, "claimed_at": now})
             except DuplicateKeyError:
@@ -140,7 +141,7 @@ class FencingToken:
 
     def check(self) -> None:
         """Go on; DataError where a newer try has begun."""
-        with store_errors("checking a fence"):
+        with database_errors("check a fencing token"):
             stored = self.database[FENCES].find_one({"_id": self.id})
         if stored is None or stored["attempt"] != self.attempt:
             raise self._superseded()

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
-from loan_default.database.documents import Count, Key, Share, StoredDocument, Text, Time
+from loan_default.database.stored_document import Count, Key, Share, StoredDocument, Text, Time
 
 Place = tuple[str, int, int]
 """Topic, partition, offset."""

@@ -16,8 +16,8 @@ from loan_default.database.connect import (
     Collection,
     Database,
     Document,
-    store_errors,
 )
+from loan_default.database.driver_errors import database_errors
 from loan_default.database.ingestion_documents import (
     EventStatus,
     IngestionBatch,
@@ -73,7 +73,7 @@ class RawDataLogRepository:
     def ensure_indexes(self) -> None:
         """Make the indexes; once they are there, no change."""
         place = [("topic", 1), ("partition", 1), ("offset", 1)]
-        with store_errors(f"indexing {self.collection}", seconds=LONG_CALL_SECONDS):
+        with database_errors(f"index {self.collection}", seconds=LONG_CALL_SECONDS):
             self._documents.create_index(place, unique=True, name="place")
             self._documents.create_index("batch", name="by_batch")
             # All that `count_by_status` asks for: it reads the index and no document.
@@ -96,7 +96,7 @@ class RawDataLogRepository:
         for log in logs:
             waiting.setdefault(log.event, log)
         new: set[str] = set()
-        with store_errors(f"writing {self.collection}"):
+        with database_errors(f"write {self.collection}"):
             for _ in range(ATTEMPTS):
                 taken = _insert_new(self._documents, [log.to_store() for log in waiting.values()])
                 if not taken and len(waiting) == len(logs):  # all are new, as nearly always
@@ -118,14 +118,14 @@ class RawDataLogRepository:
 
     def of_batch(self, batch: str) -> list[RawDataLog]:
         """The events that were first seen in this batch, by place."""
-        with store_errors(f"reading {self.collection}", seconds=LONG_CALL_SECONDS):
+        with database_errors(f"read {self.collection}", seconds=LONG_CALL_SECONDS):
             found = [RawDataLog.from_store(document) for document in self._documents.find({"batch": batch})]
         return sorted(found, key=lambda log: log.place)
 
     def count_by_status(self, *, until: datetime | None = None) -> dict[EventStatus, int]:
         """Number of events of each outcome, also where it is 0; with `until`, of those logged by then."""
         logged = {} if until is None else {"logged_at": {"$lte": until}}
-        with store_errors(f"counting {self.collection}", seconds=LONG_CALL_SECONDS):
+        with database_errors(f"count {self.collection}", seconds=LONG_CALL_SECONDS):
             return {
                 outcome: self._documents.count_documents({"outcome": outcome.value, **logged})
                 for outcome in EventStatus
@@ -133,24 +133,24 @@ class RawDataLogRepository:
 
     def event_ids(self, outcome: EventStatus) -> Iterator[str]:
         """Ids of all events of this outcome, in no order; they are read while they are taken."""
-        with store_errors(f"reading {self.collection}"):
+        with database_errors(f"read {self.collection}"):
             for document in self._documents.find({"outcome": outcome.value}, {"_id": 1}):
                 yield document["_id"]
 
     def known(self, events: Iterable[str]) -> set[str]:
         """Which of these events are logged."""
-        with store_errors(f"reading {self.collection}"):
+        with database_errors(f"read {self.collection}"):
             return _known_ids(self._documents, events)
 
     def find_all(self, events: Sequence[str]) -> list[RawDataLog]:
         """The logs of these events, in no order; an event that is not logged is left out."""
-        with store_errors(f"reading {self.collection}"):
+        with database_errors(f"read {self.collection}"):
             found = self._documents.find({"_id": {"$in": list(events)}})
             return [RawDataLog.from_store(document) for document in found]
 
     def move_to_batch(self, events: Sequence[str], batch: str) -> None:
         """Say of logged events that this batch is the one that finishes them."""
-        with store_errors(f"writing {self.collection}"):
+        with database_errors(f"write {self.collection}"):
             self._documents.update_many({"_id": {"$in": list(events)}}, {"$set": {"batch": batch}})
 
     def _look_up(self, events: list[str]) -> dict[str, tuple[Place, EventStatus]]:
@@ -187,7 +187,7 @@ class IngestionBatchRepository(Repository[IngestionBatch]):
 
     def known(self, batches: Iterable[str]) -> set[str]:
         """Which of these batches are stored, so that all their effects are there."""
-        with store_errors(f"reading {self.collection}"):
+        with database_errors(f"read {self.collection}"):
             return _known_ids(self._documents, batches)
 
 
@@ -202,18 +202,18 @@ class PredictionRepository:
 
     def ensure_indexes(self) -> None:
         """Make the indexes; once they are there, no change."""
-        with store_errors(f"indexing {self.collection}", seconds=LONG_CALL_SECONDS):
+        with database_errors(f"index {self.collection}", seconds=LONG_CALL_SECONDS):
             self._documents.create_index([("scored_at", -1)], name="by_scored_at")
 
     def add_new(self, predictions: Sequence[Prediction]) -> int:
         """Store the predictions of events that have none yet, in one write; how many those were."""
-        with store_errors(f"writing {self.collection}"):
+        with database_errors(f"write {self.collection}"):
             batch = [prediction.to_store() for prediction in predictions]
             return len(batch) - len(_insert_new(self._documents, batch))
 
     def find(self, event: str) -> Prediction | None:
         """The prediction of this event, or None."""
-        with store_errors(f"reading {self.collection}"):
+        with database_errors(f"read {self.collection}"):
             stored = self._documents.find_one({"_id": event})
         return None if stored is None else Prediction.from_store(stored)
 

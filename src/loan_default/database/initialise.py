@@ -10,21 +10,22 @@ from functools import partial
 
 from pymongo.errors import OperationFailure
 
-from loan_default.database.connect import LONG_CALL_SECONDS, Database, Document, store_errors
+from loan_default.database.connect import LONG_CALL_SECONDS, Database, Document
 from loan_default.database.control_repositories import CommandRepository, DecisionRepository
-from loan_default.database.documents import Champion, StoredDocument
+from loan_default.database.documents import Champion
+from loan_default.database.driver_errors import UNKNOWN, database_errors, refusal
 from loan_default.database.ingestion_repositories import (
     IngestionBatchRepository,
     PredictionRepository,
     RawDataLogRepository,
 )
-from loan_default.database.refusals import UNKNOWN, refusal
 from loan_default.database.repositories import (
     POINTERS,
     MetricsRepository,
     ModelRepository,
     TrainingDataRepository,
 )
+from loan_default.database.stored_document import StoredDocument
 from loan_default.errors import ConfigurationError
 
 REPOSITORIES = (
@@ -109,7 +110,7 @@ def _make_validators(database: Database) -> str:
     kinds[POINTERS] = Champion
     look = partial(database[POINTERS].find_one, {"$jsonSchema": {"bsonType": "object"}})
     create = partial(database.command, {"create": POINTERS})
-    with store_errors("making validators", seconds=LONG_CALL_SECONDS):
+    with database_errors("make validators", seconds=LONG_CALL_SECONDS):
         # Asked first, as a store may keep a validator that it cannot apply, and then refuse every document.
         refused = refusal(look, unknown=UNKNOWN | {_BAD_VALUE}) or refusal(create, fine=_NAMESPACE_EXISTS)
         for collection, kind in kinds.items():
@@ -121,7 +122,7 @@ def _make_validators(database: Database) -> str:
 
 
 def _set_expiry(database: Database, days: int | None) -> str:
-    with store_errors(f"setting the expiry of {_LOGS}", seconds=LONG_CALL_SECONDS):
+    with database_errors(f"set the expiry of {_LOGS}", seconds=LONG_CALL_SECONDS):
         if days is None:  # what an earlier call asked for must not go on deleting
             drop = {"dropIndexes": _LOGS, "index": _EXPIRY}
             refused = refusal(partial(database.command, drop), fine=_INDEX_NOT_FOUND)

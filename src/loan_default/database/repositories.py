@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pymongo.errors import DuplicateKeyError
 
-from loan_default.database.connect import LONG_CALL_SECONDS, Database, store_errors
+from loan_default.database.connect import LONG_CALL_SECONDS, Database
 from loan_default.database.documents import (
     CHAMPION_ID,
     ID_DIGITS,
@@ -18,9 +18,10 @@ from loan_default.database.documents import (
     ModelMetadata,
     ModelStatus,
     PerformanceMetrics,
-    StoredDocument,
     TrainingData,
 )
+from loan_default.database.driver_errors import database_errors
+from loan_default.database.stored_document import StoredDocument
 from loan_default.errors import DataError, did_you_mean
 
 D = TypeVar("D", bound=StoredDocument)
@@ -69,12 +70,12 @@ class Repository(Generic[D]):
 
     def ensure_indexes(self) -> None:
         """Make the indexes; once they are there, no change."""
-        with store_errors(f"indexing {self.collection}", seconds=LONG_CALL_SECONDS):
+        with database_errors(f"index {self.collection}", seconds=LONG_CALL_SECONDS):
             self._documents.create_index([(self.time_field, -1)], name=f"by_{self.time_field}")
 
     def add(self, document: D) -> None:
         """Store a document; no change where it is there already, DataError where another has its id."""
-        with store_errors(f"writing {self.collection}"):
+        with database_errors(f"write {self.collection}"):
             try:
                 self._documents.insert_one(document.to_store())
             except DuplicateKeyError:
@@ -87,7 +88,7 @@ class Repository(Generic[D]):
 
     def find(self, identifier: str) -> D | None:
         """The document with this id, or None."""
-        with store_errors(f"reading {self.collection}"):
+        with database_errors(f"read {self.collection}"):
             stored = self._documents.find_one({"_id": identifier})
         return None if stored is None else self.kind.from_store(stored)
 
@@ -108,16 +109,16 @@ class Repository(Generic[D]):
 
     def count(self) -> int:
         """How many documents there are."""
-        with store_errors(f"counting {self.collection}"):
+        with database_errors(f"count {self.collection}"):
             return self._documents.count_documents({})
 
     def ids(self) -> list[str]:
         """The ids of all documents, in no order."""
-        with store_errors(f"reading {self.collection}"):
+        with database_errors(f"read {self.collection}"):
             return [str(document["_id"]) for document in self._documents.find({}, {"_id": 1})]
 
     def _newest(self, condition: dict[str, Any], *, limit: int = 0) -> list[D]:
-        with store_errors(f"reading {self.collection}"):
+        with database_errors(f"read {self.collection}"):
             stored = self._documents.find(condition).sort([(self.time_field, -1), ("_id", -1)]).limit(limit)
             return [self.kind.from_store(document) for document in stored]
 
@@ -137,7 +138,7 @@ class TrainingDataRepository(Repository[TrainingData]):
     def ensure_indexes(self) -> None:
         """Make the indexes; once they are there, no change."""
         super().ensure_indexes()
-        with store_errors(f"indexing {self.collection}", seconds=LONG_CALL_SECONDS):
+        with database_errors(f"index {self.collection}", seconds=LONG_CALL_SECONDS):
             self._documents.create_index("digest", name="by_digest")
 
     def with_digest(self, digest: str) -> list[TrainingData]:
@@ -155,7 +156,7 @@ class MetricsRepository(Repository[PerformanceMetrics]):
     def ensure_indexes(self) -> None:
         """Make the indexes; once they are there, no change."""
         super().ensure_indexes()
-        with store_errors(f"indexing {self.collection}", seconds=LONG_CALL_SECONDS):
+        with database_errors(f"index {self.collection}", seconds=LONG_CALL_SECONDS):
             self._documents.create_index("version", name="by_version")
 
     def of_model(self, version: str) -> list[PerformanceMetrics]:
@@ -178,7 +179,7 @@ class ModelRepository(Repository[ModelMetadata]):
     def ensure_indexes(self) -> None:
         """Make the indexes; once they are there, no change."""
         super().ensure_indexes()
-        with store_errors(f"indexing {self.collection}", seconds=LONG_CALL_SECONDS):
+        with database_errors(f"index {self.collection}", seconds=LONG_CALL_SECONDS):
             self._documents.create_index("status", name="by_status")
             self._documents.create_index("snapshot", name="by_snapshot")
 
@@ -197,7 +198,7 @@ class ModelRepository(Repository[ModelMetadata]):
 
     def set_status(self, version: str, status: ModelStatus) -> None:
         """Change a model's status; DataError where there is no such model."""
-        with store_errors(f"writing {self.collection}"):
+        with database_errors(f"write {self.collection}"):
             result = self._documents.update_one({"_id": version}, {"$set": {"status": str(status)}})
         if result.matched_count == 0:
             raise self._unknown(version)
@@ -205,7 +206,7 @@ class ModelRepository(Repository[ModelMetadata]):
     def reject(self, version: str) -> None:
         """Say that a model was judged and not promoted; one that was judged before keeps its status."""
         waiting = {"_id": version, "status": str(ModelStatus.TRAINED)}
-        with store_errors(f"writing {self.collection}"):
+        with database_errors(f"write {self.collection}"):
             self._documents.update_one(waiting, {"$set": {"status": str(ModelStatus.REJECTED)}})
 
     def claim_run(self, run: str, version: str) -> None:
@@ -215,10 +216,10 @@ class ModelRepository(Repository[ModelMetadata]):
         """
         claims, identifier = self._claims, f"{run}/model"
         while True:  # until the claim is read as ours: somebody else may change it in between
-            with store_errors("claiming a run"), suppress(DuplicateKeyError):
+            with database_errors("claim the run"), suppress(DuplicateKeyError):
                 claims.insert_one({"_id": identifier, "version": version})
                 return
-            with store_errors("claiming a run"):
+            with database_errors("claim the run"):
                 claimed = claims.find_one({"_id": identifier}) or {}
             other = claimed.get("version")
             if other == version:
@@ -228,12 +229,12 @@ class ModelRepository(Repository[ModelMetadata]):
                     f"a run must store one model, however: {run!r} has stored {other!r} and now comes "
                     f"with {version!r}. The stored one stays."
                 )
-            with store_errors("claiming a run"):
+            with database_errors("claim the run"):
                 claims.update_one({"_id": identifier, "version": other}, {"$set": {"version": version}})
 
     def champion(self) -> Champion | None:
         """The pointer to the model that scores, None before the first promotion."""
-        with store_errors(f"reading {POINTERS}"):
+        with database_errors(f"read {POINTERS}"):
             stored = self._pointers.find_one({"_id": CHAMPION_ID})
         return None if stored is None else Champion.from_store(stored)
 
@@ -259,7 +260,7 @@ class ModelRepository(Repository[ModelMetadata]):
                 f"the champion's digest must be that of its artefact, however: version={version!r}, "
                 f"digest={digest[:ID_DIGITS]!r}, stored={model.sha256[:ID_DIGITS]!r}"
             )
-        with store_errors(f"writing {POINTERS}"):
+        with database_errors(f"write {POINTERS}"):
             if seen_rev == 0:
                 try:
                     self._pointers.insert_one(Champion(version=version, digest=digest, rev=1).to_store())

@@ -16,13 +16,14 @@ from typing import Any
 from pymongo.errors import InvalidOperation, OperationFailure
 
 LAYOUT = 1
-"""Number of the table layout below; a file of another layout is refused."""
+"""Number of the table layout below; files of other layouts are refused."""
 BUSY_SECONDS = 30.0
 """How long a write waits for the writes of other threads and processes."""
 WAL_PAGES = 4000
-"""How far the write-ahead log grows, in pages of 4 KiB, before it is copied into the file: batches rewrite
+"""How far the write-ahead log grows, in pages of 4 KiB, before it is copied into the file. Batches rewrite
 many pages of the indexes, and copying them once for several batches is a fifth faster."""
 
+# `place` is the row id of a document: a column that is an INTEGER PRIMARY KEY is that in SQLite.
 _TABLES = """
 CREATE TABLE IF NOT EXISTS documents (
     place INTEGER PRIMARY KEY AUTOINCREMENT, collection TEXT NOT NULL, key BLOB NOT NULL, body BLOB NOT NULL,
@@ -36,11 +37,11 @@ CREATE TABLE IF NOT EXISTS entries (
 """
 
 
-class StoreFile:
-    """The file; a connection for each thread."""
+class SqliteFile:
+    """The SQLite file of an embedded document store, with a connection for each thread."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file or make it; OperationFailure where it is no store or cannot be written."""
+        """Open the file or make it; OperationFailure where it is no document store or cannot be written."""
         self._path = path
         self._local = threading.local()
         self._handles: weakref.WeakSet[_Handle] = weakref.WeakSet()
@@ -49,7 +50,10 @@ class StoreFile:
         with self.writing() as connection:
             (layout,) = connection.execute("PRAGMA user_version").fetchone()
             if layout not in (0, LAYOUT):
-                raise OperationFailure(f"the store must have layout {LAYOUT}, however: layout={layout}")
+                raise OperationFailure(
+                    f"the embedded document store must have layout {LAYOUT}, however: layout={layout}. "
+                    "Upgrade this installation, or set LOAN_DEFAULT_HOME to another folder"
+                )
             for statement in _TABLES.split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {LAYOUT}")
@@ -62,15 +66,15 @@ class StoreFile:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection; errors of SQLite come out as OperationFailure."""
+        """Yield this thread's connection; errors of SQLite come out as OperationFailure."""
         try:
             yield self._handle()
         except sqlite3.Error as error:
-            raise OperationFailure(f"the store must be readable and writable, however: {error}") from error
+            raise OperationFailure(f"the embedded document store answered: {error}") from error
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection within a transaction that alone may write."""
+        """Yield this thread's connection within a transaction that alone may write."""
         with self.reading() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -83,7 +87,7 @@ class StoreFile:
 
     def _handle(self) -> "_Handle":
         if self._closed:
-            raise InvalidOperation("the store must be open, however: it was closed")
+            raise InvalidOperation("the embedded document store must be open, however: it was closed")
         handle: _Handle | None = getattr(self._local, "handle", None)
         if handle is not None and handle.process != os.getpid():
             self._inherited.append(handle)  # a forked process may neither use nor close its parent's

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping
 from pydantic import SecretStr
 from pymongo.errors import OperationFailure
 
-from loan_default.database.connect import Database, Document, store_errors
+from loan_default.database.connect import Database, Document
 from loan_default.database.control_repositories import CommandRepository
-from loan_default.database.refusals import UNKNOWN
+from loan_default.database.driver_errors import UNKNOWN, database_errors
 from loan_default.database.repositories import ModelRepository
 from loan_default.errors import ConfigurationError
 
@@ -55,7 +55,7 @@ def _make(database: Database, user: str, password: SecretStr, *, name: str) -> s
         {"resource": {"db": name, "collection": collection}, "actions": list(actions)}
         for collection, actions in ROLES[user].items()
     ]
-    with store_errors(f"making the user {user}"):
+    with database_errors(f"make the user {user}"):
         has_roles = _create_or_update(
             database, "Role", user, {"privileges": privileges, "roles": []}, taken=_ROLE_EXISTS
         )

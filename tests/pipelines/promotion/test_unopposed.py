@@ -194,11 +194,13 @@ def test_a_champion_without_an_auc_is_not_replaced_unopposed(promotion):
     install_champion(promotion)
     run = promotion.run("challenger")
     found = evaluated(run, promotion.model.version)
-    change = {
-        "$set": {"figures.auc": None, "reasons.auc": "not defined on these rows"},
-        "$unset": {"intervals.auc": ""},
-    }
-    promotion.services.database["performance_metrics"].update_one({"_id": found.champion_metrics}, change)
+    collection = promotion.services.database["performance_metrics"]
+    stored = collection.find_one({"_id": found.champion_metrics})
+    stored["figures"]["auc"] = None
+    stored["reasons"]["auc"] = "not defined on these rows"
+    stored["intervals"].pop("auc", None)
+    collection.delete_many({"_id": found.champion_metrics})
+    collection.insert_one(stored)
     assert MetricsRepository(promotion.services.database).get(found.champion_metrics).figures["auc"] is None
     decision = update_status(run, found, check_thresholds(run, found))
     assert decision.action is Action.REJECTED
