@@ -274,7 +274,7 @@ def encoder(tour: Tour) -> None:
         fingerprint="example",
         checkpoint=None,
         resume=False,
-        report=lambda _: None,
+        on_progress=lambda _: None,
     )
     network.load_state_dict(pretrained.state)
     match = view_match(network.eval(), views, temperature=temperature)
@@ -302,21 +302,26 @@ TRAINING_ROWS = 16_000
 
 def training(tour: Tour) -> None:
     """Train a calibrated model and measure it on rows that it has not seen."""
-    from loan_default.pipelines.training.preparation import Stopwatch, TrainingOptions, plan_training
+    from loan_default.pipelines.training.plan import Stopwatch, plan_training
     from loan_default.pipelines.training.stages import train_classifier
+    from loan_default.pipelines.training.training_options import FileData, TrainingOptions
 
     data = tour.settings.home / "accounts.csv"
     read_frame(BUNDLED_DATA).frame.head(TRAINING_ROWS).to_csv(data, index=False)
-    options = TrainingOptions(data=data, schema=BUNDLED_SCHEMA, pretrain=False, preset="fast", epochs=2)
+    options = TrainingOptions(
+        data=FileData(data), schema=BUNDLED_SCHEMA, pretrain=False, preset="fast", epochs=2
+    )
     watch = Stopwatch(tour.say)
     plan = plan_training(options, watch=watch)
 
-    def report(progress: "Progress") -> None:
+    def on_progress(progress: "Progress") -> None:
         if progress.last is not None:
             tour.say("", epoch_line(progress))
 
     now = datetime.now(UTC)
-    trained = train_classifier(plan, None, out=tour.settings.home, watch=watch, report=report, started_at=now)
+    trained = train_classifier(
+        plan, None, out=tour.settings.home, watch=watch, on_progress=on_progress, started_at=now
+    )
     for name, pds in (("network", trained.test.calibrated), ("logistic", trained.test.baseline)):
         metrics = measure(trained.test.y, pds)
         tour.say(name, f"AUC {metrics.auc:.3f}  KS {metrics.ks:.3f}  Brier {metrics.brier:.3f}")

@@ -19,8 +19,8 @@ from sklearn.model_selection import train_test_split
 from benchmarks import ours
 from benchmarks.credit_sets import CreditSet, load
 from benchmarks.peers import lightgbm
+from loan_default.choices import OBJECTIVES, Objective
 from loan_default.evaluation.metrics import auc
-from loan_default.models.contrastive import OBJECTIVES, Objective
 from loan_default.models.features import Features
 from loan_default.models.fitting import StateDict
 from loan_default.models.presets import preset_for

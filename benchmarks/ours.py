@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.credit_sets import CreditSet
+from loan_default.choices import Objective
 from loan_default.models.calibration import fit_platt
-from loan_default.models.contrastive import Objective
 from loan_default.models.features import Features, fit_features
 from loan_default.models.fitting import Progress, StateDict
 from loan_default.models.member_training import (
@@ -56,7 +56,7 @@ def pretrained_state(
         fingerprint="",
         checkpoint=None,
         resume=False,
-        report=_silent,
+        on_progress=_silent,
     ).state
 
 
@@ -86,7 +86,7 @@ def train_net(
         device=CPU,
         processes=1,
         resume=False,
-        report=_silent,
+        on_progress=_silent,
     )
     net = trained_classifier(architecture, fitted.state, learned.inputs)
     return Raw(

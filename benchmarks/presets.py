@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from loan_default.choices import PRESETS
 from loan_default.models.model import load_model
-from loan_default.models.presets import PRESETS
 
 PROJECT = Path(__file__).resolve().parents[1]
 

@@ -25,7 +25,8 @@ from loan_default.data.sources.generator import generate, to_text
 from loan_default.database.connect import Database
 from loan_default.database.embedded import EmbeddedDatabase
 from loan_default.pipelines.training.local_run import TrainingResult, run_training
-from loan_default.pipelines.training.preparation import TrainingOptions, TrainingPlan
+from loan_default.pipelines.training.plan import TrainingPlan
+from loan_default.pipelines.training.training_options import FileData, TrainingOptions
 
 SCHEMA = Schema(
     name="loans",
@@ -150,7 +151,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     pd.concat([raw, raw.iloc[[0]]]).to_csv(data, index=False)
     schema.write_text(dump_schema(SCHEMA), encoding="utf-8")
     options = TrainingOptions(
-        data=data, schema=schema, preset="fast", epochs=2, pretraining_epochs=1, members=1
+        data=FileData(data), schema=schema, preset="fast", epochs=2, pretraining_epochs=1, members=1
     )
     listener, home = Listener(), folder / "runs"
     home.mkdir()

@@ -1,11 +1,23 @@
-"""What a run decided by itself, with the reason that is printed and reported."""
+"""What a person can choose for a training by name, and what a run has decided by itself."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
+
+PresetName = Literal["fast", "default", "best"]
+"""How much time a better model is worth."""
+Objective = Literal["detection", "nt-xent", "both"]
+"""What pretraining optimises."""
+DeviceName = Literal["auto", "cpu", "cuda"]
+"""Where to compute; `auto` takes a GPU where there is one."""
+
+PRESETS: tuple[PresetName, ...] = get_args(PresetName)
+OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
+DEVICES: tuple[DeviceName, ...] = get_args(DeviceName)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
-    """Something decided automatically, and why."""
+    """Something that a run has decided by itself, with the reason that is printed and reported."""
 
     what: str
     value: str

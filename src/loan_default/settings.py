@@ -52,6 +52,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from loan_default.addresses import check_web_address, looks_like_address, server_list
+from loan_default.choices import PresetName
 from loan_default.errors import ConfigurationError
 from loan_default.thresholds import DEFAULT_THRESHOLDS, Difference, Rows, Share, Thresholds
 
@@ -155,7 +156,7 @@ class Settings(BaseSettings):
     """Rows of one scheduled run; a folder is taken whole."""
     schema_file: LocalPath | None = Field(default=None, validation_alias="LOAN_DEFAULT_SCHEMA")
     """The schema of what is ingested; None = that of the bundled accounts."""
-    preset: Literal["fast", "default", "best"] = "default"
+    preset: PresetName = "default"
     """Of scheduled trainings."""
     minimum_rows: Rows = DEFAULT_THRESHOLDS.minimum_rows
     minimum_auc: Share = DEFAULT_THRESHOLDS.minimum_auc

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from loan_default.pipelines.training.training_options import SCHEDULED_PARAMETERS, json_schema
+
 pytestmark = pytest.mark.slow
 
 NAMES = ("data_ingestion", "model_training", "model_evaluation")
@@ -89,3 +91,13 @@ def test_bad_parameters_are_refused(dags, name, params):
     ((parameter, value),) = params.items()
     with pytest.raises(ParamValidationError):
         dags[name].params[parameter] = value
+
+
+def test_the_parameters_of_the_dag_are_those_of_a_scheduled_run(dags):
+    params = dags["model_training"].params
+    assert set(params) == set(SCHEDULED_PARAMETERS)
+    for name, parameter in SCHEDULED_PARAMETERS.items():
+        param = params.get_param(name)
+        assert param.value == parameter.default
+        assert param.description.startswith(parameter.text)
+        assert {key: param.schema[key] for key in json_schema(parameter)} == json_schema(parameter)

@@ -19,8 +19,8 @@ from loan_default.cli.console import (
     make_console,
     models_table,
     print_model,
-    print_outcome,
-    print_prepared,
+    print_plan,
+    print_result,
     print_scored,
     say,
 )
@@ -89,7 +89,7 @@ def test_findings_come_with_warnings_first(screen):
 
 def test_what_was_prepared_is_shown_with_the_reasons_for_each_choice(screen, lab):
     plan = lab.outcome.plan
-    print_prepared(
+    print_plan(
         screen,
         replace(plan, schema_choice=replace(plan.schema_choice, findings=FINDINGS)),
         lab.outcome.out,
@@ -107,7 +107,7 @@ def test_what_was_prepared_is_shown_with_the_reasons_for_each_choice(screen, lab
 
 
 def test_the_outcome_names_every_file_and_what_to_type_next(screen, lab):
-    print_outcome(screen, lab.outcome, next_command="loan-default score …")
+    print_result(screen, lab.outcome, next_command="loan-default score …")
     text = _text(screen)
     for name in ("encoder.pth", "model.pth", "report.html", "quarantine.csv"):
         assert str(lab.outcome.out / name) in text
@@ -123,7 +123,7 @@ def test_a_run_without_quarantine_and_training_says_less(screen, lab):
     plan = replace(
         lab.outcome.plan, dataset=replace(dataset, quarantined=dataset.quarantined[:0], reasons={})
     )
-    print_outcome(screen, replace(lab.outcome, plan=plan, trained=None), next_command="n")
+    print_result(screen, replace(lab.outcome, plan=plan, trained=None), next_command="n")
     assert _text(screen) == f"encoder     {lab.outcome.out / 'encoder.pth'}\nnext        n\n"
 
 
@@ -178,7 +178,7 @@ def test_a_model_without_figures_has_dashes(screen, lab):
 
 @pytest.mark.parametrize(
     ("stage", "score", "words"),
-    [("member 2", 0.7812, "validation AUC 0.7812"), ("pretraining", -0.9, "held-out loss 0.9000")],
+    [("member 2", 0.7812, "validation AUC 0.7812"), ("pretraining", -0.9, "validation loss 0.9000")],
 )
 def test_an_epoch_in_words(stage, score, words):
     line = epoch_line(_sign(stage, score))

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import typing
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +12,8 @@ import pytest
 
 from loan_default import wiring as session
 from loan_default.cli import main as cli
-from loan_default.cli import options
 from loan_default.data.schema.schema_files import load_schema
 from loan_default.errors import ConfigurationError
-from loan_default.models.contrastive import Objective
-from loan_default.models.device import DeviceName
-from loan_default.models.presets import PresetName
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -406,15 +401,6 @@ def test_help_is_help(shell, command):
     code, out, _ = shell(command)
     assert code == 0
     assert "Usage:" in out
-
-
-def test_the_choices_of_the_command_line_are_those_of_the_code():
-    for shown, known in [
-        (options.Preset, PresetName),
-        (options.Objective, Objective),
-        (options.Device, DeviceName),
-    ]:
-        assert tuple(each.value for each in shown) == typing.get_args(known)
 
 
 def test_commands_that_need_no_torch_do_not_import_it(tmp_path):

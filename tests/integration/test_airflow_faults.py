@@ -139,7 +139,7 @@ def test_when_one_of_two_schedulers_dies_the_other_goes_on_and_starts_no_try_twi
         tries = attempt(stack, "two-schedulers", "train_classifier")
         for number in range(1, tries + 1):
             text = airflow.log(TRAINING, "two-schedulers", "train_classifier", number)
-            assert text.count("training_prepared") <= 1
+            assert text.count("training_planned") <= 1
         assert len(models_of(stack, "two-schedulers")) == 1
     finally:
         if not airflow.processes["scheduler"].running:

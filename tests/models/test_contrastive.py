@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as arrays
 from pytorch_metric_learning.losses import NTXentLoss
 from torch import Tensor
 
+from loan_default.choices import OBJECTIVES
 from loan_default.models.contrastive import (
-    OBJECTIVES,
     ObjectiveConfig,
     PretrainingModel,
     View,

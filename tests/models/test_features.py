@@ -22,7 +22,8 @@ from loan_default.models.features import (
     features_to_dict,
     fit_features,
 )
-from loan_default.pipelines.training.preparation import Stopwatch, TrainingOptions, plan_training
+from loan_default.pipelines.training.plan import Stopwatch, plan_training
+from loan_default.pipelines.training.training_options import FileData, TrainingOptions
 
 
 def as_text(features: Features) -> str:
@@ -47,7 +48,7 @@ def prepared_from(schema: Schema, tmp_path: Path) -> Callable[[pd.DataFrame], An
         data, schema_file = tmp_path / "rows.csv", tmp_path / "schema.toml"
         to_text(frame, schema).to_csv(data, index=False)
         schema_file.write_text(dump_schema(schema))
-        options = TrainingOptions(data=data, schema=schema_file, device="cpu")
+        options = TrainingOptions(data=FileData(data), schema=schema_file, device="cpu")
         return plan_training(options, watch=Stopwatch(lambda name, detail: None), environ={})
 
     return plan

@@ -50,7 +50,7 @@ def run(
     resume: bool = False,
     seed: int = 0,
     fingerprint: str = "same",
-    report: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Fitted:
     return fit(
         task,
@@ -60,7 +60,7 @@ def run(
         fingerprint=fingerprint,
         checkpoint=checkpoint,
         resume=resume,
-        report=report,
+        on_progress=on_progress,
     )
 
 
@@ -247,13 +247,13 @@ def test_losses_are_the_means_over_the_batches() -> None:
 
 
 def test_progress_never_runs_backwards_and_names_each_epoch_once() -> None:
-    reports: list[Progress] = []
-    run(Line(), report=reports.append)
-    assert [progress.last.epoch for progress in reports if progress.last] == [1, 2, 3, 4]
-    done = [progress.done_rows for progress in reports]
+    updates: list[Progress] = []
+    run(Line(), on_progress=updates.append)
+    assert [progress.last.epoch for progress in updates if progress.last] == [1, 2, 3, 4]
+    done = [progress.done_rows for progress in updates]
     assert done == sorted(done)
-    assert done[-1] == reports[-1].total_rows == 400
-    assert {progress.epoch for progress in reports} == {1, 2, 3, 4}
+    assert done[-1] == updates[-1].total_rows == 400
+    assert {progress.epoch for progress in updates} == {1, 2, 3, 4}
 
 
 # Going wrong
@@ -301,19 +301,19 @@ class Killed(Exception):
 
 
 def kill_after(epoch: int) -> Callable[[Progress], None]:
-    def report(progress: Progress) -> None:
+    def on_progress(progress: Progress) -> None:
         if progress.last is not None and progress.last.epoch == epoch:
             raise Killed
 
-    return report
+    return on_progress
 
 
 def kill_within(epoch: int) -> Callable[[Progress], None]:
-    def report(progress: Progress) -> None:
+    def on_progress(progress: Progress) -> None:
         if progress.last is None and progress.epoch == epoch:
             raise Killed
 
-    return report
+    return on_progress
 
 
 @pytest.mark.parametrize(
@@ -329,16 +329,16 @@ def test_a_resumed_run_ends_with_the_same_bits(
     whole = run(Line())
     checkpoint = tmp_path / "run.ckpt"
     with pytest.raises(Killed):
-        run(Line(), checkpoint=checkpoint, report=killer(epoch))
+        run(Line(), checkpoint=checkpoint, on_progress=killer(epoch))
     torch.manual_seed(1234)  # whatever the new process drew before
     task = Line()
     with torch.no_grad():
         task.module[0].weight.fill_(7.0)  # its own weights are irrelevant
-    reports: list[Progress] = []
-    resumed = run(task, checkpoint=checkpoint, resume=True, report=reports.append)
+    updates: list[Progress] = []
+    resumed = run(task, checkpoint=checkpoint, resume=True, on_progress=updates.append)
     assert same_weights(resumed, whole)
     assert [(e.losses, e.score) for e in resumed.history] == [(e.losses, e.score) for e in whole.history]
-    redone = [progress.last.epoch for progress in reports if progress.last]
+    redone = [progress.last.epoch for progress in updates if progress.last]
     assert redone == list(range(epoch + (killer is kill_after), 5)), "no epoch more than needed is repeated"
 
 
@@ -348,14 +348,14 @@ def test_killed_at_every_epoch_in_turn(
     checkpoint = tmp_path / "run.ckpt"
     for epoch in (1, 2, 3):
         with pytest.raises(Killed):
-            run(Line(), checkpoint=checkpoint, resume=True, report=kill_after(epoch))
+            run(Line(), checkpoint=checkpoint, resume=True, on_progress=kill_after(epoch))
     assert same_weights(run(Line(), checkpoint=checkpoint, resume=True), run(Line()))
 
 
 def test_early_stopping_survives_a_resume(tmp_path: Path) -> None:
     config, checkpoint = replace(CONFIG, epochs=6, patience=2), tmp_path / "run.ckpt"
     with pytest.raises(Killed):
-        run(Line(scores=[0.9, 0.1]), config, checkpoint=checkpoint, report=kill_after(2))
+        run(Line(scores=[0.9, 0.1]), config, checkpoint=checkpoint, on_progress=kill_after(2))
     resumed = run(Line(scores=[0.2]), config, checkpoint=checkpoint, resume=True)
     assert len(resumed.history) == 3
     assert resumed.best.epoch == 1

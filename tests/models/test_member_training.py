@@ -49,7 +49,7 @@ def train(architecture: Architecture, labelled: Labelled) -> Train:
         resume: bool = False,
         fingerprint: str = "same",
         encoder_state: dict[str, torch.Tensor] | None = None,
-        report: Callable[[Progress], None] = lambda progress: None,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
         train: Labelled = part(labelled, slice(0, 300)),  # noqa: B008
         validation: Labelled = part(labelled, slice(300, 400)),  # noqa: B008
     ) -> list[Fitted]:
@@ -72,18 +72,18 @@ def train(architecture: Architecture, labelled: Labelled) -> Train:
             device=torch.device("cpu"),
             processes=processes,
             resume=resume,
-            report=report,
+            on_progress=on_progress,
         )
 
     return run
 
 
 def kill_after(epoch: int, *, stage: str = "member 1") -> Callable[[Progress], None]:
-    def report(progress: Progress) -> None:
+    def on_progress(progress: Progress) -> None:
         if progress.last is not None and progress.last.epoch == epoch and progress.stage == stage:
             raise Killed
 
-    return report
+    return on_progress
 
 
 def test_the_score_is_the_validation_auc_of_what_is_kept(
@@ -116,7 +116,7 @@ def test_a_resumed_member_ends_with_the_same_bits(
     train: Train, tmp_path: Path, same_weights: Same, epoch: int
 ) -> None:
     with pytest.raises(Killed):
-        train(folder=tmp_path, report=kill_after(epoch))
+        train(folder=tmp_path, on_progress=kill_after(epoch))
     assert same_weights(train(folder=tmp_path, resume=True)[0], train()[0])
 
 
@@ -124,10 +124,10 @@ def test_killed_in_the_second_member_the_first_is_not_trained_again(
     train: Train, tmp_path: Path, same_weights: Same
 ) -> None:
     with pytest.raises(Killed):
-        train(seeds=(1, 2), folder=tmp_path, report=kill_after(2, stage="member 2"))
-    reports: list[Progress] = []
-    resumed = train(seeds=(1, 2), folder=tmp_path, resume=True, report=reports.append)
-    assert {progress.stage for progress in reports} == {"member 2"}
+        train(seeds=(1, 2), folder=tmp_path, on_progress=kill_after(2, stage="member 2"))
+    updates: list[Progress] = []
+    resumed = train(seeds=(1, 2), folder=tmp_path, resume=True, on_progress=updates.append)
+    assert {progress.stage for progress in updates} == {"member 2"}
     assert all(map(same_weights, resumed, train(seeds=(1, 2))))
 
 
@@ -138,11 +138,11 @@ def test_processes_give_the_same_bits_whole_and_resumed(
     alone = train(seeds=(1, 2))
     # As if both had been killed at their own time: the first after its first epoch, the second before any.
     with pytest.raises(Killed):
-        train(seeds=(1, 2), folder=tmp_path, report=kill_after(1))
-    reports: list[Progress] = []
-    resumed = train(seeds=(1, 2), folder=tmp_path, processes=2, resume=True, report=reports.append)
+        train(seeds=(1, 2), folder=tmp_path, on_progress=kill_after(1))
+    updates: list[Progress] = []
+    resumed = train(seeds=(1, 2), folder=tmp_path, processes=2, resume=True, on_progress=updates.append)
     assert all(map(same_weights, resumed, alone))
-    ended = sorted((p.stage, p.last.epoch) for p in reports if p.last is not None)
+    ended = sorted((p.stage, p.last.epoch) for p in updates if p.last is not None)
     assert ended == [("member 1", 2), ("member 1", 3), ("member 2", 1), ("member 2", 2), ("member 2", 3)]
     for one, other in zip(resumed, alone, strict=True):
         assert [e.score for e in one.history] == [e.score for e in other.history]
@@ -176,7 +176,7 @@ def test_a_killed_process_is_one_clear_error(train: Train, tmp_path: Path) -> No
             process.kill()
 
     with pytest.raises(DependencyError, match="one was killed"):
-        train(seeds=(1, 2), folder=tmp_path, processes=2, report=kill_the_others)
+        train(seeds=(1, 2), folder=tmp_path, processes=2, on_progress=kill_the_others)
 
 
 @pytest.mark.slow
@@ -254,7 +254,7 @@ def trained_on_generated(schema: Schema, *, shuffled: bool, rows: int, epochs: i
         device=torch.device("cpu"),
         processes=1,
         resume=False,
-        report=lambda progress: None,
+        on_progress=lambda progress: None,
     )
     member = architecture.new_classifier()
     member.load_state_dict(fitted[0].state)

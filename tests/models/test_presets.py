@@ -3,9 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from loan_default.choices import PRESETS
 from loan_default.models.features import Features, NumericalFeature
 from loan_default.models.member_training import Architecture
-from loan_default.models.presets import PRESETS, preset_for
+from loan_default.models.presets import preset_for
 
 SIZES = (0, 32, 50, 127, 1_000, 20_000, 99_999, 100_000, 300_000, 10_000_000)
 

@@ -9,23 +9,20 @@ import pandas as pd
 import pytest
 import torch
 
+from loan_default.choices import OBJECTIVES
 from loan_default.data.schema.language import Schema
 from loan_default.data.schema.schema_files import dump_schema
 from loan_default.data.sources.generator import to_text
 from loan_default.errors import ConfigurationError
-from loan_default.models.contrastive import OBJECTIVES, ObjectiveConfig
+from loan_default.models.contrastive import ObjectiveConfig
 from loan_default.models.encoder import EncoderConfig
 from loan_default.models.fitting import FitConfig, Progress
 from loan_default.models.member_training import Architecture, Labelled
 from loan_default.models.model import load_encoder
 from loan_default.models.pretraining import Pretrained, pretrain
-from loan_default.pipelines.training.preparation import (
-    Stopwatch,
-    TrainingOptions,
-    TrainingPlan,
-    plan_training,
-)
+from loan_default.pipelines.training.plan import Stopwatch, TrainingPlan, plan_training
 from loan_default.pipelines.training.stages import pretrain_encoder
+from loan_default.pipelines.training.training_options import FileData, TrainingOptions
 
 CONFIG = FitConfig(epochs=3, learning_rate=3e-3, batch_size=64, patience=0, weight_decay=1e-5)
 
@@ -43,7 +40,7 @@ def pretrained(architecture: Architecture, labelled: Labelled) -> Callable[..., 
         checkpoint: Path | None = None,
         resume: bool = False,
         fingerprint: str = "same",
-        report: Callable[[Progress], None] = lambda progress: None,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
         drawn_before: int = 0,
         **options: Any,
     ) -> Pretrained:
@@ -61,7 +58,7 @@ def pretrained(architecture: Architecture, labelled: Labelled) -> Callable[..., 
             fingerprint=fingerprint,
             checkpoint=checkpoint,
             resume=resume,
-            report=report,
+            on_progress=on_progress,
         )
 
     return run
@@ -110,15 +107,15 @@ def test_the_global_random_numbers_are_left_alone(pretrained: Callable[..., Pret
     assert torch.equal(torch.rand(3), after)
 
 
-def test_held_out_rows_decide_nothing_but_the_best_epoch(
+def test_validation_rows_decide_nothing_but_the_best_epoch(
     architecture: Architecture, labelled: Labelled
 ) -> None:
-    def run(held_out: slice) -> Pretrained:
+    def run(validation: slice) -> Pretrained:
         torch.manual_seed(0)
         return pretrain(
             architecture.new_encoder(),
             labelled.inputs[np.arange(200)],
-            labelled.inputs[held_out],
+            labelled.inputs[validation],
             objective=ObjectiveConfig(),
             config=replace(CONFIG, epochs=1),
             seed=4,
@@ -126,7 +123,7 @@ def test_held_out_rows_decide_nothing_but_the_best_epoch(
             fingerprint="",
             checkpoint=None,
             resume=False,
-            report=lambda progress: None,
+            on_progress=lambda progress: None,
         )
 
     one, other = run(slice(200, 300)), run(slice(300, 400))
@@ -147,7 +144,7 @@ def test_a_resumed_run_ends_with_the_same_bits(
 
     whole = pretrained(objective=objective)
     with pytest.raises(Killed):
-        pretrained(objective=objective, checkpoint=checkpoint, report=kill)
+        pretrained(objective=objective, checkpoint=checkpoint, on_progress=kill)
     assert_same(pretrained(objective=objective, checkpoint=checkpoint, resume=True), whole)
 
 
@@ -183,6 +180,11 @@ def small(plan: TrainingPlan) -> TrainingPlan:
     return replace(plan, preset=preset)
 
 
+def with_rows(plan: TrainingPlan, frame: pd.DataFrame) -> TrainingPlan:
+    """The plan with other values in its rows."""
+    return replace(plan, dataset=replace(plan.dataset, frame=frame), inputs=plan.features.transform(frame))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("change", ["shuffled", "all bad", "unknown"])
 def test_other_labels_leave_the_pretrained_weights_identical(
@@ -191,20 +193,22 @@ def test_other_labels_leave_the_pretrained_weights_identical(
     data, schema_file = tmp_path / "rows.csv", tmp_path / "schema.toml"
     to_text(frame, schema).to_csv(data, index=False)
     schema_file.write_text(dump_schema(schema))
-    options = TrainingOptions(data=data, schema=schema_file, device="cpu", train=False)
+    options = TrainingOptions(data=FileData(data), schema=schema_file, device="cpu", train=False)
     watch = Stopwatch(lambda name, detail: None)
     # The split is stratified and so reads labels; from there on nothing may.
     plan = small(plan_training(options, watch=watch, environ={"OMP_NUM_THREADS": "1"}))
-    before, path = pretrain_encoder(plan, out=tmp_path / "one", watch=watch, report=lambda progress: None)
+    before, path = pretrain_encoder(
+        plan, out=tmp_path / "one", watch=watch, on_progress=lambda progress: None
+    )
 
     other = plan.dataset.frame.copy()
     labels = other["default"].to_numpy(copy=True)
     np.random.default_rng(0).shuffle(labels)
     other["default"] = {"shuffled": labels, "all bad": 1.0, "unknown": np.nan}[change]
     assert not other["default"].equals(plan.dataset.frame["default"])
-    changed = replace(plan, dataset=replace(plan.dataset, frame=other))
+    changed = with_rows(plan, other)
     after, other_path = pretrain_encoder(
-        changed, out=tmp_path / "two", watch=watch, report=lambda progress: None
+        changed, out=tmp_path / "two", watch=watch, on_progress=lambda progress: None
     )
     assert_same(before, after)
     assert path.read_bytes() == other_path.read_bytes()
@@ -213,9 +217,9 @@ def test_other_labels_leave_the_pretrained_weights_identical(
     # And the check can fail: other inputs give other weights.
     other["amount"] = other["amount"].to_numpy()[::-1]
     moved, _ = pretrain_encoder(
-        replace(plan, dataset=replace(plan.dataset, frame=other)),
+        with_rows(plan, other),
         out=tmp_path / "three",
         watch=watch,
-        report=lambda progress: None,
+        on_progress=lambda progress: None,
     )
     assert any(not torch.equal(tensor, before.state[name]) for name, tensor in moved.state.items())

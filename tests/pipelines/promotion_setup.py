@@ -37,11 +37,11 @@ from loan_default.pipelines.promotion.comparison import (
 )
 from loan_default.pipelines.promotion.decisions import update_status
 from loan_default.pipelines.services import Services
-from loan_default.pipelines.training.preparation import TrainingOptions
+from loan_default.pipelines.training.training_options import StoreData, TrainingOptions
 from loan_default.pipelines.training.training_steps import (
     TrainingRun,
     freeze_training_data,
-    store_step,
+    register_step,
     train_step,
 )
 from loan_default.thresholds import Thresholds
@@ -142,7 +142,7 @@ def new_training(services: Services, home: Path, **options: object) -> TrainingR
     schema.write_text(dump_schema(SCHEMA))
     (home / TRAINING_STORE).mkdir(exist_ok=True)
     few = {"preset": "fast", "epochs": 1, "pretraining_epochs": 1, "members": 1, "pretrain": False}
-    given = TrainingOptions(data=home / TRAINING_STORE, schema=schema, **(few | options))
+    given = TrainingOptions(data=StoreData(folder=home / TRAINING_STORE), schema=schema, **(few | options))
     return TrainingRun(services=services, home=home, options=given)
 
 
@@ -153,6 +153,6 @@ def trained_model(home: Path) -> Iterator[tuple[Path, Services, ModelMetadata]]:
     fencing_token = FencingToken(database=services.database, run=run.id, task="test", attempt=1)
     freeze_training_data(run, fencing_token)
     train_step(run, Listener(), fencing_token)
-    model, _ = store_step(run, fencing_token)
+    model, _ = register_step(run, fencing_token)
     yield home, services, model
     services.database.client.close()

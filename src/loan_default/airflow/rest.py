@@ -12,6 +12,7 @@ import httpx
 
 from loan_default.errors import ConfigurationError, DataError, DependencyError, did_you_mean
 from loan_default.kafka.control_events import CommandType
+from loan_default.pipelines.training.training_options import SCHEDULED_PARAMETERS
 from loan_default.settings import Settings
 
 INGESTION = "data_ingestion"
@@ -22,12 +23,7 @@ PIPELINES = {
 }
 """The DAG that does what a command asks for."""
 PARAMETERS = {
-    CommandType.TRAIN: frozenset(
-        {
-            *("preset", "pretrain", "objective", "epochs", "pretraining_epochs", "members", "seed"),
-            *("since", "until", "out_of_time"),
-        }
-    ),
+    CommandType.TRAIN: frozenset(SCHEDULED_PARAMETERS),
     CommandType.EVALUATE: frozenset({"version", "replaces"}),
     CommandType.ROLL_BACK: frozenset({"version"}),
 }

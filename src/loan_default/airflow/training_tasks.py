@@ -1,9 +1,9 @@
-"""The bodies of the tasks of `model_training`: parts from the settings, pipeline functions, ids back.
+"""The bodies of the tasks of `model_training`: each builds a run from the settings and calls one step of it.
 
-The DAG imports this inside of its tasks. What a task returns is small and plain: ids, paths and counts.
+The DAG imports this module inside of its tasks. What a task returns is small and plain: ids, paths, counts.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -19,14 +19,15 @@ from loan_default.pipelines.services import Services
 from loan_default.pipelines.training import training_steps
 from loan_default.pipelines.training.dataset import EmptyStoreError
 from loan_default.pipelines.training.listeners import LogListener
-from loan_default.pipelines.training.preparation import TrainingOptions
+from loan_default.pipelines.training.training_options import PARAMETERS, StoreData, TrainingOptions
 from loan_default.pipelines.training.training_steps import TrainingRun
+from loan_default.settings import Settings
 
 log = structlog.get_logger()
 
 
 def prepare_training_data(context: Context) -> dict[str, Any]:
-    """The snapshot that the run trains on. A scheduled run that finds nothing, or nothing new, is skipped."""
+    """Freeze the rows that the run trains on; a scheduled run without new rows is skipped."""
     scheduled = context["dag_run"].run_type == "scheduled"
     with _training_run(context) as run:
         try:
@@ -44,7 +45,7 @@ def prepare_training_data(context: Context) -> dict[str, Any]:
 
 
 def pretrain_encoder(context: Context) -> str | None:
-    """The encoder file; None where the run is to start from random weights."""
+    """Pretrain; returns the encoder file, or None where the run starts from random weights."""
     with _training_run(context) as run:
         if run.encoder is None:
             log.info("not_pretrained", reason="the parameter pretrain is off")
@@ -53,16 +54,16 @@ def pretrain_encoder(context: Context) -> str | None:
 
 
 def train_classifier(context: Context) -> dict[str, Any]:
-    """A model and its report, not registered yet."""
+    """Train a model and write its report; it is not registered yet."""
     with _training_run(context) as run:
         registration = training_steps.train_step(run, LogListener(), _fencing_token(context, run.services))
         return {"version": registration.model.version, "folder": str(run.folder / "model")}
 
 
 def store_model(context: Context) -> dict[str, Any]:
-    """The model in the registry; returns its version and figures."""
+    """Register the model; returns its version and metrics."""
     with _training_run(context) as run:
-        model, metrics = training_steps.store_step(run, _fencing_token(context, run.services))
+        model, metrics = training_steps.register_step(run, _fencing_token(context, run.services))
         return {"version": model.version, "snapshot": model.snapshot, **metrics}
 
 
@@ -73,22 +74,19 @@ def _training_run(context: Context) -> Iterator[TrainingRun]:
         yield TrainingRun(
             services=services,
             home=settings.home,
-            options=TrainingOptions(
-                data=settings.home / TRAINING_STORE,
-                maturity_days=settings.maturity_days,
-                schema=settings.schema_file or BUNDLED_SCHEMA,
-                pretrain=params["pretrain"],
-                preset=params["preset"] or settings.preset,
-                epochs=params["epochs"],
-                pretraining_epochs=params["pretraining_epochs"],
-                members=params["members"],
-                objective=params["objective"],
-                out_of_time=params["out_of_time"],
-                seed=params["seed"],
-            ),
+            options=_options(params, settings),
             since=_time(params["since"]),
             until=_time(params["until"]),
         )
+
+
+def _options(params: Mapping[str, Any], settings: Settings) -> TrainingOptions:
+    """The options that the parameters of a DAG run ask for, on the training store of the settings."""
+    store = StoreData(folder=settings.home / TRAINING_STORE, maturity_days=settings.maturity_days)
+    chosen = {name: params[name] for name, parameter in PARAMETERS.items() if parameter.scheduled}
+    if chosen["preset"] is None:
+        chosen["preset"] = settings.preset
+    return TrainingOptions(data=store, schema=settings.schema_file or BUNDLED_SCHEMA, **chosen)
 
 
 def _fencing_token(context: Context, services: Services) -> FencingToken:

@@ -1,9 +1,13 @@
-"""What a person sees: bars and tables on a terminal, plain lines and structured log lines elsewhere."""
+"""What a person sees of a command: bars and tables on a terminal, plain and structured lines elsewhere.
+
+A script sees the exit code.
+"""
 
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +19,12 @@ from rich.text import Text
 
 if TYPE_CHECKING:  # they bring torch and pandas, which not every command should wait for
     from loan_default.data.schema.inference.infer import Finding
-    from loan_default.models.fitting import Progress as Sign
+    from loan_default.models.fitting import Progress as TrainingProgress
     from loan_default.pipelines.registry import Registered
     from loan_default.pipelines.scoring.file_scoring import Scored
     from loan_default.pipelines.training.listeners import Listener
     from loan_default.pipelines.training.local_run import TrainingResult
-    from loan_default.pipelines.training.preparation import TrainingPlan
+    from loan_default.pipelines.training.plan import TrainingPlan
 
 _PLAIN_WIDTH = 200
 """Columns where there is no terminal to ask."""
@@ -30,8 +34,19 @@ _LOG_SECONDS = 60.0
 log = structlog.get_logger()
 
 
+class ExitCode(IntEnum):
+    """What a script learns from a command."""
+
+    DONE = 0
+    INPUT = 2
+    DEPENDENCY = 3
+    ARTIFACT = 4
+    QUARANTINED = 5
+    STOPPED = 130
+
+
 def make_console(*, stderr: bool = False) -> Console:
-    """A console that does not break lines where a program or a file reads them."""
+    """A console that does not break lines where a program reads them or a file receives them."""
     console = Console(stderr=stderr)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         return Console(stderr=stderr, width=_PLAIN_WIDTH)
@@ -39,12 +54,12 @@ def make_console(*, stderr: bool = False) -> Console:
 
 
 def say(console: Console, label: str, text: str, *, style: str = "") -> None:
-    """One line with a label; paths in it stay whole, and nothing in it is read as markup."""
+    """Print one line with a label; paths in it stay whole, and nothing in it is read as markup."""
     console.print(Text.assemble((f"{label:<12}", "bold"), (text, style)), soft_wrap=True, highlight=False)
 
 
 class TerminalListener:
-    """Bars with rows a second and the time left."""
+    """Shows bars with rows a second and the time left."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -62,23 +77,23 @@ class TerminalListener:
 
     @contextmanager
     def running(self) -> Iterator["TerminalListener"]:
-        """Shows the bars inside the block."""
+        """Show the bars inside the block."""
         with self._bars:
             yield self
 
     def stage(self, name: str, detail: str) -> None:
-        """A line for the stage; bars of the last one go."""
+        """Print a line for the stage; the bars of the last one go."""
         for task in self._tasks.values():
             self._bars.remove_task(task)
         self._tasks.clear()
         say(self._console, name, detail)
 
     def plan(self, plan: "TrainingPlan", out: Path, *, kept_schema: Path | None) -> None:
-        """What was found and decided."""
-        print_prepared(self._console, plan, out, kept_schema=kept_schema)
+        """Print what was found and decided."""
+        print_plan(self._console, plan, out, kept_schema=kept_schema)
 
-    def progress(self, progress: "Sign") -> None:
-        """Moves the bar of a stage; the end of an epoch becomes a line."""
+    def progress(self, progress: "TrainingProgress") -> None:
+        """Move the bar of a stage; the end of an epoch becomes a line."""
         if progress.stage not in self._tasks:
             self._tasks[progress.stage] = self._bars.add_task(progress.stage, total=None, note="")
             self._rates[progress.stage] = (time.monotonic(), progress.done_rows)
@@ -95,7 +110,7 @@ class TerminalListener:
 
 
 class PlainListener:
-    """Plain lines for what was decided, structured log lines for stages and epochs."""
+    """Prints plain lines for what was decided, and logs stages and epochs."""
 
     def __init__(self, console: Console, log_listener: "Listener") -> None:
         self._console = console
@@ -104,11 +119,11 @@ class PlainListener:
 
     def plan(self, plan: "TrainingPlan", out: Path, *, kept_schema: Path | None) -> None:
         """Print what was found and decided: it holds values, which do not belong in a log."""
-        print_prepared(self._console, plan, out, kept_schema=kept_schema)
+        print_plan(self._console, plan, out, kept_schema=kept_schema)
 
 
 class TerminalRows:
-    """A line that counts the rows of a stream and their speed."""
+    """Shows a line that counts the rows of a stream and their speed."""
 
     def __init__(self, console: Console) -> None:
         self._bar = Progress(
@@ -123,36 +138,36 @@ class TerminalRows:
 
     @contextmanager
     def running(self) -> Iterator["TerminalRows"]:
-        """Shows the line inside the block."""
+        """Show the line inside the block."""
         with self._bar:
             yield self
 
     def __call__(self, rows: int) -> None:
-        """So many rows have been read."""
+        """Show that so many rows have been read."""
         rate = rows / max(1e-9, time.monotonic() - self._started)
         self._bar.update(self._task, note=f"{rows:,} rows  {rate:,.0f} rows/s")
 
 
 class LogRows:
-    """A structured line a minute."""
+    """Logs once a minute how many rows have been read."""
 
     def __init__(self, *, every_seconds: float = _LOG_SECONDS) -> None:
         self._every = every_seconds
         self._last = time.monotonic()
 
     def __call__(self, rows: int) -> None:
-        """So many rows have been read."""
+        """Log it, if the last line is old enough."""
         if time.monotonic() - self._last >= self._every:
             self._last = time.monotonic()
             log.info("scoring", rows=rows)
 
 
-def epoch_line(progress: "Sign") -> str:
-    """An epoch in words."""
+def epoch_line(progress: "TrainingProgress") -> str:
+    """The line for an epoch: its losses, its score and its speed."""
     last = progress.last
     assert last is not None
     losses = "  ".join(f"{name} {loss:.4f}" for name, loss in last.losses.items())
-    score = "held-out loss" if progress.stage == "pretraining" else "validation AUC"
+    score = "validation loss" if progress.stage == "pretraining" else "validation AUC"
     value = -last.score if progress.stage == "pretraining" else last.score
     return (
         f"{progress.stage}  epoch {last.epoch}/{progress.epochs}  {losses}  {score} {value:.4f}  "
@@ -160,10 +175,8 @@ def epoch_line(progress: "Sign") -> str:
     )
 
 
-def print_prepared(
-    console: Console, plan: "TrainingPlan", out: Path, *, kept_schema: Path | None = None
-) -> None:
-    """What was found in the data and decided for the run, before the long work."""
+def print_plan(console: Console, plan: "TrainingPlan", out: Path, *, kept_schema: Path | None = None) -> None:
+    """Print what was found in the data and decided for the run, before the long work."""
     dataset, saved = plan.dataset, out / "schema.toml"
     say(
         console,
@@ -186,7 +199,7 @@ def print_prepared(
 
 
 def print_findings(console: Console, findings: Iterable["Finding"]) -> None:
-    """A line for each finding, warnings first."""
+    """Print a line for each finding, warnings first."""
     for finding in warnings_first(findings):
         style = "yellow" if finding.severity == "warning" else ""
         column = f"{finding.column}: " if finding.column else ""
@@ -194,35 +207,35 @@ def print_findings(console: Console, findings: Iterable["Finding"]) -> None:
 
 
 def print_reasons(console: Console, reasons: Mapping[str, int]) -> None:
-    """A line for each broken rule with the number of its rows."""
+    """Print a line for each broken rule with the number of its rows."""
     for rule, rows in reasons.items():
         say(console, f"  {rows:>8,}", rule)
 
 
-def print_outcome(console: Console, outcome: "TrainingResult", *, next_command: str) -> None:
-    """What a run came to and where it lies."""
-    if outcome.trained is not None:
-        console.print(outcome_table(outcome))
-    dataset = outcome.plan.dataset
+def print_result(console: Console, result: "TrainingResult", *, next_command: str) -> None:
+    """Print what a run has made, and where its files lie."""
+    if result.trained is not None:
+        console.print(test_metrics_table(result))
+    dataset = result.plan.dataset
     if len(dataset.quarantined):
-        say(console, "quarantine", f"{len(dataset.quarantined):,} rows in {outcome.out / 'quarantine.csv'}")
+        say(console, "quarantine", f"{len(dataset.quarantined):,} rows in {result.out / 'quarantine.csv'}")
         print_reasons(console, dataset.reasons)
-    if outcome.encoder is not None:
-        say(console, "encoder", str(outcome.encoder))
-    if outcome.trained is not None:
-        say(console, "model", f"{outcome.trained.path}  (version {outcome.trained.model.version})")
-        say(console, "report", str(outcome.out / "report.html"))
+    if result.encoder is not None:
+        say(console, "encoder", str(result.encoder))
+    if result.trained is not None:
+        say(console, "model", f"{result.trained.path}  (version {result.trained.model.version})")
+        say(console, "report", str(result.out / "report.html"))
     say(console, "next", next_command)
 
 
-def outcome_table(outcome: "TrainingResult") -> Table:
-    """The figures on the test rows with their 95 % ranges."""
-    ranges = {name: (each.value, each.low, each.high) for name, each in outcome.intervals.items()}
-    return _metrics_table("Test rows: figures with 95 % ranges", ranges)
+def test_metrics_table(result: "TrainingResult") -> Table:
+    """The metrics on the test rows with their 95 % ranges."""
+    ranges = {name: (each.value, each.low, each.high) for name, each in result.intervals.items()}
+    return _metrics_table("Test rows: metrics with 95 % ranges", ranges)
 
 
 def print_scored(console: Console, scored: "Scored") -> None:
-    """What became of the rows of a file."""
+    """Print how many rows of a file were scored, and what became of the others."""
     say(console, "read", f"{scored.rows_read:,} rows, {scored.rows_per_second:,.0f} a second")
     mean = "" if scored.mean_pd is None else f", mean PD {scored.mean_pd:.2%}"
     say(console, "scored", f"{scored.rows_scored:,} rows{mean}: {scored.out}")
@@ -236,7 +249,7 @@ def print_scored(console: Console, scored: "Scored") -> None:
 
 
 def findings_table(findings: Iterable["Finding"]) -> Table:
-    """What was noticed in a file, warnings first."""
+    """A table of what was noticed in a file, warnings first."""
     table = _table("What was noticed", "column", "severity", "message")
     for finding in warnings_first(findings):
         table.add_row(Text(finding.column or "(the file)"), finding.severity, Text(finding.message))
@@ -244,12 +257,12 @@ def findings_table(findings: Iterable["Finding"]) -> Table:
 
 
 def warnings_first(findings: Iterable["Finding"]) -> list["Finding"]:
-    """The findings with those that ask to be looked at first."""
+    """The findings, those of severity `warning` before the others."""
     return sorted(findings, key=lambda finding: finding.severity != "warning")
 
 
 def models_table(models: Sequence["Registered"]) -> Table:
-    """One row a model."""
+    """A table with a row for each model."""
     table = _table(
         "Models, the newest first",
         *("version", "status", "schema", "preset", "rows", "test AUC", "KS", "Brier", "created (UTC)"),
@@ -271,7 +284,7 @@ def models_table(models: Sequence["Registered"]) -> Table:
 
 
 def print_model(console: Console, registered: "Registered") -> None:
-    """Everything about one model."""
+    """Print everything that is registered about one model."""
     for name, value in registered.model.model_dump(mode="json").items():
         shown = (
             ", ".join(f"{key} {item}" for key, item in value.items()) if isinstance(value, dict) else value
@@ -301,7 +314,7 @@ def _with_range(registered: "Registered", figure: str) -> str:
 
 
 def _metrics_table(title: str, ranges: Mapping[str, tuple[float | None, ...]]) -> Table:
-    table = _table(title, "figure", "value", "low", "high")
+    table = _table(title, "metric", "value", "low", "high")
     for column in table.columns[1:]:
         column.justify = "right"
     for name, numbers in ranges.items():

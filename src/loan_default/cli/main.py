@@ -1,4 +1,4 @@
-"""`loan-default …`: the pipeline by hand.
+"""`loan-default …`: the pipeline by hand. This module gathers the commands and turns errors into exit codes.
 
 Exit codes, for scripts:
     0  done
@@ -11,44 +11,16 @@ Exit codes, for scripts:
 """
 
 import errno
-import json
-import re
-import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from enum import IntEnum
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-import structlog
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from loan_default.cli import options, stack_commands, stream_commands
-from loan_default.cli.console import (
-    LogRows,
-    PlainListener,
-    TerminalListener,
-    TerminalRows,
-    findings_table,
-    make_console,
-    models_table,
-    print_model,
-    print_outcome,
-    print_scored,
-    say,
-)
-from loan_default.errors import ArtifactError, ConfigurationError, DependencyError, LoanDefaultError
-from loan_default.settings import Settings
-from loan_default.wiring import open_database, start
-
-if TYPE_CHECKING:
-    from loan_default.pipelines.registry import ModelFile
-    from loan_default.pipelines.training.local_run import TrainingResult
-
-log = structlog.get_logger()
+from loan_default.cli import model_commands, stack_commands, stream_commands
+from loan_default.cli.console import ExitCode
+from loan_default.errors import ArtifactError, DependencyError, LoanDefaultError
 
 app = typer.Typer(
     help="From loan applications to calibrated probabilities of default.",
@@ -56,192 +28,10 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-
-
-STORE_NAME = "store:"
-"""By this `--data` names the training store."""
-
-
-class ExitCode(IntEnum):
-    """What a script learns from a command."""
-
-    DONE = 0
-    INPUT = 2
-    DEPENDENCY = 3
-    ARTIFACT = 4
-    QUARANTINED = 5
-    STOPPED = 130
-
-
-TRAIN_HELP = """Train a model: from a file of applications to calibrated PDs and a report.
-
-[bold]Try[/]
-
-    python train.py --pretrain --train --preset fast    # bundled data, quickly
-
-    python train.py --pretrain --train                  # the default preset
-
-    python train.py --pretrain --train --data loans.csv --target Default
-
-    python train.py --train --encoder runs/credit_card/encoder.pth
-
-    python train.py --pretrain --train --resume         # after an interruption
-"""
-
-
-@app.command(help=TRAIN_HELP)
-def train(
-    pretrain: options.Pretrain = False,
-    train_: options.Train = False,
-    data: options.TrainingData = None,
-    target: options.Target = None,
-    schema: options.SchemaFile = None,
-    out_of_time: options.OutOfTime = False,
-    preset: options.PresetName = options.Preset.DEFAULT,
-    members: options.Members = None,
-    objective: options.ObjectiveName = None,
-    pretraining_epochs: options.PretrainingEpochs = None,
-    encoder: options.EncoderFile = None,
-    epochs: options.Epochs = None,
-    seed: options.Seed = 0,
-    device: options.DeviceName = options.Device.AUTO,
-    resume: options.Resume = False,
-    out: options.RunFolder = None,
-) -> None:
-    """Runs the training pipeline."""
-    from loan_default.bundled import BUNDLED_DATA
-    from loan_default.data.sources.table_files import stem_of
-    from loan_default.pipelines.layout import FROM_STORE, TRAINING_STORE
-    from loan_default.pipelines.training.local_run import run_training
-    from loan_default.pipelines.training.preparation import TrainingOptions
-
-    if train_ and not pretrain:
-        _refuse_without("--pretrain", {"--objective": objective, "--pretraining-epochs": pretraining_epochs})
-    if pretrain and not train_:
-        _refuse_without("--train", {"--epochs": epochs, "--members": members})
-    console, settings = make_console(), start()
-    from_store = data is not None and str(data) == STORE_NAME
-    if from_store:
-        data = settings.home / TRAINING_STORE
-    chosen = TrainingOptions(
-        data=data or BUNDLED_DATA,
-        maturity_days=settings.maturity_days,
-        schema=schema,
-        target=target,
-        pretrain=pretrain,
-        train=train_,
-        encoder=encoder,
-        preset=preset.value,
-        epochs=epochs,
-        pretraining_epochs=pretraining_epochs,
-        members=members,
-        objective=objective.value if objective else None,
-        out_of_time=out_of_time,
-        seed=seed,
-        device=device.value,
-        resume=resume,
-    )
-    folder = out or settings.home / (FROM_STORE if from_store else stem_of(chosen.data))
-    with open_database(settings) as database, _listener(console) as listener:
-        outcome = run_training(
-            chosen,
-            out=folder,
-            home=settings.home,
-            database=database,
-            listener=listener,
-            command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        )
-    print_outcome(console, outcome, next_command=_next_command(outcome))
-
-
-@app.command()
-def score(
-    data: options.ScoringData,
-    out: options.ScoresFile,
-    model: options.ModelName = None,
-    sha256: options.Sha256 = None,
-    quarantine: options.QuarantineFile = None,
-) -> None:
-    """Score a file of applications: PD, points and model version for each row, in the order of the file.
-
-    Rows that break the model's schema go to the quarantine with their reasons; the exit code is then 5.
-    """
-    from loan_default.models.model import load_model
-    from loan_default.pipelines.scoring.file_scoring import (
-        check_paths,
-        quarantine_beside,
-        score_file,
-        scoring_threads,
-    )
-
-    console, settings = make_console(), start()
-    rejected = quarantine or quarantine_beside(out)
-    check_paths(data, out=out, quarantine=rejected)
-    chosen = _model_file(model, settings, sha256=_checked_digest(sha256))
-    loaded = load_model(chosen.path, sha256=chosen.sha256)
-    say(console, "model", f"{loaded.version}: {chosen.why}")
-    with scoring_threads(), _rows_listener(console) as report:
-        scored = score_file(loaded, data, out=out, quarantine=rejected, report=report)
-    print_scored(console, scored)
-    if not console.is_terminal:
-        log.info(
-            "scored",
-            model_version=loaded.version,
-            read=scored.rows_read,
-            scored=scored.rows_scored,
-            quarantined=scored.rows_quarantined,
-            rows_per_second=round(scored.rows_per_second),
-        )
-    if scored.rows_quarantined:
-        raise typer.Exit(ExitCode.QUARANTINED)
-
-
-@app.command()
-def models(version: options.Version = None, as_json: options.AsJson = False) -> None:
-    """List the registered models, the newest first, or show one in full."""
-    from loan_default.pipelines.registry import find_model, list_models
-
-    console, settings = make_console(), start()
-    with open_database(settings) as database:
-        listed = list_models(database) if version is None else [find_model(database, version)]
-    if as_json:
-        content = [each.to_dict() for each in listed]
-        typer.echo(json.dumps(content if version is None else content[0], indent=2))
-    elif version is not None:
-        print_model(console, listed[0])
-    elif listed:
-        console.print(models_table(listed))
-    else:
-        say(console, "models", "none yet; train one with train.py --pretrain --train")
-
-
-@app.command()
-def schema(
-    data: options.DataToLookAt,
-    target: options.TargetToLookFor = None,
-    out: options.NewSchemaFile = None,
-) -> None:
-    """Infer a schema from a file and say what was noticed. Edit it, then train with --schema."""
-    from loan_default.data.schema.schema_files import dump_schema
-    from loan_default.data.sources.table_files import infer_schema
-    from loan_default.files import write_atomically
-
-    if out is not None and out.exists():
-        raise ConfigurationError(
-            f"--out must not exist yet, however: {out} does, and may have been edited. Choose another name."
-        )
-    inference = infer_schema(data, target=target)
-    text = dump_schema(inference.schema, notes=inference.notes)
-    console = make_console(stderr=True)  # what goes to standard output is a schema file
-    if out is None:
-        typer.echo(text)
-    else:
-        write_atomically(out, text.encode())
-    console.print(findings_table(inference.findings))
-    if out is not None:
-        say(console, "schema", f"{out}: {len(inference.schema.columns)} columns")
-
-
+app.command(help=model_commands.TRAIN_HELP)(model_commands.train)
+app.command()(model_commands.score)
+app.command()(model_commands.models)
+app.command()(model_commands.schema)
 app.command()(stack_commands.init)
 app.command()(stream_commands.ingest)
 app.command()(stream_commands.prepare)
@@ -291,7 +81,7 @@ def main() -> None:
 def train_main() -> None:
     """Entry point of `train.py`: the command `train` by itself."""
     alone = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
-    alone.command(help=TRAIN_HELP)(train)
+    alone.command(help=model_commands.TRAIN_HELP)(model_commands.train)
     run(alone, sys.argv[1:], stopped=_STOPPED_TRAINING)
 
 
@@ -299,69 +89,6 @@ _REFUSALS = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENAMETOOLONG}
 )
 """Errors of the operating system that are no bug of ours."""
-
-
-def _refuse_without(stage: str, given: Mapping[str, object]) -> None:
-    """Refuse options (name -> value, None = not given) of a stage that will not run."""
-    for name, value in given.items():
-        if value is not None:
-            raise ConfigurationError(
-                f"{name} must come with {stage}, however: {stage} is not given. Add it, or leave {name} out."
-            )
-
-
-@contextmanager
-def _listener(console: Console) -> Iterator[TerminalListener | PlainListener]:
-    from loan_default.pipelines.training.listeners import LogListener
-
-    if not console.is_terminal:
-        yield PlainListener(console, LogListener())
-        return
-    with TerminalListener(console).running() as listener:
-        yield listener
-
-
-@contextmanager
-def _rows_listener(console: Console) -> Iterator[TerminalRows | LogRows]:
-    if not console.is_terminal:
-        yield LogRows()
-        return
-    with TerminalRows(console).running() as listener:
-        yield listener
-
-
-def _model_file(model: str | None, settings: Settings, *, sha256: str | None) -> "ModelFile":
-    """The model that `--model` means: a file, or a version in the registry."""
-    from loan_default.pipelines.registry import ModelFile, file_to_score_with
-
-    if model is not None and (model.endswith(".pth") or Path(model).is_file()):
-        return ModelFile(path=Path(model), sha256=sha256, why=f"from {model}")
-    with open_database(settings) as database:
-        return file_to_score_with(database, model, home=settings.home, sha256=sha256)
-
-
-def _checked_digest(sha256: str | None) -> str | None:
-    if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
-        raise ConfigurationError(f"--sha256 must be 64 hexadecimal digits, however: {sha256!r}")
-    return sha256.lower() if sha256 else None
-
-
-def _next_command(outcome: "TrainingResult") -> str:
-    """What a person may want to type after a run."""
-    from loan_default.bundled import BUNDLED_DATA
-
-    if outcome.trained is not None:
-        version = outcome.trained.model.version
-        return f"loan-default score --model {version} --data new.csv --out scores.csv"
-    chosen, schema = outcome.plan.options, outcome.out / "schema.toml"
-    parts = ["python", "train.py", "--train", "--encoder", str(outcome.encoder)]
-    if chosen.data != BUNDLED_DATA:
-        parts += ["--data", str(chosen.data)]
-    if chosen.data != BUNDLED_DATA or chosen.schema is not None:
-        parts += ["--schema", str(schema)]
-    parts += ["--seed", str(chosen.seed)] if chosen.seed else []
-    parts += ["--out-of-time"] if chosen.out_of_time else []
-    return shlex.join([*parts, "--out", str(outcome.out)])
 
 
 def _print_error(headline: str, message: str) -> None:

@@ -1,34 +1,14 @@
 """The options of the commands: type, help and group of each, in the order in which help lists them."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-
-class Preset(StrEnum):
-    """How much time a better model is worth."""
-
-    FAST = "fast"
-    DEFAULT = "default"
-    BEST = "best"
-
-
-class Objective(StrEnum):
-    """What pretraining optimises."""
-
-    DETECTION = "detection"
-    NT_XENT = "nt-xent"
-    BOTH = "both"
-
-
-class Device(StrEnum):
-    """Where to compute."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
+from loan_default.choices import DeviceName as DeviceNames
+from loan_default.choices import Objective
+from loan_default.choices import PresetName as PresetNames
+from loan_default.pipelines.training.training_options import PARAMETERS
 
 
 def _option(panel: str, text: str, *names: str) -> typer.models.OptionInfo:
@@ -38,40 +18,37 @@ def _option(panel: str, text: str, *names: str) -> typer.models.OptionInfo:
 
 _DATA_FILE = "CSV (.csv, .csv.gz) or Parquet file."
 
+
+def _training_option(name: str) -> typer.models.OptionInfo:
+    """The option of the command `train` for one of the options of a training."""
+    parameter = PARAMETERS[name]
+    text = parameter.text + (f" Default: {parameter.unset}." if parameter.unset else "")
+    flag = f"--{name.replace('_', '-')}"
+    return _option(parameter.panel, text, flag)
+
+
 # train
-Pretrain = Annotated[bool, _option("What to do", "Pretrain an encoder without labels.", "--pretrain")]
-Train = Annotated[bool, _option("What to do", "Train and calibrate a classifier.", "--train")]
+Pretrain = Annotated[bool, _training_option("pretrain")]
+Train = Annotated[bool, _training_option("train")]
 TrainingData = Annotated[
     Path | None,
-    _option("Data", f"{_DATA_FILE} store: = what was ingested. Default: the bundled accounts."),
+    _option("Data", f"{_DATA_FILE} store: = what was ingested. Default: the bundled accounts.", "--data"),
 ]
-Target = Annotated[str | None, _option("Data", "Column that says who defaulted. Needed without a schema.")]
-SchemaFile = Annotated[Path | None, _option("Data", "Schema file. Default: inferred, printed and saved.")]
-OutOfTime = Annotated[
-    bool, _option("Data", "Test on the latest applications. Default: on random ones.", "--out-of-time")
+Target = Annotated[str | None, _training_option("target")]
+SchemaFile = Annotated[Path | None, _training_option("schema")]
+OutOfTime = Annotated[bool, _training_option("out_of_time")]
+PresetName = Annotated[PresetNames, _training_option("preset")]
+Members = Annotated[int | None, _training_option("members")]
+ObjectiveName = Annotated[Objective | None, _training_option("objective")]
+PretrainingEpochs = Annotated[int | None, _training_option("pretraining_epochs")]
+EncoderFile = Annotated[Path | None, _training_option("encoder")]
+Epochs = Annotated[int | None, _training_option("epochs")]
+Seed = Annotated[int, _training_option("seed")]
+DeviceName = Annotated[DeviceNames, _training_option("device")]
+Resume = Annotated[bool, _training_option("resume")]
+RunFolder = Annotated[
+    Path | None, _option("Output", "Folder of the run. Default: runs/<name of the data>.", "--out")
 ]
-PresetName = Annotated[
-    Preset,
-    _option(
-        "Model",
-        "On the bundled data, minutes on two cores: fast 1, default 4, best some 15 (not measured).",
-    ),
-]
-Members = Annotated[int | None, _option("Model", "Networks to average. Default: the preset's.")]
-ObjectiveName = Annotated[
-    Objective | None, _option("Pretraining", "What pretraining optimises. Default: detection.")
-]
-PretrainingEpochs = Annotated[
-    int | None, _option("Pretraining", "Passes of pretraining. Default: the preset's.")
-]
-EncoderFile = Annotated[Path | None, _option("Pretraining", "Start from this pretrained encoder instead.")]
-Epochs = Annotated[
-    int | None, _option("Training", "Passes of training at most. Default: by preset and rows.")
-]
-Seed = Annotated[int, _option("Training", "Same seed, same model.")]
-DeviceName = Annotated[Device, _option("Training", "auto takes a GPU where there is one.")]
-Resume = Annotated[bool, _option("Training", "Go on where an interrupted run stopped.", "--resume")]
-RunFolder = Annotated[Path | None, _option("Output", "Folder of the run. Default: runs/<name of the data>.")]
 
 # score
 ScoringData = Annotated[Path, _option("Data", f"{_DATA_FILE} No target is needed.", "--data")]

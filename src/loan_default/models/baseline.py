@@ -13,14 +13,14 @@ from loan_default.models.member_training import Labelled
 def fit_logistic(features: Features, train: Labelled) -> Callable[[Inputs], NDArray[np.float64]]:
     """A function from inputs to PDs `(rows,)`, fitted on the training rows.
 
-    Numbers enter as their normal scores with an indicator where they are missing, categories one by one.
+    Numbers enter as their normal scores with an indicator where they are missing, each category as one.
     """
 
     def design(inputs: Inputs) -> NDArray[np.float64]:
         missing = np.isnan(inputs.numerical)
         categories = [
-            np.eye(cardinality)[inputs.codes[:, place]]
-            for place, cardinality in enumerate(features.cardinalities)
+            np.eye(cardinality)[inputs.codes[:, column]]
+            for column, cardinality in enumerate(features.cardinalities)
         ]
         return np.hstack([np.where(missing, 0.0, inputs.numerical), missing, *categories])
 

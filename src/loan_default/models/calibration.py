@@ -1,4 +1,4 @@
-"""Platt calibration: two numbers, fitted on held-out rows, that turn a model's odds into calibrated ones."""
+"""Platt calibration: two numbers, fitted on validation rows, that calibrate the odds of a model."""
 
 from dataclasses import dataclass
 

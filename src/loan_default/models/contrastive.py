@@ -11,16 +11,13 @@ by the learned [MASK].
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from loan_default.choices import OBJECTIVES, Objective
 from loan_default.models.encoder import Encoder
-
-Objective = Literal["detection", "nt-xent", "both"]
-OBJECTIVES: tuple[str, ...] = get_args(Objective)
 
 _CONTRAST_WEIGHT = 0.3
 """Weight of NT-Xent beside detection in the objective `both`."""

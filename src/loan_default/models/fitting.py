@@ -57,30 +57,30 @@ class FitConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Epoch:
-    """What one pass came to."""
+    """Losses, score and speed of one pass over the training rows."""
 
     epoch: int
-    """From 1."""
+    """Number of the epoch, from 1."""
     losses: Mapping[str, float]
     """Mean training losses over the epoch, by component."""
     score: float
-    """Of the averaged weights on held-out rows; higher is better."""
+    """Score of the averaged weights on validation rows; higher is better."""
     rows_per_second: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """A sign of life, several a second at most."""
+    """How far a stage is; published a few times a second at most."""
 
     stage: str
     epoch: int
     epochs: int
     done_rows: int
-    """In all epochs so far."""
+    """Rows of all epochs so far."""
     total_rows: int
-    """If no epoch is saved by early stopping."""
+    """Rows of all epochs, if early stopping saves none."""
     last: Epoch | None
-    """Set once, when an epoch has ended."""
+    """The epoch that has just ended; None within an epoch."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,10 +92,11 @@ class Fitted:
     history: tuple[Epoch, ...]
 
 
-Report = Callable[[Progress], None]
+OnProgress = Callable[[Progress], None]
+"""What is called several times a second while a module is fitted, and after each epoch."""
 
 
-class Task(Protocol):
+class FittingTask(Protocol):
     """What to optimise: a module, its losses on some rows, and a score."""
 
     module: nn.Module
@@ -106,12 +107,12 @@ class Task(Protocol):
         ...
 
     def score(self, module: nn.Module) -> float:
-        """How good a module is on held-out rows; higher is better, NaN = its weights have run away."""
+        """How good a module is on validation rows; higher is better, NaN = its weights have run away."""
         ...
 
 
 def fit(
-    task: Task,
+    task: FittingTask,
     config: FitConfig,
     *,
     stage: str,
@@ -119,12 +120,12 @@ def fit(
     fingerprint: str,
     checkpoint: Path | None,
     resume: bool,
-    report: Report,
+    on_progress: OnProgress,
 ) -> Fitted:
     """The best averaged weights over the epochs.
 
     Args:
-        stage: name for progress reports.
+        stage: name of the stage in progress and messages.
         fingerprint: digest of everything that decides the result; a checkpoint of another one is refused.
         checkpoint: file to write after each epoch; None = none.
         resume: go on from `checkpoint` if it is there; the module's own weights are then irrelevant.
@@ -137,25 +138,25 @@ def fit(
     if checkpoint is not None and resume and checkpoint.exists():
         run.restore(read_checkpoint(checkpoint), where=checkpoint)
     while not run.is_over:
-        run.epoch(report, stage=stage)
+        run.epoch(on_progress, stage=stage)
         if checkpoint is not None:
-            write_checkpoint(checkpoint, run.snapshot())
-        report(run.progress(stage, done_rows=run.n_epochs * task.n_rows, last=run.history[-1]))
+            write_checkpoint(checkpoint, run.checkpoint_state())
+        on_progress(run.progress(stage, done_rows=run.n_epochs * task.n_rows, last=run.history[-1]))
     return Fitted(state=run.best_state, best=run.history[run.best_epoch - 1], history=tuple(run.history))
 
 
 class _Run:
     """The moving parts of one fit: weights, their average, optimiser state, best so far."""
 
-    def __init__(self, task: Task, config: FitConfig, *, seed: int, fingerprint: str) -> None:
+    def __init__(self, task: FittingTask, config: FitConfig, *, seed: int, fingerprint: str) -> None:
         self.task, self.config, self.seed, self.fingerprint = task, config, seed, fingerprint
         self.average = copy.deepcopy(task.module)
         self.optimizer = torch.optim.AdamW(parameter_groups(task.module, config), fused=True)
         self.history: list[Epoch] = []
         self.best_epoch = 0
         self.best_state: StateDict = {}
-        # A last batch of a few rows would be mostly noise, and NT-Xent needs company: its rows are left
-        # to the other epochs, whose shuffles differ.
+        # A last batch of a few rows would be mostly noise, and NT-Xent contrasts a row with
+        # others: its rows are left to the other epochs, whose shuffles differ.
         self.batches = max(1, task.n_rows // config.batch_size)
 
     @property
@@ -167,7 +168,7 @@ class _Run:
         waited = self.n_epochs - self.best_epoch
         return self.n_epochs >= self.config.epochs or (0 < self.config.patience <= waited)
 
-    def epoch(self, report: Report, *, stage: str) -> None:
+    def epoch(self, on_progress: OnProgress, *, stage: str) -> None:
         config, started, reported = self.config, time.monotonic(), 0.0
         generator = torch.Generator().manual_seed(_epoch_seed(self.seed, self.n_epochs))
         torch.manual_seed(_epoch_seed(self.seed, self.n_epochs) + 1)  # dropout draws from the global one
@@ -190,7 +191,7 @@ class _Run:
             if time.monotonic() - reported > 0.2:
                 reported = time.monotonic()
                 done = self.n_epochs * self.task.n_rows + (number + 1) * config.batch_size
-                report(self.progress(stage, done_rows=done, last=None))
+                on_progress(self.progress(stage, done_rows=done, last=None))
         means = {name: float(total) / self.batches for name, total in sums.items()}
         self.average.eval()
         with torch.inference_mode():
@@ -230,7 +231,7 @@ class _Run:
             last=last,
         )
 
-    def snapshot(self) -> dict[str, Any]:
+    def checkpoint_state(self) -> dict[str, Any]:
         return {
             "fingerprint": self.fingerprint,
             "module": self.task.module.state_dict(),

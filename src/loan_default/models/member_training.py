@@ -21,7 +21,7 @@ from loan_default.models.arrays import Device, predict, to_tensors
 from loan_default.models.classifier import Classifier, HeadConfig
 from loan_default.models.encoder import Encoder, EncoderConfig
 from loan_default.models.features import Features, Inputs
-from loan_default.models.fitting import FitConfig, Fitted, Report, StateDict, fit
+from loan_default.models.fitting import FitConfig, Fitted, OnProgress, StateDict, fit
 from loan_default.models.processes import from_bytes, run_in_processes, to_bytes
 
 
@@ -80,7 +80,7 @@ def train_members(
     device: Device,
     processes: int,
     resume: bool,
-    report: Report,
+    on_progress: OnProgress,
 ) -> list[Fitted]:
     """The members' best weights, in the order of the jobs.
 
@@ -96,10 +96,10 @@ def train_members(
     encoder = None if encoder_state is None else to_bytes(encoder_state)
     work = _Work(architecture, train, validation, config, encoder, str(device), resume)
     if processes <= 1 or len(jobs) == 1:
-        return [work.run(job, report) for job in jobs]
+        return [work.run(job, on_progress) for job in jobs]
     with TemporaryDirectory(prefix=_ROWS, dir=_clean_folder(jobs)) as folder:
         filed = _put_into_files(work, Path(folder))
-        return run_in_processes(filed, jobs, processes=processes, report=report)
+        return run_in_processes(filed, jobs, processes=processes, on_progress=on_progress)
 
 
 def _clean_folder(jobs: Sequence[MemberJob]) -> Path | None:
@@ -162,7 +162,7 @@ class _Work:
     device: str
     resume: bool
 
-    def run(self, job: MemberJob, report: Report) -> Fitted:
+    def run(self, job: MemberJob, on_progress: OnProgress) -> Fitted:
         device = torch.device(self.device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(job.seed)
@@ -184,7 +184,7 @@ class _Work:
                 fingerprint=job.fingerprint,
                 checkpoint=job.checkpoint,
                 resume=self.resume,
-                report=report,
+                on_progress=on_progress,
             )
 
 
@@ -202,7 +202,7 @@ class _FiledWork:
     device: str
     resume: bool
 
-    def run(self, job: MemberJob, report: Report) -> Fitted:
+    def run(self, job: MemberJob, on_progress: OnProgress) -> Fitted:
         encoder = self.folder / _ENCODER
         work = _Work(
             self.architecture,
@@ -213,7 +213,7 @@ class _FiledWork:
             self.device,
             self.resume,
         )
-        return work.run(job, report)
+        return work.run(job, on_progress)
 
 
 _TRAIN, _VALIDATION, _ENCODER = "train.npz", "validation.npz", "encoder"

@@ -5,15 +5,12 @@ measures them.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
+from loan_default.choices import PRESETS, PresetName
 from loan_default.models.classifier import HeadConfig
 from loan_default.models.contrastive import ObjectiveConfig
 from loan_default.models.encoder import EncoderConfig
 from loan_default.models.fitting import FitConfig
-
-PresetName = Literal["fast", "default", "best"]
-PRESETS: tuple[str, ...] = get_args(PresetName)
 
 FEW_ROWS = 5_000
 """Labelled rows below which a preset trains more carefully: a head on [CLS] alone, and small steps."""

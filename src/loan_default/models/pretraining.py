@@ -1,4 +1,4 @@
-"""Pretraining: the encoder learns from rows, and never sees a label."""
+"""Pretraining: the encoder learns from rows without their labels."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +10,10 @@ from loan_default.models.arrays import Device, to_tensors
 from loan_default.models.contrastive import ObjectiveConfig, PretrainingModel, View, corrupt
 from loan_default.models.encoder import Encoder
 from loan_default.models.features import Inputs
-from loan_default.models.fitting import FitConfig, Fitted, Report, StateDict, fit
+from loan_default.models.fitting import FitConfig, Fitted, OnProgress, StateDict, fit
 
 _SCORE_ROWS = 4_096
-"""Held-out rows that an epoch is scored on, at most."""
+"""Validation rows that an epoch is scored on, at most."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +27,7 @@ class Pretrained:
 def pretrain(
     encoder: Encoder,
     rows: Inputs,
-    held_out: Inputs,
+    validation: Inputs,
     *,
     objective: ObjectiveConfig,
     config: FitConfig,
@@ -36,18 +36,18 @@ def pretrain(
     fingerprint: str,
     checkpoint: Path | None,
     resume: bool,
-    report: Report,
+    on_progress: OnProgress,
 ) -> Pretrained:
     """Weights of the encoder after self-supervised training on rows; labels are not an argument.
 
     Args:
         rows: what is learned from, labelled or not.
-        held_out: rows on whose fixed views the epochs are scored.
+        validation: rows on whose fixed views the epochs are scored.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = PretrainingModel(encoder, objective).to(device)
-        task = _Pretraining(model, to_tensors(rows, device), to_tensors(held_out, device), seed=seed)
+        task = _Pretraining(model, to_tensors(rows, device), to_tensors(validation, device), seed=seed)
         fitted = fit(
             task,
             config,
@@ -56,7 +56,7 @@ def pretrain(
             fingerprint=fingerprint,
             checkpoint=checkpoint,
             resume=resume,
-            report=report,
+            on_progress=on_progress,
         )
     prefix = "encoder."
     state = {
@@ -66,13 +66,13 @@ def pretrain(
 
 
 class _Pretraining:
-    """Losses of fresh views of training rows; scores on fixed views of held-out rows."""
+    """Losses of fresh views of training rows; scores on fixed views of validation rows."""
 
     def __init__(
         self,
         module: PretrainingModel,
         rows: tuple[Tensor, Tensor],
-        held_out: tuple[Tensor, Tensor],
+        validation: tuple[Tensor, Tensor],
         *,
         seed: int,
     ) -> None:
@@ -80,11 +80,11 @@ class _Pretraining:
         self.n_rows = len(rows[0])
         self._rows, self._model = rows, module
         generator = torch.Generator().manual_seed(seed)
-        chosen = torch.randperm(len(held_out[0]), generator=generator)[:_SCORE_ROWS]
+        chosen = torch.randperm(len(validation[0]), generator=generator)[:_SCORE_ROWS]
         self._batches = [
-            (held_out[0][part], self._views(held_out[0][part], held_out[1][part], generator))
-            for part in torch.split(chosen, 512)
-            if len(part) > 1
+            (validation[0][batch], self._views(validation[0][batch], validation[1][batch], generator))
+            for batch in torch.split(chosen, 512)
+            if len(batch) > 1
         ]
 
     def losses(self, rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""A pool of processes that report, that end with their parent, and that the error of one ends."""
+"""A pool of processes whose progress is passed on, that end with their parent, and that one error ends."""
 
 import io
 import os
@@ -19,17 +19,19 @@ from typing import Any, Protocol
 import torch
 
 from loan_default.errors import DependencyError
-from loan_default.models.fitting import Fitted, Progress, Report, StateDict
+from loan_default.models.fitting import Fitted, OnProgress, Progress, StateDict
 
 
 class Work(Protocol):
     """What is done to each job, in a process of its own."""
 
-    def run(self, job: Any, report: Report, /) -> Fitted: ...
+    def run(self, job: Any, on_progress: OnProgress, /) -> Fitted: ...
 
 
-def run_in_processes(work: Work, jobs: Sequence[Any], *, processes: int, report: Report) -> list[Fitted]:
-    """The results of the jobs, in their order, each worked off in one of so many processes on one thread.
+def run_in_processes(
+    work: Work, jobs: Sequence[Any], *, processes: int, on_progress: OnProgress
+) -> list[Fitted]:
+    """The results of the jobs, in their order, each processed by one of so many processes on one thread.
 
     Args:
         work: small, as it is sent with each job: a pool can hang where a process dies that much is sent to.
@@ -38,18 +40,18 @@ def run_in_processes(work: Work, jobs: Sequence[Any], *, processes: int, report:
         DependencyError: a process was killed. What a job raises is raised at once, and ends the others.
     """
     context = get_context("spawn")
-    signs: Queue[Progress] = context.Queue()
-    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker, initargs=(signs,))
+    updates: Queue[Progress] = context.Queue()
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker, initargs=(updates,))
     others = active_children()
     try:
         futures = _submit(pool, work, jobs)
         while not all(future.done() for future in futures):
-            _forward(signs, report, seconds=0.2)
+            _forward(updates, on_progress, seconds=0.2)
             for future in futures:
                 if future.done():
                     future.result()  # raises what stopped the member: the others need not go on
-        while _forward(signs, report, seconds=0.2):
-            pass  # the last signs can arrive after their result
+        while _forward(updates, on_progress, seconds=0.2):
+            pass  # the last updates can arrive after the result of their job
         return [_with_state(*future.result()) for future in futures]
     except BrokenProcessPool as error:
         raise DependencyError(
@@ -71,7 +73,7 @@ def _submit(
     try:
         with _no_script():
             return [pool.submit(_run_in_worker, work, job) for job in jobs]
-    except OSError as error:  # the pool was closed under our hands
+    except OSError as error:  # the pool was closed meanwhile
         raise BrokenProcessPool("a process died before the next was started") from error
 
 
@@ -89,12 +91,12 @@ def _no_script() -> Iterator[None]:
         sys.modules["__main__"] = script
 
 
-_signs: "Queue[Progress] | None" = None
+_updates: "Queue[Progress] | None" = None
 
 
-def _start_worker(signs: "Queue[Progress]") -> None:
-    global _signs  # noqa: PLW0603 (a worker process has one parent to report to)
-    _signs = signs
+def _start_worker(updates: "Queue[Progress]") -> None:
+    global _updates  # noqa: PLW0603 (a worker process has one parent that it sends its progress to)
+    _updates = updates
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -111,11 +113,11 @@ def _end_with_parent() -> None:
 
 
 def _run_in_worker(work: Work, job: Any) -> tuple[Fitted, bytes]:
-    def report(progress: Progress) -> None:
-        if _signs is not None:
-            _signs.put(progress)
+    def send_update(progress: Progress) -> None:
+        if _updates is not None:
+            _updates.put(progress)
 
-    fitted = work.run(job, report)
+    fitted = work.run(job, send_update)
     return Fitted(state={}, best=fitted.best, history=fitted.history), to_bytes(fitted.state)
 
 
@@ -123,15 +125,15 @@ def _with_state(fitted: Fitted, state: bytes) -> Fitted:
     return Fitted(state=from_bytes(state), best=fitted.best, history=fitted.history)
 
 
-def _forward(signs: "Queue[Progress]", report: Report, *, seconds: float) -> int:
-    """Report what comes within some seconds; returns how many signs came."""
+def _forward(updates: "Queue[Progress]", on_progress: OnProgress, *, seconds: float) -> int:
+    """Pass on the updates that arrive within some seconds; returns how many arrived."""
     deadline, count = time.monotonic() + seconds, 0
     while (left := deadline - time.monotonic()) > 0:
         try:
-            sign = signs.get(timeout=left)
+            update = updates.get(timeout=left)
         except queue.Empty:
             break
-        report(sign)
+        on_progress(update)
         count += 1
     return count
 

@@ -6,19 +6,20 @@ from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
 from loan_default.data.schema.schema_files import load_schema, schema_from_dict
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.pipelines.training.dataset import choose_schema, load_dataset
+from loan_default.pipelines.training.training_options import FileData
 
 
 def test_the_bundled_data_have_a_schema_whatever_their_path_is_called(monkeypatch):
     monkeypatch.chdir(BUNDLED_DATA.parent)
     for path in (BUNDLED_DATA, BUNDLED_DATA.relative_to(BUNDLED_DATA.parent)):
-        choice = choose_schema(path, schema=None, target=None)
+        choice = choose_schema(FileData(path), schema=None, target=None)
         assert choice.schema == load_schema(BUNDLED_SCHEMA)
         assert choice.origin == "read from credit_card.toml"
         assert choice.findings == ()
 
 
 def test_a_file_without_schema_gets_an_inferred_one_that_can_be_saved_and_read(lab, tmp_path):
-    choice = choose_schema(lab.data, schema=None, target="bad")
+    choice = choose_schema(FileData(lab.data), schema=None, target="bad")
     assert choice.origin == "inferred from loans.csv"
     assert choice.findings
     saved = tmp_path / "schema.toml"
@@ -31,15 +32,15 @@ def test_without_target_and_schema_the_columns_to_choose_from_are_listed(lab):
     with pytest.raises(
         ConfigurationError, match=r"--target COLUMN or --schema FILE.*columns are id, made, .*bad"
     ):
-        choose_schema(lab.data, schema=None, target=None)
+        choose_schema(FileData(lab.data), schema=None, target=None)
     with pytest.raises(DataError, match=r"must exist.*nowhere\.csv"):
-        choose_schema(lab.data.with_name("nowhere.csv"), schema=None, target=None)
+        choose_schema(FileData(lab.data.with_name("nowhere.csv")), schema=None, target=None)
 
 
 def test_a_target_that_the_schema_does_not_name_is_a_contradiction(lab):
-    assert choose_schema(lab.data, schema=lab.schema, target="bad").schema.name == "loans"
+    assert choose_schema(FileData(lab.data), schema=lab.schema, target="bad").schema.name == "loans"
     with pytest.raises(ConfigurationError, match=r"--target='income', loans\.toml names 'bad'"):
-        choose_schema(lab.data, schema=lab.schema, target="income")
+        choose_schema(FileData(lab.data), schema=lab.schema, target="income")
 
 
 def test_every_row_is_accepted_quarantined_or_a_duplicate(lab):
@@ -80,4 +81,4 @@ def test_a_schema_without_target_is_no_reason_to_guess_one(lab, tmp_path):
     assert schema.target is None
     (tmp_path / "x.toml").write_text('name = "x"\n[columns.income]\nkind = "numerical"\n')
     with pytest.raises(ConfigurationError, match=r"x\.toml names None"):
-        choose_schema(lab.data, schema=tmp_path / "x.toml", target="bad")
+        choose_schema(FileData(lab.data), schema=tmp_path / "x.toml", target="bad")

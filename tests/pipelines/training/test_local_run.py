@@ -20,7 +20,8 @@ from loan_default.models.model import load_model
 from loan_default.pipelines.training import local_run as local
 from loan_default.pipelines.training import stages as training
 from loan_default.pipelines.training.local_run import run_training
-from loan_default.pipelines.training.registration import store_inputs
+from loan_default.pipelines.training.registration import write_inputs
+from loan_default.pipelines.training.training_options import FileData
 
 
 def test_a_run_leaves_a_model_with_its_digest_a_report_the_schema_and_the_quarantine(lab):
@@ -84,7 +85,7 @@ def test_the_quarantine_of_a_run_has_no_formula(lab, tmp_path):
     plan = lab.outcome.plan
     rejected = pd.DataFrame({"row": [3, 4], "reason": ["debt: …", "=1+1"], "debt": ["=1+1", "-4"]})
     odd = replace(plan, dataset=replace(plan.dataset, quarantined=rejected))
-    store_inputs(odd, tmp_path)
+    write_inputs(odd, tmp_path)
     cells = pd.read_csv(tmp_path / "quarantine.csv", dtype=str)
     assert cells.to_numpy().tolist() == [["3", "debt: …", "'=1+1"], ["4", "'=1+1", "-4"]]
 
@@ -222,7 +223,7 @@ def test_a_stale_quarantine_goes_when_no_row_is_broken(lab, listener_of, sound_a
     data = tmp_path / "sound.csv"
     sound_applications.to_csv(data, index=False)
     (tmp_path / "quarantine.csv").write_text("of an earlier run")
-    _run(lab, tmp_path, listener_of(), train=False, data=data)
+    _run(lab, tmp_path, listener_of(), train=False, data=FileData(data))
     assert not (tmp_path / "quarantine.csv").exists()
 
 

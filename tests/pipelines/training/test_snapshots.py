@@ -30,17 +30,13 @@ from loan_default.pipelines.ingestion.ingestion_steps import (
 from loan_default.pipelines.ingestion.training_store_writer import store_processed_data
 from loan_default.pipelines.services import Services
 from loan_default.pipelines.training.dataset import load_snapshot, load_store, snapshot_of
-from loan_default.pipelines.training.preparation import (
-    Stopwatch,
-    TrainingOptions,
-    TrainingPlan,
-    plan_training,
-)
+from loan_default.pipelines.training.plan import Stopwatch, TrainingPlan, plan_training
+from loan_default.pipelines.training.provenance import provenance_of
 from loan_default.pipelines.training.snapshots import (
     prepare_training_data,
     snapshot_store,
 )
-from loan_default.pipelines.training.stages import provenance_of
+from loan_default.pipelines.training.training_options import StoreData, TrainingOptions
 
 SCHEMA = Schema(
     name="loans",
@@ -215,7 +211,8 @@ def test_pretraining_sees_no_row_on_which_models_are_judged_once_its_outcome_has
     schema.write_text(dump_schema(SCHEMA))
     everything = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW)
     age = datetime.now(UTC) - everything.frame["made"].median().to_pydatetime()
-    options = TrainingOptions(data=tmp_path / "store", schema=schema, preset="fast", maturity_days=age.days)
+    store = StoreData(folder=tmp_path / "store", maturity_days=age.days)
+    options = TrainingOptions(data=store, schema=schema, preset="fast")
     watch = Stopwatch(lambda name, detail: None)
     plan = plan_training(options, watch=watch, environ={"OMP_NUM_THREADS": "1"})
     ids = plan.dataset.frame["id"]
@@ -230,7 +227,7 @@ def test_a_run_can_be_prepared_from_the_store(services, tmp_path):
     store_processed_data(services, tmp_path / "store")
     schema = tmp_path / "loans.toml"
     schema.write_text(dump_schema(SCHEMA))
-    options = TrainingOptions(data=tmp_path / "store", schema=schema, preset="fast")
+    options = TrainingOptions(data=StoreData(folder=tmp_path / "store"), schema=schema, preset="fast")
     watch = Stopwatch(lambda name, detail: None)
     plan = plan_training(options, watch=watch, environ={"OMP_NUM_THREADS": "1"})
     assert len(plan.dataset.frame) == ROWS
@@ -239,7 +236,7 @@ def test_a_run_can_be_prepared_from_the_store(services, tmp_path):
         plan_training(replace(options, schema=None), watch=watch, environ={})
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="the training store must hold applications"):
-        plan_training(replace(options, data=tmp_path / "empty"), watch=watch, environ={})
+        plan_training(replace(options, data=StoreData(folder=tmp_path / "empty")), watch=watch, environ={})
 
 
 def test_a_snapshot_of_a_release_with_other_digests_is_refused_with_a_way_out(services, tmp_path):
@@ -264,7 +261,9 @@ def prepared_from(
     """A run on the store that starts from an encoder with this history."""
     prepare_training_data(services, tmp_path / "store", maturity_days=0)
     (tmp_path / "loans.toml").write_text(dump_schema(SCHEMA))
-    options = TrainingOptions(data=tmp_path / "store", schema=tmp_path / "loans.toml", preset="fast", seed=1)
+    options = TrainingOptions(
+        data=StoreData(folder=tmp_path / "store"), schema=tmp_path / "loans.toml", preset="fast", seed=1
+    )
     own = plan_training(options, watch=Stopwatch(lambda *_: None), environ={})
     encoder = PretrainedEncoder(
         schema=schema,

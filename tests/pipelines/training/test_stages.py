@@ -14,14 +14,10 @@ from loan_default.data.schema.schema_files import dump_schema
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.models.features import features_to_dict
 from loan_default.models.model import load_encoder, save_encoder
-from loan_default.pipelines.training.preparation import (
-    Stopwatch,
-    TrainingOptions,
-    TrainingPlan,
-    plan_training,
-)
+from loan_default.pipelines.training.plan import Stopwatch, TrainingPlan, plan_training
 from loan_default.pipelines.training.run_folder import open_folder
 from loan_default.pipelines.training.stages import pretrain_encoder, train_classifier
+from loan_default.pipelines.training.training_options import FileData, TrainingOptions
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
@@ -44,11 +40,13 @@ def test_test_rows_take_no_part_in_the_fitting(lab, tmp_path):
     raw.loc[rows, "city"] = "Atlantis"
     data = tmp_path / "loans.csv"
     raw.to_csv(data, index=False)
-    changed = plan_training(lab.with_options(data=data), watch=_watch(), environ=ONE_THREAD)
+    changed = plan_training(lab.with_options(data=FileData(data)), watch=_watch(), environ=ONE_THREAD)
     assert changed.dataset.digest != plan.dataset.digest
     assert (changed.split.test == plan.split.test).all()
     np.testing.assert_equal(features_to_dict(changed.features), features_to_dict(plan.features))
-    assert _weights(lab.with_options(data=data), tmp_path / "a") == _weights(lab.options, tmp_path / "b")
+    assert _weights(lab.with_options(data=FileData(data)), tmp_path / "a") == _weights(
+        lab.options, tmp_path / "b"
+    )
 
 
 def test_labels_take_no_part_in_pretraining(lab, tmp_path):
@@ -61,10 +59,12 @@ def test_labels_take_no_part_in_pretraining(lab, tmp_path):
     data = tmp_path / "loans.csv"
     raw.to_csv(data, index=False)
     states = []
-    for options, name in ((lab.options, "a"), (lab.with_options(data=data), "b")):
+    for options, name in ((lab.options, "a"), (lab.with_options(data=FileData(data)), "b")):
         # The very same rows, whatever a split by label would make of them.
         plan = replace(plan_training(options, watch=_watch(), environ=ONE_THREAD), split=split)
-        pretrained, _ = pretrain_encoder(plan, out=tmp_path / name, watch=_watch(), report=lambda _: None)
+        pretrained, _ = pretrain_encoder(
+            plan, out=tmp_path / name, watch=_watch(), on_progress=lambda _: None
+        )
         states.append(pretrained.state)
     for name, tensor in states[0].items():
         assert tensor.equal(states[1][name]), name
@@ -85,7 +85,7 @@ def test_a_run_that_stopped_after_an_epoch_goes_on_to_the_same_weights(lab, tmp_
             raise Stop
 
     with pytest.raises(Stop):
-        _weights(lab.options, tmp_path, report=interrupt)
+        _weights(lab.options, tmp_path, on_progress=interrupt)
     resumed = _weights(lab.with_options(resume=True), tmp_path)
     assert resumed == _weights(lab.options, tmp_path / "uninterrupted")
 
@@ -110,11 +110,11 @@ def test_a_checkpoint_of_other_options_is_refused(lab, tmp_path):
 )
 def test_options_that_make_no_sense_are_refused_when_they_are_made(changes, message):
     with pytest.raises(ConfigurationError, match=message):
-        TrainingOptions(data=Path("loans.csv"), **changes)
+        TrainingOptions(data=FileData(Path("loans.csv")), **changes)
 
 
 def test_a_wrong_machine_is_noticed_before_the_file_is_read(lab):
-    nowhere = lab.with_options(data=lab.data.with_name("nowhere.csv"))
+    nowhere = lab.with_options(data=FileData(lab.data.with_name("nowhere.csv")))
     with pytest.raises(
         ConfigurationError, match="OMP_NUM_THREADS must be a positive integer, however: 'abc'"
     ):
@@ -154,9 +154,11 @@ def test_an_encoder_of_a_schema_that_splits_the_same_rows_otherwise_is_refused(l
     raw.to_csv(data, index=False)
     columns = (replace(c, protected=c.name == "debt") for c in lab.outcome.plan.schema.columns)
     schema.write_text(dump_schema(Schema(name="loans", columns=tuple(columns))))
-    first = plan_training(lab.with_options(data=data, schema=schema), watch=_watch(), environ=ONE_THREAD)
-    pretrain_encoder(first, out=tmp_path, watch=_watch(), report=lambda _: None)
-    other = lab.with_options(data=data, pretrain=False, encoder=tmp_path / "encoder.pth")
+    first = plan_training(
+        lab.with_options(data=FileData(data), schema=schema), watch=_watch(), environ=ONE_THREAD
+    )
+    pretrain_encoder(first, out=tmp_path, watch=_watch(), on_progress=lambda _: None)
+    other = lab.with_options(data=FileData(data), pretrain=False, encoder=tmp_path / "encoder.pth")
     plan_training(replace(other, schema=schema), watch=_watch(), environ=ONE_THREAD)
     with pytest.raises(DataError, match=r"has seen rows of the test, however: .*schema_digest"):
         plan_training(other, watch=_watch(), environ=ONE_THREAD)
@@ -169,7 +171,7 @@ def test_where_an_encoder_comes_from_is_said(lab, tmp_path):
     assert plan.objective == lab.outcome.plan.objective == "detection"
     data = tmp_path / "others.csv"
     lab.raw.iloc[:400].to_csv(data, index=False)
-    plan = plan_training(replace(options, data=data, seed=9), watch=_watch(), environ=ONE_THREAD)
+    plan = plan_training(replace(options, data=FileData(data), seed=9), watch=_watch(), environ=ONE_THREAD)
     assert "whether it saw rows of this test is not known" in _reason(plan, "encoder")
 
 
@@ -189,7 +191,7 @@ def test_pretraining_sees_no_copy_of_a_held_out_row(lab, tmp_path):
     twins = lab.raw.loc[held_out].assign(bad="", id=[f"twin-{row}" for row in held_out])
     data = tmp_path / "twins.csv"
     pd.concat([lab.raw, twins]).to_csv(data, index=False)
-    plan = plan_training(lab.with_options(data=data), watch=_watch(), environ=ONE_THREAD)
+    plan = plan_training(lab.with_options(data=FileData(data)), watch=_watch(), environ=ONE_THREAD)
     frame, split = plan.dataset.frame, plan.split
     features = [column.name for column in plan.schema.features]
 
@@ -206,7 +208,7 @@ def test_pretraining_for_an_out_of_time_test_sees_nothing_from_its_time(lab, tmp
     raw = lab.raw.copy()
     raw.loc[raw.sort_values("made").index[-60::3], "bad"] = ""  # as where the youngest have no outcome yet
     raw.to_csv(tmp_path / "loans.csv", index=False)
-    options = lab.with_options(data=tmp_path / "loans.csv", out_of_time=True)
+    options = lab.with_options(data=FileData(tmp_path / "loans.csv"), out_of_time=True)
     plan = plan_training(options, watch=_watch(), environ=ONE_THREAD)
     made, split = plan.dataset.frame["made"], plan.split
     start = made.iloc[split.test].min()
@@ -236,12 +238,12 @@ def _watch() -> Stopwatch:
     return Stopwatch(lambda name, detail: None)
 
 
-def _weights(options: TrainingOptions, out: Path, report=lambda progress: None) -> str:
+def _weights(options: TrainingOptions, out: Path, on_progress=lambda progress: None) -> str:
     """The digest of the weights that a run ends with."""
     plan = plan_training(options, watch=_watch(), environ=ONE_THREAD)
     open_folder(plan, out)
-    pretrained, _ = pretrain_encoder(plan, out=out, watch=_watch(), report=report)
+    pretrained, _ = pretrain_encoder(plan, out=out, watch=_watch(), on_progress=on_progress)
     trained = train_classifier(
-        plan, pretrained, out=out, watch=_watch(), report=report, started_at=datetime.now(UTC)
+        plan, pretrained, out=out, watch=_watch(), on_progress=on_progress, started_at=datetime.now(UTC)
     )
     return trained.model.provenance["weights"]

@@ -21,7 +21,7 @@ from loan_default.pipelines.training.training_steps import (
     freeze_training_data,
     model_of_data,
     pretrain_step,
-    store_step,
+    register_step,
     train_step,
 )
 
@@ -58,21 +58,23 @@ def run(services: Services, tmp_path: Path) -> TrainingRun:
 
 
 def test_parts_that_were_written_anew_under_other_names_are_taken(run, services, tmp_path):
-    for part in run.store.glob("*.parquet"):
+    for part in run.store.folder.glob("*.parquet"):
         head, _, end = part.stem.rpartition("-")
         part.rename(part.with_name(f"{head}-{int(end) + 1:012d}.parquet"))
     again = replace(run, services=replace(services, run="again"))
     snapshot = freeze_training_data(again, fence_of(again, "freeze"))
     assert snapshot.digest == run.snapshot.digest
     assert (
-        set(snapshot.parts) == {part.name for part in run.store.glob("*.parquet")} != set(run.snapshot.parts)
+        set(snapshot.parts)
+        == {part.name for part in run.store.folder.glob("*.parquet")}
+        != set(run.snapshot.parts)
     )
 
 
 def test_a_run_goes_on_from_its_snapshot_when_the_store_was_compacted_meanwhile(run, services):
     for _ in range(2):
-        compact(run.store, now=datetime.now(UTC) + timedelta(seconds=1), parts=1, kept=timedelta(0))
-    assert not any((run.store / part).exists() for part in run.snapshot.parts)
+        compact(run.store.folder, now=datetime.now(UTC) + timedelta(seconds=1), parts=1, kept=timedelta(0))
+    assert not any((run.store.folder / part).exists() for part in run.snapshot.parts)
     assert pretrain_step(run, Listener(), fence_of(run, "pretrain")).exists()
     again = replace(run, services=replace(services, run="again"))
     assert freeze_training_data(again, fence_of(again, "freeze")) == run.snapshot  # the stored one
@@ -93,7 +95,7 @@ def fence_of(run: TrainingRun, task: str, *, attempt: int = 1) -> FencingToken:
 
 
 def with_fields_of_another_release(path: Path) -> None:
-    """A registration that a newer release has written, whose store_step this one does."""
+    """A registration that a newer release has written, whose register_step this one does."""
     registration = json.loads(path.read_text())
     for part in (registration, registration["model"], registration["snapshot"]):
         part["later"] = 1
@@ -111,7 +113,7 @@ def test_all_steps_in_a_row_and_again_are_one_model(run):
         assert encoder == run.encoder
         registration = train_step(run, Listener(), fence_of(run, "train", attempt=attempt))
         with_fields_of_another_release(run.folder / "model" / "registration.json")
-        model, metrics = store_step(run, fence_of(run, "store", attempt=attempt))
+        model, metrics = register_step(run, fence_of(run, "store", attempt=attempt))
         assert model == registration.model
         assert model.pretrained
         assert 0 < metrics["auc"] <= 1

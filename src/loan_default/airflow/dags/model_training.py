@@ -1,11 +1,11 @@
 """# Training
 
 Once a day, and when asked for, a model is trained on what the training store holds, and stored as a
-candidate: `model_evaluation` judges it.
+candidate, which `model_evaluation` evaluates.
 
 Reads the topic `processed_data`. Writes the training store, the collections `training_data`, `model_metadata`
 and `performance_metrics`, the model file, and `model.trained` on `commands`. A task that is killed goes on
-from its last epoch; a scheduled run without new data trains nothing and says so.
+from its last epoch; a scheduled run without new data is skipped with the reason.
 """
 
 from datetime import timedelta
@@ -14,10 +14,14 @@ from typing import Any
 from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
 
 from loan_default.airflow.dag_defaults import DEFAULT_ARGS, MODEL, SNAPSHOT, START, TRAINING_POOL
+from loan_default.pipelines.training.training_options import SCHEDULED_PARAMETERS, Parameter, json_schema
 
 _LONG = timedelta(hours=3)
-_OPTIONAL_COUNT: dict[str, Any] = {"type": ["null", "integer"], "minimum": 1, "maximum": 1_000}
-_OPTIONAL_TIME: dict[str, Any] = {"type": ["null", "string"], "format": "date-time"}
+
+
+def _param(parameter: Parameter) -> Param:
+    description = parameter.text + (f" Empty: {parameter.unset}." if parameter.unset else "")
+    return Param(parameter.default, description=description, **json_schema(parameter))
 
 
 @dag(
@@ -29,28 +33,7 @@ _OPTIONAL_TIME: dict[str, Any] = {"type": ["null", "string"], "format": "date-ti
     default_args=DEFAULT_ARGS,
     tags=["loan-default", "training"],
     doc_md=__doc__,
-    params={
-        "preset": Param(
-            None,
-            enum=[None, "fast", "default", "best"],
-            description="How much time it may take. Empty: LOAN_DEFAULT_PRESET.",
-        ),
-        "pretrain": Param(
-            True, type="boolean", description="Start from an encoder that read unlabelled rows too."
-        ),
-        "objective": Param(
-            None,
-            enum=[None, "detection", "nt-xent", "both"],
-            description="What pretraining optimises. Empty: detection.",
-        ),
-        "epochs": Param(None, **_OPTIONAL_COUNT, description="Passes at most. Empty: by preset and rows."),
-        "pretraining_epochs": Param(None, **_OPTIONAL_COUNT, description="Empty: the preset's."),
-        "members": Param(None, **_OPTIONAL_COUNT, description="Networks to average. Empty: the preset's."),
-        "seed": Param(0, type="integer", minimum=0, maximum=2**32 - 1),
-        "since": Param(None, **_OPTIONAL_TIME, description="Applications from then on. Empty: all."),
-        "until": Param(None, **_OPTIONAL_TIME, description="Applications before then. Empty: all."),
-        "out_of_time": Param(False, type="boolean", description="Test on the latest applications."),
-    },
+    params={name: _param(parameter) for name, parameter in SCHEDULED_PARAMETERS.items()},
 )
 def model_training() -> None:
     @task(outlets=[SNAPSHOT])

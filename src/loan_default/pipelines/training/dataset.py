@@ -1,4 +1,4 @@
-"""From a file to trusted rows: schema, validation, quarantine, duplicates, and a count of it all."""
+"""Rows to train on: from a file or the training store, validated, without duplicates, each one counted."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -14,7 +14,6 @@ from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
 from loan_default.data.datasets.duplicates import drop_duplicates
 from loan_default.data.datasets.row_hashing import DIGEST_VERSION, digest_of
 from loan_default.data.datasets.store_files import short_names
-from loan_default.data.datasets.store_parts import holds_parts
 from loan_default.data.datasets.training_store import read_store
 from loan_default.data.schema.frames import RawFrame, Validation, validate
 from loan_default.data.schema.inference.infer import Finding
@@ -23,6 +22,7 @@ from loan_default.data.schema.schema_files import dump_schema, load_schema
 from loan_default.data.sources.table_files import infer_schema, iter_frames, read_columns
 from loan_default.database.documents import TrainingData
 from loan_default.errors import ConfigurationError, DataError
+from loan_default.pipelines.training.training_options import FileData, StoreData
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +44,7 @@ class SchemaChoice:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dataset:
-    """Trusted rows, and what became of the others: read = accepted + quarantined + duplicates."""
+    """Rows to train on, and what became of the others: read = accepted + quarantined + duplicates."""
 
     schema: Schema
     source: str
@@ -61,7 +61,7 @@ class Dataset:
     digest: str
     """SHA-256 of the accepted rows."""
     period: tuple[datetime, datetime] | None
-    """Times of the first and the last application; None where nothing tells them."""
+    """Times of the first and the last application; None where they are not known."""
     parts: tuple[str, ...] = ()
     """Names of the parts of the training store that the rows are from; see `store_files.short_names`."""
 
@@ -72,36 +72,30 @@ class Dataset:
         return self.frame[self.schema.target.name].to_numpy(dtype=np.float64)
 
 
-def choose_schema(data: Path, *, schema: Path | None, target: str | None) -> SchemaChoice:
-    """The schema of a file: the given one, the bundled one for the bundled data, else an inferred one.
+def choose_schema(data: FileData | StoreData, *, schema: Path | None, target: str | None) -> SchemaChoice:
+    """The schema of the data: the given one, the bundled one for the bundled data, else an inferred one.
 
     Raises:
-        ConfigurationError: neither a schema nor a target is named, or they contradict each other.
+        ConfigurationError: neither a schema nor a target is named, they contradict each other, or the
+            training store comes without a schema.
         DataError: the schema or the file is unusable.
     """
-    if schema is None and data.resolve() == BUNDLED_DATA.resolve():
+    if schema is None and isinstance(data, FileData) and data.path.resolve() == BUNDLED_DATA.resolve():
         schema = BUNDLED_SCHEMA
     if schema is not None:
-        loaded = load_schema(schema)
-        if target is not None and (loaded.target is None or loaded.target.name != target):
-            named = loaded.target.name if loaded.target else None
-            raise ConfigurationError(
-                f"--target must be the schema's target, however: --target={target!r}, {schema.name} names "
-                f"{named!r}. Leave one of them out."
-            )
-        return SchemaChoice(schema=loaded, notes={}, origin=f"read from {schema.name}")
-    if data.is_dir() and holds_parts(data):
+        return _given_schema(schema, target=target)
+    if isinstance(data, StoreData):
         raise ConfigurationError(
-            f"the training store must come with --schema FILE, however: {data} has none."
+            f"the training store must come with --schema FILE, however: {data.folder} has none."
         )
     if target is None:
-        columns = read_columns(data)
+        columns = read_columns(data.path)
         some = ", ".join(columns[:30]) + (f", … ({len(columns)} in all)" if len(columns) > 30 else "")
         raise ConfigurationError(
             f"a file of one's own must come with --target COLUMN or --schema FILE, however: {data.name} has "
             f"neither. Its columns are {some}."
         )
-    inference = infer_schema(data, target=target)
+    inference = infer_schema(data.path, target=target)
     return SchemaChoice(
         schema=inference.schema,
         findings=inference.findings,
@@ -110,8 +104,19 @@ def choose_schema(data: Path, *, schema: Path | None, target: str | None) -> Sch
     )
 
 
+def _given_schema(path: Path, *, target: str | None) -> SchemaChoice:
+    schema = load_schema(path)
+    if target is not None and (schema.target is None or schema.target.name != target):
+        named = schema.target.name if schema.target else None
+        raise ConfigurationError(
+            f"--target must be the schema's target, however: --target={target!r}, {path.name} names "
+            f"{named!r}. Leave one of them out."
+        )
+    return SchemaChoice(schema=schema, notes={}, origin=f"read from {path.name}")
+
+
 class EmptyStoreError(DataError):
-    """Nothing was ingested yet."""
+    """The training store holds no application yet, or none of the time that was asked for."""
 
 
 def load_store(
@@ -126,8 +131,8 @@ def load_store(
 ) -> Dataset:
     """The applications of the training store.
 
-    They have passed the schema that they came with; the one of now may be stricter, or read a value as a
-    code. So their features are judged once more.
+    They have passed the schema that they came with; the present one may be stricter, or read a value as a
+    code. So their features are validated once more.
 
     Args:
         maturity_days: age from which on an application's label counts.
@@ -146,15 +151,15 @@ def load_store(
             f"the training store must hold applications, however: {folder} has none. `loan-default ingest` "
             "brings them."
         )
-    frame, verdict = _revalidated(contents.frame, schema)
+    frame, validation = _revalidated(contents.frame, schema)
     copies = contents.duplicates + contents.superseded
     first, last = contents.first_event_time, contents.last_event_time
     return Dataset(
         schema=schema,
         source="the training store",
         frame=frame,
-        quarantined=verdict.rejected,
-        reasons=verdict.counts,
+        quarantined=validation.rejected,
+        reasons=validation.counts,
         rows_read=contents.applications + copies,
         duplicates=copies,
         ignored_columns=(),
@@ -172,21 +177,21 @@ def _revalidated(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, Val
         for each in schema.columns
     ]
     absent = [each.name for each in lenient if each.optional and frame[each.name].isna().all()]
-    verdict = validate(
+    validation = validate(
         RawFrame(frame=frame.drop(columns=absent)), replace(schema, columns=tuple(lenient)), labelled=False
     )
-    passed = verdict.accepted
+    passed = validation.accepted
     if passed.empty:
         raise DataError(
             "the training store must hold applications that the schema allows, however: all "
-            f"{len(frame):,} break it: {', '.join(verdict.counts)}. Use the schema that they came with, or "
-            "bring them in anew."
+            f"{len(frame):,} break it: {', '.join(validation.counts)}. Use the schema that they came with, "
+            "or ingest them anew."
         )
     if passed.equals(frame[passed.columns]):
-        return frame, verdict
+        return frame, validation
     read = frame.loc[passed.index].copy()
     read[passed.columns] = passed
-    return read.reset_index(drop=True), verdict
+    return read.reset_index(drop=True), validation
 
 
 def load_snapshot(folder: Path, schema: Schema, snapshot: TrainingData, *, maturity_days: int) -> Dataset:
@@ -214,7 +219,7 @@ def load_snapshot(folder: Path, schema: Schema, snapshot: TrainingData, *, matur
     if dataset.digest != snapshot.digest:
         raise DataError(
             f"a snapshot must hold the rows that it was made of, however: {snapshot.id} has others now. "
-            "Use the schema and LOAN_DEFAULT_MATURITY_DAYS that it was plan with, or plan_training anew."
+            "Use the schema and LOAN_DEFAULT_MATURITY_DAYS that it was made with, or start a new run."
         )
     return dataset
 
@@ -230,12 +235,12 @@ def load_dataset(data: Path, schema: Schema) -> Dataset:
     ignored: tuple[str, ...] = ()
     rows_read = 0
     for raw in iter_frames(data):
-        verdict = validate(raw, schema, labelled=True)
+        validation = validate(raw, schema, labelled=True)
         rows_read += len(raw.frame) + len(raw.rejects)
-        accepted.append(verdict.accepted)
-        quarantined.append(verdict.rejected)
-        reasons.update(verdict.counts)
-        ignored = verdict.unknown_columns
+        accepted.append(validation.accepted)
+        quarantined.append(validation.rejected)
+        reasons.update(validation.counts)
+        ignored = validation.unknown_columns
     everything = pd.concat(accepted)
     if everything.empty:
         worst = ", ".join(f"{rule} ({rows})" for rule, rows in reasons.most_common(3))

@@ -1,4 +1,4 @@
-"""Who follows a training: what a listener is called with, and one that writes structured log lines."""
+"""Listeners of a training: what they are called with, and one that writes structured log lines."""
 
 from pathlib import Path
 from typing import Protocol
@@ -6,13 +6,13 @@ from typing import Protocol
 import structlog
 
 from loan_default.models.fitting import Progress
-from loan_default.pipelines.training.preparation import TrainingPlan
+from loan_default.pipelines.training.plan import TrainingPlan
 
 log = structlog.get_logger()
 
 
 class Listener(Protocol):
-    """Who is told how a run goes."""
+    """Follows a run: it is called when a stage begins, when the plan is made, and on progress."""
 
     def stage(self, name: str, detail: str) -> None:
         """A stage begins; `detail` says what was decided for it."""
@@ -24,21 +24,21 @@ class Listener(Protocol):
         """
 
     def progress(self, progress: Progress) -> None:
-        """A sign of life of a long stage."""
+        """A long stage has advanced; called several times a second."""
 
 
 class LogListener:
     """One structured line for each stage, plan and epoch: counts, never values of the data."""
 
     def stage(self, name: str, detail: str) -> None:
-        """Log the stage."""
+        """Log that the stage has begun."""
         log.info("stage_started", stage=name, detail=detail)
 
     def plan(self, plan: TrainingPlan, out: Path, *, kept_schema: Path | None) -> None:  # noqa: ARG002
-        """Log what the run works on."""
+        """Log the counts of rows and the choices of the plan."""
         split = plan.split
         log.info(
-            "training_prepared",
+            "training_planned",
             rows=len(plan.dataset.frame),
             train=len(split.train),
             validation=len(split.validation),
@@ -49,7 +49,7 @@ class LogListener:
         )
 
     def progress(self, progress: Progress) -> None:
-        """Logs an epoch that has ended; signs of life in between are for terminals."""
+        """Log an epoch that has ended; progress within an epoch is for terminals."""
         if progress.last is not None:
             log.info(
                 "epoch_finished",

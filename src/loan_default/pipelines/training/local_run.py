@@ -1,4 +1,4 @@
-"""The whole of training on one machine: what `train.py` does."""
+"""A whole training in one process, as `train.py` runs it: from data to a registered model and a report."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,21 +10,21 @@ from loan_default.evaluation.bootstrap import Interval
 from loan_default.pipelines.layout import is_reserved
 from loan_default.pipelines.training.folder_lock import only_run_in
 from loan_default.pipelines.training.listeners import Listener
-from loan_default.pipelines.training.preparation import (
+from loan_default.pipelines.training.plan import (
     Stopwatch,
-    TrainingOptions,
     TrainingPlan,
     plan_training,
 )
-from loan_default.pipelines.training.registration import registration_of, store_inputs, store_model
+from loan_default.pipelines.training.registration import register_trained, registration_of, write_inputs
 from loan_default.pipelines.training.run_folder import open_folder
 from loan_default.pipelines.training.run_report import write_report
 from loan_default.pipelines.training.stages import Trained, pretrain_encoder, train_classifier
+from loan_default.pipelines.training.training_options import TrainingOptions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingResult:
-    """What a run came to, and where it lies."""
+    """What a run has made, and where its files lie."""
 
     plan: TrainingPlan
     out: Path
@@ -34,7 +34,7 @@ class TrainingResult:
     """None = the run only pretrained."""
     document: ModelMetadata | None
     intervals: dict[str, Interval]
-    """Figures on the test rows with their ranges."""
+    """Metrics on the test rows with their 95 % ranges."""
 
 
 def run_training(
@@ -49,21 +49,21 @@ def run_training(
 
     Raises:
         DataError, ConfigurationError, ArtifactError: before anything slow has begun, also where another run
-            is at work in the folder; later only where a loss is not finite or a checkpoint is damaged.
-        DependencyError: a member's process was killed, or the database does not answer: model file and
-            report are there then.
+            uses the folder; later only where a loss is not finite or a checkpoint is damaged.
+        DependencyError: a member's process was killed, or the database does not answer, in which case the
+            model file and the report are written.
     """
     watch = Stopwatch(listener.stage)
     _check_folder(out, home)
     plan = plan_training(options, watch=watch)
     watch.stop()
     with only_run_in(out):
-        return _run_prepared(
+        return _run_planned(
             plan, out=out, home=home, database=database, watch=watch, listener=listener, command=command
         )
 
 
-def _run_prepared(
+def _run_planned(
     plan: TrainingPlan,
     *,
     out: Path,
@@ -76,24 +76,24 @@ def _run_prepared(
     """The slow part of `run_training`, in a folder that is its own."""
     options = plan.options
     started_at = open_folder(plan, out)
-    listener.plan(plan, out, kept_schema=store_inputs(plan, out))
+    listener.plan(plan, out, kept_schema=write_inputs(plan, out))
     pretrained, encoder = None, None
     if options.pretrain:
-        pretrained, encoder = pretrain_encoder(plan, out=out, watch=watch, report=listener.progress)
+        pretrained, encoder = pretrain_encoder(plan, out=out, watch=watch, on_progress=listener.progress)
     if not options.train:
         watch.stop()
         return TrainingResult(plan=plan, out=out, encoder=encoder, trained=None, document=None, intervals={})
     trained = train_classifier(
-        plan, pretrained, out=out, watch=watch, report=listener.progress, started_at=started_at
+        plan, pretrained, out=out, watch=watch, on_progress=listener.progress, started_at=started_at
     )
     watch.start("report", "bootstrap intervals, permutation importance, charts")
     intervals = write_report(plan, trained, out / "report.html", command=command)
     try:
         registration = registration_of(plan, trained, intervals=intervals)
-        document = store_model(registration, trained.path, home=home, database=database)
+        document = register_trained(registration, trained.path, home=home, database=database)
     except DependencyError as error:
         raise DependencyError(
-            f"{error} The model lies in {trained.path} but is not registered: repeat the command with "
+            f"{error} The model file is {trained.path}, but it is not registered: repeat the command with "
             "--resume."
         ) from error
     watch.stop()
@@ -108,7 +108,7 @@ def _run_prepared(
 
 
 def _check_folder(out: Path, home: Path) -> None:
-    """ConfigurationError where the folder of a run cannot be one."""
+    """Raise a ConfigurationError where a folder cannot be that of a run."""
     taken = next((path for path in (out, *out.parents) if path.exists()), None)
     if taken is not None and not taken.is_dir():
         raise ConfigurationError(f"--out must be a folder, however: {taken} is a file. Choose another.")

@@ -1,4 +1,4 @@
-"""What a run leaves for others: its schema, its quarantine and the registered model."""
+"""What a run leaves behind: its schema and quarantine in its folder, and its model in the registry."""
 
 import hashlib
 from collections.abc import Mapping
@@ -31,11 +31,12 @@ from loan_default.models.artifact import write_digest
 from loan_default.pipelines.layout import MODELS
 from loan_default.pipelines.registry import metrics_to_store
 from loan_default.pipelines.training.dataset import snapshot_of
-from loan_default.pipelines.training.preparation import TrainingPlan
-from loan_default.pipelines.training.stages import LIBRARIES, Trained
+from loan_default.pipelines.training.plan import TrainingPlan
+from loan_default.pipelines.training.provenance import LIBRARIES
+from loan_default.pipelines.training.stages import Trained
 
 
-def store_inputs(plan: TrainingPlan, out: Path) -> Path | None:
+def write_inputs(plan: TrainingPlan, out: Path) -> Path | None:
     """Write the schema and the quarantine of a run into its folder, before anything slow begins.
 
     Returns the name that another schema which lay there was given: a person may have edited it.
@@ -56,7 +57,7 @@ def store_inputs(plan: TrainingPlan, out: Path) -> Path | None:
 
 
 class Registration(BaseModel):
-    """All that the registry is told of a trained model; as JSON it goes from one step to the next."""
+    """The documents of a trained model for the registry; as JSON they go from one step to the next."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -68,31 +69,33 @@ class Registration(BaseModel):
 def registration_of(
     plan: TrainingPlan, trained: Trained, *, intervals: Mapping[str, Interval], run: str | None = None
 ) -> Registration:
-    """What there is to register.
+    """The documents of a trained model, its metrics and its data.
 
     Args:
-        intervals: figures on the test rows with their ranges.
-        run: id of the run of the pipeline.
+        intervals: metrics on the test rows with their ranges.
+        run: id of the scheduled run; None = a run by hand.
     """
     now = datetime.now(UTC)
     snapshot = snapshot_of(plan.dataset, now)
-    held_out = DatasetName.OUT_OF_TIME if plan.options.out_of_time else DatasetName.TEST
+    test = DatasetName.OUT_OF_TIME if plan.options.out_of_time else DatasetName.TEST
     return Registration(
         model=_model_document(plan, trained, snapshot=snapshot, run=run),
         metrics=(
             _metrics(trained, DatasetName.VALIDATION, {}, snapshot.id, now),
-            _metrics(trained, held_out, intervals, snapshot.id, now),
+            _metrics(trained, test, intervals, snapshot.id, now),
         ),
         snapshot=snapshot,
     )
 
 
-def store_model(registration: Registration, file: Path, *, home: Path, database: Database) -> ModelMetadata:
-    """Keep the model file under its version and register it with its figures and its data.
+def register_trained(
+    registration: Registration, file: Path, *, home: Path, database: Database
+) -> ModelMetadata:
+    """Copy the model file to the registered models and register it with its metrics and its data.
 
     Args:
-        file: the model, with the digest that is registered.
-        home: folder under which models are kept.
+        file: the model file; it must have the digest of the registration.
+        home: folder of the registered models.
 
     Raises:
         ArtifactError: the file has another digest.

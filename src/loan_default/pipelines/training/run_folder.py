@@ -1,4 +1,4 @@
-"""The folder of a training run: what lies in it when the run begins."""
+"""The folder of a training run: what an earlier run left goes, or the run goes on with it."""
 
 import json
 from datetime import UTC, datetime
@@ -6,14 +6,14 @@ from pathlib import Path
 
 from loan_default.errors import ConfigurationError
 from loan_default.files import write_once
-from loan_default.pipelines.training.preparation import TrainingPlan
-from loan_default.pipelines.training.stages import fingerprint_of_run
+from loan_default.pipelines.training.plan import TrainingPlan
+from loan_default.pipelines.training.provenance import fingerprint_of_run
 
 _RUN = Path("checkpoints", "run.json")
 
 
 def open_folder(plan: TrainingPlan, out: Path) -> datetime:
-    """Make the folder of a run, or find the one to go on in; returns when the run began.
+    """Make the folder of a run, or find the one to resume; returns when the run began.
 
     A new run starts without what an earlier one left: checkpoints, models, the report. A run that goes on
     keeps its time, and so the version of its model. Temporary files of killed runs go in both cases.

@@ -1,4 +1,4 @@
-"""The report of a training run: what the run came to, collected for the page."""
+"""The report of a training run: what the page shows, collected from the plan and the trained model."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -22,12 +22,12 @@ from loan_default.evaluation.report_inputs import (
     TestPredictions,
 )
 from loan_default.files import write_atomically
-from loan_default.pipelines.training.preparation import TrainingPlan
+from loan_default.pipelines.training.plan import TrainingPlan
 from loan_default.pipelines.training.stages import Trained, with_threads_of_run
 
 
 def importance_of(plan: TrainingPlan, trained: Trained) -> list[Importance]:
-    """What the AUC loses on the test rows when a column is shuffled, the largest loss first."""
+    """How much AUC is lost on the test rows when a column is shuffled, the largest loss first."""
     rows = plan.dataset.frame.iloc[plan.split.test]
     return permutation_importance(
         trained.model.predict_pd,
@@ -39,15 +39,15 @@ def importance_of(plan: TrainingPlan, trained: Trained) -> list[Importance]:
     )
 
 
-def held_out_intervals(trained: Trained, *, seed: int) -> Mapping[str, Interval]:
-    """Figures on the test rows with their bootstrap ranges."""
+def test_intervals(trained: Trained, *, seed: int) -> Mapping[str, Interval]:
+    """Metrics on the test rows with their bootstrap ranges."""
     return bootstrap_intervals(trained.test.y, trained.test.calibrated, seed=seed)
 
 
 @with_threads_of_run
 def write_report(plan: TrainingPlan, trained: Trained, path: Path, *, command: str) -> Mapping[str, Interval]:
-    """Write the page of a run; returns the figures on the test rows with their ranges."""
-    intervals = held_out_intervals(trained, seed=plan.options.seed)
+    """Write the page of a run; returns the metrics on the test rows with their ranges."""
+    intervals = test_intervals(trained, seed=plan.options.seed)
     importance = importance_of(plan, trained)
     page = build_report(plan, trained, intervals=intervals, importance=importance, command=command)
     write_atomically(path, page.encode())

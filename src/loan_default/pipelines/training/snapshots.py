@@ -1,4 +1,4 @@
-"""Snapshots: what the training store holds at one time, as a document that names it."""
+"""Snapshots: documents that name the rows which the training store holds at one time."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ def prepare_training_data(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> TrainingData:
-    """Bring the training store up to date and say in `training_data` what it holds now."""
+    """Bring the training store up to date and add a document of its rows to `training_data`."""
     store_processed_data(services, folder)
     period = {"since": since, "until": until}
     return snapshot_store(services, folder, maturity_days=maturity_days, **period)[1]
@@ -47,7 +47,7 @@ def snapshot_store(
         DependencyError: the database is away.
     """
     now = datetime.now(UTC)
-    now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as documents keep it
+    now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # the precision of stored documents
     dataset = load_store(
         folder, services.schema, maturity_days=maturity_days, now=now, since=since, until=until
     )

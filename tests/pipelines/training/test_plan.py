@@ -5,18 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 from conftest import SCHEMA, applications
 
 from loan_default.data.schema.language import Column, Kind
 from loan_default.data.schema.schema_files import dump_schema
-from loan_default.errors import ConfigurationError
-from loan_default.pipelines.training.preparation import (
-    Stopwatch,
-    TrainingOptions,
-    TrainingPlan,
-    plan_training,
-)
+from loan_default.pipelines.training.plan import Stopwatch, TrainingPlan, plan_training
+from loan_default.pipelines.training.training_options import FileData, TrainingOptions
 
 
 def prepared_from(
@@ -27,7 +21,7 @@ def prepared_from(
     rows.to_csv(data, index=False)
     schema.write_text(dump_schema(replace(SCHEMA, columns=columns)), encoding="utf-8")
     given = {"preset": "fast", "members": 1} | options
-    asked = TrainingOptions(data=data, schema=schema, **given)
+    asked = TrainingOptions(data=FileData(data), schema=schema, **given)
     watch = Stopwatch(lambda name, detail: None)
     return plan_training(asked, watch=watch, environ={"OMP_NUM_THREADS": "1"})
 
@@ -96,42 +90,6 @@ def test_an_unlabelled_copy_pretrains_only_where_the_row_that_it_copies_trains(t
         assert (copy in pretraining) == (row in train)
 
 
-# Options ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["epochs", "pretraining_epochs", "members"])
-def test_counts_begin_at_one(name):
-    assert getattr(TrainingOptions(data=Path("loans.csv"), **{name: 1}), name) == 1
-    flag = f"--{name.replace('_', '-')}"
-    with pytest.raises(ConfigurationError, match=f"^{flag} must be at least 1, however: 0"):
-        TrainingOptions(data=Path("loans.csv"), **{name: 0})
-
-
-def test_seeds_are_those_of_all_random_generators():
-    for seed in (0, 2**32 - 1):
-        assert TrainingOptions(data=Path("loans.csv"), seed=seed).seed == seed
-    for seed in (-1, 2**32):
-        with pytest.raises(ConfigurationError, match=f"below 2\\^32, however: {seed}"):
-            TrainingOptions(data=Path("loans.csv"), seed=seed)
-
-
-def test_options_that_contradict_each_other_are_refused(tmp_path):
-    for works in ({"pretrain": False}, {"train": False}, {"encoder": Path("e.pth"), "pretrain": False}):
-        TrainingOptions(data=tmp_path, **works)
-    with pytest.raises(ConfigurationError, match="neither --pretrain nor --train"):
-        TrainingOptions(data=tmp_path, pretrain=False, train=False)
-    with pytest.raises(
-        ConfigurationError, match=r"both are given\. Leave --pretrain out to start from e\.pth"
-    ):
-        TrainingOptions(data=tmp_path, encoder=Path("e.pth"))
-
-
-def test_how_rows_are_held_out_follows_from_the_data(tmp_path):
-    assert TrainingOptions(data=tmp_path).split == "for good"
-    assert TrainingOptions(data=tmp_path / "loans.csv").split == "stratified"
-    assert TrainingOptions(data=tmp_path, out_of_time=True).split == "out of time"
-
-
 def test_what_a_person_asks_for_lies_over_the_preset(tmp_path):
     usual = prepared_from(tmp_path, applications(200), epochs=None, members=None).preset
     asked = prepared_from(
@@ -156,7 +114,7 @@ def test_the_seed_decides_the_split(tmp_path):
 
 def test_stages_are_timed_from_one_to_the_next(monkeypatch):
     clock, begun = iter([10.0, 12.0, 12.5, 15.5]), []
-    monkeypatch.setattr("loan_default.pipelines.training.preparation.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("loan_default.pipelines.training.plan.time.monotonic", lambda: next(clock))
     watch = Stopwatch(lambda name, detail: begun.append((name, detail)))
     watch.stop()
     watch.start("read", "loans.csv")

@@ -1,6 +1,6 @@
-"""Before anything slow: read, check and split the data, fit the features, decide what to do.
+"""The plan of a training: the data read, checked and split, the features fitted, and every choice made.
 
-Everything that can fail because of the input or the options fails here.
+All that can fail because of the input or the options fails here, before anything slow begins.
 """
 
 import os
@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -27,15 +25,13 @@ from loan_default.data.datasets.splits import (
     split_rows,
 )
 from loan_default.data.schema.language import Schema
-from loan_default.database.documents import TrainingData
-from loan_default.errors import ConfigurationError, DataError
-from loan_default.models.contrastive import Objective
-from loan_default.models.device import Compute, DeviceName, choose_compute, usable_cores
-from loan_default.models.features import Features, fit_features
+from loan_default.errors import DataError
+from loan_default.models.device import Compute, choose_compute, usable_cores
+from loan_default.models.features import Features, Inputs, fit_features
 from loan_default.models.fitting import FitConfig
 from loan_default.models.member_training import Labelled
 from loan_default.models.model import PretrainedEncoder, load_encoder
-from loan_default.models.presets import Preset, PresetName, preset_for
+from loan_default.models.presets import Preset, preset_for
 from loan_default.pipelines.training.dataset import (
     Dataset,
     SchemaChoice,
@@ -44,65 +40,12 @@ from loan_default.pipelines.training.dataset import (
     load_snapshot,
     load_store,
 )
-
-SplitName = Literal["stratified", "out of time", "for good"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrainingOptions:
-    """What a person can choose for a run; None = as the preset says."""
-
-    data: Path
-    """A file, or the folder of the training store."""
-    snapshot: TrainingData | None = None
-    """Which rows of the training store; None = all that are there."""
-    maturity_days: int = 0
-    """Age from which on a label in the training store counts."""
-    schema: Path | None = None
-    target: str | None = None
-    pretrain: bool = True
-    train: bool = True
-    encoder: Path | None = None
-    """A pretrained encoder to start from, instead of pretraining."""
-    preset: PresetName = "default"
-    epochs: int | None = None
-    pretraining_epochs: int | None = None
-    members: int | None = None
-    objective: Objective | None = None
-    out_of_time: bool = False
-    """Test on the latest applications instead of random ones."""
-    seed: int = 0
-    device: DeviceName = "auto"
-    resume: bool = False
-
-    def __post_init__(self) -> None:
-        if not self.pretrain and not self.train:
-            raise ConfigurationError(
-                "a run must do something, however: neither --pretrain nor --train is given. For both, type "
-                "train.py --pretrain --train"
-            )
-        if self.encoder is not None and self.pretrain:
-            raise ConfigurationError(
-                "--encoder must come without --pretrain, however: both are given. Leave --pretrain out to "
-                f"start from {self.encoder.name}."
-            )
-        if self.snapshot is not None and not self.data.is_dir():
-            raise ConfigurationError(
-                f"a snapshot must be of the training store, however: the data are the file {self.data.name}"
-            )
-        for name in ("epochs", "pretraining_epochs", "members"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigurationError(f"--{name.replace('_', '-')} must be at least 1, however: {value}")
-        if not 0 <= self.seed < 2**32:
-            raise ConfigurationError(f"--seed must be at least 0 and below 2^32, however: {self.seed}")
-
-    @property
-    def split(self) -> SplitName:
-        """How rows are held out. Those of the training store for good: it grows, and models are compared."""
-        if self.out_of_time:
-            return "out of time"
-        return "for good" if self.data.is_dir() else "stratified"
+from loan_default.pipelines.training.training_options import (
+    PERMANENT_HOLDOUT,
+    FileData,
+    StoreData,
+    TrainingOptions,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,12 +58,14 @@ class TrainingPlan:
     split: Split
     pretraining: NDArray[np.int64]
     """Positions of the rows to pretrain on: the training rows, and unlabelled ones that neither are nor can
-    become copies of held-out rows."""
+    become copies of validation or test rows."""
     features: Features
+    inputs: Inputs
+    """All rows of the dataset as the network sees them: they are transformed once a run."""
     preset: Preset
     compute: Compute
     encoder: PretrainedEncoder | None
-    """The one that was given."""
+    """The pretrained encoder that the options name."""
     choices: tuple[Choice, ...]
     """What was decided automatically."""
 
@@ -149,15 +94,15 @@ class TrainingPlan:
     @property
     def split_version(self) -> int | None:
         """Version of the permanent holdout that the rows were split by; None = by another split."""
-        return SPLIT_VERSION if self.options.split == "for good" else None
+        return SPLIT_VERSION if self.options.split == PERMANENT_HOLDOUT else None
 
     @property
     def encoder_split_version(self) -> int | None:
         """Version of the permanent holdout that the encoder was pretrained without; None = not known."""
-        if self.encoder is None or self.encoder.provenance.get("split") != "for good":
+        if self.encoder is None or self.encoder.provenance.get("split") != PERMANENT_HOLDOUT:
             return None
         if self.encoder.schema.comparison_digest != self.schema.comparison_digest:
-            return None  # it held out other rows
+            return None  # another schema makes other rows test rows
         version: int | None = self.encoder.provenance.get("split_version")
         return version
 
@@ -179,16 +124,17 @@ class TrainingPlan:
         return self.preset.fine_tuning if self.starts_pretrained else self.preset.training
 
     def labelled(self, positions: NDArray[np.int64]) -> Labelled:
-        """Inputs and labels of some rows."""
-        inputs = self.features.transform(self.dataset.frame.iloc[positions])
-        return Labelled(inputs=inputs, labels=self.dataset.labels[positions].astype(np.float32))
+        """Inputs and labels of the rows at some positions."""
+        return Labelled(
+            inputs=self.inputs[positions], labels=self.dataset.labels[positions].astype(np.float32)
+        )
 
 
 class Stopwatch:
-    """Seconds by stage, announced as they begin."""
+    """Wall-clock seconds of each stage; a callback is called with its name and detail when it begins."""
 
-    def __init__(self, publish_fact: Callable[[str, str], None]) -> None:
-        self._announce = publish_fact
+    def __init__(self, on_stage: Callable[[str, str], None]) -> None:
+        self._on_stage = on_stage
         self._current: tuple[str, float] | None = None
         self.seconds: dict[str, float] = {}
 
@@ -196,7 +142,7 @@ class Stopwatch:
         """End the current stage and begin the next."""
         self.stop()
         self._current = (name, time.monotonic())
-        self._announce(name, detail)
+        self._on_stage(name, detail)
 
     def stop(self) -> None:
         """End the current stage."""
@@ -221,16 +167,16 @@ def plan_training(
     compute = choose_compute(options.device, members=members, environ=environ, cores=usable_cores())
     encoder = load_encoder(options.encoder) if options.encoder is not None else None
     watch.start("read", options.data.name)
-    choice = choose_schema(options.data, schema=options.schema, target=options.target)
-    if choice.schema.target is None:
+    schema_choice = choose_schema(options.data, schema=options.schema, target=options.target)
+    if schema_choice.schema.target is None:
         raise DataError(
-            f"a schema for training must have a target column, however: {choice.schema.name} has none."
+            f"a schema for training must have a target column, however: {schema_choice.schema.name} has none."
         )
-    dataset = _load(options, choice.schema)
-    watch.start("split", options.split)
+    dataset = _load(options.data, schema_choice.schema)
+    watch.start("split", _SPLITS[options.split])
     groups = duplicate_groups(dataset.frame, dataset.schema)
     split = _split(options, dataset, groups)
-    unlabelled = _unlabelled_apart(dataset, split, groups, held_out=options.split)
+    unlabelled = _unlabelled_to_pretrain_on(options, dataset, split, groups)
     watch.start("features", f"fitted on {len(split.train):,} training rows")
     preset = preset_for(options.preset, rows=len(split.train), unlabelled=len(unlabelled))
     preset = _with_options(preset, options, encoder)
@@ -247,11 +193,12 @@ def plan_training(
         choices.append(Choice(what="encoder", value=str(options.encoder), reason=origin))
     return TrainingPlan(
         options=options,
-        schema_choice=choice,
+        schema_choice=schema_choice,
         dataset=dataset,
         split=split,
         pretraining=np.concatenate([split.train, unlabelled]),
         features=features,
+        inputs=features.transform(dataset.frame),
         preset=preset,
         compute=compute,
         encoder=encoder,
@@ -259,37 +206,42 @@ def plan_training(
     )
 
 
-def _load(options: TrainingOptions, schema: Schema) -> Dataset:
-    if not options.data.is_dir():
-        return load_dataset(options.data, schema)
-    days, snapshot = options.maturity_days, options.snapshot
-    if snapshot is not None:
-        return load_snapshot(options.data, schema, snapshot, maturity_days=days)
-    return load_store(options.data, schema, maturity_days=days, now=datetime.now(UTC))
+_SPLITS = {"stratified": "stratified", "out of time": "out of time", PERMANENT_HOLDOUT: "permanent holdout"}
+"""Split -> what is printed and logged of it."""
+
+
+def _load(data: FileData | StoreData, schema: Schema) -> Dataset:
+    if isinstance(data, FileData):
+        return load_dataset(data.path, schema)
+    days = data.maturity_days
+    if data.snapshot is not None:
+        return load_snapshot(data.folder, schema, data.snapshot, maturity_days=days)
+    return load_store(data.folder, schema, maturity_days=days, now=datetime.now(UTC))
 
 
 def _split(options: TrainingOptions, dataset: Dataset, groups: NDArray[np.int64]) -> Split:
     frame, schema = dataset.frame, dataset.schema
-    if options.split == "for good":
+    if options.split == PERMANENT_HOLDOUT:
         return permanent_holdout_split(frame, schema, groups=groups)
     split_by = split_out_of_time if options.split == "out of time" else split_rows
     return split_by(frame, schema, groups=groups, seed=options.seed)
 
 
-def _unlabelled_apart(
-    dataset: Dataset, split: Split, groups: NDArray[np.int64], *, held_out: SplitName
+def _unlabelled_to_pretrain_on(
+    options: TrainingOptions, dataset: Dataset, split: Split, groups: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Unlabelled rows that pretraining may see: no copy of a held-out row, and none that may become one.
+    """Positions of the unlabelled rows that pretraining may see.
 
-    Where the latest rows are the test, none is later than all that train. Where rows are held out for good,
-    none lies on a held-out side: its outcome may come later, and then models are judged on it.
+    None is a copy of a validation or test row, and none may become one. Where the test rows are the latest,
+    none is later than all rows that train. Where they are a permanent holdout, none lies on its side: the
+    outcome of the row may come later, and then models are evaluated on it.
     """
-    kept = np.concatenate([split.validation, split.test])
-    rows = split.unlabelled[~np.isin(groups[split.unlabelled], groups[kept])]
-    if held_out == "for good":
+    not_trained_on = np.concatenate([split.validation, split.test])
+    rows = split.unlabelled[~np.isin(groups[split.unlabelled], groups[not_trained_on])]
+    if options.split == PERMANENT_HOLDOUT:
         return rows[~on_a_held_out_side(dataset.frame.iloc[rows], dataset.schema)]
     column = dataset.schema.timestamp
-    if held_out != "out of time" or column is None:
+    if options.split != "out of time" or column is None:
         return rows
     times = dataset.frame[column.name]
     last = times.iloc[np.concatenate([split.train, split.validation])].max()
@@ -312,7 +264,7 @@ def _check_columns(encoder: PretrainedEncoder, schema: Schema) -> None:
 def _check_origin(
     encoder: PretrainedEncoder, dataset: Dataset, split: Split, options: TrainingOptions
 ) -> str:
-    """Where an encoder comes from, in words; one that has seen this run's held-out rows is refused."""
+    """Where an encoder comes from, in words; one that has seen test rows of this run is refused."""
     origin = encoder.provenance
     if origin.get("data_digest_version", 1) != DIGEST_VERSION:
         return "pretrained by another release; whether it saw rows of this test is not known"

@@ -1,0 +1,280 @@
+"""The commands on models: train one, score with one, list them, infer a schema to train by."""
+
+import json
+import re
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+import typer
+from rich.console import Console
+
+from loan_default.bundled import BUNDLED_DATA
+from loan_default.cli import options
+from loan_default.cli.console import (
+    ExitCode,
+    LogRows,
+    PlainListener,
+    TerminalListener,
+    TerminalRows,
+    findings_table,
+    make_console,
+    models_table,
+    print_model,
+    print_result,
+    print_scored,
+    say,
+)
+from loan_default.errors import ConfigurationError
+from loan_default.pipelines.training.training_options import FileData, StoreData, TrainingOptions
+from loan_default.settings import Settings
+from loan_default.wiring import open_database, start
+
+if TYPE_CHECKING:
+    from loan_default.pipelines.registry import ModelFile
+    from loan_default.pipelines.training.local_run import TrainingResult
+
+log = structlog.get_logger()
+
+STORE_NAME = "store:"
+"""By this `--data` names the training store."""
+
+TRAIN_HELP = """Train a model: from a file of applications to calibrated PDs and a report.
+
+[bold]Try[/]
+
+    python train.py --pretrain --train --preset fast    # bundled data, quickly
+
+    python train.py --pretrain --train                  # the default preset
+
+    python train.py --pretrain --train --data loans.csv --target Default
+
+    python train.py --train --encoder runs/credit_card/encoder.pth
+
+    python train.py --pretrain --train --resume         # after an interruption
+"""
+
+
+def train(
+    pretrain: options.Pretrain = False,
+    train_: options.Train = False,
+    data: options.TrainingData = None,
+    target: options.Target = None,
+    schema: options.SchemaFile = None,
+    out_of_time: options.OutOfTime = False,
+    preset: options.PresetName = "default",
+    members: options.Members = None,
+    objective: options.ObjectiveName = None,
+    pretraining_epochs: options.PretrainingEpochs = None,
+    encoder: options.EncoderFile = None,
+    epochs: options.Epochs = None,
+    seed: options.Seed = 0,
+    device: options.DeviceName = "auto",
+    resume: options.Resume = False,
+    out: options.RunFolder = None,
+) -> None:
+    """Train a model from a file or from the training store."""
+    from loan_default.pipelines.training.local_run import run_training
+
+    if train_ and not pretrain:
+        _refuse_without("--pretrain", {"--objective": objective, "--pretraining-epochs": pretraining_epochs})
+    if pretrain and not train_:
+        _refuse_without("--train", {"--epochs": epochs, "--members": members})
+    console, settings = make_console(), start()
+    chosen = TrainingOptions(
+        data=_training_data(data, settings),
+        schema=schema,
+        target=target,
+        pretrain=pretrain,
+        train=train_,
+        encoder=encoder,
+        preset=preset,
+        epochs=epochs,
+        pretraining_epochs=pretraining_epochs,
+        members=members,
+        objective=objective,
+        out_of_time=out_of_time,
+        seed=seed,
+        device=device,
+        resume=resume,
+    )
+    with open_database(settings) as database, _listener(console) as listener:
+        result = run_training(
+            chosen,
+            out=out or settings.home / _folder_name(chosen.data),
+            home=settings.home,
+            database=database,
+            listener=listener,
+            command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        )
+    print_result(console, result, next_command=_next_command(result))
+
+
+def score(
+    data: options.ScoringData,
+    out: options.ScoresFile,
+    model: options.ModelName = None,
+    sha256: options.Sha256 = None,
+    quarantine: options.QuarantineFile = None,
+) -> None:
+    """Score a file of applications: PD, points and model version for each row, in the order of the file.
+
+    Rows that break the model's schema go to the quarantine with their reasons; the exit code is then 5.
+    """
+    from loan_default.models.model import load_model
+    from loan_default.pipelines.scoring.file_scoring import (
+        check_paths,
+        quarantine_beside,
+        score_file,
+        scoring_threads,
+    )
+
+    console, settings = make_console(), start()
+    rejected = quarantine or quarantine_beside(out)
+    check_paths(data, out=out, quarantine=rejected)
+    chosen = _model_file(model, settings, sha256=_checked_digest(sha256))
+    loaded = load_model(chosen.path, sha256=chosen.sha256)
+    say(console, "model", f"{loaded.version}: {chosen.why}")
+    with scoring_threads(), _rows_listener(console) as report:
+        scored = score_file(loaded, data, out=out, quarantine=rejected, report=report)
+    print_scored(console, scored)
+    if not console.is_terminal:
+        log.info(
+            "scored",
+            model_version=loaded.version,
+            read=scored.rows_read,
+            scored=scored.rows_scored,
+            quarantined=scored.rows_quarantined,
+            rows_per_second=round(scored.rows_per_second),
+        )
+    if scored.rows_quarantined:
+        raise typer.Exit(ExitCode.QUARANTINED)
+
+
+def models(version: options.Version = None, as_json: options.AsJson = False) -> None:
+    """List the registered models, the newest first, or show one in full."""
+    from loan_default.pipelines.registry import find_model, list_models
+
+    console, settings = make_console(), start()
+    with open_database(settings) as database:
+        listed = list_models(database) if version is None else [find_model(database, version)]
+    if as_json:
+        content = [each.to_dict() for each in listed]
+        typer.echo(json.dumps(content if version is None else content[0], indent=2))
+    elif version is not None:
+        print_model(console, listed[0])
+    elif listed:
+        console.print(models_table(listed))
+    else:
+        say(console, "models", "none yet; train one with train.py --pretrain --train")
+
+
+def schema(
+    data: options.DataToLookAt,
+    target: options.TargetToLookFor = None,
+    out: options.NewSchemaFile = None,
+) -> None:
+    """Infer a schema from a file and say what was noticed. Edit it, then train with --schema."""
+    from loan_default.data.schema.schema_files import dump_schema
+    from loan_default.data.sources.table_files import infer_schema
+    from loan_default.files import write_atomically
+
+    if out is not None and out.exists():
+        raise ConfigurationError(
+            f"--out must not exist yet, however: {out} does, and may have been edited. Choose another name."
+        )
+    inference = infer_schema(data, target=target)
+    text = dump_schema(inference.schema, notes=inference.notes)
+    console = make_console(stderr=True)  # what goes to standard output is a schema file
+    if out is None:
+        typer.echo(text)
+    else:
+        write_atomically(out, text.encode())
+    console.print(findings_table(inference.findings))
+    if out is not None:
+        say(console, "schema", f"{out}: {len(inference.schema.columns)} columns")
+
+
+def _refuse_without(stage: str, given: Mapping[str, object]) -> None:
+    """Refuse options (name -> value, None = not given) of a stage that will not run."""
+    for name, value in given.items():
+        if value is not None:
+            raise ConfigurationError(
+                f"{name} must come with {stage}, however: {stage} is not given. Add it, or leave {name} out."
+            )
+
+
+def _training_data(data: Path | None, settings: Settings) -> FileData | StoreData:
+    """The data that `--data` means: a file, the training store, or by default the bundled accounts."""
+    from loan_default.pipelines.layout import TRAINING_STORE
+
+    if data is None:
+        return FileData(path=BUNDLED_DATA)
+    if str(data) == STORE_NAME:
+        return StoreData(folder=settings.home / TRAINING_STORE, maturity_days=settings.maturity_days)
+    return FileData(path=data)
+
+
+def _folder_name(data: FileData | StoreData) -> str:
+    """Name of the folder of a run where `--out` names none."""
+    from loan_default.data.sources.table_files import stem_of
+    from loan_default.pipelines.layout import FROM_STORE
+
+    return FROM_STORE if isinstance(data, StoreData) else stem_of(data.path)
+
+
+@contextmanager
+def _listener(console: Console) -> Iterator[TerminalListener | PlainListener]:
+    from loan_default.pipelines.training.listeners import LogListener
+
+    if not console.is_terminal:
+        yield PlainListener(console, LogListener())
+        return
+    with TerminalListener(console).running() as listener:
+        yield listener
+
+
+@contextmanager
+def _rows_listener(console: Console) -> Iterator[TerminalRows | LogRows]:
+    if not console.is_terminal:
+        yield LogRows()
+        return
+    with TerminalRows(console).running() as listener:
+        yield listener
+
+
+def _model_file(model: str | None, settings: Settings, *, sha256: str | None) -> "ModelFile":
+    """The model that `--model` means: a file, or a version in the registry."""
+    from loan_default.pipelines.registry import ModelFile, file_to_score_with
+
+    if model is not None and (model.endswith(".pth") or Path(model).is_file()):
+        return ModelFile(path=Path(model), sha256=sha256, why=f"from {model}")
+    with open_database(settings) as database:
+        return file_to_score_with(database, model, home=settings.home, sha256=sha256)
+
+
+def _checked_digest(sha256: str | None) -> str | None:
+    if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
+        raise ConfigurationError(f"--sha256 must be 64 hexadecimal digits, however: {sha256!r}")
+    return sha256.lower() if sha256 else None
+
+
+def _next_command(result: "TrainingResult") -> str:
+    """The command that a person may want to type after a run."""
+    if result.trained is not None:
+        version = result.trained.model.version
+        return f"loan-default score --model {version} --data new.csv --out scores.csv"
+    chosen = result.plan.options
+    parts = ["python", "train.py", "--train", "--encoder", str(result.encoder)]
+    is_bundled = chosen.data == FileData(path=BUNDLED_DATA)
+    if not is_bundled:
+        parts += ["--data", STORE_NAME if isinstance(chosen.data, StoreData) else str(chosen.data.path)]
+    if not is_bundled or chosen.schema is not None:
+        parts += ["--schema", str(result.out / "schema.toml")]
+    parts += ["--seed", str(chosen.seed)] if chosen.seed else []
+    parts += ["--out-of-time"] if chosen.out_of_time else []
+    return shlex.join([*parts, "--out", str(result.out)])

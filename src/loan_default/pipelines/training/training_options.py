@@ -1,0 +1,275 @@
+"""The options of a training: the one list that commands, DAG parameters and Airflow's API are made of.
+
+DAG files import this when they are parsed, and every command when it starts: so it imports neither torch nor
+pandas.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from loan_default.choices import DEVICES, OBJECTIVES, PRESETS, DeviceName, Objective, PresetName
+from loan_default.errors import ConfigurationError
+
+if TYPE_CHECKING:  # pydantic comes with it
+    from loan_default.database.documents import TrainingData
+
+SplitName = Literal["stratified", "out of time", "for good"]
+"""How rows are split. The names stand in the provenance of models."""
+PERMANENT_HOLDOUT: SplitName = "for good"
+"""Rows of the training store are split by their content, so that test rows remain test rows as it grows."""
+
+SEEDS = 2**32
+_MOST_SCHEDULED = 1_000
+"""Epochs and members of a scheduled run at most: a typing error should not occupy the machine for days."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileData:
+    """Train on the rows of a file."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Name of the file."""
+        return self.path.name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoreData:
+    """Train on the applications of the training store."""
+
+    folder: Path
+    snapshot: "TrainingData | None" = None
+    """Which rows of the store; None = all that are there."""
+    maturity_days: int = 0
+    """Age from which on a label counts."""
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.folder.name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parameter:
+    """How an option is shown to a person, and which values it takes."""
+
+    kind: Literal["boolean", "integer", "name", "text", "file", "timestamp"]
+    text: str
+    panel: str = ""
+    """Heading in the help of the command."""
+    unset: str = ""
+    """What None means, in words; "" = the option is never None."""
+    names: tuple[str, ...] = ()
+    minimum: int | None = None
+    maximum: int | None = None
+    """Largest value that a scheduled run may ask for."""
+    scheduled: bool = True
+    """Whether a scheduled run has it too: one has a store, a machine and a folder of its own."""
+    default: bool | int | str | None = None
+
+
+_PARAMETER = "parameter"
+"""Key of a field's metadata."""
+
+
+def _shown(**parameter: Any) -> dict[str, Parameter]:
+    """The metadata of a field that a person sets by an option of `train` or by a parameter of the DAG."""
+    return {_PARAMETER: Parameter(**parameter)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingOptions:
+    """What a person can choose for a run; None = as the preset says.
+
+    Raises:
+        ConfigurationError: the options contradict each other, or a number is out of range.
+    """
+
+    data: FileData | StoreData
+    pretrain: bool = field(
+        default=True,
+        metadata=_shown(kind="boolean", panel="What to do", text="Pretrain an encoder without labels."),
+    )
+    train: bool = field(
+        default=True,
+        metadata=_shown(
+            kind="boolean", panel="What to do", text="Train and calibrate a classifier.", scheduled=False
+        ),
+    )
+    target: str | None = field(
+        default=None,
+        metadata=_shown(
+            kind="text",
+            panel="Data",
+            text="Column that says who defaulted. Needed without a schema.",
+            scheduled=False,
+        ),
+    )
+    schema: Path | None = field(
+        default=None,
+        metadata=_shown(
+            kind="file",
+            panel="Data",
+            text="Schema file.",
+            unset="inferred, printed and saved",
+            scheduled=False,
+        ),
+    )
+    out_of_time: bool = field(
+        default=False,
+        metadata=_shown(
+            kind="boolean",
+            panel="Data",
+            text="Test on the latest applications instead of on random ones.",
+        ),
+    )
+    preset: PresetName = field(
+        default="default",
+        metadata=_shown(
+            kind="name",
+            panel="Model",
+            text="On the bundled data, minutes on two cores: fast 1, default 4, best some 15 (not measured).",
+            names=PRESETS,
+        ),
+    )
+    members: int | None = field(
+        default=None,
+        metadata=_shown(
+            kind="integer",
+            panel="Model",
+            text="Networks to average.",
+            unset="the preset's",
+            minimum=1,
+            maximum=_MOST_SCHEDULED,
+        ),
+    )
+    objective: Objective | None = field(
+        default=None,
+        metadata=_shown(
+            kind="name",
+            panel="Pretraining",
+            text="What pretraining optimises.",
+            unset="detection",
+            names=OBJECTIVES,
+        ),
+    )
+    pretraining_epochs: int | None = field(
+        default=None,
+        metadata=_shown(
+            kind="integer",
+            panel="Pretraining",
+            text="Passes of pretraining.",
+            unset="the preset's",
+            minimum=1,
+            maximum=_MOST_SCHEDULED,
+        ),
+    )
+    encoder: Path | None = field(
+        default=None,
+        metadata=_shown(
+            kind="file",
+            panel="Pretraining",
+            text="Start from this pretrained encoder instead.",
+            scheduled=False,
+        ),
+    )
+    epochs: int | None = field(
+        default=None,
+        metadata=_shown(
+            kind="integer",
+            panel="Training",
+            text="Passes of training at most.",
+            unset="by preset and rows",
+            minimum=1,
+            maximum=_MOST_SCHEDULED,
+        ),
+    )
+    seed: int = field(
+        default=0,
+        metadata=_shown(
+            kind="integer", panel="Training", text="Same seed, same model.", minimum=0, maximum=SEEDS - 1
+        ),
+    )
+    device: DeviceName = field(
+        default="auto",
+        metadata=_shown(
+            kind="name",
+            panel="Training",
+            text="auto takes a GPU where there is one.",
+            names=DEVICES,
+            scheduled=False,
+        ),
+    )
+    resume: bool = field(
+        default=False,
+        metadata=_shown(
+            kind="boolean",
+            panel="Training",
+            text="Go on where an interrupted run stopped.",
+            scheduled=False,
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        if not self.pretrain and not self.train:
+            raise ConfigurationError(
+                "a run must do something, however: neither --pretrain nor --train is given. For both, type "
+                "train.py --pretrain --train"
+            )
+        if self.encoder is not None and self.pretrain:
+            raise ConfigurationError(
+                "--encoder must come without --pretrain, however: both are given. Leave --pretrain out to "
+                f"start from {self.encoder.name}."
+            )
+        for name in ("epochs", "pretraining_epochs", "members"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigurationError(f"--{name.replace('_', '-')} must be at least 1, however: {value}")
+        if not 0 <= self.seed < SEEDS:
+            raise ConfigurationError(f"--seed must be at least 0 and below 2^32, however: {self.seed}")
+
+    @property
+    def split(self) -> SplitName:
+        """How the rows are split into training, validation and test rows.
+
+        The training store grows, and models that were trained on it are compared: its test rows are a
+        permanent holdout.
+        """
+        if self.out_of_time:
+            return "out of time"
+        return PERMANENT_HOLDOUT if isinstance(self.data, StoreData) else "stratified"
+
+
+PARAMETERS: Mapping[str, Parameter] = {
+    option.name: replace(option.metadata[_PARAMETER], default=option.default)
+    for option in fields(TrainingOptions)
+    if _PARAMETER in option.metadata
+}
+"""Name of an option -> how it is shown, in the order in which help lists them; all but the data."""
+
+SCHEDULED_PARAMETERS: Mapping[str, Parameter] = {
+    **{name: parameter for name, parameter in PARAMETERS.items() if parameter.scheduled},
+    "preset": replace(PARAMETERS["preset"], default=None, unset="LOAN_DEFAULT_PRESET"),
+    "since": Parameter(kind="timestamp", text="Train on applications from then on.", unset="all"),
+    "until": Parameter(kind="timestamp", text="Train on applications before then.", unset="all"),
+}
+"""What a person can choose for a scheduled run, by a parameter of the DAG or by a message on `commands`."""
+
+
+def json_schema(parameter: Parameter) -> dict[str, Any]:
+    """The values that a parameter takes, as the keywords of a JSON schema."""
+    if parameter.kind == "name":
+        return {"enum": [*([None] if parameter.unset else []), *parameter.names]}
+    type_name = "string" if parameter.kind == "timestamp" else parameter.kind
+    schema: dict[str, Any] = {"type": ["null", type_name] if parameter.unset else type_name}
+    if parameter.kind == "timestamp":
+        schema["format"] = "date-time"
+    if parameter.minimum is not None:
+        schema["minimum"] = parameter.minimum
+    if parameter.maximum is not None:
+        schema["maximum"] = parameter.maximum
+    return schema
