@@ -157,7 +157,7 @@ def test_what_was_done_is_not_done_again(house, monkeypatch):
             tasks.store_model(context("store_model", attempt=3))
         with pytest.raises(AirflowSkipException, match="nothing new"):
             tasks.prepare_training_data(context("prepare_training_data", run="next", kind="scheduled"))
-        with pytest.raises(ValueError, match="must be trained before it is stored"):
+        with pytest.raises(ValueError, match="must be trained before it is registered"):
             tasks.store_model(context("store_model", run="next"))
 
 
