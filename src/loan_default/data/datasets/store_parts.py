@@ -105,11 +105,6 @@ def part_names(folder: Path) -> list[PartName]:
     return sorted(name for name in found if name is not None)
 
 
-def holds_parts(folder: Path) -> bool:
-    """Whether a folder is a training store with at least one part."""
-    return any(parse_name(path.name) for path in folder.iterdir())
-
-
 def write_part(
     folder: Path,
     *,
