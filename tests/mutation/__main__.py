@@ -4,6 +4,7 @@ PYTHONPATH=tests python -m mutation                    a random sample of 400 mu
 PYTHONPATH=tests python -m mutation --all              all of them: many hours on two cores
 PYTHONPATH=tests python -m mutation --seed 2 --size 100
 PYTHONPATH=tests python -m mutation --only 'loan_default.data.*'
+PYTHONPATH=tests python -m mutation --resume           go on with a run that was stopped
 
 What is mutated, what is not and why stands in pyproject.toml under `tool.mutmut`. Run it in the repository's
 root. The mutated copy of the tree is kept in `mutants/`, and `mutmut show NAME` prints one mutant.
@@ -35,13 +36,19 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the sample; default 1")
     parser.add_argument("--only", default="*", help="pattern of mutants' names; default '*'")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="default: one for each core")
+    parser.add_argument("--resume", action="store_true", help="test only what has no result yet")
     options = parser.parse_args(words)
     names = [name for name in _generate(options.workers) if fnmatchcase(name, options.only)]
     chosen = names if options.all else sampled(names, size=options.size, seed=options.seed)
     print(f"{len(chosen):,} of {len(names):,} mutants are tested", flush=True)
-    if not _test(chosen, options.workers):
+    before = _results()
+    open_ = [name for name in chosen if before[name] is None] if options.resume else chosen
+    if open_ and not _test(open_, options.workers):
         return 1
     results = _results()
+    if untested := sum(results[name] is None for name in chosen):
+        print(f"\n{untested:,} mutants were not tested: there is no score. Go on with --resume.")
+        return 1
     statuses = {name: status_by_exit_code[results[name]] for name in chosen}
     for name, status in statuses.items():
         if status != "killed":

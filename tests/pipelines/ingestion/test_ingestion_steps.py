@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event as Flag
 
 import pytest
 
@@ -23,6 +24,7 @@ from loan_default.kafka.outbox import Outbox
 from loan_default.kafka.topics import PROCESSED, PROCESSING, RAW, dead_letter_topic
 from loan_default.pipelines.ingestion import worker as processing
 from loan_default.pipelines.ingestion.ingestion_steps import (
+    follow_raw_data,
     ingest_raw_data,
     process_raw_data,
     send_processed_data,
@@ -357,6 +359,29 @@ def test_a_schema_that_changes_in_the_middle_of_a_batch_is_named(services, monke
     with pytest.raises(DataError, match="must be finished with the schema that it was begun with"):
         process_raw_data(replace(services, schema=stricter))
     assert process_raw_data(services).redelivered == 1
+
+
+def test_records_are_followed_until_told_to_stop_and_the_batch_in_hand_is_finished(
+    services, feed, monkeypatch
+):
+    """First goes what an earlier run had accepted and not sent."""
+    ingest_raw_data(services, feed(30))
+    process_raw_data(services)
+    ingest_raw_data(services, feed(40))
+    raw(services, {"bad": b"{"})
+    stop, real = Flag(), IngestionBatchRepository.add
+
+    def stops(self, batch) -> None:
+        real(self, batch)
+        stop.set()
+
+    monkeypatch.setattr(IngestionBatchRepository, "add", stops)
+    processed = follow_raw_data(services, stop=stop)
+    assert processed.consumed == processed.accepted + processed.rejected > 0
+    assert len(records_of(services.broker, PROCESSED)) == 30 + processed.accepted
+    assert processed.consumed + process_raw_data(services).consumed == 41
+    send_processed_data(services)
+    assert ledger(services) == {"accepted": 70, "rejected": 1}
 
 
 def test_absent_topics_are_named_before_anything_is_done(services, feed):
