@@ -119,3 +119,13 @@ def test_after_the_first_champion_there_is_none_to_go_back_to(promotion):
     decide(promotion.run("first"), promotion.model.version)
     with pytest.raises(DataError, match="must have a former champion"):
         chosen_by(promotion.run(), rollback=True)
+
+
+def test_a_replacement_is_confirmed_for_a_model_that_is_named_and_for_no_rollback(promotion):
+    version = promotion.model.version
+    assert chosen_by(promotion.run(), version=version, replaces="lost").replaces == "lost"
+    assert chosen_by(promotion.run(), version=version).replaces is None
+    with pytest.raises(DataError, match="replaces must come with version"):
+        chosen_by(promotion.run(), replaces="lost")
+    with pytest.raises(DataError, match="replaces must come without rollback"):
+        chosen_by(promotion.run(), version=version, rollback=True, replaces="lost")

@@ -122,3 +122,14 @@ def test_rows_of_later_events_are_no_reason_to_forget_what_is_held_out(promotion
     rows = [metrics.get(each.metrics).rows for each in (before, after)]
     assert rows[0] < rows[1] < rows[0] + 0.35 * 300
     assert after.snapshot != before.snapshot
+
+
+def test_an_evaluation_remembers_the_move_of_the_pointer_that_it_has_seen(promotion):
+    """Without it a promotion could not tell that another one came in between."""
+    assert evaluated(promotion.run("none"), promotion.model.version).seen_rev == 0
+    for rev, name in enumerate(("first", "second"), start=1):
+        promotion.candidate(name)
+        decide(promotion.run(name), name)
+        pointer = promotion.models.champion()
+        assert (pointer.version, pointer.rev) == (name, rev)
+        assert evaluated(promotion.run("look"), promotion.model.version).seen_rev == rev

@@ -49,6 +49,18 @@ def test_what_was_decided_is_not_decided_again(promotion):
     assert decided_about(promotion, promotion.model.version) == [first]
 
 
+def test_one_run_decides_on_each_of_two_models_by_itself(promotion):
+    promotion.candidate("other")
+    run = promotion.run("both", thresholds=STRICT)
+    first = decide(run, promotion.model.version)
+    second = decide(run, "other")
+    assert (first.version, second.version) == (promotion.model.version, "other")
+    assert {d.version for d in DecisionRepository(run.services.database).of_run("both")} == {
+        first.version,
+        second.version,
+    }
+
+
 def test_who_loses_a_race_is_evaluated_again_beside_the_winner(promotion):
     models = promotion.models
     slow, quick = promotion.candidate("slow"), promotion.candidate("quick")
