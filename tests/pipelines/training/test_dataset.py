@@ -1,9 +1,11 @@
 """From a file to trusted rows: which schema, which rows, and that nothing is lost."""
 
+import pandas as pd
 import pytest
 
 from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
 from loan_default.data.schema.schema_files import load_schema, schema_from_dict
+from loan_default.data.sources import table_files
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.pipelines.training.dataset import choose_schema, load_dataset
 from loan_default.pipelines.training.training_options import FileData
@@ -26,6 +28,40 @@ def test_a_file_without_schema_gets_an_inferred_one_that_can_be_saved_and_read(l
     saved.write_text(choice.to_toml())
     assert load_schema(saved) == choice.schema
     assert "# note: " in saved.read_text()
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """The files whose rows are read, each time that they are."""
+    read, paths = table_files.iter_csv, []
+
+    def recording(path, names, rows):
+        paths.append(path)
+        return read(path, names, rows)
+
+    monkeypatch.setattr(table_files, "iter_csv", recording)
+    return paths
+
+
+def test_a_file_without_a_schema_is_read_once(lab, reads, tmp_path):
+    data = tmp_path / "ragged.csv"
+    data.write_text(lab.data.read_text() + "too,few\n")
+    choice = choose_schema(FileData(data), schema=None, target="bad")
+    dataset = load_dataset(data, choice.schema, raw=choice.raw)
+    assert reads == [data]
+    again = load_dataset(data, choice.schema)
+    pd.testing.assert_frame_equal(dataset.frame, again.frame)
+    pd.testing.assert_frame_equal(dataset.quarantined, again.quarantined)
+    assert (dataset.digest, dataset.rows_read, dataset.reasons) == (
+        again.digest,
+        again.rows_read,
+        again.reasons,
+    )
+
+
+def test_a_file_with_a_schema_is_not_read_before_it_is_validated(lab, reads):
+    choice = choose_schema(FileData(lab.data), schema=lab.schema, target=None)
+    assert (choice.raw, reads) == (None, [])
 
 
 def test_without_target_and_schema_the_columns_to_choose_from_are_listed(lab):

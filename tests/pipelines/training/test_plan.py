@@ -123,3 +123,14 @@ def test_stages_are_timed_from_one_to_the_next(monkeypatch):
     watch.stop()
     assert begun == [("read", "loans.csv"), ("split", "stratified")]
     assert watch.seconds == {"read": 2.0, "split": 3.0}
+
+
+def test_a_plan_does_not_keep_the_rows_that_its_schema_was_inferred_from(tmp_path):
+    applications(300).to_csv(tmp_path / "loans.csv", index=False)
+    options = TrainingOptions(data=FileData(tmp_path / "loans.csv"), target="bad", preset="fast", members=1)
+    plan = plan_training(
+        options, watch=Stopwatch(lambda name, detail: None), environ={"OMP_NUM_THREADS": "1"}
+    )
+    assert plan.schema_choice.origin == "inferred from loans.csv"
+    assert plan.schema_choice.raw is None
+    assert len(plan.dataset.frame) == 300

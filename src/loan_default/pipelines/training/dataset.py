@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -16,10 +16,10 @@ from loan_default.data.datasets.row_hashing import DIGEST_VERSION, digest_of
 from loan_default.data.datasets.store_files import short_names
 from loan_default.data.datasets.training_store import read_store
 from loan_default.data.schema.frames import RawFrame, Validation, validate
-from loan_default.data.schema.inference.infer import Finding
+from loan_default.data.schema.inference.infer import Finding, infer_frame_schema
 from loan_default.data.schema.language import Schema
 from loan_default.data.schema.schema_files import dump_schema, load_schema
-from loan_default.data.sources.table_files import infer_schema, iter_frames, read_columns
+from loan_default.data.sources.table_files import iter_frames, read_columns, read_frame, stem_of
 from loan_default.database.documents import TrainingData
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.pipelines.training.training_options import FileData, StoreData
@@ -36,6 +36,8 @@ class SchemaChoice:
     """Comments for the saved schema, by column."""
     origin: str
     """In words: the file that was read, or that it was inferred."""
+    raw: RawFrame | None = field(default=None, compare=False, repr=False)
+    """The rows that the schema was inferred from, for `load_dataset`; None where the file was not read."""
 
     def to_toml(self) -> str:
         """The schema as a file that a person can edit."""
@@ -95,12 +97,14 @@ def choose_schema(data: FileData | StoreData, *, schema: Path | None, target: st
             f"a file of one's own must come with --target COLUMN or --schema FILE, however: {data.name} has "
             f"neither. Its columns are {some}."
         )
-    inference = infer_schema(data.path, target=target)
+    raw = read_frame(data.path)
+    inference = infer_frame_schema(raw, name=stem_of(data.path), source=data.name, target=target)
     return SchemaChoice(
         schema=inference.schema,
         findings=inference.findings,
         notes=inference.notes,
         origin=f"inferred from {data.name}",
+        raw=raw,
     )
 
 
@@ -224,8 +228,12 @@ def load_snapshot(folder: Path, schema: Schema, snapshot: TrainingData, *, matur
     return dataset
 
 
-def load_dataset(data: Path, schema: Schema) -> Dataset:
+def load_dataset(data: Path, schema: Schema, *, raw: RawFrame | None = None) -> Dataset:
     """All labelled or unlabelled rows of a file that pass the schema.
+
+    Args:
+        raw: the rows of the file where they are read already; None = the file is read in parts, so that it is
+            never whole in memory before its rows are validated.
 
     Raises:
         DataError: the file is unusable, a column is missing, or every row breaks the schema.
@@ -234,9 +242,10 @@ def load_dataset(data: Path, schema: Schema) -> Dataset:
     reasons: Counter[str] = Counter()
     ignored: tuple[str, ...] = ()
     rows_read = 0
-    for raw in iter_frames(data):
-        validation = validate(raw, schema, labelled=True)
-        rows_read += len(raw.frame) + len(raw.rejects)
+    parts = iter_frames(data) if raw is None else [raw]
+    for part in parts:
+        validation = validate(part, schema, labelled=True)
+        rows_read += len(part.frame) + len(part.rejects)
         accepted.append(validation.accepted)
         quarantined.append(validation.rejected)
         reasons.update(validation.counts)

@@ -172,7 +172,8 @@ def plan_training(
         raise DataError(
             f"a schema for training must have a target column, however: {schema_choice.schema.name} has none."
         )
-    dataset = _load(options.data, schema_choice.schema)
+    dataset = _load(options.data, schema_choice)
+    schema_choice = replace(schema_choice, raw=None)  # the rows as they were in the file are not needed again
     watch.start("split", _SPLITS[options.split])
     groups = duplicate_groups(dataset.frame, dataset.schema)
     split = _split(options, dataset, groups)
@@ -210,13 +211,13 @@ _SPLITS = {"stratified": "stratified", "out of time": "out of time", PERMANENT_H
 """Split -> what is printed and logged of it."""
 
 
-def _load(data: FileData | StoreData, schema: Schema) -> Dataset:
+def _load(data: FileData | StoreData, choice: SchemaChoice) -> Dataset:
     if isinstance(data, FileData):
-        return load_dataset(data.path, schema)
+        return load_dataset(data.path, choice.schema, raw=choice.raw)
     days = data.maturity_days
     if data.snapshot is not None:
-        return load_snapshot(data.folder, schema, data.snapshot, maturity_days=days)
-    return load_store(data.folder, schema, maturity_days=days, now=datetime.now(UTC))
+        return load_snapshot(data.folder, choice.schema, data.snapshot, maturity_days=days)
+    return load_store(data.folder, choice.schema, maturity_days=days, now=datetime.now(UTC))
 
 
 def _split(options: TrainingOptions, dataset: Dataset, groups: NDArray[np.int64]) -> Split:
