@@ -7,7 +7,7 @@
 | `commands` | start runs and pause DAGs: what `loan-default commands` does |
 
 Their passwords are AIRFLOW_ADMIN_PASSWORD, AIRFLOW_VIEWER_PASSWORD and AIRFLOW_COMMANDS_PASSWORD, variables
-or files of the folder that LOAN_DEFAULT_SECRETS names. Done again, accounts get the passwords of now.
+or files of the folder that LOAN_DEFAULT_SECRETS names. A second run gives the accounts the current passwords.
 """
 
 import sys
@@ -19,12 +19,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from loan_default.settings import secrets_folder
 
 ROLES = {"admin": "Admin", "viewer": "Viewer", "commands": "Commands"}
-"""Account -> role; `Commands` is ours, the others are Airflow's."""
+"""Account -> role; the role `Commands` is made here, the others come with Airflow."""
 _COMMANDS = [("can_read", "DAGs"), ("can_edit", "DAGs"), ("can_read", "DAG Runs"), ("can_create", "DAG Runs")]
 
 
 class Passwords(BaseSettings):
-    """Of the accounts; all must be given."""
+    """The passwords of the accounts; all must be given."""
 
     model_config = SettingsConfigDict(env_prefix="AIRFLOW_", frozen=True, hide_input_in_errors=True)
 
@@ -34,13 +34,13 @@ class Passwords(BaseSettings):
 
 
 def make_accounts(security: Any, passwords: Passwords) -> list[str]:
-    """Make the accounts, or give those that are there these passwords and roles; says what was done.
+    """Make the accounts, or give existing ones these passwords and roles; returns a line about each.
 
     Args:
         security: FAB's security manager.
     """
     security.bulk_sync_roles([{"role": "Commands", "perms": _COMMANDS}])
-    said = []
+    lines = []
     for name, role_name in ROLES.items():
         password = getattr(passwords, f"{name}_password").get_secret_value()
         role, known = security.find_role(role_name), security.find_user(username=name)
@@ -61,12 +61,12 @@ def make_accounts(security: Any, passwords: Passwords) -> list[str]:
                 raise RuntimeError(
                     f"FAB must change the account, however: {name!r} was refused. See its log."
                 )
-        said.append(f"account {name}: {'made' if known is None else 'was there'}, role {role_name}")
-    return said
+        lines.append(f"account {name}: {'made' if known is None else 'was there'}, role {role_name}")
+    return lines
 
 
 def main() -> None:
-    """Make them in the database of this environment's Airflow."""
+    """Make the accounts in the database of this environment's Airflow."""
     from airflow.providers.fab.auth_manager.cli_commands.utils import (  # noqa: PLC0415 (reads Airflow's settings)
         get_application_builder,
     )

@@ -1,4 +1,4 @@
-"""What the tasks of all DAGs are made of. It knows nothing of torch: the hourly tasks import it."""
+"""Settings and services of the tasks of all DAGs. The hourly tasks import this, so it never imports torch."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,12 +10,12 @@ from loan_default.settings import Settings, load_settings
 from loan_default.wiring import open_services
 
 Context = Mapping[str, Any]
-"""Airflow's: `run_id`, `task_instance`, `dag_run`, `params` and more."""
+"""The context that Airflow gives a task: `run_id`, `task_instance`, `dag_run`, `params` and more."""
 
 
 @contextmanager
 def services_of(context: Context) -> Iterator[tuple[Services, Settings]]:
-    """The flow of a run and the settings, while the block runs."""
+    """Open the services of a run for as long as the block runs; yields them and the settings."""
     settings = load_settings()
     _check_shared(settings)
     with open_services(settings, run=context["run_id"]) as services:
@@ -23,7 +23,7 @@ def services_of(context: Context) -> Iterator[tuple[Services, Settings]]:
 
 
 def _check_shared(settings: Settings) -> None:
-    """ConfigurationError where the tasks of a run, each a process of its own, would not find each other."""
+    """Raise ConfigurationError where the tasks of a run, each in its own process, would share nothing."""
     if settings.kafka_bootstrap_servers is None:
         raise ConfigurationError(
             "KAFKA_BOOTSTRAP_SERVERS must be set for the tasks of a DAG, however: it is not, and what a "
@@ -32,5 +32,5 @@ def _check_shared(settings: Settings) -> None:
     if not settings.home.is_absolute():
         raise ConfigurationError(
             "LOAN_DEFAULT_HOME must be an absolute path for the tasks of a DAG, however: it is "
-            f"{settings.home}, which each worker finds in another place. Name a folder that they share."
+            f"{settings.home}, which is another folder for each worker. Name a folder that they share."
         )

@@ -1,4 +1,4 @@
-"""Intervals by the bootstrap: how much would the figures move with another sample of the same size?
+"""Intervals by the bootstrap: how much would the metrics move with another sample of the same size?
 
 A draw of N rows with replacement is a count per row: rows are sorted once, and each draw only weighs them.
 """
@@ -17,10 +17,10 @@ _NOT_ESTIMATES = ("rows", "bads", "ks_at")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Interval:
-    """A figure and the range in which another sample would put it."""
+    """A metric and the range in which another sample would put it."""
 
     value: float
-    """Of the rows themselves, not of the draws."""
+    """The metric of the rows themselves, not of the draws."""
     low: float
     high: float
     """Percentiles of the draws."""
@@ -31,7 +31,7 @@ class Interval:
 def bootstrap_intervals(
     y: ArrayLike, pd: ArrayLike, *, seed: int, draws: int = 300, level: float = 0.95
 ) -> Mapping[str, Interval]:
-    """Intervals of all figures of `Figures` that are estimates, by name.
+    """Compute intervals of all fields of `Metrics` that are estimates, by name.
 
     Raises:
         DataError: as `measure`.
@@ -47,9 +47,9 @@ def bootstrap_intervals(
     low, high = _percentiles(drawn, level)
     return {
         name: Interval(
-            value=getattr(whole, name), low=float(low[place]), high=float(high[place]), redrawn=redrawn.count
+            value=getattr(whole, name), low=float(low[index]), high=float(high[index]), redrawn=redrawn.count
         )
-        for place, name in enumerate(names)
+        for index, name in enumerate(names)
     }
 
 
@@ -63,7 +63,7 @@ def paired_bootstrap(
     draws: int = 1000,
     level: float = 0.95,
 ) -> Interval:
-    """Interval of metric(new) - metric(old) on the same rows: each draw takes the same rows for both.
+    """Compute the interval of metric(new) - metric(old): each draw takes the same rows for both.
 
     Args:
         metric: a key of `metrics.WEIGHTED`: auc, ks, pr_auc, brier …
@@ -78,11 +78,11 @@ def paired_bootstrap(
             f"metric must be one of {list(WEIGHTED)}, however: metric={metric!r}."
             + did_you_mean(metric, WEIGHTED)
         )
-    figure, redrawn = WEIGHTED[metric], _Counter()
+    compute, redrawn = WEIGHTED[metric], _Counter()
     challenger, champion = rank_rows(y, new), rank_rows(y, old)
 
     def difference(weights: Floats) -> float:
-        return figure(challenger, weights[challenger.order]) - figure(champion, weights[champion.order])
+        return compute(challenger, weights[challenger.order]) - compute(champion, weights[champion.order])
 
     outcomes = np.asarray(y, np.float64)
     drawn = np.array([difference(weights) for weights in _draws(outcomes, draws, seed=seed, redrawn=redrawn)])

@@ -101,7 +101,7 @@ class Groups:
 def epochs_chart(
     name: str, lines: Sequence[Line], *, label: str, y_label: str, size: tuple[float, float] = HALF
 ) -> str:
-    """A figure per epoch, one line a component or member; marked points are named in the legend."""
+    """Values per epoch, one line for each component or member; the legend names marked points."""
 
     def paint(axes: Axes) -> None:
         many = len(lines) > len(SERIES)
@@ -150,8 +150,8 @@ def ks_chart(
     """Share of each class with a PD up to each cut, and where the two are furthest apart."""
 
     def paint(axes: Axes) -> None:
-        place = int(np.argmin(np.abs(cut - at)))
-        low, high = sorted((float(bads[place]), float(goods[place])))
+        index = int(np.argmin(np.abs(cut - at)))
+        low, high = sorted((float(bads[index]), float(goods[index])))
         axes.plot(cut, goods, color=BLUE, label="non-defaulters")
         axes.plot(cut, bads, color=ORANGE, label="defaulters")
         text = f"KS {high - low:.3f} at PD {at:.1%}"
@@ -188,11 +188,11 @@ def deciles_chart(groups: Groups, *, label: str) -> str:
     """Mean PD as bars beside the observed default rate as points, from the riskiest group to the safest."""
 
     def paint(axes: Axes) -> None:
-        place = np.arange(1, len(groups.predicted) + 1)
-        axes.bar(place, groups.predicted, width=0.62, color=BLUE, alpha=0.4, label="mean PD")
-        _interval_points(axes, place, groups, colour=ORANGE, text="observed default rate")
+        group = np.arange(1, len(groups.predicted) + 1)
+        axes.bar(group, groups.predicted, width=0.62, color=BLUE, alpha=0.4, label="mean PD")
+        _interval_points(axes, group, groups, colour=ORANGE, text="observed default rate")
         axes.set(xlabel="group, riskiest first", ylabel="default rate", ylim=(0, None))
-        axes.xaxis.set_major_locator(FixedLocator(list(place)))
+        axes.xaxis.set_major_locator(FixedLocator(list(group)))
         axes.grid(visible=False, axis="x")
         _percent(axes.yaxis)
         axes.legend(loc="upper right")
@@ -204,8 +204,8 @@ def reliability_chart(groups: Groups, *, before: Groups | None, label: str) -> s
     """Observed default rate against mean PD; on the diagonal a PD means what it says."""
 
     def paint(axes: Axes) -> None:
-        sets = [groups] if before is None else [groups, before]
-        top = max(float(np.max([part.predicted.max(), part.high.max()])) for part in sets) * 1.04
+        drawn = [groups] if before is None else [groups, before]
+        top = max(float(max(each.predicted.max(), each.high.max())) for each in drawn) * 1.04
         axes.plot([0, top], [0, top], color=MUTED, linewidth=1, linestyle=(0, (2, 3)), label="perfect")
         if before is not None:
             axes.plot(
@@ -233,11 +233,11 @@ def importance_chart(
     """Horizontal bars with one standard deviation to either side, in the given order from the top."""
 
     def paint(axes: Axes) -> None:
-        place = np.arange(len(names))
-        axes.barh(place, means, height=0.62, color=BLUE, alpha=0.75)
-        axes.errorbar(means, place, xerr=sds, fmt="none", ecolor=INK, elinewidth=1.2, capsize=3)
+        position = np.arange(len(names))
+        axes.barh(position, means, height=0.62, color=BLUE, alpha=0.75)
+        axes.errorbar(means, position, xerr=sds, fmt="none", ecolor=INK, elinewidth=1.2, capsize=3)
         axes.axvline(0, color=MUTED, linewidth=0.8)
-        axes.set_yticks(place, [_text(name, limit=34) for name in names], color=INK)
+        axes.set_yticks(position, [_text(name, limit=34) for name in names], color=INK)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.set_xlabel("loss of AUC when the column is shuffled")
         axes.grid(visible=False, axis="y")
@@ -273,8 +273,8 @@ def _inline(svg: str, name: str, label: str) -> str:
         svg = re.sub(rf"(fill|stroke): {colour}", rf"\1: var(--chart-{variable}, {colour})", svg)
     box = re.search(r'viewBox="([^"]*)"', svg)
     assert box is not None, "matplotlib writes a viewBox"
-    said = html.escape(_text(label, limit=600))
-    opening = f'<svg class="chart" role="img" aria-label="{said}" viewBox="{box[1]}"'
+    description = html.escape(_text(label, limit=600))
+    opening = f'<svg class="chart" role="img" aria-label="{description}" viewBox="{box[1]}"'
     opening += ' xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
     return re.sub(r"<svg[^>]*>", lambda _: opening, svg, count=1).strip()
 
@@ -309,5 +309,5 @@ def _right(cut: NDArray[np.float64], share: NDArray[np.float64]) -> float:
 
 def _text(name: str, *, limit: int = 40) -> str:
     """A name on one line, without control characters, shortened in the middle."""
-    name = "".join(letter if letter.isprintable() else " " for letter in name)
+    name = "".join(character if character.isprintable() else " " for character in name)
     return name if len(name) <= limit else f"{name[: limit // 2]}…{name[-(limit // 2 - 1) :]}"

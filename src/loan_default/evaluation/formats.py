@@ -1,4 +1,4 @@
-"""How figures look to a reader: the filters of the report's templates. What is not there is a dash."""
+"""How numbers look to a reader: the filters of the report's templates. A missing value is a dash."""
 
 import math
 from collections.abc import Iterator, Mapping

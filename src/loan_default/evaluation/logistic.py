@@ -1,4 +1,4 @@
-"""Two small logistic fits by Newton, for calibration figures: thousands of them in a bootstrap.
+"""Two small logistic fits by Newton, for calibration metrics: a bootstrap needs thousands of them.
 
 `x` are logits, `y` outcomes and `weights` how often a row counts, all `(N,)`; both classes have weight.
 scikit-learn gives the same numbers, in ten times the time and with warnings on the way.

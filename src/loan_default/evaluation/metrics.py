@@ -1,11 +1,11 @@
-"""Figures of one set of predictions: who is riskier (AUC, KS …) and how much (Brier, calibration …).
+"""Metrics of one set of predictions: who is riskier (AUC, KS …) and how much (Brier, calibration …).
 
-    measure(y, pd)                                  # all figures at once
+    measure(y, pd)                                  # all metrics at once
     auc(y, pd), ks(y, pd), brier(y, pd), …          # one at a time
 
-`y` is 1.0 for default and 0.0 for none, `pd` the probability of default, both `(N,)`. No figure needs a
+`y` is 1.0 for default and 0.0 for none, `pd` the probability of default, both `(N,)`. No metric needs a
 threshold, so none can be tuned on a holdout. Rows with the same PD count as one step: the order of the rows
-never matters. Underneath, every figure is computed from `Ranked` rows and a weight per row, which is what
+never matters. Internally, every metric is computed from `Ranked` rows and a weight per row, which is what
 makes the bootstrap fast: it sorts once and then only draws weights.
 """
 
@@ -31,7 +31,7 @@ ECE_BINS = 10
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Metrics:
-    """All figures of one set of predictions."""
+    """All metrics of one set of predictions."""
 
     rows: int
     bads: int
@@ -66,14 +66,14 @@ class Metrics:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Ranked:
-    """Rows in ascending order of PD, with all that no weight changes."""
+    """Rows in ascending order of PD, with what is the same for all weights."""
 
     order: NDArray[np.int64]
     """`(N,)` positions of the rows in the arrays that were given."""
     y: Floats
-    """`(N,)`"""
+    """`(N,)` outcomes, 1.0 for default and 0.0 for none."""
     pd: Floats
-    """`(N,)`"""
+    """`(N,)` PDs, ascending."""
     starts: NDArray[np.int64]
     """`(G,)` the first row of each group of equal PDs."""
 
@@ -100,7 +100,7 @@ class Ranked:
 
 
 def rank_rows(y: ArrayLike, pd: ArrayLike) -> Ranked:
-    """Checked and sorted rows.
+    """Check the rows and sort them by PD.
 
     Raises:
         DataError: lengths differ, one class only, outcomes other than 0 and 1, PDs outside [0, 1].
@@ -115,7 +115,7 @@ def rank_rows(y: ArrayLike, pd: ArrayLike) -> Ranked:
 
 
 def measure(y: ArrayLike, pd: ArrayLike) -> Metrics:
-    """All figures of one set of predictions.
+    """Compute all metrics of one set of predictions.
 
     Raises:
         DataError: as `rank_rows`.
@@ -125,7 +125,7 @@ def measure(y: ArrayLike, pd: ArrayLike) -> Metrics:
 
 
 def weigh(rows: Ranked, weights: Floats) -> Metrics:
-    """All figures of rows that count `weights` times, `(N,)` in the order of `rows`.
+    """Compute all metrics of rows that count `weights` times, `(N,)` in the order of `rows`.
 
     Both classes must have weight; a weight of 0 leaves a row out.
     """
@@ -245,11 +245,9 @@ def _checked(y: ArrayLike, pd: ArrayLike) -> tuple[Floats, Floats]:
         )
     bads = int((outcomes == 1).sum())
     if bads + int((outcomes == 0).sum()) != len(outcomes):
-        raise DataError("outcomes must be 0 or 1, however: others are there. Leave rows without a label out.")
+        raise DataError("outcomes must be 0 or 1, however: there are others. Leave out rows without a label.")
     if bads in (0, len(outcomes)):
-        raise DataError(
-            f"both classes must be there to be told apart, however: bads={bads} of rows={len(outcomes)}"
-        )
+        raise DataError(f"both classes must be among the rows, however: bads={bads} of rows={len(outcomes)}")
     return outcomes, scores
 
 
@@ -260,8 +258,8 @@ def _ranked(y: Floats, scores: Floats) -> Ranked:
     return Ranked(order=order, y=y[order], pd=ordered, starts=starts)
 
 
-def _plain(rows: Ranked, figure: Callable[[Ranked, Floats], float]) -> float:
-    return figure(rows, np.ones(len(rows.y)))
+def _plain(rows: Ranked, metric: Callable[[Ranked, Floats], float]) -> float:
+    return metric(rows, np.ones(len(rows.y)))
 
 
 def _inside(pd: Floats) -> Floats:
@@ -316,7 +314,7 @@ def _ece(rows: Ranked, weights: Floats, *, bins: int = ECE_BINS) -> float:
 
 
 def _calibration(rows: Ranked, weights: Floats) -> tuple[float, float]:
-    """A bracketed intercept and a slope whose hopeless cases are decided before any fit."""
+    """Intercept and slope; cases in which the slope cannot be fitted are decided before the fit."""
     used = weights > 0
     bad, good = rows.logits[used & (rows.y == 1)], rows.logits[used & (rows.y == 0)]
     lowest, highest = min(bad[0], good[0]), max(bad[-1], good[-1])
@@ -341,4 +339,4 @@ WEIGHTED: Mapping[str, Callable[[Ranked, Floats], float]] = {
     "log_loss": _log_loss,
     "ece": _ece,
 }
-"""Single figures of weighted rows by name, for comparisons that need only one."""
+"""Single metrics of weighted rows by name, for comparisons that need only one."""

@@ -1,8 +1,8 @@
 """The report of a training run: what a risk manager and an engineer ask about it, in one HTML file.
 
 `render_report(ReportInputs(…))` returns the text of a page that opens from disk: no scripts, no network,
-charts inline, a light and a dark scheme, and a layout for paper. What is `None` or empty leaves its section
-out; what comes from data is escaped. Words and layout lie in `templates/`, judgements in `statements`.
+charts inline, a light and a dark scheme, and a layout for paper. A section without data is left out; text
+from data is escaped. Words and layout are in `templates/`, conclusions in `statements`.
 """
 
 from collections.abc import Mapping
@@ -104,8 +104,8 @@ _METRICS = {
 
 
 def _byline(inputs: ReportInputs) -> list[str]:
-    moment = inputs.created_at.astimezone(UTC)
-    return [", ".join(inputs.data.sources), f"{moment:%Y-%m-%d %H:%M} UTC"]
+    created_at = inputs.created_at.astimezone(UTC)
+    return [", ".join(inputs.data.sources), f"{created_at:%Y-%m-%d %H:%M} UTC"]
 
 
 def _strip(inputs: ReportInputs, metrics: Metrics) -> list[dict[str, str]]:
@@ -116,11 +116,10 @@ def _strip(inputs: ReportInputs, metrics: Metrics) -> list[dict[str, str]]:
         "brier": "Brier score",
         "calibration_slope": "Calibration slope",
     }
-    rows = [
-        {"name": text, "value": formats.number(interval.value), "note": _range(interval)}
-        for name, text in names.items()
-        for interval in [inputs.intervals[name]]
-    ]
+    rows = []
+    for name, text in names.items():
+        interval = inputs.intervals[name]
+        rows.append({"name": text, "value": formats.number(interval.value), "note": _range(interval)})
     tested = f"{metrics.rows:,} tested"
     rows.append({"name": "Rows", "value": formats.count(inputs.data.accepted), "note": tested})
     rate = formats.percent(inputs.data.default_rate)
@@ -136,7 +135,7 @@ def _range(interval: Interval) -> str:
 
 def _statements(inputs: ReportInputs, metrics: Metrics, deciles: DataFrame) -> list[Statement]:
     data, intervals = inputs.data, inputs.intervals
-    said = [
+    found = [
         statements.ranking(intervals["auc"], rows=metrics.rows, defaults=metrics.bads),
         statements.rank_order(deciles["bad_rate"].tolist()),
         statements.calibration(
@@ -154,10 +153,10 @@ def _statements(inputs: ReportInputs, metrics: Metrics, deciles: DataFrame) -> l
     ]
     if inputs.test.uncalibrated is not None:
         before = measure(inputs.test.y, inputs.test.uncalibrated).log_loss
-        said.insert(3, statements.calibration_step(before, metrics.log_loss))
+        found.insert(3, statements.calibration_step(before, metrics.log_loss))
     if inputs.auc_difference is not None:
-        said.insert(1, statements.against_baseline(inputs.auc_difference))
-    return said
+        found.insert(1, statements.against_baseline(inputs.auc_difference))
+    return found
 
 
 def _sections(inputs: ReportInputs) -> list[dict[str, str]]:
@@ -171,7 +170,7 @@ def _sections(inputs: ReportInputs) -> list[dict[str, str]]:
 
 
 def _metric_rows(inputs: ReportInputs) -> list[dict[str, Any]]:
-    """The known figures in the order of `_METRICS`, then what else was measured."""
+    """The known metrics in the order of `_METRICS`, then all others that were measured."""
     names = [name for name in _METRICS if name in inputs.intervals]
     names += [
         name for name in inputs.intervals if name not in _METRICS and name not in ("base_rate", "mean_pd")
@@ -185,7 +184,7 @@ def _metric_rows(inputs: ReportInputs) -> list[dict[str, Any]]:
 
 
 def _charts(inputs: ReportInputs, metrics: Metrics, deciles: DataFrame) -> dict[str, str]:
-    """Name -> SVG; those without data are not there."""
+    """Name -> SVG text; charts without data are left out."""
     return _test_charts(inputs, metrics, deciles) | _epoch_charts(inputs) | _importance_chart(inputs)
 
 

@@ -1,4 +1,4 @@
-"""What the report of a training run is made of: values and arrays, collected by the training pipeline."""
+"""Inputs of the report of a training run: values and arrays, collected by the training pipeline."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ REQUIRED_METRICS = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SplitSummary:
-    """One part of the rows."""
+    """The rows of one split."""
 
     name: str
     """E.g. "train", "validation", "test"."""
@@ -39,16 +39,16 @@ class SplitSummary:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ColumnSummary:
-    """A column of the schema and what stood in it."""
+    """A column of the schema, and how often its value was missing."""
 
     column: Column
     missing_share: float
-    """Of the accepted rows, 0 to 1."""
+    """Share of the accepted rows without a value, 0 to 1."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataSummary:
-    """What was read and what became of it."""
+    """The rows that were read, and what became of them."""
 
     sources: tuple[str, ...]
     """File names or table names, without folders."""
@@ -56,16 +56,16 @@ class DataSummary:
     accepted: int
     duplicates: int
     quarantined: int = 0
-    """Rows set aside."""
+    """Rows that broke the schema and were set aside."""
     reasons: Mapping[str, int] = field(default_factory=dict)
     """Broken rule -> rows; a row may break several."""
     unlabelled: int = 0
     """Accepted rows whose outcome is not known; they serve pretraining only."""
     default_rate: float
-    """Of the labelled accepted rows."""
+    """Share of the labelled accepted rows that defaulted, 0 to 1."""
     splits: tuple[SplitSummary, ...]
     split_method: str
-    """A sentence: how the rows were divided and why so."""
+    """A sentence that says how the rows were split, and why."""
     columns: tuple[ColumnSummary, ...] = ()
     findings: tuple[tuple[str, str], ...] = ()
     """(column, sentence) of the schema inference; empty = the schema was given."""
@@ -101,11 +101,11 @@ class TestPredictions:
     y: NDArray[np.float64]
     """1.0 = default, 0.0 = none."""
     calibrated: NDArray[np.float64]
-    """What the model file returns."""
+    """The PDs that the model file returns."""
     uncalibrated: NDArray[np.float64] | None = None
-    """Before the calibrator; None = there is none."""
+    """The PDs before the calibrator; None = there is no calibrator."""
     baseline: NDArray[np.float64] | None = None
-    """Of logistic regression on the same rows; None = not fitted."""
+    """The PDs of logistic regression on the same rows; None = it was not fitted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,15 +114,15 @@ class ReportInputs:
 
     title: str
     model: str
-    """A sentence: what the model is."""
+    """A sentence that says what the model is."""
     created_at: datetime
-    """UTC."""
+    """When the run ended; must name its time zone."""
     data: DataSummary
     test: TestPredictions
     intervals: Mapping[str, Interval]
-    """Of `test.calibrated`, as `bootstrap_figures` returns them; at least `REQUIRED_METRICS`."""
+    """Intervals of `test.calibrated` from `bootstrap_intervals`; at least `REQUIRED_METRICS`."""
     baseline_intervals: Mapping[str, Interval] = field(default_factory=dict)
-    """The same of `test.baseline`."""
+    """Intervals of `test.baseline` from `bootstrap_intervals`."""
     auc_difference: Interval | None = None
     """AUC of ours minus AUC of the baseline, paired by row; None = no baseline."""
     pretraining: tuple[EpochPoint, ...] = ()
@@ -139,7 +139,7 @@ class ReportInputs:
     def __post_init__(self) -> None:
         missing = [name for name in REQUIRED_METRICS if name not in self.intervals]
         if missing:
-            raise DataError(f"metrics must hold every required figure, however: missing={missing}")
+            raise DataError(f"metrics must hold every required metric, however: missing={missing}")
         if self.created_at.utcoffset() is None:
             raise DataError(
                 f"created_at must name its time zone, however: {self.created_at}. Use datetime.now(UTC)."

@@ -1,4 +1,4 @@
-"""What the figures of a test split say, as plain sentences: computed from the figures, never typed in."""
+"""What the metrics of a test split say, as plain sentences that are computed from the metrics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from enum import StrEnum
 from loan_default.evaluation.bootstrap import Interval
 
 FEW_DEFAULTS = 100
-"""With fewer defaults on the test split its figures are too uncertain to judge a model by."""
+"""With fewer defaults on the test split its metrics are too uncertain to evaluate a model by."""
 
 
 class Tone(StrEnum):
     """How a statement is marked; the word is what the reader sees."""
 
     GOOD = "good"
-    """As it should be."""
+    """The metric is as it should be."""
     CAUTION = "caution"
-    """Someone should look at it before the model is used."""
+    """A person should look at it before the model is used."""
     NOTE = "note"
-    """Worth knowing, neither good nor bad."""
+    """It is worth knowing, and neither good nor bad."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +43,7 @@ def ranking(auc: Interval, *, rows: int, defaults: int) -> Statement:
         return Statement(
             tone=Tone.CAUTION,
             title="Ranks better than chance, on little evidence.",
-            text=f"{base} A class with fewer than {FEW_DEFAULTS} rows leaves every figure uncertain.",
+            text=f"{base} A class with fewer than {FEW_DEFAULTS} rows leaves every metric uncertain.",
         )
     return Statement(tone=Tone.GOOD, title="Ranks better than chance.", text=base)
 
@@ -108,7 +108,7 @@ def rank_order(rates: Sequence[float]) -> Statement:
         return Statement(
             tone=Tone.NOTE, title="No rank order to check.", text="All PDs are alike, in one group."
         )
-    breaks = [place for place in range(1, len(rates)) if rates[place] > rates[place - 1]]
+    breaks = [index for index in range(1, len(rates)) if rates[index] > rates[index - 1]]
     if not breaks:
         return Statement(
             tone=Tone.GOOD,
@@ -116,7 +116,7 @@ def rank_order(rates: Sequence[float]) -> Statement:
             text=f"The default rate falls from {rates[0]:.1%} in the riskiest of {len(rates)} groups "
             f"to {rates[-1]:.1%} in the safest, without a break.",
         )
-    where = ", ".join(f"{place} and {place + 1}" for place in breaks)
+    where = ", ".join(f"{index} and {index + 1}" for index in breaks)
     return Statement(
         tone=Tone.NOTE if len(breaks) == 1 else Tone.CAUTION,
         title=f"Rank order breaks {'once' if len(breaks) == 1 else f'{len(breaks)} times'}.",
@@ -137,7 +137,7 @@ def accounting(*, read: int, accepted: int, duplicates: int, quarantined: int) -
 
 
 def headline(auc: float, *, rows: int, predicted: float, observed: float) -> str:
-    """The key figures in one sentence for someone who has never heard of an AUC."""
+    """The key metrics in one sentence for someone who has never heard of an AUC."""
     return (
         f"Given one applicant who will default and one who will not, the model gives the higher PD to the "
         f"right one {100 * auc:.0f} times out of 100; on {rows:,} applications that it had never seen it "

@@ -51,7 +51,7 @@ def roc_points(y: ArrayLike, pd: ArrayLike, *, limit: int = 400) -> DataFrame:
 def ks_curves(y: ArrayLike, pd: ArrayLike, *, limit: int = 400) -> DataFrame:
     """Share of each class up to a PD, at most `limit` points: columns pd, bads, goods, lead (goods - bads).
 
-    The largest lead is the KS figure; its row is always there.
+    The largest lead is the KS; its row is always in the table.
     """
     rows = rank_rows(y, pd)
     bads, goods = _shares_up_to(rows)
@@ -74,7 +74,9 @@ def score_histogram(y: ArrayLike, scores: ArrayLike, *, bins: int = 40) -> DataF
         )
     bad = outcomes == 1
     if bad.all() or not bad.any():
-        raise DataError(f"both classes must be there, however: bads={int(bad.sum())} of rows={len(bad)}")
+        raise DataError(
+            f"both classes must be among the rows, however: bads={int(bad.sum())} of rows={len(bad)}"
+        )
     edges = np.histogram_bin_edges(values, bins)
     bads, goods = np.histogram(values[bad], edges)[0], np.histogram(values[~bad], edges)[0]
     shares = {"bads": bads / bad.sum(), "goods": goods / (~bad).sum()}
@@ -118,11 +120,11 @@ def _shares_up_to(rows: Ranked) -> tuple[Floats, Floats]:
     return bads / bads[-1], goods / goods[-1]
 
 
-def _thinned(way: Floats, limit: int, *, also: int) -> NDArray[np.int64]:
+def _thinned(rising: Floats, limit: int, *, also: int) -> NDArray[np.int64]:
     """Positions of at most `limit` points, evenly spread along a rising curve, with both ends and `also`."""
     if limit < 3:
         raise ConfigurationError(f"limit must be at least 3, however: limit={limit}")
-    if len(way) <= limit:
-        return np.arange(len(way))
-    even = np.searchsorted(way, np.linspace(way[0], way[-1], limit - 1))
-    return np.unique(np.concatenate([even, [0, also, len(way) - 1]]))
+    if len(rising) <= limit:
+        return np.arange(len(rising))
+    even = np.searchsorted(rising, np.linspace(rising[0], rising[-1], limit - 1))
+    return np.unique(np.concatenate([even, [0, also, len(rising) - 1]]))

@@ -1,4 +1,4 @@
-"""Registered models: which there are, what was decided about them, and which one scores."""
+"""Registered models: their metrics, the decisions about them, and the one that scores."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -27,21 +27,22 @@ _COUNTS = frozenset({"rows", "bads"})
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Registered:
-    """A model with its figures and what was decided about it."""
+    """A model with its metrics and the decisions about it."""
 
     model: ModelMetadata
     is_champion: bool
     metrics: tuple[PerformanceMetrics, ...]
+    """The newest metrics come first."""
     decisions: tuple[Decision, ...]
-    """Both the newest first."""
+    """The newest decision comes first."""
 
     @property
     def test(self) -> PerformanceMetrics | None:
-        """The newest figures on rows that the model had not seen, None where there are none."""
+        """The newest metrics on rows that the model had not seen, None where there are none."""
         return on_unseen_rows(self.metrics)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Plain values that can be written as JSON."""
         return {
             **self.model.model_dump(mode="json"),
             "champion": self.is_champion,
@@ -52,39 +53,45 @@ class Registered:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelFile:
-    """A model file to load."""
+    """A model file that is to be loaded."""
 
     path: Path
     sha256: str | None
-    """The digest that it must have; None = the one beside it."""
+    """The digest that the file must have; None = the one in the file beside it."""
     why: str
-    """Why this one, in words."""
+    """Why this model was chosen, in words."""
 
 
 def list_models(database: Database) -> list[Registered]:
-    """All models, the newest first."""
+    """List all models, the newest first."""
     repository = ModelRepository(database)
     champion = repository.champion()
     return [_registered(database, model, champion) for model in repository.newest_first()]
 
 
 def find_model(database: Database, version: str) -> Registered:
-    """The model of a version or of the beginning of one.
+    """Find the model of a version or of the beginning of one.
 
     Raises:
         DataError: no model has it, or several.
     """
     repository = ModelRepository(database)
     exact = repository.find(version)
-    found = [exact] if exact else repository.starting_with(version, limit=_SHOWN) if version else []
+    if exact is not None:
+        found = [exact]
+    elif version:
+        found = repository.starting_with(version, limit=_SHOWN)
+    else:
+        found = []
     if len(found) == 1:
         return _registered(database, found[0], repository.champion())
     if found:
         few = ", ".join(each.version for each in found)
         raise DataError(f"a version must name one model, however: {version!r} names {few}. Write more of it.")
     versions = repository.ids()
-    hint = did_you_mean(version, versions) or " `loan-default models` lists them."
-    if not versions:
+    if versions:
+        hint = did_you_mean(version, versions) or " `loan-default models` lists them."
+    else:
         hint = " None is yet: train one with train.py --pretrain --train."
     raise DataError(f"the model must be registered, however: {version!r} is not.{hint}")
 
@@ -92,7 +99,7 @@ def find_model(database: Database, version: str) -> Registered:
 def file_to_score_with(
     database: Database, version: str | None, *, home: Path, sha256: str | None
 ) -> ModelFile:
-    """The file of a registered model, which must have the digest that the registry holds.
+    """Find the file of a registered model, which must have the digest that the registry holds.
 
     Args:
         version: a version or the beginning of one; None = the champion, or the newest while there is none.
@@ -131,7 +138,7 @@ def _default(database: Database) -> tuple[ModelMetadata, str]:
         return repository.get(champion.version), "the champion"
     if (former := lost_champion(database)) is not None:
         raise DataError(
-            "the pointer to the champion must be there where a model has been the champion, however: "
+            "the pointer to the champion must exist where a model has been the champion, however: "
             f"{former} has been, and there is none. Restore it, roll back to that version, or name a model "
             "with --model."
         )
@@ -145,10 +152,13 @@ def _default(database: Database) -> tuple[ModelMetadata, str]:
 
 
 def metrics_to_store(measured: Mapping[str, Any]) -> tuple[dict[str, float | None], dict[str, str]]:
-    """The figures without the counts, and a reason for each that does not exist."""
+    """Split off the counts; returns the metrics, and a reason for each that is not defined."""
     return finite_metrics({name: value for name, value in measured.items() if name not in _COUNTS})
 
 
 def on_unseen_rows(metrics: Iterable[PerformanceMetrics]) -> PerformanceMetrics | None:
-    """The first of these that was computed on rows that the model had not seen; None where none was."""
-    return next((each for each in metrics if each.dataset is not DatasetName.VALIDATION), None)
+    """The first of these that was computed on rows that the model had not seen; None = there is none."""
+    for each in metrics:
+        if each.dataset is not DatasetName.VALIDATION:
+            return each
+    return None

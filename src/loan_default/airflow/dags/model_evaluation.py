@@ -1,13 +1,14 @@
 """# Evaluation
 
-When models have been stored, and once a day, the newest that waits is judged on rows that it has not seen,
-beside the champion on the same rows. One that passes the thresholds becomes the champion; one that fails
-keeps its verdict and reasons, and the champion stays. One that cannot be compared with the champion fails,
-unless a person has confirmed by `replaces` that it may take that champion's place. A rollback is not
-measured: it waits for no data.
+When models have been stored, and once a day, the newest model without an evaluation is evaluated on rows that
+it has not seen, beside the champion on the same rows. A model that passes the thresholds becomes the
+champion; one that fails is rejected with the reasons, and the champion stays. A model that cannot be compared
+with the champion fails, unless a person has confirmed by `replaces` that it may replace that champion. Models
+whose files are refused are rejected first. A rollback is not measured: it waits for no data.
 
-Reads the training store and the registry. Writes the collections `performance_metrics`, `decisions` and
-`model_metadata`, the champion's pointer, and `model.promoted` or `model.rejected` on `commands`.
+Reads the topic `processed_data`, the training store and the registry. Writes the training store, the
+collections `training_data`, `performance_metrics`, `decisions` and `model_metadata`, the champion's pointer,
+and `model.promoted` or `model.rejected` on `commands`.
 """
 
 from datetime import timedelta
@@ -31,12 +32,12 @@ from loan_default.airflow.dag_defaults import DEFAULT_ARGS, MODEL, START
         "version": Param(
             None,
             type=["null", "string"],
-            description="Which model. Empty: the newest that waits, else the champion.",
+            description="Version of the model. Empty: the newest without an evaluation, else the champion.",
         ),
         "rollback": Param(
             False,
             type="boolean",
-            description="Make it, or the former one, the champion whatever its figures.",
+            description="Make it, or the former one, the champion whatever its metrics are.",
         ),
         "replaces": Param(
             None,

@@ -229,7 +229,7 @@ def _champion(run: EvaluationRun, pointer: Champion, schema: Schema) -> tuple[Lo
     except DataError as error:
         return None, f"its document cannot be read: {error}"
     except ArtifactError as error:
-        # The run goes on: the decision shall say why nothing takes its place.
+        # The run goes on, so that the decision says why no model replaces the champion.
         log.exception("champion_refused", version=pointer.version)
         return None, f"its file was refused: {error}"
     if changed := columns_read_differently(champion, schema):

@@ -1,7 +1,7 @@
-"""Scoring as a use case: a file of applications in, a file of PDs out, in memory that does not grow.
+"""Scoring of files: a file of applications in, a file of PDs out, in memory that does not grow.
 
 Rows are read, validated and predicted some thousand at a time, in the order of the file. Rows that break the
-schema go to the quarantine with their reasons. Both files appear at the end, whole, or not at all.
+schema go to the quarantine with their reasons. Both files appear at the end as a whole, or not at all.
 """
 
 import gzip
@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain, repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -32,12 +31,12 @@ from loan_default.models.device import choose_compute, torch_threads, usable_cor
 from loan_default.models.model import LoanModel
 
 CHUNK_ROWS = 8_192
-"""Rows in memory at once. More are not faster."""
+"""Rows that are in memory at once; a larger number is not faster."""
 ROW_COLUMN = "row"
-"""Names the rows where the data have no identifier: their number in the file, from 0."""
+"""The column that identifies the rows of data without an identifier: their number in the file, from 0."""
 
 _RESULTS = ("pd", "score", "model_version")
-_CSV_DIGITS = "%.9g"  # the network computes in 32 bits, which is no more digits than that
+_CSV_DIGITS = "%.9g"  # the network computes in 32 bits, which have no more digits
 
 Write = Callable[[pd.DataFrame], None]
 
@@ -58,23 +57,23 @@ class Scored:
     """None = no row was scored."""
     seconds: float
     absent: tuple[str, ...]
-    """Optional features that the file lacks: not known in any row."""
+    """Optional features that the file lacks, so that they are missing in every row."""
     ignored: tuple[str, ...]
     """Columns of the file that the schema does not know."""
 
     @property
     def rows_per_second(self) -> float:
-        """Rows read a second."""
+        """Rows that were read per second."""
         return self.rows_read / max(1e-9, self.seconds)
 
 
 def quarantine_beside(out: Path) -> Path:
-    """Where the quarantine of a file of scores lies unless another place is named."""
+    """Path of the quarantine of a file of scores where no other path is given."""
     return out.with_name(f"{out.name[: -len(_suffix_of_scores(out))]}.quarantine.csv")
 
 
 def check_paths(data: Path, *, out: Path, quarantine: Path) -> None:
-    """Check what can be known before a model is loaded.
+    """Check the three paths before a model is loaded.
 
     Raises:
         DataError: the data file is not readable.
@@ -89,12 +88,14 @@ def check_paths(data: Path, *, out: Path, quarantine: Path) -> None:
             f"data, --out and --quarantine must be three files, however: {data}, {out}, {quarantine}"
         )
     for path in (out, quarantine):
-        taken = next(parent for parent in path.absolute().parents if parent.exists())
-        if path.is_dir() or not taken.is_dir():
-            wrong = path if path.is_dir() else taken
+        if path.is_dir():
             raise ConfigurationError(
-                f"scores must go to a file in a folder, however: {wrong} is "
-                f"{'a folder' if path.is_dir() else 'a file'}. Choose another place."
+                f"scores must go to a file in a folder, however: {path} is a folder. Choose another path."
+            )
+        existing = next(parent for parent in path.absolute().parents if parent.exists())
+        if not existing.is_dir():
+            raise ConfigurationError(
+                f"scores must go to a file in a folder, however: {existing} is a file. Choose another path."
             )
 
 
@@ -119,7 +120,7 @@ def score_file(
     others; without any, the one of an earlier run is removed.
 
     Args:
-        report: told the number of rows read so far.
+        report: called with the number of rows read so far.
 
     Raises:
         DataError: the file is unusable, or a column that must be there is not.
@@ -170,7 +171,7 @@ def score_file(
 
 @dataclass(slots=True)
 class _Tally:
-    """What a run keeps of the rows that have passed."""
+    """Counts of the rows that were read so far."""
 
     scored: int = 0
     quarantined: int = 0
@@ -190,7 +191,7 @@ class _Tally:
 
 
 def _scores(model: LoanModel, accepted: pd.DataFrame, named_by: str | None, tally: _Tally) -> pd.DataFrame:
-    """The rows of the output for some accepted rows."""
+    """The rows of the output for a batch of accepted rows."""
     pds = model.predict_pd(accepted) if len(accepted) else np.zeros(0)
     tally.sum_pd += float(pds.sum())
     names = accepted.index.astype(np.int64) if named_by is None else accepted[named_by]
@@ -211,13 +212,13 @@ def _name_column(named_by: str | None) -> str:
 
 
 def _quarantine_columns(present: list[str]) -> list[str]:
-    """The columns of the whole quarantine: those of its parts depend on what is wrong in them."""
+    """The columns of the whole quarantine; those of one batch depend on what is wrong in it."""
     return list(dict.fromkeys(["row", "reason", *(RENAMED.get(name, name) for name in present), "raw_text"]))
 
 
 @contextmanager
 def _scores_writer(path: Path, suffix: str, named_by: str | None) -> Iterator[Write]:
-    """A function that appends rows of the output to a file."""
+    """Open a file of scores; yields a function that appends rows to it."""
     if suffix != ".parquet":
         with _csv_writer(path, compressed=suffix == ".csv.gz") as write:
             yield write
@@ -236,11 +237,17 @@ def _scores_writer(path: Path, suffix: str, named_by: str | None) -> Iterator[Wr
 
 @contextmanager
 def _csv_writer(path: Path, *, compressed: bool = False) -> Iterator[Write]:
-    """A function that appends rows to a file that begins with a header."""
-    header = chain([True], repeat(False))  # noqa: FBT003 (once, and never again)
+    """Open a CSV file; yields a function that appends rows, the first ones below a header."""
     open_ = gzip.open if compressed else open
     with open_(path, "wt", encoding="utf-8", newline="") as file:
-        yield lambda frame: write_csv(frame, file, header=next(header), digits=_CSV_DIGITS)
+        is_empty = True
+
+        def write(frame: pd.DataFrame) -> None:
+            nonlocal is_empty
+            write_csv(frame, file, header=is_empty, digits=_CSV_DIGITS)
+            is_empty = False
+
+        yield write
 
 
 def _suffix_of_scores(out: Path) -> str:
