@@ -18,15 +18,6 @@ from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.topics import TOPICS
 
 
-@pytest.fixture
-def one_broker(monkeypatch):
-    """All commands of a test speak to the same broker in memory."""
-    broker = MemoryBroker()
-    broker.create_topics(TOPICS)
-    monkeypatch.setattr("loan_default.kafka.open_broker.connect", lambda settings: broker)
-    return broker
-
-
 def test_a_file_is_taken_in_batches_and_once(shell, tmp_path):
     schema = load_schema(BUNDLED_SCHEMA)
     data = tmp_path / "loans.csv"
@@ -44,26 +35,6 @@ def test_rows_without_a_source_are_those_of_the_bundled_accounts(shell):
         code, out, _ = shell("ingest", "--rows", "30")
         assert code == 0
         assert "30 records: 30 accepted" in out
-
-
-def test_bad_rows_become_dead_letters_that_can_be_looked_at_and_sent_again(shell, tmp_path, one_broker):
-    schema = load_schema(BUNDLED_SCHEMA)
-    rows = to_text(generate(schema, rows=50, seed=1).frame, schema)
-    rows.loc[rows.index[7], "LIMIT_BAL"] = "-1"
-    data = tmp_path / "loans.csv"
-    rows.to_csv(data, index=False)
-    assert "49 accepted, 1 rejected" in shell("ingest", "--file", str(data))[1]
-    (dead_letter,) = json.loads(shell("dead-letters", "list", "--json")[1])
-    assert dead_letter["reason"] == "LIMIT_BAL: must be at least 0"
-    assert (dead_letter["topic"], dead_letter["partition"] >= 0) == ("raw_data", True)
-    assert "waiting     1 dead letters" in shell("dead-letters", "list")[1]
-    code, out, _ = shell("dead-letters", "show", dead_letter["event"])
-    assert code == 0
-    assert '"LIMIT_BAL":-1' in out
-    assert "replayed    1 events" in shell("dead-letters", "replay", dead_letter["event"])[1]
-    assert "1 records: 0 accepted, 1 rejected" in shell("ingest")[1]
-    (again,) = json.loads(shell("dead-letters", "list", "--json")[1])
-    assert again["event"] == dead_letter["event"] + "~1"
 
 
 class InterruptedBroker(MemoryBroker):
@@ -136,7 +107,6 @@ def test_prepare_says_what_the_store_holds(shell):
         (("ingest", "--file", "nowhere.csv"), 2, "nowhere.csv was not found"),
         (("ingest", "--folder", "nowhere"), 2, "the folder of applications must exist"),
         (("ingest", "--schema", "nowhere.toml"), 2, "nowhere.toml"),
-        (("dead-letters", "show", "x"), 2, "none does for 'x'"),
     ],
 )
 def test_what_cannot_be_is_one_line(shell, words, code, line):

@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from loan_default.cli import model_commands, stack_commands, stream_commands
+from loan_default.cli import dead_letter_commands, model_commands, stack_commands, stream_commands
 from loan_default.cli.console import ExitCode
 from loan_default.errors import ArtifactError, DependencyError, LoanDefaultError
 
@@ -40,7 +40,7 @@ app.command()(stack_commands.replay)
 app.command()(stack_commands.status)
 app.command()(stack_commands.backup)
 app.command()(stack_commands.restore)
-app.add_typer(stream_commands.dead_letters_app, name="dead-letters")
+app.add_typer(dead_letter_commands.dead_letters_app, name="dead-letters")
 
 _STOPPED = "from the keyboard."
 _STOPPED_TRAINING = f"{_STOPPED} Go on with --resume."

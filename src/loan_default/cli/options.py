@@ -87,3 +87,8 @@ TargetToLookFor = Annotated[
 NewSchemaFile = Annotated[
     Path | None, typer.Option("--out", help="File to save it to. Default: it is printed.")
 ]
+
+# ingest, prepare, dead-letters
+IngestionSchemaFile = Annotated[
+    Path | None, typer.Option("--schema", help="Schema file. Default: that of the bundled accounts.")
+]

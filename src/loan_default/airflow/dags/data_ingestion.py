@@ -1,11 +1,12 @@
 """# Ingestion
 
-Once an hour, new rows of the source go to `raw_data`; each is judged by the schema. Sound ones go to
-`processed_data`, the others to the dead letters with the rules that they break.
+Once an hour this DAG sends new rows of the source to `raw_data` and validates each of them by the schema.
+Valid records go to `processed_data`. Rejected ones go to the dead-letter topic, with the rules that they
+break.
 
-Reads the source that `LOAN_DEFAULT_SOURCE` names. Writes the topics `raw_data`, `processed_data` and
-`raw_data.dlq`, and the collections `raw_data_logs` and `ingestion_batches`. Any task may be repeated, also
-while another run is on.
+It reads the source that `LOAN_DEFAULT_SOURCE` names. It writes to the topics `raw_data`, `processed_data` and
+`raw_data.dlq`, and to the collections `raw_data_logs` and `ingestion_batches`. Every task may be repeated,
+even while another run is going on.
 """
 
 from datetime import timedelta
