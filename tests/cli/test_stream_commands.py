@@ -121,7 +121,7 @@ def test_a_broker_and_a_store_that_are_away_are_named(shell, monkeypatch):
     monkeypatch.setenv("LOAN_DEFAULT_ANSWER_SECONDS", "0.3")
     code, _, errors = shell("ingest")
     assert code == 3
-    assert "connecting to MONGODB_URI failed" in errors
+    assert "Cannot connect to MONGODB_URI: " in errors
     assert "s3cret" not in errors
 
 
