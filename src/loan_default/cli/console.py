@@ -215,7 +215,7 @@ def print_reasons(console: Console, reasons: Mapping[str, int]) -> None:
 def print_result(console: Console, result: "TrainingResult", *, next_command: str) -> None:
     """Print what a run has made, and where its files lie."""
     if result.trained is not None:
-        console.print(test_metrics_table(result))
+        console.print(metrics_of_result_table(result))
     dataset = result.plan.dataset
     if len(dataset.quarantined):
         say(console, "quarantine", f"{len(dataset.quarantined):,} rows in {result.out / 'quarantine.csv'}")
@@ -228,7 +228,7 @@ def print_result(console: Console, result: "TrainingResult", *, next_command: st
     say(console, "next", next_command)
 
 
-def test_metrics_table(result: "TrainingResult") -> Table:
+def metrics_of_result_table(result: "TrainingResult") -> Table:
     """The metrics on the test rows with their 95 % ranges."""
     ranges = {name: (each.value, each.low, each.high) for name, each in result.intervals.items()}
     return _metrics_table("Test rows: metrics with 95 % ranges", ranges)

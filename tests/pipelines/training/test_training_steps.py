@@ -15,7 +15,9 @@ from loan_default.data.sources.feeds import GeneratedFeed
 from loan_default.database.control_repositories import FencingToken
 from loan_default.errors import ArtifactError, DataError
 from loan_default.kafka.memory import MemoryBroker
+from loan_default.models.features import Features
 from loan_default.pipelines.services import Services
+from loan_default.pipelines.training import dataset
 from loan_default.pipelines.training.training_steps import (
     TrainingRun,
     freeze_training_data,
@@ -117,6 +119,27 @@ def test_all_steps_in_a_row_and_again_are_one_model(run):
         assert model == registration.model
         assert model.pretrained
         assert 0 < metrics["auc"] <= 1
+
+
+def test_a_step_reads_and_validates_the_store_once_and_transforms_its_rows_once(run, monkeypatch):
+    calls: list[str] = []
+
+    def counted(name: str, work: Callable[..., object]) -> Callable[..., object]:
+        def call(*arguments: object, **named: object) -> object:
+            calls.append(name)
+            return work(*arguments, **named)
+
+        return call
+
+    for name in ("read_store", "validate"):
+        monkeypatch.setattr(dataset, name, counted(name, getattr(dataset, name)))
+    monkeypatch.setattr(Features, "transform", counted("transform", Features.transform))
+    monkeypatch.setattr("loan_default.pipelines.training.training_steps.write_report", lambda *_, **__: {})
+    pretrain_step(run, Listener(), fence_of(run, "pretrain"))
+    assert sorted(calls) == ["read_store", "transform", "validate"]
+    calls.clear()
+    train_step(run, Listener(), fence_of(run, "train"))
+    assert sorted(calls) == ["read_store", "transform", "validate"]
 
 
 def test_an_encoder_that_is_not_there_is_no_reason_to_start_from_random_weights(run):

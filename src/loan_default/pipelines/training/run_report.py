@@ -39,7 +39,7 @@ def importance_of(plan: TrainingPlan, trained: Trained) -> list[Importance]:
     )
 
 
-def test_intervals(trained: Trained, *, seed: int) -> Mapping[str, Interval]:
+def intervals_on_test_rows(trained: Trained, *, seed: int) -> Mapping[str, Interval]:
     """Metrics on the test rows with their bootstrap ranges."""
     return bootstrap_intervals(trained.test.y, trained.test.calibrated, seed=seed)
 
@@ -47,7 +47,7 @@ def test_intervals(trained: Trained, *, seed: int) -> Mapping[str, Interval]:
 @with_threads_of_run
 def write_report(plan: TrainingPlan, trained: Trained, path: Path, *, command: str) -> Mapping[str, Interval]:
     """Write the page of a run; returns the metrics on the test rows with their ranges."""
-    intervals = test_intervals(trained, seed=plan.options.seed)
+    intervals = intervals_on_test_rows(trained, seed=plan.options.seed)
     importance = importance_of(plan, trained)
     page = build_report(plan, trained, intervals=intervals, importance=importance, command=command)
     write_atomically(path, page.encode())

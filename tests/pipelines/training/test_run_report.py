@@ -1,0 +1,56 @@
+"""The report of a run: its numbers are those of the plan and of the model."""
+
+import html
+from dataclasses import replace
+
+import pytest
+
+from loan_default.evaluation.metrics import auc
+from loan_default.pipelines.training.run_report import build_report, importance_of, intervals_on_test_rows
+
+
+@pytest.fixture(scope="module")
+def importance(lab):
+    return importance_of(lab.outcome.plan, lab.outcome.trained)
+
+
+def page_of(plan, trained, intervals, importance) -> str:
+    return html.unescape(
+        build_report(plan, trained, intervals=intervals, importance=importance, command="train.py --preset x")
+    )
+
+
+def test_ranges_hold_the_metric_of_the_test_rows_and_follow_from_the_seed(lab):
+    trained = lab.outcome.trained
+    ranges = intervals_on_test_rows(trained, seed=0)
+    measured = auc(trained.test.y, trained.test.calibrated)
+    assert ranges["auc"].value == pytest.approx(measured)
+    assert ranges["auc"].low < measured < ranges["auc"].high
+    assert intervals_on_test_rows(trained, seed=0) == ranges == lab.outcome.intervals
+    assert intervals_on_test_rows(trained, seed=1) != ranges
+
+
+def test_importance_covers_each_feature_the_largest_loss_first(lab, importance):
+    assert {each.column for each in importance} == set(lab.outcome.plan.features.names)
+    losses = [each.mean_drop for each in importance]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_the_page_counts_the_rows_of_the_run(lab, importance):
+    plan, trained = lab.outcome.plan, lab.outcome.trained
+    page = page_of(plan, trained, lab.outcome.intervals, importance)
+    assert "A tabular transformer with 3 layers" in page
+    assert "weights, pretrained, Platt-calibrated." in page
+    for text in (lab.version, trained.sha256, plan.dataset.digest, "train.py --preset x", plan.split.reason):
+        assert text in page
+    for rows in (plan.split.train, plan.split.validation, plan.split.test):
+        assert f"{len(rows):,}" in page
+    for reason in plan.dataset.reasons:
+        assert reason in page
+
+
+def test_a_run_that_started_from_random_weights_says_so(lab, importance):
+    plan = replace(lab.outcome.plan, options=lab.with_options(pretrain=False))
+    trained = replace(lab.outcome.trained, pretrained=None)
+    page = page_of(plan, trained, lab.outcome.intervals, importance)
+    assert "weights, not pretrained, Platt-calibrated." in page
