@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loan_default.data.datasets.store_compaction import KEPT, ROWS, Compacted, compact
-from loan_default.data.datasets.store_files import has_parts, short_names
+from loan_default.data.datasets.store_files import has_parts
 from loan_default.data.datasets.store_parts import (
     APPLICATION,
     OUTCOME,
@@ -305,40 +305,3 @@ def test_a_list_of_parts_with_another_digest_is_damage(tmp_path: Path) -> None:
     pq.write_table(table.replace_schema_metadata(metadata), tmp_path / larger)
     with pytest.raises(DataError, match="the list of its parts is not the one that was written"):
         read(tmp_path)
-
-
-# Snapshots -----------------------------------------------------------------------------------------------
-
-
-def test_a_part_that_is_nowhere_is_missed(tmp_path: Path) -> None:
-    write_many(tmp_path, 4)
-    known = read(tmp_path).parts
-    compact(tmp_path, now=datetime.now(UTC), parts=2, kept=AT_ONCE)
-    compact(tmp_path, now=datetime.now(UTC), parts=2, kept=AT_ONCE)
-    other = known[0].replace("-000000000000-", "-000000000001-")
-    assert has_parts(tmp_path, known[1:3])
-    assert read(tmp_path, known[1:3]).applications == 10
-    assert not has_parts(tmp_path, [*known, other])
-    with pytest.raises(DataError, match=f"1 are not in .*, among them {other}"):
-        read(tmp_path, [*known, other])
-
-
-def test_many_parts_are_named_by_one_file_that_lists_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("loan_default.data.datasets.store_files.MOST_NAMES", 20)
-    for number in range(21):  # gaps, so that nothing can be compacted
-        write(tmp_path, 2 * number, [event(number)])
-    contents = read(tmp_path)
-    assert short_names(tmp_path, contents.parts[:-1]) == contents.parts[:-1]
-    listed = short_names(tmp_path, contents.parts)
-    assert len(listed) == 1
-    assert short_names(tmp_path, contents.parts) == listed
-    assert has_parts(tmp_path, listed)
-    write(tmp_path, 10_000, [event(10_000)])
-    assert_same(read(tmp_path, listed), contents)
-    (tmp_path / listed[0]).write_text("processed_data-0-000000000000-000000000001.parquet")
-    with pytest.raises(DataError, match="has another digest"):
-        read(tmp_path, listed)
-    (tmp_path / listed[0]).unlink()
-    assert not has_parts(tmp_path, listed)
