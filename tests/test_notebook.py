@@ -87,6 +87,13 @@ def test_the_stored_outputs_are_whole_small_and_free_of_paths(stored):
     assert sum("image/svg+xml" in output.get("data", {}) for cell in cells for output in cell.outputs) == 3
 
 
+def test_the_package_has_each_name_that_a_cell_imports(stored):
+    for cell in code_cells(stored):
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("loan_default"):
+                exec(compile(ast.Module([node], []), cell.source, "exec"), {})
+
+
 @pytest.mark.parametrize("text", ["/home/me/model.pth", "in '/tmp/x'", "~/model.pth", r"C:\models"])
 def test_an_absolute_path_is_noticed(text):
     assert ABSOLUTE.search(text)
