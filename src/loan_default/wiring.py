@@ -60,7 +60,7 @@ def open_database(settings: Settings) -> Iterator["Database"]:
 def open_services(
     settings: Settings, schema: Path | None = None, *, run: str | None = None
 ) -> Iterator["Services"]:
-    """The flow of applications of the settings, while the block runs.
+    """The services of the settings, while the block runs.
 
     Args:
         schema: another one than the settings name.

@@ -160,13 +160,13 @@ def test_a_stuck_member_ends_a_drain_though_more_records_keep_coming_to_others(b
         time.sleep(0.01)
         broker.producer().deliver([more])
 
-    with pytest.raises(DependencyError, match=r"were left alone for 0\.3 s"):
+    with pytest.raises(DependencyError, match=r"uncommitted for 0\.3 s"):
         drain(members[0], handle, ends=ends, polling=QUICK)
 
 
-def test_a_member_that_is_stuck_with_its_records_is_waited_for_as_long_as_patience_lasts(broker):
+def test_a_consumer_that_is_stuck_with_its_records_is_waited_for_within_the_retry_budget(broker):
     members = [broker.consumer("g", ["t"]) for _ in range(4)]
-    with pytest.raises(DependencyError, match=r"100 records of 3 partitions were left alone for 0\.3 s"):
+    with pytest.raises(DependencyError, match=r"100 records of 3 partitions uncommitted for 0\.3 s"):
         drain(members[3], Sink(), ends=broker.end_offsets("t"), polling=QUICK)
 
 

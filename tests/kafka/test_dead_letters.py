@@ -95,7 +95,7 @@ def test_the_replay_of_an_event_with_the_longest_id_has_one_that_is_taken():
     ids = [str(n) * LONGEST_ID for n in range(2)]
     for name in [*ids, "x" * (LONGEST_ID - 2) + "~9"]:
         first = stored(replay_of(replace(dead_letter, event=name)))
-        assert (len(event_id(first)) <= LONGEST_ID, event_id(first) != first.place) == (True, True)
+        assert (len(event_id(first)) <= LONGEST_ID, event_id(first) != first.position) == (True, True)
         assert event_id(stored(replay_of(replace(dead_letter, event=event_id(first))))).endswith("~2")
     assert replayed_id(ids[0]) != replayed_id(ids[1])
 

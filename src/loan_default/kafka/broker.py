@@ -1,4 +1,4 @@
-"""What the pipelines ask of a broker. `memory` and `client` have it; one suite of tests runs over both.
+"""What the pipelines ask of a broker. `memory` and `client` implement it; one suite of tests runs over both.
 
 Errors: DependencyError where the broker does not answer, refuses, or lacks a topic.
 """
@@ -14,7 +14,7 @@ class Producer(Protocol):
     """Sends messages."""
 
     def deliver(self, messages: Iterable[Message], /) -> Delivery:
-        """Send all and wait until the broker has said of each that it has it.
+        """Send all and wait until the broker has acknowledged each.
 
         Memory does not grow with the number of messages. A message that no broker would take, such as one
         over the size limit, is refused and does not hold up the others.
@@ -29,7 +29,7 @@ class Producer(Protocol):
 
 
 class Consumer(Protocol):
-    """Reads topics as a member of a group; what has been read is committed by hand."""
+    """Reads topics as a consumer of a group; what has been read is committed by hand."""
 
     def poll(self, *, max_records: int, timeout_seconds: float) -> list[Record]:
         """The next records, in order within a partition; none when none came in time."""
@@ -37,12 +37,12 @@ class Consumer(Protocol):
     def commit(self, offsets: Offsets) -> bool:
         """Say that all before these offsets is done.
 
-        Only partitions that are still ours are committed. False where the group has changed: another member
+        Only partitions that are still ours are committed. False where the group has changed: another consumer
         reads the records again.
         """
 
     def idle(self, seconds: float) -> None:
-        """Stay in the group for a while without reading, as when the place that records go to is away."""
+        """Stay in the group for a while without reading, as when the database that records go to is away."""
 
     def assigned(self) -> frozenset[Partition]:
         """The partitions that are ours now."""
@@ -73,7 +73,7 @@ class Broker(Protocol):
         """A new producer."""
 
     def consumer(self, group: str, topics: Iterable[str]) -> Consumer:
-        """A new member of a group; a new group begins with the oldest record."""
+        """A new consumer of a group; a new group begins with the oldest record."""
 
     def first_offsets(self, topic: str) -> Offsets:
         """For each partition of a topic, the offset of its oldest record; where it is empty, the end."""

@@ -30,7 +30,7 @@ _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 _IN_FLIGHT = 10_000
 """Messages whose answers are waited for together: bounds the memory of a delivery."""
 _ABANDONED_WITHIN_SECONDS = 1.0
-"""The thread of a producer ends at the next turn of its loop."""
+"""The thread of a producer ends at the next iteration of its loop."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +82,7 @@ class KafkaBroker:
         return KafkaMessageProducer(self._connection)
 
     def consumer(self, group: str, topics: Iterable[str]) -> "KafkaRecordConsumer":
-        """A new member of a group; a new group begins with the oldest record."""
+        """A new consumer of a group; a new group begins with the oldest record."""
         names = list(topics)
         self.check_topics(names)
         return KafkaRecordConsumer(self._connection, group, names)
@@ -91,18 +91,20 @@ class KafkaBroker:
         """For each partition of a topic, the offset of its oldest record; where it is empty, the end."""
         with self._reader(None, f"reading the beginnings of {topic}") as reader:
             firsts = reader.beginning_offsets(_partitions(reader, topic))
-            return {Partition(*place): offset for place, offset in firsts.items()}
+            return {Partition(*partition): offset for partition, offset in firsts.items()}
 
     def end_offsets(self, topic: str) -> Offsets:
         """For each partition of a topic, the offset that its next message will get."""
         with self._reader(None, f"reading the ends of {topic}") as reader:
             ends = reader.end_offsets(_partitions(reader, topic))
-            return {Partition(*place): offset for place, offset in ends.items()}
+            return {Partition(*partition): offset for partition, offset in ends.items()}
 
     def committed(self, group: str, topic: str) -> Mapping[Partition, int | None]:
         """For each partition of a topic, what a group has committed; None = nothing yet."""
         with self._reader(group, f"reading the commits of {group}") as reader:
-            return {Partition(*place): reader.committed(place) for place in _partitions(reader, topic)}
+            return {
+                Partition(*partition): reader.committed(partition) for partition in _partitions(reader, topic)
+            }
 
     @contextmanager
     def _admin(self, doing: str) -> Iterator[KafkaAdminClient]:
@@ -136,7 +138,7 @@ class KafkaMessageProducer:
         self._client: KafkaProducer | None = None
 
     def deliver(self, messages: Iterable[Message], /) -> Delivery:
-        """Send all and wait until the broker has said of each that it has it.
+        """Send all and wait until the broker has acknowledged each.
 
         Raises:
             DependencyError: not all were taken in time; those may be there or not.
@@ -189,7 +191,7 @@ class KafkaMessageProducer:
 
 
 class KafkaRecordConsumer:
-    """A member of a group; commits by hand, reads only what was committed by its producer."""
+    """A consumer of a group; it commits by hand, reads only what was committed by its producer."""
 
     def __init__(self, connection: Connection, group: str, topics: list[str]) -> None:
         self._timeout_ms = int(connection.timeout_seconds * 1000)
@@ -210,7 +212,9 @@ class KafkaRecordConsumer:
         """The next records, in order within a partition; none when none came in time."""
         with broker_errors("reading records"):
             polled = self._client.poll(timeout_ms=int(timeout_seconds * 1000), max_records=max_records)
-        return [record for place, part in polled.items() for record in _records(Partition(*place), part)]
+        return [
+            record for partition, part in polled.items() for record in _records(Partition(*partition), part)
+        ]
 
     def commit(self, offsets: Offsets) -> bool:
         """Say that all before these offsets is done; False where a partition is no longer ours."""
@@ -235,29 +239,27 @@ class KafkaRecordConsumer:
             while (left := deadline - time.monotonic()) > 0:
                 self._client.pause(*self._client.assignment())
                 with broker_errors("staying in the group"):
-                    # A partition that is dealt to us meanwhile is not paused: what it brings is read again.
+                    # A partition that is assigned meanwhile is not paused: its records are read again.
                     early = self._client.poll(timeout_ms=int(min(left, 1.0) * 1000), max_records=1)
-                for place, records in early.items():
-                    self._client.seek(place, records[0].offset)
+                for partition, records in early.items():
+                    self._client.seek(partition, records[0].offset)
         finally:
             self._client.resume(*self._client.assignment())
 
     def assigned(self) -> frozenset[Partition]:
         """The partitions that are ours now."""
-        return frozenset(Partition(*place) for place in self._client.assignment())
+        return frozenset(Partition(*partition) for partition in self._client.assignment())
 
     def uncommitted(self, ends: Offsets) -> Mapping[Partition, int]:
         """How many records before these ends the group has yet to commit, whoever reads them."""
-        places = [TopicPartition(*partition) for partition in ends]
+        wanted = [TopicPartition(*partition) for partition in ends]
         with broker_errors("reading the commits of the group"):
-            firsts, lasts = self._client.beginning_offsets(places), self._client.end_offsets(places)
-            done = {
-                place: self._client.committed(place, timeout_ms=self._timeout_ms) or 0 for place in places
-            }
+            firsts, lasts = self._client.beginning_offsets(wanted), self._client.end_offsets(wanted)
+            done = {each: self._client.committed(each, timeout_ms=self._timeout_ms) or 0 for each in wanted}
         left = {}
-        for partition, place in zip(ends, places, strict=True):
+        for partition, each in zip(ends, wanted, strict=True):
             # A commit beyond the end is of records that the broker has lost: of those here none is done.
-            first_open = max(firsts[place], done[place] if done[place] <= lasts[place] else 0)
+            first_open = max(firsts[each], done[each] if done[each] <= lasts[each] else 0)
             if ends[partition] > first_open:
                 left[partition] = ends[partition] - first_open
         return left
@@ -266,10 +268,10 @@ class KafkaRecordConsumer:
         """The next offset to read of each partition that is ours, as far as it is known."""
         found = {}
         with broker_errors("asking for positions"):
-            for place in self._client.assignment():
-                offset = self._client.position(place, timeout_ms=self._timeout_ms)
+            for partition in self._client.assignment():
+                offset = self._client.position(partition, timeout_ms=self._timeout_ms)
                 if offset is not None:
-                    found[Partition(*place)] = offset
+                    found[Partition(*partition)] = offset
         return found
 
     def close(self) -> None:
@@ -279,7 +281,7 @@ class KafkaRecordConsumer:
 
 @contextmanager
 def broker_errors(doing: str) -> Iterator[None]:
-    """Turn the client's errors into DependencyError; `doing` was tried."""
+    """Turn the client's errors into DependencyError that names what was being done."""
     try:
         yield
     except KafkaError as error:

@@ -1,4 +1,4 @@
-"""Consuming: `drain` what is there now, `follow` until told to stop, or `look` without a commit.
+"""Consuming: `drain` what is there now, `follow` until `stop` is set, or `look` without a commit.
 
 A batch is handed to a function whose effects can be repeated; only when it returns are the offsets
 committed. Where what it needs is away (DependencyError), it is called again with the same records after a
@@ -45,7 +45,7 @@ class Consumed:
     records: int = 0
     batches: int = 0
     stale_commits: int = 0
-    """Batches that another member of the group reads again."""
+    """Batches that another consumer of the group reads again."""
 
 
 def drain(
@@ -56,17 +56,17 @@ def drain(
     polling: Polling | None = None,
     stop: Flag | None = None,
 ) -> Consumed:
-    """Handle what was there at the start, and wait for what other members of the group have in hand.
+    """Handle what was there at the start, and wait for what other consumers of the group are processing.
 
-    A member that crashed keeps its partitions until its session is over; then they are dealt to us.
+    A consumer that crashed keeps its partitions until its session is over; then they are assigned to us.
 
     Args:
         ends: where to stop: the end offsets at the start.
         stop: set it to stop after the batch that is being handled.
 
     Raises:
-        DependencyError: what the batches need, or the broker, was away for longer than the patience, or
-            another member committed nothing for so long.
+        DependencyError: what the batches need, or the broker, was away for longer than the retry budget, or
+            another consumer committed nothing for so long.
     """
     polling, consumed = polling or Polling(), Consumed()
     others = _Others(consumer, ends, polling.retry_budget_seconds)
@@ -82,7 +82,7 @@ def follow(consumer: Consumer, handle: Handle, *, stop: Flag, polling: Polling |
     """Handle records as they come until `stop` is set; the batch that is being handled is finished.
 
     Raises:
-        DependencyError: what the batches need, or the broker, was away for longer than the patience.
+        DependencyError: what the batches need, or the broker, was away for longer than the retry budget.
     """
     consumed = Consumed()
     for _ in _iterations(consumer, handle, stop=stop, polling=polling or Polling(), consumed=consumed):
@@ -94,7 +94,7 @@ def look(consumer: Consumer, *, ends: Offsets, polling: Polling | None = None) -
     """The records up to these ends, for a group that is alone; nothing is committed.
 
     Raises:
-        DependencyError: the broker is away, or deals the partitions to others.
+        DependencyError: the broker is away, or assigns the partitions to others.
     """
     polling, left = polling or Polling(), {partition: end for partition, end in ends.items() if end}
     given_up = time.monotonic() + polling.retry_budget_seconds
@@ -124,11 +124,11 @@ class _Iteration(NamedTuple):
 def _iterations(
     consumer: Consumer, handle: Handle, *, stop: Flag, polling: Polling, consumed: Consumed
 ) -> Iterator[_Iteration]:
-    """Poll, handle and commit, again and again until told to stop.
+    """Poll, handle and commit, until `stop` is set.
 
     What is committed is how far was read, not the last record: the markers of transactions stand between and
-    behind records, and take offsets too. A commit that came while the partitions were being dealt is repeated
-    when nothing is left to read: who keeps a partition keeps its place in it, and is given nothing again.
+    behind records, and take offsets too. A commit that came while the partitions were being assigned is
+    repeated when nothing is left to read: who keeps a partition keeps its position, and reads nothing again.
     """
     committed: Offsets = {}
     while not stop.is_set():
@@ -213,19 +213,19 @@ class _Others:
     """The rest of a group, whose commits are waited for when nothing is left for us to read."""
 
     def __init__(self, consumer: Consumer, ends: Offsets, retry_budget_seconds: float) -> None:
-        self._consumer, self._ends, self._patience = consumer, ends, retry_budget_seconds
+        self._consumer, self._ends, self._retry_budget_seconds = consumer, ends, retry_budget_seconds
         self._left: Mapping[Partition, int] = {}
         self.wait_anew()
 
     def wait_anew(self) -> None:
-        """Be patient from now on."""
-        self._given_up = time.monotonic() + self._patience
+        """Start the retry budget again."""
+        self._given_up = time.monotonic() + self._retry_budget_seconds
 
     def are_done(self) -> bool:
         """Whether all before the ends is committed, by whomever.
 
         Raises:
-            DependencyError: nothing more was committed for longer than the patience.
+            DependencyError: nothing more was committed for longer than the retry budget.
         """
         before = self._left
         try:
@@ -239,8 +239,8 @@ class _Others:
             self.wait_anew()
         elif self._left and time.monotonic() > self._given_up:
             raise DependencyError(
-                f"all members of a group must work off what is theirs, however: {sum(self._left.values()):,} "
-                f"records of {len(self._left)} partitions were left alone for {self._patience} s. Is a "
-                "consumer stuck?"
+                f"Cannot drain the topic: other consumers of the group left {sum(self._left.values()):,} "
+                f"records of {len(self._left)} partitions uncommitted for "
+                f"{self._retry_budget_seconds} s. Look for a consumer that is stuck."
             )
         return not self._left

@@ -27,9 +27,9 @@ class CommandType(StrEnum):
     TRAIN = "training.requested"
     """Train a model; the data are the parameters of the run."""
     EVALUATE = "evaluation.requested"
-    """Judge a model: `version`, or the newest that was not judged.
+    """Evaluate a model: `version`, or the newest that was not evaluated.
 
-    With `replaces` a person confirms that `version` may take that champion's place where the two cannot be
+    With `replaces` a person confirms that `version` may replace that champion where the two cannot be
     compared; all other rules hold.
     """
     ROLL_BACK = "model.rollback.requested"
@@ -40,7 +40,7 @@ class CommandType(StrEnum):
 
 
 class FactType(StrEnum):
-    """What is announced."""
+    """What is published of a model."""
 
     TRAINED = "model.trained"
     PROMOTED = "model.promoted"
@@ -83,7 +83,7 @@ def request(command: Command) -> Message:
 
 
 def fact(kind: FactType, *, version: str, metrics: Mapping[str, Any], occasion: str = "") -> Message:
-    """An announcement about a model; announced again it has the same id.
+    """A fact about a model as a message; published again it has the same id.
 
     Args:
         occasion: of what happens to a model more than once: tells one time from another.

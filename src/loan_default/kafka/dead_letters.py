@@ -1,4 +1,4 @@
-"""Dead letters: records that cannot be used, as they came, with the rules they break and where they stood."""
+"""Dead-letter records: what cannot be used, as it came, with the rules it breaks and where it stood."""
 
 import hashlib
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class DeadLetterRecord:
 
 
 def dead_letter_message(record: Record, *, reason: str, now: datetime) -> Message:
-    """The message for the dead letters of the record's topic; the same record has always the same key."""
+    """The message for the dead-letter topic of the record; the same record has always the same key."""
     original = Message(
         topic=record.partition.topic, key=record.key, value=record.value, headers=record.headers
     )
@@ -51,7 +51,7 @@ def dead_letter_message(record: Record, *, reason: str, now: datetime) -> Messag
 
 
 def unsent_dead_letter_message(message: Message, *, reason: str, now: datetime) -> Message:
-    """The dead letter of an event that its topic did not take; without its content, which is too large."""
+    """The dead-letter record of an event that its topic did not take; its too large content is left out."""
     event = next((value for name, value in message.headers if name == "ce_id"), b"").decode()
     nowhere = Partition(message.topic, _NOWHERE)
     dead_letter = _dead_letter_message(
@@ -61,7 +61,7 @@ def unsent_dead_letter_message(message: Message, *, reason: str, now: datetime) 
 
 
 def without_content(dead_letter: Message) -> Message:
-    """A dead letter that says that there was more than its topic takes."""
+    """A dead-letter record that says that there was more than its topic takes."""
     return dead_letter._replace(value=b"", headers=(*dead_letter.headers, (f"{_PREFIX}content", b"left out")))
 
 
@@ -87,7 +87,7 @@ def _dead_letter_message(
 
 
 def read_dead_letter(record: Record) -> DeadLetterRecord:
-    """The dead letter in a record of a dead-letter topic.
+    """The dead-letter record in a record of a dead-letter topic.
 
     Raises:
         DataError: the record is none.
@@ -114,7 +114,7 @@ def read_dead_letter(record: Record) -> DeadLetterRecord:
         )
     except ValueError as error:
         raise DataError(
-            f"a dead letter must say where it comes from, however: {record.place} does not"
+            f"a dead letter must say where it comes from, however: {record.position} does not"
         ) from error
 
 

@@ -70,13 +70,13 @@ def to_message(event: Event, topic: str) -> Message:
 
 
 def event_id(record: Record) -> str:
-    """The id of the event in a record; where it has none that can be used, the place of the record."""
+    """The id of the event in a record; where it has none that can be used, the position of the record."""
     raw = record.header("ce_id")
     try:
         text = (raw or b"").decode()
     except UnicodeDecodeError:
-        return record.place
-    return text if 0 < len(text) <= LONGEST_ID and text.isprintable() else record.place
+        return record.position
+    return text if 0 < len(text) <= LONGEST_ID and text.isprintable() else record.position
 
 
 def read_event(record: Record) -> Event:

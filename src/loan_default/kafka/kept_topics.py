@@ -77,8 +77,8 @@ class KeptTopics:
             }
             now, rows = time.time(), []
             for partition, message in pending:
-                place = (partition.topic, partition.number, ends[partition])
-                rows.append((*place, now, message.key, message.value, _as_text(message.headers)))
+                position = (partition.topic, partition.number, ends[partition])
+                rows.append((*position, now, message.key, message.value, _as_text(message.headers)))
                 ends[partition] += 1
             connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             next_offsets = [(*partition, end) for partition, end in ends.items()]

@@ -43,7 +43,7 @@ class MemoryBroker:
         self.logs: dict[Partition, PartitionLog] = {}
         self.groups: dict[str, _Group] = {}
         self.changed = Condition()
-        """Held while anything here is read or written, and told when records come."""
+        """Held while anything here is read or written, and notified when records come."""
         self.next_partition = count()
 
     def create_topics(self, topics: Iterable[Topic], /) -> list[str]:
@@ -68,7 +68,7 @@ class MemoryBroker:
         return MemoryProducer(self)
 
     def consumer(self, group: str, topics: Iterable[str]) -> "MemoryConsumer":
-        """A new member of a group; a new group begins with the oldest record."""
+        """A new consumer of a group; a new group begins with the oldest record."""
         names = list(topics)
         self.check_topics(names)
         return MemoryConsumer(self, group, names)
@@ -117,8 +117,8 @@ class MemoryBroker:
                 log.drop(before=before)
 
     def forget_idle_groups(self) -> None:
-        """Forget groups without a member that have committed nothing: each look is a group of its own."""
-        for name in [name for name, group in self.groups.items() if not (group.members or group.done)]:
+        """Forget groups without a consumer that have committed nothing: each look is a group of its own."""
+        for name in [name for name, group in self.groups.items() if not (group.consumers or group.done)]:
             del self.groups[name]
 
     def _new_log(self, partition: Partition) -> PartitionLog:
@@ -162,16 +162,16 @@ class MemoryProducer:
         partitions = broker.partitions_of(message.topic)
         if not partitions:
             raise missing_topics([message.topic])
-        place = message.partition
-        if place is None:
-            place = next(broker.next_partition) if message.key is None else zlib.crc32(message.key)
-        elif place >= len(partitions):
-            raise ValueError(f"the partition must be one of the topic's, however: {message.topic}-{place}")
-        broker.logs[partitions[place % len(partitions)]].append(message)
+        number = message.partition
+        if number is None:
+            number = next(broker.next_partition) if message.key is None else zlib.crc32(message.key)
+        elif number >= len(partitions):
+            raise ValueError(f"the partition must be one of the topic's, however: {message.topic}-{number}")
+        broker.logs[partitions[number % len(partitions)]].append(message)
 
 
 class MemoryConsumer:
-    """A member of a group of a MemoryBroker."""
+    """A consumer of a group of a MemoryBroker."""
 
     def __init__(self, broker: MemoryBroker, group: str, topics: list[str]) -> None:
         self._broker = broker
@@ -180,7 +180,7 @@ class MemoryConsumer:
         """Next offset to read of the partitions that are ours."""
         with broker.changed:
             self._group = broker.groups.setdefault(group, _Group())
-            self._group.members.append(self)
+            self._group.consumers.append(self)
             self._group.rebalance(broker)
 
     def poll(self, *, max_records: int, timeout_seconds: float) -> list[Record]:
@@ -203,7 +203,7 @@ class MemoryConsumer:
         return len(ours) == len(offsets)
 
     def idle(self, seconds: float) -> None:
-        """Wait: membership does not need a sign of life here."""
+        """Wait: being in a group does not need a sign of life here."""
         time.sleep(seconds)
 
     def assigned(self) -> frozenset[Partition]:
@@ -235,8 +235,8 @@ class MemoryConsumer:
     def close(self) -> None:
         """Leave the group; closing again does nothing."""
         with self._broker.changed:
-            if self in self._group.members:
-                self._group.members.remove(self)
+            if self in self._group.consumers:
+                self._group.consumers.remove(self)
                 self.read.clear()
                 self._group.rebalance(self._broker)
                 self._broker.forget_idle_groups()
@@ -257,23 +257,25 @@ class _Group:
     """Who reads together, and how far they have come."""
 
     def __init__(self) -> None:
-        self.members: list[MemoryConsumer] = []
+        self.consumers: list[MemoryConsumer] = []
         self.done: dict[Partition, int] = {}
 
     def reads(self, partition: Partition) -> bool:
-        """Whether a member reads a partition's topic now, or the group has committed in it."""
-        return partition in self.done or any(partition.topic in member.topics for member in self.members)
+        """Whether a consumer reads a partition's topic now, or the group has committed in it."""
+        return partition in self.done or any(
+            partition.topic in consumer.topics for consumer in self.consumers
+        )
 
     def rebalance(self, broker: MemoryBroker) -> None:
-        """Deal the partitions anew; as on Kafka, who gets one goes on from what is committed, who keeps one
+        """Assign the partitions anew; as on Kafka, who gets one goes on from what is committed, who keeps one
         from where it is."""
-        shares: list[dict[Partition, int]] = [{} for _ in self.members]
-        topics = sorted({topic for member in self.members for topic in member.topics})
+        shares: list[dict[Partition, int]] = [{} for _ in self.consumers]
+        topics = sorted({topic for consumer in self.consumers for topic in consumer.topics})
         for topic in topics:
-            takers = [place for place, member in enumerate(self.members) if topic in member.topics]
+            takers = [index for index, consumer in enumerate(self.consumers) if topic in consumer.topics]
             for partition in broker.partitions_of(topic):
                 taker = takers[partition.number % len(takers)]
                 start = self.done.get(partition, broker.logs[partition].first)
-                shares[taker][partition] = self.members[taker].read.get(partition, start)
-        for member, share in zip(self.members, shares, strict=True):
-            member.read = share
+                shares[taker][partition] = self.consumers[taker].read.get(partition, start)
+        for consumer, share in zip(self.consumers, shares, strict=True):
+            consumer.read = share

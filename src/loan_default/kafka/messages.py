@@ -22,7 +22,7 @@ Offsets = Mapping[Partition, int]
 
 
 class Message(NamedTuple):
-    """To be sent."""
+    """A message that is to be sent."""
 
     topic: str
     key: bytes | None
@@ -34,7 +34,7 @@ class Message(NamedTuple):
 
 
 class Record(NamedTuple):
-    """Received."""
+    """A message that was received."""
 
     partition: Partition
     offset: int
@@ -43,8 +43,8 @@ class Record(NamedTuple):
     headers: Headers = ()
 
     @property
-    def place(self) -> str:
-        """Where it stands: `raw_data-0-17`; unique as long as the topic lives."""
+    def position(self) -> str:
+        """Topic, partition and offset: `raw_data-0-17`; unique as long as the topic lives."""
         return f"{self.partition.topic}-{self.partition.number}-{self.offset}"
 
     def header(self, name: str) -> bytes | None:
@@ -65,7 +65,7 @@ class Delivery:
     """What became of the messages: sent = delivered + refused."""
 
     delivered: int
-    """Taken by the broker, which has said so for each."""
+    """Messages that the broker has acknowledged."""
     refused: tuple[Refused, ...] = ()
 
 

@@ -37,15 +37,15 @@ def opened(kind: Callable[..., Any], *topics: str, **settings: Any) -> Any:
 
 
 class _Network(KafkaNetClient):  # type: ignore[misc]
-    """The network of a client."""
+    """The network of a client, which remembers the refusals of brokers."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.refusals: list[Exception] = []
         connect = self._manager.get_connection
 
-        def remembering(*place: Any, **details: Any) -> Any:
-            connection = connect(*place, **details)
+        def remembering(*address: Any, **details: Any) -> Any:
+            connection = connect(*address, **details)
             connection.init_future.add_errback(self._remember)
             return connection
 

@@ -89,7 +89,7 @@ def _deliver_part(path: Path, producer: Producer) -> int:
 
 
 def must_fit(refused: Sequence[Refused]) -> DataError:
-    """What a topic that refuses accepted events must be told."""
+    """The error for accepted events that their topic refuses."""
     return DataError(
         f"what was accepted must fit into the topic, however: {len(refused)} messages do not: "
         f"{refused[0].reason}. Raise the broker's limit."

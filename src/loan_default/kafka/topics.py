@@ -40,7 +40,7 @@ TOPICS = (
     Topic(name=RAW),
     Topic(name=PROCESSED),
     Topic(name=COMMANDS),
-    # Someone has to look at dead letters: they wait longer than what they come from.
+    # A person has to look at dead-letter records: they are kept longer than what they come from.
     Topic(name=dead_letter_topic(RAW), retention=timedelta(days=90)),
     Topic(name=dead_letter_topic(COMMANDS), retention=timedelta(days=90)),
 )

@@ -12,7 +12,7 @@ from loan_default.kafka.outbox import Outbox
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Services:
-    """Broker, database and rules of one flow of applications."""
+    """Broker, database, schema and outbox that the steps of a pipeline share."""
 
     broker: Broker
     database: Database

@@ -64,7 +64,7 @@ class Failing:
 def services(
     new_services: Callable[[Schema, Polling], Services], monkeypatch: pytest.MonkeyPatch
 ) -> Services:
-    monkeypatch.setattr(processing, "_SLICE", 4)
+    monkeypatch.setattr(processing, "_LOG_BATCH", 4)
     return new_services(SCHEMA, PACE)
 
 

@@ -1,4 +1,4 @@
-"""Commands: each is done once, by an actor that is handed in; what cannot be done is a dead letter.
+"""Commands: each is done once, by an actor that is handed in; what cannot be done is a dead-letter record.
 
     follow(consumer, CommandWorker(services, actor), stop=stop)
 
@@ -59,7 +59,7 @@ class Handled:
     duplicates: int = 0
     """Commands that were handled before."""
     facts: int = 0
-    """Announcements, which ask for nothing."""
+    """Facts, which ask for nothing."""
 
 
 class CommandWorker:
@@ -67,12 +67,12 @@ class CommandWorker:
 
     def __init__(self, services: Services, actor: Actor) -> None:
         services.broker.check_topics([COMMANDS, dead_letter_topic(COMMANDS)])
-        self._flow, self._actor = services, actor
+        self._services, self._actor = services, actor
         self._commands = CommandRepository(services.database)
         self._commands.ensure_indexes()
         self.handled = Handled()
         self._counted: set[str] = set()
-        """Places in the batch in hand: it may be tried several times."""
+        """Positions in the batch in hand: it may be tried several times."""
 
     def __call__(self, records: list[Record]) -> None:
         dead_letters = []
@@ -80,32 +80,32 @@ class CommandWorker:
             what, dead_letter = self._handle(record)
             if dead_letter is not None:
                 dead_letters.append(dead_letter)
-            if record.place not in self._counted:
-                self._counted.add(record.place)
+            if record.position not in self._counted:
+                self._counted.add(record.position)
                 self.handled.consumed += 1
                 setattr(self.handled, what, getattr(self.handled, what) + 1)
         if dead_letters:
-            with closing(self._flow.broker.producer()) as producer:
+            with closing(self._services.broker.producer()) as producer:
                 delivery = producer.deliver(dead_letters)
                 producer.deliver(without_content(each.message) for each in delivery.refused)
         self._counted.clear()
 
     def _handle(self, record: Record) -> tuple[str, Message | None]:
-        """Do one; returns as what it counts in `Handled`, and the dead letter that it is."""
+        """Handle one record; returns as what it counts in `Handled`, and its dead-letter record if any."""
         try:
             command = read_command(record)
         except DataError as error:
-            log.warning("command_refused", place=record.place, reason=str(error))
+            log.warning("command_refused", position=record.position, reason=str(error))
             return "refused", dead_letter_message(record, reason=str(error), now=datetime.now(UTC))
         if command is None:
             return "facts", None
         known = self._commands.find(command.id)
         if known is not None:
-            if known.reason is None or known.place != record.place:
+            if known.reason is None or known.place != record.position:
                 return "duplicates", None
             # Its dead letter may not have been sent when an earlier try of this batch ended.
             return "duplicates", dead_letter_message(record, reason=known.reason, now=known.handled_at)
-        entry = self._done(command, record.place)
+        entry = self._done(command, record.position)
         failpoint("command_done")
         self._commands.add(entry)
         failpoint("command_logged")
@@ -114,7 +114,7 @@ class CommandWorker:
             return entry.outcome, None
         return entry.outcome, dead_letter_message(record, reason=entry.reason, now=entry.handled_at)
 
-    def _done(self, command: Command, place: str) -> CommandLog:
+    def _done(self, command: Command, position: str) -> CommandLog:
         outcome, reason = CommandStatus.DONE, None
         try:
             if command.type in SWITCHES:
@@ -135,7 +135,7 @@ class CommandWorker:
             reason=reason,
             sent_at=command.time,
             handled_at=datetime.now(UTC),
-            place=place,
+            place=position,
         )
 
     def _is_superseded(self, command: Command) -> bool:
@@ -155,10 +155,10 @@ def _check_time(command: Command) -> None:
 
 
 def follow_commands(services: Services, actor: Actor, *, stop: Flag) -> Handled:
-    """Handle commands as they come, until told to stop.
+    """Handle commands as they come, until `stop` is set.
 
     Raises:
-        DependencyError: broker, database or actor were away for longer than the patience.
+        DependencyError: broker, database or actor were away for longer than the retry budget.
     """
     worker = CommandWorker(services, actor)
     consumer = services.broker.consumer(GROUP, [COMMANDS])

@@ -18,7 +18,7 @@ from loan_default.pipelines.services import Services
 FIRST_TRAINING = "first-training"
 """Id of the command: it is done once, however often it is sent.
 
-Not all that was accepted can be judged on: outcomes and applications without a label count too. So it is
+Not all that was accepted can be evaluated on: outcomes and applications without a label count too. So it is
 asked for again, as `first-training-2`, when twice as much is there as when it was done, and so on, until
 there is a champion.
 """
@@ -30,7 +30,7 @@ def request_first_training(services: Services, *, minimum_rows: int) -> bool:
     """Ask for a training on `commands` if there is no champion and enough was accepted; says whether it did.
 
     Args:
-        minimum_rows: rows that a model must be judged on; so many are held out of what was accepted.
+        minimum_rows: rows that a model must be evaluated on; so many are held out of what was accepted.
 
     Raises:
         DependencyError: the database or the broker is away.

@@ -18,10 +18,10 @@ class StackStatus:
     accepted: int
     """Events that passed the schema."""
     rejected: int
-    """Those that are dead letters."""
+    """Events that are dead-letter records."""
     models: int
     decision: Decision | None
-    """The latest about a model."""
+    """The latest decision about a model."""
     champion: Champion | None
 
 

@@ -1,6 +1,6 @@
-"""Dead letters of the ingestion: which wait, and how they are sent again once what broke them is mended.
+"""Dead-letter records of the ingestion: which wait, and how they are replayed once the cause is mended.
 
-A letter waits until its replay has been judged. A replay that is rejected again is a dead letter of its own,
+A record waits until its replay has been validated. A replay that is rejected again is a record of its own,
 and the one it came from waits no longer: each application is in the list once.
 """
 
@@ -25,7 +25,7 @@ TOPIC = dead_letter_topic(RAW)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Replayed:
-    """What became of letters that were to be sent again."""
+    """What became of dead-letter records that were to be sent again."""
 
     sent: int
     too_large: tuple[str, ...]
@@ -33,7 +33,7 @@ class Replayed:
 
 
 def waiting_dead_letters(services: Services) -> list[DeadLetterRecord]:
-    """Dead letters that nobody has dealt with, the oldest first, each event once.
+    """Dead-letter records whose replay was not validated yet, the oldest first, each event once.
 
     Raises:
         DependencyError: broker or database are away, or a topic is not there.
@@ -46,20 +46,22 @@ def waiting_dead_letters(services: Services) -> list[DeadLetterRecord]:
             try:
                 dead_letter = read_dead_letter(record)
             except DataError as error:
-                log.warning("not_a_dead_letter", reason=str(error))  # somebody else wrote to the topic
+                log.warning("not_a_dead_letter_record", reason=str(error))  # somebody else wrote to the topic
                 continue
             dead_letters.setdefault(dead_letter.event, dead_letter)  # a crash can leave a second copy
     finally:
         consumer.close()
-    judged_again = RawDataLogRepository(services.database).known(map(replayed_id, dead_letters))
+    validated_again = RawDataLogRepository(services.database).known(map(replayed_id, dead_letters))
     waiting = [
-        dead_letter for event, dead_letter in dead_letters.items() if replayed_id(event) not in judged_again
+        dead_letter
+        for event, dead_letter in dead_letters.items()
+        if replayed_id(event) not in validated_again
     ]
     return sorted(waiting, key=lambda dead_letter: (dead_letter.died_at, dead_letter.event))
 
 
 def find_dead_letter(services: Services, event: str) -> DeadLetterRecord:
-    """The waiting letter of an event.
+    """The waiting dead-letter record of an event.
 
     Raises:
         DataError: none waits for it.
@@ -68,12 +70,12 @@ def find_dead_letter(services: Services, event: str) -> DeadLetterRecord:
 
 
 def replay(services: Services, events: Iterable[str] | None) -> Replayed:
-    """Send waiting letters to their topic again, those of some events or all.
+    """Send waiting dead-letter records to their topic again, those of some events or all.
 
-    Sending them twice has no second effect: a letter's replay has always the same id.
+    Sending them twice has no second effect: a record's replay has always the same id.
 
     Raises:
-        DataError: no letter waits for one of the events.
+        DataError: no record waits for one of the events.
         DependencyError: the broker is away; nobody knows how many were sent.
     """
     waiting = waiting_dead_letters(services)

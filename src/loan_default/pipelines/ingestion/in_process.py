@@ -45,10 +45,10 @@ def take_to_store(services: Services, feed: Feed | None, folder: Path, *, stop: 
     Args:
         feed: None = only what is on the broker and in the outbox.
         folder: of the training store.
-        stop: set it to stop after the slice in hand, which is finished.
+        stop: set it to stop after the batch in hand, which is finished.
 
     Raises:
-        DependencyError: the database was away for longer than the patience.
+        DependencyError: the database was away for longer than the retry budget.
         DataError: the feed's file cannot be used.
     """
     # All that will come is there already: waiting for more would be as long as the work.
@@ -76,7 +76,7 @@ def take_to_store(services: Services, feed: Feed | None, folder: Path, *, stop: 
 
 @dataclass(frozen=True, slots=True)
 class _Finished:
-    """A feed whose slices are finished before they are done."""
+    """A feed whose batches are finished before they are done."""
 
     feed: Feed
     finish: Callable[[], None]

@@ -1,4 +1,4 @@
-"""Applications on their way: source → `raw_data` → judged → `processed_data`, every one accounted for.
+"""Applications on their way: source → `raw_data` → validated → `processed_data`, every one accounted for.
 
 Three steps, each safe to repeat and to run several times at once:
 
@@ -37,7 +37,7 @@ class Ingested:
     sent: int = 0
     """Events that are on the topic; some may be there twice after a crash, with the same id."""
     refused: int = 0
-    """Over the broker's limit: they are dead letters without their content."""
+    """Over the broker's limit: they are dead-letter records without their content."""
 
 
 def ingest_raw_data(services: Services, feed: Feed, *, stop: Flag | None = None) -> Ingested:
@@ -68,11 +68,11 @@ def ingest_raw_data(services: Services, feed: Feed, *, stop: Flag | None = None)
 
 
 def process_raw_data(services: Services, *, stop: Flag | None = None) -> Processed:
-    """Judge what is on `raw_data` now.
+    """Validate what is on `raw_data` now.
 
     Raises:
-        DependencyError: broker or database were away for longer than the patience; nothing of the batch in
-            hand is committed.
+        DependencyError: broker or database were away for longer than the retry budget; nothing of the batch
+            in hand is committed.
     """
     ends = services.broker.end_offsets(RAW)
     with Worker(services, keep=services.outbox.put) as worker:
@@ -95,7 +95,7 @@ def send_processed_data(services: Services) -> int:
 
 
 def follow_raw_data(services: Services, *, stop: Flag) -> Processed:
-    """Judge and send as records come, until told to stop; the batch in hand is finished.
+    """Validate and send records as they come until `stop` is set; the batch in hand is finished.
 
     Raises:
         DependencyError: as the steps that it is made of.
@@ -117,12 +117,12 @@ def _events(batch: FeedBatch, schema: str) -> list[Message]:
                 id=row.event_id,
                 type=EventType.RECEIVED,
                 source=batch.source,
-                time=now + timedelta(microseconds=place),
+                time=now + timedelta(microseconds=index),
                 subject=row.subject,
                 schema=schema,
                 data=row.data,
             ),
             RAW,
         )
-        for place, row in enumerate(batch.rows)
+        for index, row in enumerate(batch.rows)
     ]

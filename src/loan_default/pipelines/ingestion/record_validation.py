@@ -15,7 +15,7 @@ _RECEIVED = EventType.RECEIVED
 
 
 class ValidatedRecord(NamedTuple):
-    """A record and its judgement."""
+    """A record and what its validation found."""
 
     record: Record
     event_id: str
@@ -33,14 +33,14 @@ class ValidatedRecord(NamedTuple):
 
 
 class RecordValidator:
-    """Judges records by a schema."""
+    """Validates records by a schema."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._read = RecordBatchReader(schema)
 
     def __call__(self, records: Sequence[Record]) -> list[ValidatedRecord]:
-        """The judgement of each record; nothing in a record makes it raise."""
+        """The result of each record; nothing in a record makes it raise."""
         events = [_event_or_rule(record) for record in records]
         received = [event.data for event in events if isinstance(event, Event) and event.type == _RECEIVED]
         readings = iter(self._read(received))

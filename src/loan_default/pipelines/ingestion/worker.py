@@ -1,4 +1,4 @@
-"""A member of the group that works `raw_data` off: judge, log, send; the store and we work at the same time.
+"""A consumer of the group that processes `raw_data`: it validates one part while it logs the one before.
 
 Effects come first, each of them idempotent; who calls the worker commits when it returns. An event is logged
 before anything of it is sent, so that it can never be both accepted and a dead letter.
@@ -37,8 +37,8 @@ from loan_default.pipelines.ingestion.record_validation import RecordValidator, 
 from loan_default.pipelines.ingestion.unfinished_events import UnfinishedEvents
 from loan_default.pipelines.services import Services
 
-_SLICE = 500
-"""Records that are judged, logged and sent together: the store writes one slice while the next is judged."""
+_LOG_BATCH = 500
+"""Records that are validated, logged and sent together."""
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ class Processed:
 
 
 class _Write(NamedTuple):
-    """Records that are judged, and the write of their log that is under way."""
+    """Records that are validated, and the write of their log that is under way."""
 
     validated: list[ValidatedRecord]
     result: Future[LogResult]
@@ -85,7 +85,7 @@ class Worker:
 
     def __init__(self, services: Services, *, keep: Callable[[list[Message]], None] | None = None) -> None:
         services.broker.check_topics([RAW, dead_letter_topic(RAW)])
-        self._flow = services
+        self._services = services
         self._keep = keep
         self._validate = RecordValidator(services.schema)
         self._logs = RawDataLogRepository(services.database)
@@ -99,7 +99,7 @@ class Worker:
             repository.ensure_indexes()
 
     def __enter__(self) -> "Worker":
-        broker = self._flow.broker
+        broker = self._services.broker
         with ExitStack() as started:
             started.enter_context(_hot_loop())
             threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="raw-data-logs")
@@ -118,8 +118,8 @@ class Worker:
         batch = _Batch()
         writes: deque[_Write] = deque()
         try:
-            for first in range(0, len(records), _SLICE):
-                writes.append(self._submit(records[first : first + _SLICE], batch))
+            for first in range(0, len(records), _LOG_BATCH):
+                writes.append(self._submit(records[first : first + _LOG_BATCH], batch))
                 if len(writes) > 1:
                     self._send_logged(writes, batch)
             while writes:
@@ -138,7 +138,7 @@ class Worker:
         self._batches.add(
             IngestionBatch(
                 batch=batch.id,
-                run=self._flow.run,
+                run=self._services.run,
                 worker=self._name,
                 ranges=_ranges(records),
                 started_at=batch.started_at,
@@ -151,11 +151,11 @@ class Worker:
         self.processed.add(batch.processed)
 
     def _submit(self, records: Sequence[Record], batch: "_Batch") -> "_Write":
-        """Judge a slice and begin to log it."""
+        """Validate some records and begin to log them."""
         validated = self._validate(records)
         logs = [_log_of(each, batch.id, batch.started_at) for each in validated]
         write = _Write(validated, self._writer.submit(self._logs.add_new, logs))
-        batch.lap("judge")
+        batch.lap("judge")  # the name of the stage in stored batches
         return write
 
     def _send_logged(self, writes: deque["_Write"], batch: "_Batch") -> None:
@@ -198,7 +198,7 @@ class Worker:
         )
         message = to_message(event, PROCESSED)
         number = validated.record.partition.number
-        # The same key, so the same partition: not reckoned again, unless `raw_data` was given more.
+        # The same key, so the same partition: it is not computed again, unless `raw_data` was given more.
         return message._replace(partition=number) if number < self._alike else message
 
 
@@ -239,7 +239,7 @@ class _Batch:
         self._last = now
 
     def count(self, validated: Sequence[ValidatedRecord], result: LogResult) -> None:
-        """Count a slice that is logged."""
+        """Count records that are logged."""
         arrivals = zip(validated, result.arrivals, strict=True)
         new = [each for each, arrival in arrivals if arrival is Arrival.NEW]
         rejected = sum(1 for each in new if each.reason)
@@ -256,11 +256,11 @@ class _Batch:
 
 
 def _log_of(validated: ValidatedRecord, batch: str, now: datetime) -> RawDataLog:
-    place = validated.record.partition
+    partition = validated.record.partition
     return RawDataLog(
         event=validated.event_id,
-        topic=place.topic,
-        partition=place.number,
+        topic=partition.topic,
+        partition=partition.number,
         offset=validated.record.offset,
         batch=batch,
         outcome=EventStatus.REJECTED if validated.reason else EventStatus.ACCEPTED,
@@ -284,8 +284,8 @@ def _to_do(validated: Sequence[ValidatedRecord], result: LogResult) -> list[Vali
         if (outcome is EventStatus.REJECTED) != bool(each.reason):
             raise DataError(
                 "a batch must be finished with the schema that it was begun with, however: "
-                f"{each.record.place} is logged as {outcome}, and this schema says otherwise. Run with the "
-                "former schema until the batch is committed."
+                f"{each.record.position} is logged as {outcome}, and this schema says otherwise. Run with "
+                "the former schema until the batch is committed."
             )
         todo.append(each)
     return todo
@@ -297,6 +297,6 @@ def _ranges(records: list[Record]) -> tuple[OffsetRange, ...]:
     for record in records:
         first.setdefault(record.partition, record.offset)
     return tuple(
-        OffsetRange(topic=place.topic, partition=place.number, first=first[place], next=end)
-        for place, end in next_offsets(records).items()
+        OffsetRange(topic=part.topic, partition=part.number, first=first[part], next=end)
+        for part, end in next_offsets(records).items()
     )
