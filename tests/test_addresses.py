@@ -19,10 +19,10 @@ def written(host: str, port: int) -> str:
 
 
 @given(st.lists(st.tuples(hosts, ports), min_size=1, max_size=4))
-def test_what_is_written_is_read_back_and_the_client_reads_the_same(places):
-    addresses = server_list(",".join(written(*place) for place in places))
-    assert [host_and_port(address) for address in addresses] == places
-    assert [(host, port) for host, port, _ in collect_hosts(list(addresses), randomize=False)] == places
+def test_what_is_written_is_read_back_and_the_client_reads_the_same(servers):
+    addresses = server_list(",".join(written(*server) for server in servers))
+    assert [host_and_port(address) for address in addresses] == servers
+    assert [(host, port) for host, port, _ in collect_hosts(list(addresses), randomize=False)] == servers
 
 
 @pytest.mark.slow

@@ -331,7 +331,7 @@ def test_only_groups_of_several_rows_are_said_to_be_kept_whole() -> None:
 
 @settings(deadline=None)
 @given(rows=st.integers(400, 1200), seed=st.integers(0, 2**32 - 1), unlabelled=st.floats(0, 0.3))
-def test_a_split_for_good_is_a_partition(rows, seed, unlabelled):
+def test_a_permanent_holdout_split_is_a_partition(rows, seed, unlabelled):
     data = frame(rows, seed=seed, unlabelled=unlabelled)
     split = permanent_holdout_split(data, SCHEMA, groups=alone(data))
     check_partition(split, data, alone(data))
@@ -355,7 +355,7 @@ def test_alike_rows_have_one_side_whatever_else_they_say():
     assert (held_out(data, SCHEMA) == held_out(copies, SCHEMA)).all()
 
 
-def test_the_shares_of_a_split_for_good_hold_on_average():
+def test_the_shares_of_a_permanent_holdout_split_hold_on_average():
     data = frame(20_000)
     split = permanent_holdout_split(data, SCHEMA, groups=alone(data))
     shares = [len(part) / len(data) for part in parts(split)]

@@ -207,14 +207,14 @@ def test_every_flipped_byte_is_found_or_does_not_matter(tmp_path: Path) -> None:
     (path,) = tmp_path.iterdir()
     content = path.read_bytes()
     found = 0
-    for place in range(0, len(content), 13):
-        path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
+    for position in range(0, len(content), 13):
+        path.write_bytes(content[:position] + bytes([content[position] ^ 4]) + content[position + 1 :])
         try:
             digest = read_store(tmp_path, SCHEMA, maturity_days=0, now=NOW).digest
         except DataError:
             found += 1
         else:
-            assert digest == sound, place
+            assert digest == sound, position
     assert found > 50
 
 

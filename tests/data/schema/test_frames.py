@@ -320,7 +320,7 @@ def test_numbers_of_text_agree_with_python(texts):
     st.none() | st.integers(-3, 0),
     st.none() | st.integers(0, 3),
 )
-def test_one_number_and_many_are_judged_alike(number, integer, minimum, maximum):
+def test_one_number_and_many_are_validated_alike(number, integer, minimum, maximum):
     column = Column(name="a", kind=Kind.NUMERICAL, integer=integer, minimum=minimum, maximum=maximum)
     many = [rule for rule, mask in number_problems(np.array([number, np.nan]), column) if mask[0]]
     _, one = value_reader(column)(number)

@@ -1,4 +1,4 @@
-"""Records in batches: each is judged as it would be alone."""
+"""Records in batches: each is validated as it would be alone."""
 
 import math
 
@@ -58,7 +58,7 @@ def shown(result: object) -> object:
 @pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.too_slow])  # how fast it is says the machine's load
 @given(st.lists(records, max_size=12))
-def test_a_record_is_judged_as_if_it_were_alone(batch):
+def test_a_record_is_validated_as_if_it_were_alone(batch):
     # By their text: a dict with 0.0 equals one with -0.0 and with False.
     assert list(map(repr, map(shown, READ(batch)))) == list(map(repr, map(alone, batch)))
 

@@ -1,4 +1,4 @@
-"""Single records: strict about types, and judged like rows of a file."""
+"""Single records: strict about types, and validated like rows of a file."""
 
 import json
 from datetime import UTC, datetime

@@ -305,8 +305,8 @@ def test_the_folder_must_be_there(tmp_path: Path) -> None:
 def test_what_was_not_done_comes_again_in_the_next_look(tmp_path: Path) -> None:
     drop(tmp_path, "a.csv")
     feed = feed_of(tmp_path)
-    for place, batch in enumerate(feed.batches()):
-        if place == 1:
+    for index, batch in enumerate(feed.batches()):
+        if index == 1:
             break  # delivery failed
         batch.done()
     rest = run(feed)
@@ -360,13 +360,13 @@ Path(ids + ".ready").touch()
 while death == "never" and not (folder / ".go").exists():
     time.sleep(0.002)
 out = os.open(ids, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o666)
-for place, piece in enumerate(folder_feed.FolderFeed(folder, schema, batch_rows=100).batches()):
-    os.write(out, "".join(f"{row.event_id} {row.subject}\\n" for row in piece.rows).encode())
-    if death == "delivered" and place == 1:
+for index, batch in enumerate(folder_feed.FolderFeed(folder, schema, batch_rows=100).batches()):
+    os.write(out, "".join(f"{row.event_id} {row.subject}\\n" for row in batch.rows).encode())
+    if death == "delivered" and index == 1:
         die()
-    if death == "hanging" and place == 1:
+    if death == "hanging" and index == 1:
         time.sleep(60)
-    piece.done()
+    batch.done()
 """
 
 

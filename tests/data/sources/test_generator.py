@@ -321,9 +321,9 @@ def drawn_blocks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The numbers of the blocks that are drawn from now on."""
     real, drawn = generator._numbered_block, []
 
-    def noting(law: DataGeneratingProcess, number: int) -> object:
+    def noting(process: DataGeneratingProcess, number: int) -> object:
         drawn.append(number)
-        return real(law, number)
+        return real(process, number)
 
     monkeypatch.setattr(generator, "_numbered_block", noting)
     return drawn

@@ -187,7 +187,7 @@ def test_three_rows_or_one_in_a_thousand_may_be_far():
     assert isolated_bounds(np.append(ramp(5000), [9] * 6)) == (None, None)
 
 
-def test_columns_of_few_values_are_not_judged():
+def test_columns_of_few_values_get_no_bounds():
     assert isolated_bounds(np.append(ramp(99), 9)) == (None, 2.0)
     assert isolated_bounds(np.append(ramp(98), 9)) == (None, None)
     for distinct, bounds in ((20, (None, 2.0)), (19, (None, None))):
