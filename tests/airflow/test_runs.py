@@ -152,8 +152,8 @@ def test_what_was_done_is_not_done_again(house, monkeypatch):
         assert tasks.store_model(context("store_model"))["version"] == model.version
         assert ModelRepository(database).newest_first() == [model]
 
-        # A try that was overtaken may not write.
-        with pytest.raises(ValueError, match=r"try 3 of .* was overtaken"):
+        # A superseded try may not write.
+        with pytest.raises(ValueError, match=r"try 3 of .* was superseded"):
             tasks.store_model(context("store_model", attempt=3))
         with pytest.raises(AirflowSkipException, match="nothing new"):
             tasks.prepare_training_data(context("prepare_training_data", run="next", kind="scheduled"))

@@ -63,7 +63,7 @@ def test_status_says_what_there_is(shell):
 def test_status_does_not_wait_for_ever(shell):
     code, _, errors = shell("status", "--until-champion", "0.1")
     assert code == 3
-    assert "a champion must be there" in errors
+    assert "No model became the champion within" in errors
 
 
 def replayed(folder: Path, *words: str, files: int) -> list[str]:

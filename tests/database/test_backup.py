@@ -43,9 +43,9 @@ def test_what_comes_back_has_the_same_digests(filled, model, tmp_path):
 
 def test_nothing_is_overwritten(filled, tmp_path):
     back_up(filled, tmp_path / "backup")
-    with pytest.raises(ConfigurationError, match=r"empty collections, however: .*model_metadata"):
+    with pytest.raises(ConfigurationError, match=r"Cannot restore: .*model_metadata.* hold documents"):
         restore(filled, tmp_path / "backup")
-    with pytest.raises(ConfigurationError, match="empty folder"):
+    with pytest.raises(ConfigurationError, match="folder is not empty"):
         back_up(filled, tmp_path / "backup")
 
 
@@ -58,19 +58,19 @@ def test_a_damaged_or_unfinished_backup_is_refused(embedded_database, tmp_path):
     with pytest.raises(DataError, match="pointers differ"):
         restore(embedded_database, folder)
     (folder / "digests.json").unlink()
-    with pytest.raises(DataError, match=r"must have its digests\.json"):
+    with pytest.raises(DataError, match=r"Cannot read .*digests\.json .*holds no backup"):
         restore(embedded_database, folder)
 
 
-def test_places_of_topics_that_are_gone_can_be_taken_again(database, tmp_path):
+def test_positions_of_topics_that_are_gone_can_be_taken_again(database, tmp_path):
     def log(event, offset):
-        place = {"topic": "raw_data", "partition": 0, "offset": offset}
-        return RawDataLog(event=event, outcome=EventStatus.ACCEPTED, batch="b", logged_at=NOON, **place)
+        position = {"topic": "raw_data", "partition": 0, "offset": offset}
+        return RawDataLog(event=event, outcome=EventStatus.ACCEPTED, batch="b", logged_at=NOON, **position)
 
     logs = RawDataLogRepository(database)
     logs.ensure_indexes()
     logs.add_new([log("a", 0), log("b", 1), *(log(f"raw_data-0-{n}", n) for n in (2, 5, 17, 171, 18))])
-    with pytest.raises(DataError, match="logged as another one"):
+    with pytest.raises(DataError, match="another event is logged there"):
         logs.add_new([log("c", 0)])
     saved = back_up(database, tmp_path / "backup")
     other = EmbeddedDatabase(tmp_path / "other.sqlite3")
@@ -79,10 +79,10 @@ def test_places_of_topics_that_are_gone_can_be_taken_again(database, tmp_path):
     logs.ensure_indexes()
     assert logs.add_new([log("c", 0)]).count(Arrival.NEW) == 1
     assert logs.known(["a", "b", "c"]) == {"a", "b", "c"}
-    # What came without an id is called after its place, which another record may take now.
+    # What came without an id is named by its position, which another record may take now.
     assert logs.add_new([log("raw_data-0-17", 17)]).count(Arrival.NEW) == 1
     assert logs.add_new([log("a", 7)]).count(Arrival.DUPLICATE) == 1
-    # And so again: both of that place are kept.
+    # And so again: both of that position are kept.
     saved = back_up(other, tmp_path / "second")
     other.close()
     third = EmbeddedDatabase(tmp_path / "third.sqlite3")

@@ -53,7 +53,7 @@ def test_only_a_refusal_has_a_reason():
         CommandLog(**{**command("first").model_dump(), "reason": "none"})
 
 
-def test_a_decision_is_written_once_and_may_be_overtaken(database):
+def test_a_decision_is_written_once_and_may_be_superseded(database):
     decisions = DecisionRepository(database)
     decisions.ensure_indexes()
     decisions.add(decision())
@@ -96,7 +96,7 @@ def test_only_the_newest_try_of_a_task_may_write(database):
     second.claim()
     second.check()
     for late in (first.check, first.claim):
-        with pytest.raises(DataError, match="try 1 of run/train was overtaken"):
+        with pytest.raises(DataError, match="try 1 of run/train was superseded"):
             late()
     with pytest.raises(DataError, match=r"delete 'run/train' from fences"):  # a run of the same name is new
         first.claim()

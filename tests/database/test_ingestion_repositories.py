@@ -62,7 +62,7 @@ def test_new_events_are_logged(database, logs):
     batch = [log_of("a", 0), log_of("b", 1, outcome=REJECTED), log_of("c", 0, partition=1)]
     result = logs.add_new(batch)
     assert result.arrivals == (NEW, NEW, NEW)
-    assert result.outcomes == (ACCEPTED, REJECTED, ACCEPTED)
+    assert result.statuses == (ACCEPTED, REJECTED, ACCEPTED)
     assert (result.count(NEW), result.count(DUPLICATE)) == (3, 0)
     assert stored_in(database) == {log.event: log for log in batch}
 
@@ -86,7 +86,7 @@ def test_the_first_outcome_stands(logs):
     logs.add_new([log_of("a", 0), log_of("b", 1, outcome=REJECTED)])
     result = logs.add_new([log_of("a", 0, outcome=REJECTED), log_of("b", 1), log_of("b", 7)])
     assert result.arrivals == (REDELIVERED, REDELIVERED, DUPLICATE)
-    assert result.outcomes == (ACCEPTED, REJECTED, REJECTED)
+    assert result.statuses == (ACCEPTED, REJECTED, REJECTED)
 
 
 def test_an_event_that_is_sent_again_is_a_duplicate(database, logs):
@@ -107,7 +107,7 @@ def test_within_a_batch_the_first_is_kept(database, logs):
 def test_a_topic_that_was_made_anew_is_refused(database, logs):
     logs.add_new([log_of("a", 0), log_of("b", 1)])
     for _ in range(2):
-        with pytest.raises(DataError, match=r"raw_data/0/1 is logged as another one.*made anew") as caught:
+        with pytest.raises(DataError, match=r"at raw_data/0/1: another event is logged") as caught:
             logs.add_new([log_of("a", 0), log_of("secret", 1), log_of("d", 2)])
         assert "secret" not in str(caught.value), "ids are the producer's, they may say anything"
     assert stored_in(database)["b"] == log_of("b", 1)
@@ -253,7 +253,7 @@ def test_any_deliveries_agree_with_a_dict(database, logs):
                 model.setdefault(topic[offset], (offset, outcome))
                 expected.append((arrival, model[topic[offset]][1]))
             result = logs.add_new([log_of(topic[o], o, outcome=outcome) for o, outcome in batch])
-            assert list(zip(result.arrivals, result.outcomes, strict=True)) == expected
+            assert list(zip(result.arrivals, result.statuses, strict=True)) == expected
         assert {event: (log.offset, log.outcome) for event, log in stored_in(database).items()} == model
         for outcome in EventStatus:
             events = {event for event, (_, each) in model.items() if each is outcome}

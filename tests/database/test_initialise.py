@@ -33,8 +33,8 @@ INDEXES = [
 
 
 def log_of(event, **values):
-    places = {"topic": "raw_data", "partition": 0, "offset": 0, "batch": "b", "logged_at": NOON}
-    return RawDataLog(event=event, outcome=EventStatus.ACCEPTED, **{**places, **values})
+    position = {"topic": "raw_data", "partition": 0, "offset": 0, "batch": "b", "logged_at": NOON}
+    return RawDataLog(event=event, outcome=EventStatus.ACCEPTED, **{**position, **values})
 
 
 def test_every_store_is_made_ready_twice(database, model, metrics, snapshot):
@@ -59,7 +59,7 @@ def test_a_store_that_cannot_says_so(embedded_database):
 
 
 class Scripted:
-    """A database that answers commands as the manual of MongoDB 8.0 says, and remembers what it was told."""
+    """A database that answers commands as the manual of MongoDB 8.0 says, and remembers the commands."""
 
     def __init__(self, database, *, refuse=None, code=13):
         self.database, self.refuse, self.code = database, refuse, code
@@ -177,7 +177,7 @@ def _types(value):
 
 
 def _accepts(schema, document):
-    """A judge of the part of `$jsonSchema` that the validators use."""
+    """A validator of the part of `$jsonSchema` that the validators use."""
     assert set(schema) == {"bsonType", "required", "properties"}
     allowed = {name: rule["bsonType"] for name, rule in schema["properties"].items()}
     return all(name in document for name in schema["required"]) and all(

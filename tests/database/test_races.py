@@ -34,27 +34,33 @@ Race = Callable[[str, int], list[Any]]
 
 
 @pytest.fixture(params=["embedded", pytest.param("mongodb", marks=pytest.mark.integration)])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+def server_settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
     """Settings by which every process finds the same database."""
     uri = request.getfixturevalue("genuine_mongodb_uri") if request.param == "mongodb" else None
     return {"home": str(tmp_path), "mongodb_uri": uri, "mongodb_database": f"race_{uuid.uuid4().hex[:20]}"}
 
 
 @pytest.fixture
-def database(place: dict[str, Any]) -> Iterator[Database]:
-    database = connect(Settings(**{**place, "home": Path(place["home"])}))
+def database(server_settings: dict[str, Any]) -> Iterator[Database]:
+    database = connect(Settings(**{**server_settings, "home": Path(server_settings["home"])}))
     for repository in REPOSITORIES:
         repository(database).ensure_indexes()
     yield database
-    if place["mongodb_uri"]:
-        database.client.drop_database(place["mongodb_database"])  # type: ignore[attr-defined]
+    if server_settings["mongodb_uri"]:
+        database.client.drop_database(server_settings["mongodb_database"])  # type: ignore[attr-defined]
     database.client.close()
 
 
 @pytest.fixture
-def race(place: dict[str, Any], database: Database) -> Iterator[Race]:
+def race(server_settings: dict[str, Any], database: Database) -> Iterator[Race]:
     """Lets all threads of all processes do one thing at once; what they found, by their numbers."""
-    program = [sys.executable, "-W", "error", str(Path(__file__).with_name("racer.py")), json.dumps(place)]
+    program = [
+        sys.executable,
+        "-W",
+        "error",
+        str(Path(__file__).with_name("racer.py")),
+        json.dumps(server_settings),
+    ]
     racers = [Popen([*program, str(THREADS)], stdin=PIPE, stdout=PIPE, text=True) for _ in range(PROCESSES)]
     assert [racer.stdout.readline() for racer in racers if racer.stdout] == ["ready\n"] * PROCESSES
 

@@ -80,12 +80,12 @@ def test_a_server_without_roles_gets_users_without():
 
 @pytest.mark.parametrize("refused", ["createRole", "createUser"])
 @pytest.mark.parametrize("code", [13, 8000])
-def test_who_may_not_make_users_is_told_and_takes_nobody_the_rights(refused, code):
+def test_a_user_without_the_right_to_make_users_gets_an_error_and_changes_nothing(refused, code):
     server = Server()
     make_users(server, {"reader": SecretStr("x")}, name="loans")
     before = dict(server.users)
     server.refuse, server.code = refused, code
-    with pytest.raises(ConfigurationError, match=f"'reader' was refused with code {code}"):
+    with pytest.raises(ConfigurationError, match=f"'reader': the server refused with code {code}"):
         make_users(server, {"reader": SecretStr("y")}, name="loans")
     assert server.users == before
 

@@ -119,7 +119,7 @@ def test_no_call_to_the_store_outlives_its_deadline(network, fault):
     logs = RawDataLogRepository(database)
     logs.ensure_indexes()
     batches = [[log_of_event(fault, n) for n in range(first, first + 50)] for first in (0, 50)]
-    assert logs.add_new(batches[0]).outcomes
+    assert logs.add_new(batches[0]).statuses
     FAULTS[fault](network.store)
     within(2.0, lambda: logs.add_new(batches[1]))
     within(2.0, lambda: logs.known([log.event for log in batches[0]]))

@@ -77,7 +77,7 @@ def replay(
 
 
 _LOOK_SECONDS = 3.0
-"""Between two looks at the stack."""
+"""Time between two reads of the stack's status."""
 
 
 def status(
@@ -85,7 +85,7 @@ def status(
         float, typer.Option(min=0, help="Go on, with a line for each change, for so many seconds at most.")
     ] = 0,
 ) -> None:
-    """What came in, how many models there are, and which of them scores."""
+    """Show how many events came in, how many models there are, and which of them scores."""
     from loan_default.pipelines.control.stack_status import stack_status
 
     console, settings = make_console(), start()
@@ -102,8 +102,8 @@ def status(
                 return
             if time.monotonic() > deadline:
                 raise DependencyError(
-                    f"a champion must be there in {until_champion:.0f} s, however: there is none. Look at "
-                    "the runs and their logs in Airflow."
+                    f"No model became the champion within {until_champion:.0f} s. Look at the runs and their "
+                    "logs in Airflow."
                 )
             time.sleep(_LOOK_SECONDS)
 
@@ -125,7 +125,7 @@ def restore(
         typer.Option("--kafka-is-new", help="Its topics were made anew too: offsets count from 0 again."),
     ] = False,
 ) -> None:
-    """Put a backup into a database whose collections are empty, and compare the digests."""
+    """Restore a backup into a database whose collections are empty, and compare the digests."""
     from loan_default.database.backup import restore
 
     console, settings = make_console(), start()
@@ -145,7 +145,7 @@ def _lines(now: "StackStatus") -> list[tuple[str, str]]:
 
 
 def _waiting(attempt: Callable[[], T], *, until: float) -> T:
-    """The answer of a server that may still be starting."""
+    """Return the answer of a server that may still be starting."""
     while True:
         try:
             return attempt()

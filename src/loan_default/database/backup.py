@@ -1,4 +1,4 @@
-"""The whole database as files, and back: from any store into any other.
+"""The whole database as files, and back: from any database into any other.
 
     backups/2026-11-25/model_metadata.jsonl.gz …   a document a line, MongoDB's canonical extended JSON, by id
     backups/2026-11-25/digests.json                collection -> how many documents, and a digest of them
@@ -28,14 +28,14 @@ COLLECTIONS = (*(repository.collection for repository in REPOSITORIES), POINTERS
 _DIGESTS = "digests.json"
 _AT_ONCE = 1_000
 _LOGS = RawDataLogRepository.collection
-_OF_PLACE = "#"
-"""Before the mark of an id."""
+_ID_MARK = "#"
+"""Stands before the mark of an id."""
 _READING = json_util.CANONICAL_JSON_OPTIONS.with_options(tz_aware=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a collection holds."""
+    """The number and the digest of the documents of a collection."""
 
     documents: int
     digest: str
@@ -45,10 +45,10 @@ class Contents:
 def contents_of(
     database: Database, names: Iterable[str] = COLLECTIONS, *, mark: str = ""
 ) -> dict[str, Contents]:
-    """Collection -> what it holds now; DependencyError where the database is away.
+    """Return the contents of each collection by name; DependencyError where the database is away.
 
     Args:
-        mark: what stands behind the names of topics that are gone, see `restore`; it does not count.
+        mark: suffix of the names of topics that are gone, see `restore`; it does not count.
     """
     return {name: _contents(_lines(database, name, mark=mark)) for name in names}
 
@@ -63,7 +63,7 @@ def back_up(database: Database, folder: Path) -> dict[str, Contents]:
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise ConfigurationError(
-            f"a backup must go into an empty folder, however: {folder} is not. Name another."
+            f"Cannot write a backup to {folder}: the folder is not empty. Name another folder."
         )
     found = {}
     for name in COLLECTIONS:
@@ -75,11 +75,11 @@ def back_up(database: Database, folder: Path) -> dict[str, Contents]:
 
 
 def restore(database: Database, folder: Path, *, gone: str | None = None) -> dict[str, Contents]:
-    """Put a backup into a database whose collections are empty; says what they hold then.
+    """Put a backup into a database whose collections are empty; return what they hold then.
 
     Args:
-        gone: where Kafka's topics were made anew, so that offsets count from 0 again: what is put behind the
-            names of the topics that logged events were on. Their places are free then.
+        gone: suffix for the names of the topics of logged events, where Kafka's topics were made anew and
+            offsets count from 0 again: the positions are free then. None = the topics are the same.
 
     Raises:
         ConfigurationError: a collection holds documents: nothing is overwritten.
@@ -91,8 +91,8 @@ def restore(database: Database, folder: Path, *, gone: str | None = None) -> dic
         taken = [name for name in COLLECTIONS if database[name].find_one({}, {"_id": 1}) is not None]
     if taken:
         raise ConfigurationError(
-            f"a backup must go into empty collections, however: {', '.join(taken)} hold documents. Name "
-            "another database, or drop this one."
+            f"Cannot restore: {', '.join(taken)} hold documents, and nothing is overwritten. Name another "
+            "database, or drop this one."
         )
     for name in wanted:
         with gzip.open(folder / f"{name}.jsonl.gz", "rt", encoding="utf-8") as file:
@@ -101,20 +101,20 @@ def restore(database: Database, folder: Path, *, gone: str | None = None) -> dic
     different = [name for name, contents in wanted.items() if restored[name] != contents]
     if different:
         raise DataError(
-            f"what is restored must have the digests of the backup, however: {', '.join(different)} differ. "
-            "Drop the database and use another backup."
+            f"Cannot trust what was restored: {', '.join(different)} differ from the backup's digests. Drop "
+            "the database and use another backup."
         )
     return restored
 
 
 def _lines(database: Database, name: str, *, mark: str = "") -> Iterator[bytes]:
-    """The documents; of logged events without the mark of their topics and ids."""
+    """Yield the documents as lines; logged events without the mark of their topics and ids."""
     options = json_util.CANONICAL_JSON_OPTIONS
     with database_errors(f"read {name}"):
         for document in database[name].find({}).sort([("_id", 1)]):
             if name == _LOGS and mark:
                 document["topic"] = document["topic"].removesuffix(mark)
-                document["_id"] = document["_id"].removesuffix(_OF_PLACE + mark)
+                document["_id"] = document["_id"].removesuffix(_ID_MARK + mark)
             yield json_util.dumps(document, json_options=options, sort_keys=True).encode() + b"\n"
 
 
@@ -142,9 +142,9 @@ def _insert(database: Database, name: str, lines: Iterable[str], *, mark: str) -
 
 
 def _marked(log: Document, mark: str) -> Document:
-    """A logged event whose topic is gone; where its id is its place, that is free again too."""
+    """Return a logged event whose topic is gone; where its id is its position, that is free again too."""
     if mark and log["_id"] == "{topic}-{partition}-{offset}".format(**log):
-        log = log | {"_id": log["_id"] + _OF_PLACE + mark}
+        log = log | {"_id": log["_id"] + _ID_MARK + mark}
     return log | {"topic": log["topic"] + mark}
 
 
@@ -154,6 +154,6 @@ def _digests(folder: Path) -> dict[str, Contents]:
         return {name: Contents(**contents) for name, contents in json.loads(path.read_bytes()).items()}
     except (OSError, ValueError, TypeError) as error:
         raise DataError(
-            f"a backup must have its {_DIGESTS}, however: {path} cannot be read ({type(error).__name__}). It "
-            "was not finished, or is none."
+            f"Cannot read {path} ({type(error).__name__}): the folder holds no backup, or an unfinished one. "
+            "Name the folder of another backup."
         ) from error

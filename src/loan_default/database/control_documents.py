@@ -1,4 +1,4 @@
-"""What is stored of what was asked for and decided: commands, decisions about models, and who may write."""
+"""Documents about control: the commands that were handled and the decisions about models."""
 
 from enum import StrEnum
 from typing import Annotated, Self
@@ -9,36 +9,37 @@ from loan_default.database.stored_document import Count, Key, StoredDocument, Te
 
 
 class CommandStatus(StrEnum):
-    """What became of a command."""
+    """The result of a command."""
 
     DONE = "done"
+    """The command had its effect."""
     SUPERSEDED = "superseded"
-    """It came after a younger one that says where the ingestion stands: it changed nothing."""
+    """The command came after a younger one that sets the same switch: it changed nothing."""
     REFUSED = "refused"
-    """It cannot be done; it is a dead letter, `reason` says why."""
+    """The command cannot be done; it is a dead-letter record, `reason` says why."""
 
 
 class CommandLog(StoredDocument):
-    """A command and what became of it; a command whose id is here acts no more. `command_log`."""
+    """A command and its result; a command whose id is stored has no effect again. `command_log`."""
 
-    passing = frozenset({"handled_at", "place"})  # of two copies either may be the one that is handled
+    passing = frozenset({"handled_at", "place"})  # either of two copies may be the one that is handled
     id_field = "command"
 
     command: Text
-    """The id, chosen by who sent it."""
+    """The id of the command, chosen by its sender."""
     type: Text
     source: Text
     outcome: CommandStatus
     reason: Text | None = None
     sent_at: Time
-    """By the clock of who sent it."""
+    """Time of sending, by the clock of the sender."""
     handled_at: Time
     place: Text | None = None
-    """Where the record stood that was handled; None in documents that are older than this field."""
+    """Position of the record that was handled; None in documents that are older than this field."""
 
     @property
     def id(self) -> str:
-        """The command's."""
+        """The id of the command."""
         return self.command
 
     @model_validator(mode="after")
@@ -52,20 +53,20 @@ class CommandLog(StoredDocument):
 
 
 class Action(StrEnum):
-    """What was decided about a model."""
+    """The action that was decided for a model."""
 
     PROMOTED = "promoted"
     REJECTED = "rejected"
     KEPT = "kept"
-    """It was the champion and stays it."""
+    """The model was the champion and stays it."""
     ROLLED_BACK = "rolled_back"
-    """Somebody asked for it: it is the champion, whatever its figures are."""
+    """A person asked for the model: it is the champion, whatever its metrics are."""
     SUPERSEDED = "overtaken"
     """Another model became the champion meanwhile: this decision had no effect, the next one counts."""
 
 
 class Decision(StoredDocument):
-    """What was decided about a model, why, and beside which champion; written before it has effects.
+    """A decision about a model, its reasons and the champion of that time; written before it has effects.
 
     `decisions`.
     """
@@ -73,20 +74,20 @@ class Decision(StoredDocument):
     passing = frozenset({"decided_at", "action"})
 
     version: Key
-    """The model's."""
+    """Version of the model."""
     action: Action
     reasons: Annotated[tuple[Text, ...], Field(min_length=1)]
-    """One for each rule that was checked, whether it held or not."""
+    """A reason for each rule that was checked, whether it held or not."""
     broken: tuple[Text, ...] = ()
-    """Those of the reasons that speak against the model."""
+    """The reasons that speak against the model."""
     champion: Key | None
     """The champion at that time; None = there was none."""
     seen_rev: Count
-    """Moves of the pointer at that time."""
+    """Number of moves of the pointer at that time."""
     snapshot: Key | None
-    """Id of the data that it was judged on; None = it was not measured."""
+    """Id of the data that the model was evaluated on; None = it was not measured."""
     metrics: Text | None = None
-    """Id of its figures; None = there are none."""
+    """Id of its metrics; None = there are none."""
     run: Text
     """Id of the run that decided."""
     decided_at: Time

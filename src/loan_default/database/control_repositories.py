@@ -1,4 +1,4 @@
-"""Writing and reading of commands and decisions, and the fence that keeps an overtaken try from writing."""
+"""Repositories of commands and decisions, and the fencing token that keeps a superseded try from writing."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from loan_default.errors import DataError
 
 
 class CommandRepository(Repository[CommandLog]):
-    """Commands that were handled."""
+    """The commands that were handled."""
 
     collection = "command_log"
     time_field = "handled_at"
@@ -28,7 +28,7 @@ class CommandRepository(Repository[CommandLog]):
             self._documents.create_index([("sent_at", -1)], name="by_sent_at")
 
     def last_done(self, types: Iterable[str]) -> datetime | None:
-        """When the youngest command of these types that had an effect was sent; None without any."""
+        """Return when the youngest command of these types that had an effect was sent; None without any."""
         wanted = {"type": {"$in": list(types)}, "outcome": str(CommandStatus.DONE)}
         with database_errors(f"read {self.collection}"):
             for stored in self._documents.find(wanted).sort([("sent_at", -1)]).limit(1):
@@ -37,7 +37,7 @@ class CommandRepository(Repository[CommandLog]):
 
 
 class DecisionRepository(Repository[Decision]):
-    """Decisions about models."""
+    """The decisions about models."""
 
     collection = "decisions"
     time_field = "decided_at"
@@ -52,11 +52,11 @@ class DecisionRepository(Repository[Decision]):
             self._documents.create_index("seen_rev", name="by_seen_rev")
 
     def of_model(self, version: str) -> list[Decision]:
-        """All decisions about a model, the newest first."""
+        """Return all decisions about a model, the newest first."""
         return self._newest({"version": version})
 
     def of_run(self, run: str) -> list[Decision]:
-        """All decisions of a run, the newest first."""
+        """Return all decisions of a run, the newest first."""
         return self._newest({"run": run})
 
     def keep(self, decision: Decision) -> Decision:
@@ -69,9 +69,9 @@ class DecisionRepository(Repository[Decision]):
         return decision
 
     def champion_at(self, rev: int) -> str | None:
-        """Version of the champion after so many moves of the pointer, as a decision of that time says.
+        """Return the champion after `rev` moves of the pointer, as a decision of that time names it.
 
-        None where nobody decided anything then.
+        None where no decision was taken then.
         """
         with database_errors(f"read {self.collection}"):
             stored = self._documents.find_one({"seen_rev": rev}) if rev > 0 else None
@@ -81,7 +81,7 @@ class DecisionRepository(Repository[Decision]):
         return decision.champion or decision.version  # without a champion beside it, it was the champion
 
     def last_champion(self) -> str | None:
-        """Version of the champion that the newest decision beside one names; None where none names any."""
+        """Return the champion that the newest decision beside one names; None where none names any."""
         with database_errors(f"read {self.collection}"):
             for stored in self._documents.find({"seen_rev": {"$gt": 0}}).sort([("decided_at", -1)]).limit(1):
                 decision = Decision.from_store(stored)
@@ -89,16 +89,16 @@ class DecisionRepository(Repository[Decision]):
         return None
 
     def supersede(self, decision: Decision) -> None:
-        """Say that a decision had no effect, as the champion had changed."""
+        """Mark a decision as superseded: it had no effect, as the champion had changed."""
         with database_errors(f"write {self.collection}"):
             change = {"$set": {"action": str(Action.SUPERSEDED)}}
             self._documents.update_one({"_id": decision.id}, change)
 
 
 def lost_champion(database: Database) -> str | None:
-    """Version of the last model that is known to have been the champion; None where there has never been one.
+    """Return the last model that is known to have been the champion; None where there has never been one.
 
-    Where no pointer names a champion, a version says that the pointer was lost, as by a partial restore.
+    Where no pointer names a champion, a version shows that the pointer was lost, as by a partial restore.
     """
     models = ModelRepository(database)
     for status in (ModelStatus.CHAMPION, ModelStatus.ARCHIVED):
@@ -111,8 +111,8 @@ def lost_champion(database: Database) -> str | None:
 class FencingToken:
     """Lets the newest try of one task of one run write; an older one that still lives is refused.
 
-    A scheduler that takes a process for dead starts another, and the first may live on. Each try claims the
-    fence when it begins and checks it before it writes.
+    A scheduler that takes a process for dead starts another, and the first may live on. Each try claims
+    the token when it begins and checks it before it writes.
     """
 
     database: Database
@@ -123,11 +123,11 @@ class FencingToken:
 
     @property
     def id(self) -> str:
-        """Of the document in `fences`."""
+        """The id of the document in `fences`."""
         return f"{self.run}/{self.task}"
 
     def claim(self) -> None:
-        """Begin; DataError where a newer try has."""
+        """Claim the token for this try; DataError where a newer try has it."""
         now = datetime.now(UTC)
         fences = self.database[FENCES]
         with database_errors("claim a fencing token"):
@@ -140,7 +140,7 @@ class FencingToken:
                     raise self._superseded() from None
 
     def check(self) -> None:
-        """Go on; DataError where a newer try has begun."""
+        """Check that this try still has the token; DataError where a newer try has begun."""
         with database_errors("check a fencing token"):
             stored = self.database[FENCES].find_one({"_id": self.id})
         if stored is None or stored["attempt"] != self.attempt:
@@ -148,7 +148,7 @@ class FencingToken:
 
     def _superseded(self) -> DataError:
         return DataError(
-            f"a task must be the newest try of its run to write, however: try {self.attempt} of {self.id} "
-            "was overtaken by another, which goes on: nothing is to be done. Only a run that was deleted and "
-            f"begun anew under its id has no other: give it another id, or delete {self.id!r} from {FENCES}."
+            f"Cannot write: try {self.attempt} of {self.id} was superseded by another try, which goes on. "
+            "Nothing is to be done, except after a run was deleted and begun anew under its id: give it "
+            f"another id, or delete {self.id!r} from {FENCES}."
         )

@@ -1,6 +1,6 @@
-"""What is stored of the flow of applications: a small document for each event, batch and prediction.
+"""Documents about the stream of applications: a small one for each event, batch and prediction.
 
-None of them holds a record: ids, places, counts and times, and of a broken record the rules that it breaks.
+None of them holds a record: only ids, positions, counts and times, and the rules that a record breaks.
 """
 
 from enum import StrEnum
@@ -10,22 +10,22 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from loan_default.database.stored_document import Count, Key, Share, StoredDocument, Text, Time
 
-Place = tuple[str, int, int]
+Position = tuple[str, int, int]
 """Topic, partition, offset."""
 Seconds = Annotated[FiniteFloat, Field(ge=0)]
 
 
 class EventStatus(StrEnum):
-    """What became of an event."""
+    """The result of validating an event."""
 
     ACCEPTED = "accepted"
-    """Valid: its record was cleaned and goes on."""
+    """The event is valid: its record was cleaned and is processed further."""
     REJECTED = "rejected"
-    """Against the schema: its bytes go to the dead letters, `reason` says which rules it breaks."""
+    """The event breaks the schema: its bytes become a dead-letter record, `reason` names the broken rules."""
 
 
 class RawDataLog(StoredDocument):
-    """An event of a raw topic and what became of it. `raw_data_logs`.
+    """An event of a raw topic and its status. `raw_data_logs`.
 
     A redelivery of the record is the same document; see `RawDataLogRepository.add_new`.
     """
@@ -34,7 +34,7 @@ class RawDataLog(StoredDocument):
     id_field = "event"
 
     event: Text
-    """The id, chosen by the producer."""
+    """The id of the event, chosen by the producer."""
     topic: Text
     partition: Count
     offset: Count
@@ -43,21 +43,21 @@ class RawDataLog(StoredDocument):
     of the batch that finishes the event."""
     outcome: EventStatus
     reason: Text | None = None
-    """Of a rejected event: the broken rules, never a value."""
+    """The broken rules of a rejected event, never a value; None = the event is accepted."""
     application: Text | None = None
     """Id of the application; None where the record does not say it."""
     sent_at: Time | None = None
-    """By the producer's clock; None where it is not known."""
+    """Time of sending, by the producer's clock; None where it is not known."""
     logged_at: Time
 
     @property
     def id(self) -> str:
-        """The event's."""
+        """The id of the event."""
         return self.event
 
     @property
-    def place(self) -> Place:
-        """Where the event was first seen."""
+    def position(self) -> Position:
+        """Position at which the event was first seen."""
         return self.topic, self.partition, self.offset
 
     @model_validator(mode="after")
@@ -71,7 +71,7 @@ class RawDataLog(StoredDocument):
 
 
 class OffsetRange(BaseModel):
-    """Which records of a partition a batch took: from `first` to the one before `next`."""
+    """The records of a partition that a batch took: from `first` to the one before `next`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -79,7 +79,7 @@ class OffsetRange(BaseModel):
     partition: Count
     first: Count
     next: Count
-    """What is committed."""
+    """The offset that is committed."""
 
     @model_validator(mode="after")
     def _goes_up(self) -> Self:
@@ -89,33 +89,33 @@ class OffsetRange(BaseModel):
 
 
 class IngestionBatch(StoredDocument):
-    """Records that were taken, judged and committed together. `ingestion_batches`."""
+    """Records that were polled, validated and committed together. `ingestion_batches`."""
 
     passing = frozenset({"started_at", "seconds"})
     id_field = "batch"
 
     batch: Text
-    """The id: another one each time that a worker takes records, whether they are new or come again."""
+    """The id of the batch: another one at each poll of a worker, also of records that come again."""
     run: Text
     """Id of the run of the pipeline."""
     worker: Text
-    """Name of the process."""
+    """Name of the worker's process."""
     ranges: Annotated[tuple[OffsetRange, ...], Field(min_length=1)]
-    """One for each partition. Not every offset need be a record: transactions use some."""
+    """A range for each partition. Not every offset need be a record: transactions use some."""
     consumed: Count
     accepted: Count
     rejected: Count
     duplicates: Count
-    """Events that had been sent before."""
+    """Number of events that had been sent before."""
     redelivered: Count
-    """Records that had been logged before, by a batch that did not get as far as its commit."""
+    """Number of records that had been logged before, by a batch that did not reach its commit."""
     started_at: Time
     seconds: dict[Key, Seconds]
     """Name of a stage -> how long it took."""
 
     @property
     def id(self) -> str:
-        """The batch's."""
+        """The id of the batch."""
         return self.batch
 
     @model_validator(mode="after")
@@ -137,7 +137,7 @@ class IngestionBatch(StoredDocument):
 
 
 class Prediction(StoredDocument):
-    """What a model said of an application. `predictions`."""
+    """The score of an application by a model. `predictions`."""
 
     passing = frozenset({"scored_at"})
     id_field = "event"
@@ -147,7 +147,7 @@ class Prediction(StoredDocument):
     application: Text | None = None
     """Id of the application; None where the event does not say it."""
     version: Key
-    """The model's."""
+    """Version of the model."""
     pd: Share
     """Probability of default."""
     points: FiniteFloat
@@ -156,5 +156,5 @@ class Prediction(StoredDocument):
 
     @property
     def id(self) -> str:
-        """The event's."""
+        """The id of the event."""
         return self.event

@@ -21,7 +21,7 @@ from loan_default.database.driver_errors import database_errors
 from loan_default.database.ingestion_documents import (
     EventStatus,
     IngestionBatch,
-    Place,
+    Position,
     Prediction,
     RawDataLog,
 )
@@ -30,39 +30,39 @@ from loan_default.database.sqlite_storage import DUPLICATE_KEY
 from loan_default.errors import DataError, DependencyError
 
 ATTEMPTS = 3
-"""How often a batch is written while documents of it vanish between the write and the look at them."""
+"""How often a batch is written while documents of it expire between the write and the read."""
 
 IDS_AT_ONCE = 5000
-"""How many ids a question may hold: servers limit its bytes."""
+"""How many ids a query may hold: servers limit its bytes."""
 
 
 class Arrival(StrEnum):
-    """How an event came."""
+    """How an event arrived."""
 
     NEW = "new"
-    """For the first time; now it is logged."""
+    """The event arrived for the first time; now it is logged."""
     REDELIVERED = "redelivered"
-    """Its record was logged before, by a batch that may have ended there: do what follows again."""
+    """Its record was logged before, by a batch that may have ended there: repeat the steps after it."""
     DUPLICATE = "duplicate"
     """The event was sent again: it is logged at another offset. Count it; another record has its effects."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogResult:
-    """What the store says of events, in the order in which they were given."""
+    """The arrival and status of events, in the order in which they were given."""
 
     arrivals: tuple[Arrival, ...]
-    outcomes: tuple[EventStatus, ...]
-    """As logged. Of an event that is not new the first outcome stands, even if the schema has changed since:
-    otherwise one event could be both accepted and a dead letter."""
+    statuses: tuple[EventStatus, ...]
+    """The status as logged. For an event that is not new the first one stands, even if the schema has changed
+    since: otherwise one event could be both accepted and a dead-letter record."""
 
     def count(self, arrival: Arrival) -> int:
-        """How many came so."""
+        """Return how many events arrived so."""
         return self.arrivals.count(arrival)
 
 
 class RawDataLogRepository:
-    """Events of the raw topics."""
+    """The events of the raw topics."""
 
     collection = "raw_data_logs"
     kind = RawDataLog
@@ -72,15 +72,15 @@ class RawDataLogRepository:
 
     def ensure_indexes(self) -> None:
         """Make the indexes; once they are there, no change."""
-        place = [("topic", 1), ("partition", 1), ("offset", 1)]
+        keys = [("topic", 1), ("partition", 1), ("offset", 1)]
         with database_errors(f"index {self.collection}", seconds=LONG_CALL_SECONDS):
-            self._documents.create_index(place, unique=True, name="place")
+            self._documents.create_index(keys, unique=True, name="place")
             self._documents.create_index("batch", name="by_batch")
             # All that `count_by_status` asks for: it reads the index and no document.
             self._documents.create_index([("outcome", 1), ("logged_at", 1)], name="by_outcome")
 
     def add_new(self, logs: Sequence[RawDataLog]) -> LogResult:
-        """Log the events that are not logged yet, in one write, and say of each how it came.
+        """Log the events that are not logged yet, in one write; return how each arrived.
 
         Of an event that comes twice within `logs` the first is kept. Only if some event is not new, the
         stored ones are looked up. Needs the indexes.
@@ -90,8 +90,8 @@ class RawDataLogRepository:
                 logs may be stored by then; committing nothing, as after any error, loses nothing.
             DependencyError: the database does not answer or refuses. The same call again is safe.
         """
-        _check_places(logs)
-        known: dict[str, tuple[Place, EventStatus]] = {}
+        _check_positions(logs)
+        known: dict[str, tuple[Position, EventStatus]] = {}
         waiting: dict[str, RawDataLog] = {}
         for log in logs:
             waiting.setdefault(log.event, log)
@@ -101,11 +101,11 @@ class RawDataLogRepository:
                 taken = _insert_new(self._documents, [log.to_store() for log in waiting.values()])
                 if not taken and len(waiting) == len(logs):  # all are new, as nearly always
                     return LogResult(
-                        arrivals=(Arrival.NEW,) * len(logs), outcomes=tuple(log.outcome for log in logs)
+                        arrivals=(Arrival.NEW,) * len(logs), statuses=tuple(log.outcome for log in logs)
                     )
                 stored = {log.event for position, log in enumerate(waiting.values()) if position not in taken}
                 new |= stored
-                known |= {event: (waiting[event].place, waiting[event].outcome) for event in stored}
+                known |= {event: (waiting[event].position, waiting[event].outcome) for event in stored}
                 known |= self._look_up([event for event in waiting if event not in stored])
                 waiting = {event: log for event, log in waiting.items() if event not in known}
                 if not waiting:
@@ -117,13 +117,13 @@ class RawDataLogRepository:
         )
 
     def of_batch(self, batch: str) -> list[RawDataLog]:
-        """The events that were first seen in this batch, by place."""
+        """Return the events that were first seen in this batch, by position."""
         with database_errors(f"read {self.collection}", seconds=LONG_CALL_SECONDS):
             found = [RawDataLog.from_store(document) for document in self._documents.find({"batch": batch})]
-        return sorted(found, key=lambda log: log.place)
+        return sorted(found, key=lambda log: log.position)
 
     def count_by_status(self, *, until: datetime | None = None) -> dict[EventStatus, int]:
-        """Number of events of each outcome, also where it is 0; with `until`, of those logged by then."""
+        """Return the number of events of each status, also if 0; with `until`, of those logged by then."""
         logged = {} if until is None else {"logged_at": {"$lte": until}}
         with database_errors(f"count {self.collection}", seconds=LONG_CALL_SECONDS):
             return {
@@ -132,18 +132,18 @@ class RawDataLogRepository:
             }
 
     def event_ids(self, outcome: EventStatus) -> Iterator[str]:
-        """Ids of all events of this outcome, in no order; they are read while they are taken."""
+        """Yield the ids of all events of this status, in no order; they are read while they are taken."""
         with database_errors(f"read {self.collection}"):
             for document in self._documents.find({"outcome": outcome.value}, {"_id": 1}):
                 yield document["_id"]
 
     def known(self, events: Iterable[str]) -> set[str]:
-        """Which of these events are logged."""
+        """Return those of these events that are logged."""
         with database_errors(f"read {self.collection}"):
             return _known_ids(self._documents, events)
 
     def find_all(self, events: Sequence[str]) -> list[RawDataLog]:
-        """The logs of these events, in no order; an event that is not logged is left out."""
+        """Return the logs of these events, in no order; an event that is not logged is left out."""
         with database_errors(f"read {self.collection}"):
             found = self._documents.find({"_id": {"$in": list(events)}})
             return [RawDataLog.from_store(document) for document in found]
@@ -153,7 +153,7 @@ class RawDataLogRepository:
         with database_errors(f"write {self.collection}"):
             self._documents.update_many({"_id": {"$in": list(events)}}, {"$set": {"batch": batch}})
 
-    def _look_up(self, events: list[str]) -> dict[str, tuple[Place, EventStatus]]:
+    def _look_up(self, events: list[str]) -> dict[str, tuple[Position, EventStatus]]:
         if not events:
             return {}
         fields = {"topic": 1, "partition": 1, "offset": 1, "outcome": 1}
@@ -166,20 +166,20 @@ class RawDataLogRepository:
         }
 
     def _check_topics(self, logs: Iterable[RawDataLog]) -> None:
-        """Raise where another event has the place of one of the logs, whose own ids are not stored."""
+        """Raise where another event has the position of one of the logs, whose own ids are not stored."""
         for log in logs:
-            place = {"topic": log.topic, "partition": log.partition, "offset": log.offset}
-            if self._documents.find_one(place, {"_id": 1}) is not None:
+            position = {"topic": log.topic, "partition": log.partition, "offset": log.offset}
+            if self._documents.find_one(position, {"_id": 1}) is not None:
                 raise DataError(
-                    "a topic, partition and offset must stay one event, however: "
-                    f"{_shown(log.place)} is logged as another one. The topic was deleted and made anew, or "
-                    f"its broker has lost records, so offsets count again. Give the topic another name, or "
-                    f"rename the collection {self.collection} once its events are accounted for."
+                    f"Cannot log an event at {_shown(log.position)}: another event is logged there. The "
+                    "topic was made anew, or its broker has lost records: offsets count again. Give the "
+                    f"topic another name, or rename the collection {self.collection} once its events are "
+                    "accounted for."
                 )
 
 
 class IngestionBatchRepository(Repository[IngestionBatch]):
-    """Batches of the ingestion."""
+    """The batches of the ingestion."""
 
     collection = "ingestion_batches"
     time_field = "started_at"
@@ -192,7 +192,7 @@ class IngestionBatchRepository(Repository[IngestionBatch]):
 
 
 class PredictionRepository:
-    """Predictions; an event has one."""
+    """The predictions; an event has one."""
 
     collection = "predictions"
     kind = Prediction
@@ -206,13 +206,13 @@ class PredictionRepository:
             self._documents.create_index([("scored_at", -1)], name="by_scored_at")
 
     def add_new(self, predictions: Sequence[Prediction]) -> int:
-        """Store the predictions of events that have none yet, in one write; how many those were."""
+        """Store the predictions of events that have none yet, in one write; return their number."""
         with database_errors(f"write {self.collection}"):
             batch = [prediction.to_store() for prediction in predictions]
             return len(batch) - len(_insert_new(self._documents, batch))
 
     def find(self, event: str) -> Prediction | None:
-        """The prediction of this event, or None."""
+        """Return the prediction of this event, or None."""
         with database_errors(f"read {self.collection}"):
             stored = self._documents.find_one({"_id": event})
         return None if stored is None else Prediction.from_store(stored)
@@ -228,7 +228,7 @@ def _known_ids(documents: Collection, ids: Iterable[str]) -> set[str]:
 
 
 def _insert_new(documents: Collection, batch: Sequence[Document]) -> set[int]:
-    """Insert the documents whose keys are free; positions of the others. OperationFailure for all else."""
+    """Insert the documents whose keys are free; return the indexes of the others."""
     if not batch:
         return set()
     try:
@@ -243,18 +243,18 @@ def _insert_new(documents: Collection, batch: Sequence[Document]) -> set[int]:
     return set()
 
 
-def _check_places(logs: Sequence[RawDataLog]) -> None:
-    events: dict[Place, str] = {}
+def _check_positions(logs: Sequence[RawDataLog]) -> None:
+    events: dict[Position, str] = {}
     for log in logs:
-        if events.setdefault(log.place, log.event) != log.event:
+        if events.setdefault(log.position, log.event) != log.event:
             raise DataError(
-                f"a topic, partition and offset must be one event, however: {_shown(log.place)} comes as "
+                f"a topic, partition and offset must be one event, however: {_shown(log.position)} comes as "
                 "two. Log each record of the topic once."
             )
 
 
 def _result(
-    logs: Sequence[RawDataLog], new: set[str], known: dict[str, tuple[Place, EventStatus]]
+    logs: Sequence[RawDataLog], new: set[str], known: dict[str, tuple[Position, EventStatus]]
 ) -> LogResult:
     arrivals = []
     unseen = set(new)
@@ -263,10 +263,10 @@ def _result(
             arrivals.append(Arrival.NEW)
             unseen.remove(log.event)
         else:
-            again = known[log.event][0] == log.place
+            again = known[log.event][0] == log.position
             arrivals.append(Arrival.REDELIVERED if again else Arrival.DUPLICATE)
-    return LogResult(arrivals=tuple(arrivals), outcomes=tuple(known[log.event][1] for log in logs))
+    return LogResult(arrivals=tuple(arrivals), statuses=tuple(known[log.event][1] for log in logs))
 
 
-def _shown(place: Place) -> str:
-    return "/".join(map(str, place))
+def _shown(position: Position) -> str:
+    return "/".join(map(str, position))

@@ -1,7 +1,7 @@
-"""Make a database ready: indexes everywhere; validators and expiry where the server knows them.
+"""Initialise a database: indexes everywhere; validators and expiry where the server knows them.
 
-Whether it does is found out by asking for it: servers that are not MongoDB report its version all the same.
-Doing it again changes nothing, or what was asked for differently.
+Asking for them shows whether it does: servers that are not MongoDB report its version all the same.
+A second call changes nothing, except what it asks for differently.
 """
 
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ REPOSITORIES = (
     DecisionRepository,
 )
 LONGEST_EXPIRY = timedelta(seconds=2**31 - 1)
-"""What a server takes."""
+"""The longest expiry that a server takes."""
 
 _EXPIRY = "expiry"
 _LOGS = RawDataLogRepository.collection
@@ -59,7 +59,7 @@ _BSON_TYPES = {
 
 
 def initialise(database: Database, *, log_days: int | None = None) -> list[str]:
-    """Make the collections of this database ready and say what was done, and what its server cannot do.
+    """Initialise the collections of this database; return what was done and what its server cannot do.
 
     `log_days`: the server deletes documents of `raw_data_logs` after so many days; None = never. It must be
     longer than the topics keep records, since an event whose document is gone counts as new.
@@ -81,7 +81,7 @@ def initialise(database: Database, *, log_days: int | None = None) -> list[str]:
 
 
 def validator(kind: type[StoredDocument]) -> Document:
-    """A JSON schema, as servers understand it, of the required fields and the types of a class of documents.
+    """Return the JSON schema, as servers read it, of the required fields and types of a class of documents.
 
     It stops what comes from elsewhere; documents of ours are checked in full before they are written.
     """
@@ -111,7 +111,7 @@ def _make_validators(database: Database) -> str:
     look = partial(database[POINTERS].find_one, {"$jsonSchema": {"bsonType": "object"}})
     create = partial(database.command, {"create": POINTERS})
     with database_errors("make validators", seconds=LONG_CALL_SECONDS):
-        # Asked first, as a store may keep a validator that it cannot apply, and then refuse every document.
+        # Asked first, as a server may keep a validator that it cannot apply, and then refuse every document.
         refused = refusal(look, unknown=UNKNOWN | {_BAD_VALUE}) or refusal(create, fine=_NAMESPACE_EXISTS)
         for collection, kind in kinds.items():
             rule = {"collMod": collection, "validator": {"$jsonSchema": validator(kind)}}
@@ -141,7 +141,7 @@ def _set_expiry(database: Database, days: int | None) -> str:
 
 
 def _bson_types(field: Document, definitions: Document) -> set[str]:
-    """BSON types of a field of pydantic's JSON schema."""
+    """Return the BSON types of a field of pydantic's JSON schema."""
     if "$ref" in field:
         field = definitions[field["$ref"].rpartition("/")[2]]
     if "anyOf" in field:

@@ -1,4 +1,4 @@
-"""Reading and writing of the stored documents, alike on a server and in the embedded store.
+"""Reading and writing of the stored documents, alike on a server and in the embedded document store.
 
 A repository takes a database, never an address. Errors: DataError where a document contradicts a stored one
 or names one that does not exist, DependencyError where the database does not answer.
@@ -27,18 +27,18 @@ from loan_default.errors import DataError, did_you_mean
 D = TypeVar("D", bound=StoredDocument)
 
 POINTERS = "pointers"
-"""Collection of the champion's pointer."""
+"""Name of the collection of the champion's pointer."""
 FENCES = "fences"
-"""Collection of who may write: tries of tasks, and models of runs."""
+"""Name of the collection of fencing tokens: the newest try of each task, and the model of each run."""
 
 
 def register_model(
     database: Database, model: ModelMetadata, *, metrics: Iterable[PerformanceMetrics], snapshot: TrainingData
 ) -> None:
-    """Store all that belongs to a trained model; the same content again changes nothing.
+    """Store a trained model with its metrics and training data; the same content again changes nothing.
 
-    The model itself comes last: readers start from it, so a model that they see is complete. What a crash
-    leaves behind names a version that nobody sees. DataError where the parts do not belong together.
+    The model itself comes last: readers start from it, so a model that they see is complete. Documents that a
+    crash leaves behind name a version that nobody sees. DataError where the parts do not belong together.
     """
     listed = list(metrics)
     if model.snapshot != snapshot.id:
@@ -58,11 +58,11 @@ def register_model(
 
 
 class Repository(Generic[D]):
-    """One collection of documents of one class."""
+    """A collection of documents of one class."""
 
     collection: ClassVar[str]
     time_field: ClassVar[str]
-    """Says which document is newer."""
+    """Name of the field that orders documents by age."""
     kind: type[D]
 
     def __init__(self, database: Database) -> None:
@@ -87,33 +87,34 @@ class Repository(Generic[D]):
                     ) from None
 
     def find(self, identifier: str) -> D | None:
-        """The document with this id, or None."""
+        """Return the document with this id, or None."""
         with database_errors(f"read {self.collection}"):
             stored = self._documents.find_one({"_id": identifier})
         return None if stored is None else self.kind.from_store(stored)
 
     def get(self, identifier: str) -> D:
-        """The document with this id; DataError where there is none."""
+        """Return the document with this id; DataError where there is none."""
         document = self.find(identifier)
         if document is None:
             raise self._unknown(identifier)
         return document
 
     def newest_first(self, *, limit: int = 0) -> list[D]:
-        """The documents, the newest first; `limit` 0 = all."""
+        """Return the documents, the newest first; `limit` 0 = all."""
         return self._newest({}, limit=limit)
 
     def latest(self) -> D | None:
-        """The newest document, None where there is none."""
-        return next(iter(self.newest_first(limit=1)), None)
+        """Return the newest document, None where there is none."""
+        newest = self.newest_first(limit=1)
+        return newest[0] if newest else None
 
     def count(self) -> int:
-        """How many documents there are."""
+        """Return the number of documents."""
         with database_errors(f"count {self.collection}"):
             return self._documents.count_documents({})
 
     def ids(self) -> list[str]:
-        """The ids of all documents, in no order."""
+        """Return the ids of all documents, in no order."""
         with database_errors(f"read {self.collection}"):
             return [str(document["_id"]) for document in self._documents.find({}, {"_id": 1})]
 
@@ -129,7 +130,7 @@ class Repository(Generic[D]):
 
 
 class TrainingDataRepository(Repository[TrainingData]):
-    """Snapshots of training data."""
+    """The snapshots of training data."""
 
     collection = "training_data"
     time_field = "created_at"
@@ -142,12 +143,12 @@ class TrainingDataRepository(Repository[TrainingData]):
             self._documents.create_index("digest", name="by_digest")
 
     def with_digest(self, digest: str) -> list[TrainingData]:
-        """The snapshots of rows with this digest, the newest first."""
+        """Return the snapshots of rows with this digest, the newest first."""
         return self._newest({"digest": digest})
 
 
 class MetricsRepository(Repository[PerformanceMetrics]):
-    """Figures of models."""
+    """The metrics of models."""
 
     collection = "performance_metrics"
     time_field = "computed_at"
@@ -160,12 +161,12 @@ class MetricsRepository(Repository[PerformanceMetrics]):
             self._documents.create_index("version", name="by_version")
 
     def of_model(self, version: str) -> list[PerformanceMetrics]:
-        """All figures of a model, the newest first."""
+        """Return all metrics of a model, the newest first."""
         return self._newest({"version": version})
 
 
 class ModelRepository(Repository[ModelMetadata]):
-    """Models, and the pointer to the champion."""
+    """The models, and the pointer to the champion."""
 
     collection = "model_metadata"
     time_field = "created_at"
@@ -184,16 +185,16 @@ class ModelRepository(Repository[ModelMetadata]):
             self._documents.create_index("snapshot", name="by_snapshot")
 
     def starting_with(self, beginning: str, *, limit: int) -> list[ModelMetadata]:
-        """At most so many models whose version begins so, the newest first."""
+        """Return at most `limit` models whose version has this beginning, the newest first."""
         # A range of ids, which every store answers by its index of them; the last character there is ends it.
         return self._newest({"_id": {"$gte": beginning, "$lt": f"{beginning}\U0010ffff"}}, limit=limit)
 
     def of_snapshots(self, snapshots: Iterable[str]) -> list[ModelMetadata]:
-        """The models that were made from one of these snapshots, the newest first."""
+        """Return the models that were made from one of these snapshots, the newest first."""
         return self._newest({"snapshot": {"$in": list(snapshots)}})
 
     def with_status(self, status: ModelStatus) -> list[ModelMetadata]:
-        """The models of this status, the newest first."""
+        """Return the models of this status, the newest first."""
         return self._newest({"status": str(status)})
 
     def set_status(self, version: str, status: ModelStatus) -> None:
@@ -204,18 +205,18 @@ class ModelRepository(Repository[ModelMetadata]):
             raise self._unknown(version)
 
     def reject(self, version: str) -> None:
-        """Say that a model was judged and not promoted; one that was judged before keeps its status."""
+        """Mark a model as rejected; one that was evaluated before keeps its status."""
         waiting = {"_id": version, "status": str(ModelStatus.TRAINED)}
         with database_errors(f"write {self.collection}"):
             self._documents.update_one(waiting, {"$set": {"status": str(ModelStatus.REJECTED)}})
 
     def claim_run(self, run: str, version: str) -> None:
-        """Say that this is the model of a run: a run has one.
+        """Claim the model of a run, which has one; DataError where another was stored for it.
 
-        DataError where another one was stored for it. One that was claimed and never stored makes way.
+        A model that was claimed and never stored is replaced.
         """
         claims, identifier = self._claims, f"{run}/model"
-        while True:  # until the claim is read as ours: somebody else may change it in between
+        while True:  # until the claim is ours: another process may change it in between
             with database_errors("claim the run"), suppress(DuplicateKeyError):
                 claims.insert_one({"_id": identifier, "version": version})
                 return
@@ -233,7 +234,7 @@ class ModelRepository(Repository[ModelMetadata]):
                 claims.update_one({"_id": identifier, "version": other}, {"$set": {"version": version}})
 
     def champion(self) -> Champion | None:
-        """The pointer to the model that scores, None before the first promotion."""
+        """Return the pointer to the model that scores, None before the first promotion."""
         with database_errors(f"read {POINTERS}"):
             stored = self._pointers.find_one({"_id": CHAMPION_ID})
         return None if stored is None else Champion.from_store(stored)

@@ -1,4 +1,4 @@
-"""Who may do what in the database: a role for each kind of client, and a user of the same name for it.
+"""The users of the database and their rights: a role for each kind of client, and a user of its name.
 
 | user | may |
 |---|---|
@@ -21,7 +21,7 @@ from loan_default.database.repositories import ModelRepository
 from loan_default.errors import ConfigurationError
 
 _ALL = ""
-"""As a resource: all collections of the database that are not the server's own."""
+"""The resource of all collections of the database that are not the server's own."""
 _READ = ("find", "listIndexes")
 _WRITE = (*_READ, "insert", "update", "remove", "createIndex")
 _LIST = "listCollections"
@@ -30,21 +30,21 @@ ROLES: Mapping[str, Mapping[str, Iterable[str]]] = {
     "commands": {CommandRepository.collection: _WRITE, ModelRepository.collection: ("find",)},
     "reader": {_ALL: (*_READ, _LIST)},
 }
-"""Role -> collection -> actions of MongoDB."""
+"""Role -> collection -> MongoDB's names of the actions that it may take there."""
 _ROLE_EXISTS, _USER_EXISTS = 51002, 51003
 _FORBIDDEN = frozenset({13, 8000})
-"""Unauthorized; what a hosted server leaves to its own console."""
+"""Codes: not authorized; left by a hosted server to its own console."""
 
 
 def make_users(database: Database, passwords: Mapping[str, SecretStr], *, name: str) -> list[str]:
-    """Make these users, or give those that are there this password and these rights; says what was done.
+    """Make these users, or give those that exist this password and these rights; return what was done.
 
     Args:
         passwords: user -> password; users are named like their roles.
-        name: of the database.
+        name: name of the database.
 
     Raises:
-        ConfigurationError: whoever is connected may not make users.
+        ConfigurationError: the connected user may not make users.
         DependencyError: the database does not answer, or refuses for a reason of its own.
     """
     return [_make(database, user, password, name=name) for user, password in passwords.items()]
@@ -66,13 +66,13 @@ def _make(database: Database, user: str, password: SecretStr, *, name: str) -> s
         return f"user {user}: not made, the server knows no users"
     if not has_roles:
         return (
-            f"user {user}: made without a role, which the server does not know: it may do all that others may"
+            f"user {user}: made without a role, as the server knows no roles: it may do all that others may"
         )
     return f"user {user}: may {_in_words(user)}"
 
 
 def _create_or_update(database: Database, kind: str, name: str, body: Document, *, taken: int) -> bool:
-    """Make it, or change the one that is there; False where the server does not know such a thing."""
+    """Make a role or user, or change the one that exists; False where the server knows neither."""
     try:
         try:
             database.command({f"create{kind}": name, **body})
@@ -85,9 +85,8 @@ def _create_or_update(database: Database, kind: str, name: str, body: Document, 
     except OperationFailure as error:
         if error.code in _FORBIDDEN:
             raise ConfigurationError(
-                f"whoever makes users must be allowed to, however: the {kind.lower()} {name!r} was refused "
-                f"with code {error.code}. Connect as an administrator, or leave the users' passwords out and "
-                "make them by hand."
+                f"Cannot make the {kind.lower()} {name!r}: the server refused with code {error.code}. "
+                "Connect as an administrator, or leave the users' passwords out and make the users by hand."
             ) from error
         if error.code not in UNKNOWN:
             raise

@@ -60,7 +60,7 @@ def finished(unfinished: UnfinishedEvents, batch: str) -> None:
 
 def arrivals(unfinished: UnfinishedEvents, *pairs: tuple[str, Arrival], batch: str) -> tuple[Arrival, ...]:
     events, given = zip(*pairs, strict=True)
-    result = LogResult(arrivals=given, outcomes=(EventStatus.ACCEPTED,) * len(given))
+    result = LogResult(arrivals=given, statuses=(EventStatus.ACCEPTED,) * len(given))
     return unfinished.take_over(result, events, batch=batch).arrivals
 
 

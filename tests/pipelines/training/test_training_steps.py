@@ -162,7 +162,7 @@ def test_the_snapshot_of_a_run_stays_though_an_overtaken_try_comes_to_its_end(se
     slow = Slow()
     slow.logs, slow.groups = services.broker.logs, services.broker.groups
     first = replace(run, services=replace(services, broker=slow))
-    with pytest.raises(DataError, match=r"try 1 of .* was overtaken"):
+    with pytest.raises(DataError, match=r"try 1 of .* was superseded"):
         freeze_training_data(first, fence_of(run, "freeze"))
     assert run.snapshot == seconds[0]
 
@@ -172,20 +172,20 @@ def test_an_overtaken_try_does_not_sweep_the_folder_in_which_the_next_one_writes
     writing.parent.mkdir()
     writing.touch()
     slow = Meanwhile(at="features", happens=overtaken(run, "pretrain"))
-    with pytest.raises(DataError, match=r"try 1 of .* was overtaken"):
+    with pytest.raises(DataError, match=r"try 1 of .* was superseded"):
         pretrain_step(run, slow, fence_of(run, "pretrain"))
     assert writing.exists()
 
 
 def test_an_overtaken_try_writes_neither_encoder_nor_model(run):
     slow = Meanwhile(at="epoch", happens=overtaken(run, "pretrain"))
-    with pytest.raises(DataError, match=r"try 1 of .* was overtaken"):
+    with pytest.raises(DataError, match=r"try 1 of .* was superseded"):
         pretrain_step(run, slow, fence_of(run, "pretrain"))
     assert run.encoder is not None
     assert not run.encoder.exists()
     run = replace(run, options=replace(run.options, pretrain=False))
     slow = Meanwhile(at="evaluate", happens=overtaken(run, "train"))
-    with pytest.raises(DataError, match=r"try 1 of .* was overtaken"):
+    with pytest.raises(DataError, match=r"try 1 of .* was superseded"):
         train_step(run, slow, fence_of(run, "train"))
     assert not (run.folder / "model" / "model.pth").exists()
 

@@ -278,7 +278,7 @@ def _to_do(validated: Sequence[ValidatedRecord], result: LogResult) -> list[Vali
         DataError: the schema has changed since an event was logged, and with it what becomes of the event.
     """
     todo = []
-    for each, arrival, outcome in zip(validated, result.arrivals, result.outcomes, strict=True):
+    for each, arrival, outcome in zip(validated, result.arrivals, result.statuses, strict=True):
         if arrival is Arrival.DUPLICATE:
             continue
         if (outcome is EventStatus.REJECTED) != bool(each.reason):
