@@ -39,6 +39,8 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--resume", action="store_true", help="test only what has no result yet")
     options = parser.parse_args(words)
     names = [name for name in _generate(options.workers) if fnmatchcase(name, options.only)]
+    if not names:
+        parser.error(f"--only must match a mutant, however: {options.only!r} matches none")
     chosen = names if options.all else sampled(names, size=options.size, seed=options.seed)
     print(f"{len(chosen):,} of {len(names):,} mutants are tested", flush=True)
     before = _results()
