@@ -275,7 +275,7 @@ def models_table(models: Sequence["Registered"]) -> Table:
             Text(model.schema_name),
             model.preset,
             f"{model.rows.get('train', 0):,}",
-            *(_with_range(each, figure) for figure in ("auc", "ks", "brier")),
+            *(_with_range(each, name) for name in ("auc", "ks", "brier")),
             f"{model.created_at:%Y-%m-%d %H:%M}",
         )
     if any(each.is_champion for each in models):
@@ -304,12 +304,12 @@ def print_model(console: Console, registered: "Registered") -> None:
         console.print(_metrics_table(title, ranges))
 
 
-def _with_range(registered: "Registered", figure: str) -> str:
+def _with_range(registered: "Registered", metric: str) -> str:
     metrics = registered.test
-    value = metrics.figures.get(figure) if metrics else None
+    value = metrics.figures.get(metric) if metrics else None
     if metrics is None or value is None:
         return "-"
-    low_high = metrics.intervals.get(figure)
+    low_high = metrics.intervals.get(metric)
     return f"{value:.4f}" + (f" [{low_high[0]:.3f}, {low_high[1]:.3f}]" if low_high else "")
 
 

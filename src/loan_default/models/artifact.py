@@ -1,8 +1,8 @@
 """Model files: tensors and plain values in a `.pth`, refused before anything in them is used if in doubt.
 
 Reading goes from the outside in: size, digest, `torch.load(weights_only=True)` of the very bytes that were
-digested, format and version, every value's type, every tensor's layout, size and finiteness. What the
-values mean is checked by who builds a model from them. The digest stands beside the file in
+digested, format and version, every value's type, every tensor's layout, size and finiteness. The
+code that builds a model from the values checks what they mean. The digest stands beside the file in
 `<name>.sha256`, in the format of sha256sum, and in the registry. A digest stops damage and mix-ups; whoever
 can write both files can replace both.
 """
@@ -104,7 +104,7 @@ def read_artifact(path: Path, *, kind: str, sha256: str | None = None) -> Payloa
 
 
 def digest_path(path: Path) -> Path:
-    """Where the digest of a model file stands."""
+    """Path of the file that holds the digest of a model file."""
     return path.with_name(path.name + ".sha256")
 
 
@@ -116,7 +116,7 @@ def check_values(payload: Mapping[str, Any], *, limit: int) -> None:
 
     Raises:
         ArtifactError: a foreign type, a sparse, strided, huge or non-finite tensor, a NaN, deep nesting, or
-            one list that stands in many places.
+            one list that is referred to many times.
     """
     total = 0
     for number, (where, value) in enumerate(_walk(payload, "file", depth=0)):
@@ -239,5 +239,5 @@ def _walk(value: Any, where: str, *, depth: int) -> Iterator[tuple[str, Any]]:
             name = key if key.isprintable() and len(key) < 80 else shown(key)
             yield from _walk(item, f"{where}.{name}", depth=depth + 1)
     elif type(value) is list:
-        for place, item in enumerate(value):
-            yield from _walk(item, f"{where}[{place}]", depth=depth + 1)
+        for index, item in enumerate(value):
+            yield from _walk(item, f"{where}[{index}]", depth=depth + 1)

@@ -1,4 +1,4 @@
-"""Checkpoints: a file after each epoch, whole or not there, read without running anything in it.
+"""Checkpoints: a file after each epoch, complete or absent, read without running anything in it.
 
 The file is the SHA-256 of the rest in hexadecimal, a line feed, and the rest as `torch.save` writes it.
 """
@@ -18,7 +18,7 @@ _HEADER = 65  # bytes: 64 digits and a line feed
 
 
 def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Replaces the file at once: a kill leaves the old checkpoint or the new one."""
+    """Replace the file atomically: a kill leaves the old checkpoint or the new one."""
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
     digest = hashlib.sha256(buffer.getbuffer()).hexdigest()

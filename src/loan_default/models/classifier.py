@@ -1,9 +1,9 @@
 """The classifier: the encoder, fully connected layers on top, and k predictors that share their weights.
 
 By default the head reads the tokens before attention beside [CLS] after it, so what a boosted tree would see
-is never out of reach. With k > 1 predictors it is the parameter-sharing ensemble TabM-mini (Gorishniy et al.,
-"TabM", 2025): k elementwise scalings of the head's input, one shared network, k outputs. Train the mean of
-the k losses, predict the mean of the k probabilities.
+is always available to it. With k > 1 predictors it is the parameter-sharing ensemble TabM-mini (Gorishniy
+et al., "TabM", 2025): k elementwise scalings of the head's input, one shared network, k outputs. Train the
+mean of the k losses, predict the mean of the k probabilities.
 """
 
 from dataclasses import dataclass

@@ -1,9 +1,9 @@
 """Self-supervised objectives: what the encoder can learn from rows without reading a label.
 
-- `nt_xent`: two corrupted views of a row must find each other among all rows of the batch (SimCLR's loss
+- `nt_xent`: two corrupted views of a row must be matched among all rows of the batch (SimCLR's loss
   with the positive outside the negatives, as in SCARF, Bahri et al., 2022)
-- `detection`: every token must tell whether its cell was replaced, and rebuild the original value (Rubachev
-  et al., "Revisiting Pretraining Objectives for Tabular Deep Learning", 2022)
+- `detection`: every token must predict whether its cell was replaced, and rebuild the original value
+  (Rubachev et al., "Revisiting Pretraining Objectives for Tabular Deep Learning", 2022)
 - `both`: detection on two views, plus 0.3 of NT-Xent between them
 
 Cells are corrupted by drawing the same column of another training row (its marginal), and a part of them
@@ -28,7 +28,7 @@ class ObjectiveConfig:
     """What pretraining optimises."""
 
     objective: Objective = "detection"
-    """`detection` (the default: figures like the others', at the least cost), `nt-xent` or `both`."""
+    """`detection` (the default: metrics like the others', at the least cost), `nt-xent` or `both`."""
     corruption: float = 0.3
     """Share of the cells that a view replaces."""
     masking: float = 0.2

@@ -1,4 +1,4 @@
-"""Where and how parallel to compute, each choice with the reason that is printed and stored."""
+"""The choice of device, threads and processes, each with the reason that is printed and stored."""
 
 import os
 from collections.abc import Iterator, Mapping

@@ -90,7 +90,7 @@ class PiecewiseLinearEmbedding(nn.Module):
     """A learned piecewise-linear function from a number to a vector, one a column, beside a linear one.
 
     With bin edges `e_0 < … < e_n` and learned increments `w_1 … w_n` (zero at the start), the token is
-    `linear(x) + w_1 + … + w_{b-1} + r w_b`, where x lies in bin b and r in [0, 1] is its place there.
+    `linear(x) + w_1 + … + w_{b-1} + r w_b`, where x lies in bin b and r in [0, 1] is its position in the bin.
     The prefix sums are made once a call, so a value costs two look-ups whatever the number of bins. It is
     the same function as `rtdl_num_embeddings.PiecewiseLinearEmbeddings(version="B")` inside the edges;
     outside it stays constant but for the linear part.
@@ -113,20 +113,20 @@ class PiecewiseLinearEmbedding(nn.Module):
 
     def __init__(self, edges: Sequence[NDArray[np.float64]], width: int) -> None:
         super().__init__()
-        for place, column in enumerate(edges):
+        for index, column in enumerate(edges):
             if len(column) < 2 or not (np.diff(column) > 0).all():
                 raise ValueError(
-                    f"edges must be at least two and ascending, however: column {place}: {column}"
+                    f"edges must be at least two and ascending, however: column {index}: {column}"
                 )
         n_bins = max(len(column) - 1 for column in edges)
         # Every column gets the room of the finest one: no value ever falls into the padding.
         # Not infinity, which model files refuse.
         inner = np.full((len(edges), n_bins - 1), np.finfo(np.float32).max)
         left, scale = np.zeros((len(edges), n_bins)), np.zeros((len(edges), n_bins))
-        for place, column in enumerate(edges):
-            inner[place, : len(column) - 2] = column[1:-1]
-            left[place, : len(column) - 1] = column[:-1]
-            scale[place, : len(column) - 1] = 1 / np.diff(column)
+        for index, column in enumerate(edges):
+            inner[index, : len(column) - 2] = column[1:-1]
+            left[index, : len(column) - 1] = column[:-1]
+            scale[index, : len(column) - 1] = 1 / np.diff(column)
         self.linear = LinearEmbedding(len(edges), width)
         self.increments = nn.Parameter(torch.zeros(len(edges), n_bins, width))
         self.register_buffer("edges", torch.tensor(inner, dtype=torch.float32))
@@ -137,11 +137,11 @@ class PiecewiseLinearEmbedding(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Tokens `(B, F, d)` of numbers `(B, F)`."""
         bins = torch.searchsorted(self.edges, x.T.contiguous(), right=True).T + self.start
-        place = ((x - self.left[bins]) * self.scale[bins]).clamp(0, 1)
+        position = ((x - self.left[bins]) * self.scale[bins]).clamp(0, 1)
         sums = self.increments.cumsum(1) - self.increments
         table = torch.cat([sums, self.increments], 2).flatten(0, 1)
         reached, here = F.embedding(bins, table).chunk(2, -1)
-        return torch.addcmul(self.linear(x) + reached, here, place[..., None])
+        return torch.addcmul(self.linear(x) + reached, here, position[..., None])
 
 
 class Block(nn.Module):
@@ -231,7 +231,7 @@ class Encoder(nn.Module):
         self.mask = nn.Parameter(torch.empty(self.n_tokens, d))
         self.bias = nn.Parameter(torch.zeros(self.n_tokens, d))
         self.cls = nn.Parameter(torch.empty(1, 1, d))
-        self.blocks = nn.ModuleList(Block(config, is_first=place == 0) for place in range(config.n_layers))
+        self.blocks = nn.ModuleList(Block(config, is_first=layer == 0) for layer in range(config.n_layers))
         self.norm = nn.LayerNorm(d)
         for table in (self.categories.weight, self.missing, self.mask, self.cls):
             nn.init.normal_(table, std=d**-0.5)
@@ -249,7 +249,7 @@ class Encoder(nn.Module):
         return embedded if masked is None else torch.where(masked[..., None], self.mask, embedded)
 
     def contextualise(self, tokens: Tensor, *, cls_only: bool) -> Tensor:
-        """Tokens after all blocks, [CLS] in place 0."""
+        """Tokens after all blocks, [CLS] at position 0."""
         x = torch.cat([self.cls.expand(tokens.shape[0], -1, -1), tokens], 1)
         for block in self.blocks[:-1]:
             x = block(x)
@@ -275,7 +275,7 @@ class Encoder(nn.Module):
             average = self.numerical(sample.nan_to_num(nan=0.0)).mean(0)
             complete = ~numerical.isnan().any(0)
             self.missing[complete] = average[complete]
-        for place, start in enumerate(self.offset.tolist()):
-            column = codes[:, place]
+        for index, start in enumerate(self.offset.tolist()):
+            column = codes[:, index]
             if not bool((column == 0).any()):
                 self.categories.weight[start] = self.categories(column + start).mean(0)

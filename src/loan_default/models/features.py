@@ -91,14 +91,14 @@ class Features:
     def transform(self, frame: pd.DataFrame) -> Inputs:
         """Arrays of a canonical frame of any rows; absent columns are missing. Never raises on values."""
         numerical = np.full((len(frame), len(self.numerical)), np.nan, dtype=np.float32)
-        for place, feature in enumerate(self.numerical):
+        for column, feature in enumerate(self.numerical):
             if feature.name in frame:
                 values = _to_numbers(frame[feature.name], feature.levels)
-                numerical[:, place] = _quantile_normal(values, feature.quantiles)
+                numerical[:, column] = _quantile_normal(values, feature.quantiles)
         codes = np.zeros((len(frame), len(self.categorical)), dtype=np.int64)
-        for place, category in enumerate(self.categorical):
+        for column, category in enumerate(self.categorical):
             if category.name in frame:
-                codes[:, place] = _places(frame[category.name], category.vocabulary) + 1
+                codes[:, column] = _positions(frame[category.name], category.vocabulary) + 1
         return Inputs(numerical=numerical, codes=codes)
 
 
@@ -208,8 +208,8 @@ def _check(features: Features) -> None:
 def _to_numbers(values: pd.Series, levels: tuple[str, ...]) -> NDArray[np.float64]:
     """Values as floats, NaN where missing, infinite, or an unknown level."""
     if levels:
-        places = _places(values, levels).astype(np.float64)
-        return np.where(places < 0, np.nan, places)
+        ranks = _positions(values, levels).astype(np.float64)
+        return np.where(ranks < 0, np.nan, ranks)
     if values.dtype == object:  # pandas raises on some objects, and reads some as what they are not
         numbers = np.array([_to_number(value) for value in values.tolist()], dtype=np.float64)
     elif values.dtype.kind in "mMc":  # times and complex numbers are no measurements
@@ -226,8 +226,8 @@ def _to_number(value: Any) -> float:
         return np.nan
 
 
-def _places(values: pd.Series, names: tuple[str, ...]) -> NDArray[np.int64]:
-    """Place of each value among the names, -1 for anything that is none of them."""
+def _positions(values: pd.Series, names: tuple[str, ...]) -> NDArray[np.int64]:
+    """Position of each value among the names, -1 for anything that is none of them."""
     texts = [value if isinstance(value, str) else None for value in values.tolist()]
     found: NDArray[np.int64] = pd.Index(names, dtype=object).get_indexer(pd.Index(texts, dtype=object))
     return found
@@ -252,11 +252,11 @@ def _fit_numerical(
 
 
 def _quantile_normal(values: NDArray[np.float64], quantiles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Normal score of each value's place among the training values; ties get the middle of their places."""
+    """Normal score of each value's rank among the training values; ties get the middle of their ranks."""
     if len(quantiles) < 2:
         return np.where(np.isnan(values), np.nan, 0.0)
-    places = np.linspace(0, 1, len(quantiles))
-    below = np.interp(values, quantiles, places)
-    above = -np.interp(-values, -quantiles[::-1], -places[::-1])
+    ranks = np.linspace(0, 1, len(quantiles))
+    below = np.interp(values, quantiles, ranks)
+    above = -np.interp(-values, -quantiles[::-1], -ranks[::-1])
     result: NDArray[np.float64] = ndtri(np.clip((below + above) / 2, _CLIP, 1 - _CLIP))
     return result

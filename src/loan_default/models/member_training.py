@@ -27,7 +27,7 @@ from loan_default.models.processes import from_bytes, run_in_processes, to_bytes
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Labelled:
-    """Rows and what became of them."""
+    """Inputs of rows, and whether they defaulted."""
 
     inputs: Inputs
     labels: NDArray[np.float32]
@@ -43,7 +43,7 @@ class Labelled:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Architecture:
-    """What rebuilds a member's network: its size and what its features look like."""
+    """All that rebuilds the network of a member: its features and its sizes."""
 
     features: Features
     encoder: EncoderConfig
@@ -63,7 +63,7 @@ class MemberJob:
     """One member to train: everything that decides its weights, and where its checkpoint lies."""
 
     number: int
-    """From 1."""
+    """Number of the member, from 1."""
     seed: int
     fingerprint: str
     checkpoint: Path | None
@@ -152,7 +152,7 @@ class _Member:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What all members share."""
+    """Trains a member; its fields are what all members share."""
 
     architecture: Architecture
     train: Labelled
@@ -194,7 +194,7 @@ _ROWS = "rows-"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _FiledWork:
-    """A work whose rows lie in files: it is small enough to be sent with each job."""
+    """Trains a member on rows that lie in files, so that it is small enough to be sent with each job."""
 
     architecture: Architecture
     folder: Path

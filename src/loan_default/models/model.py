@@ -1,4 +1,4 @@
-"""The model: everything that turns a canonical frame into calibrated PDs, and its way to a file and back."""
+"""The model: it turns a canonical frame into calibrated PDs, and is written to and read from a file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -36,7 +36,7 @@ class LoanModel:
     members: tuple[Classifier, ...]
     calibration: Platt
     metrics: Mapping[str, Any]
-    """What it reached when it was trained: split -> figure -> value."""
+    """Metrics when it was trained: split -> metric -> value."""
     reference: Mapping[str, Any]
     """Histograms of the training rows, for drift."""
     provenance: Mapping[str, Any]
@@ -53,7 +53,7 @@ class LoanModel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PretrainedEncoder:
-    """An encoder before any label was seen, with the features that its tokens mean."""
+    """An encoder that was trained without labels, with the features that its tokens stand for."""
 
     schema: Schema
     features: Features
@@ -179,7 +179,7 @@ _UNFIT = (LookupError, TypeError, ValueError, RuntimeError, AttributeError, Arit
 
 
 def _config(kind: type[T], raw: Mapping[str, Any]) -> T:
-    """A configuration of which nothing is left to today's defaults."""
+    """A configuration from a file, of which no field is left to the present defaults."""
     names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     for name in sorted(names ^ raw.keys()):
         side = "missing" if name in names else "unknown"

@@ -1,4 +1,4 @@
-"""Presets: three answers to "how much time is a better model worth?".
+"""Presets: sizes and schedules for three answers to "how much time is a better model worth?".
 
 The costs are those of the bundled 30,000 accounts on two cores, pretraining included; `benchmarks/presets.py`
 measures them.

@@ -27,7 +27,7 @@ from loan_default.pipelines.training.training_options import FileData, StoreData
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SchemaChoice:
-    """The schema of a file, and where it comes from."""
+    """The schema of the data, and where it comes from."""
 
     schema: Schema
     findings: tuple[Finding, ...] = ()
@@ -35,7 +35,7 @@ class SchemaChoice:
     notes: Mapping[str, str]
     """Comments for the saved schema, by column."""
     origin: str
-    """In words: the file that was read, or that it was inferred."""
+    """Where the schema comes from, in words: the file that was read, or the data it was inferred from."""
     raw: RawFrame | None = field(default=None, compare=False, repr=False)
     """The rows that the schema was inferred from, for `load_dataset`; None where the file was not read."""
 
@@ -199,7 +199,7 @@ def _revalidated(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, Val
 
 
 def load_snapshot(folder: Path, schema: Schema, snapshot: TrainingData, *, maturity_days: int) -> Dataset:
-    """The rows of the training store that a snapshot names, whatever has come since.
+    """The rows of the training store that a snapshot names, whatever has been added since.
 
     Raises:
         DataError: they are not there any more, the schema or the maturity is another one, or an older release
@@ -273,7 +273,7 @@ def load_dataset(data: Path, schema: Schema, *, raw: RawFrame | None = None) -> 
 
 
 def snapshot_of(dataset: Dataset, now: datetime) -> TrainingData:
-    """The document that says what these data are; the same data have the same id."""
+    """The document that names these rows; the same rows have the same id."""
     labels = dataset.labels[~np.isnan(dataset.labels)]
     first_at, last_at = dataset.period or (None, None)
     return TrainingData(

@@ -1,7 +1,7 @@
 """One run at a time in a folder: a second one would delete the checkpoints of the first.
 
-The operating system holds the lock and frees it when the process ends, however it ends. Who holds it stands
-in a file beside it, which counts for nothing once the lock is free.
+The operating system holds the lock and frees it when the process ends, however it ends. A file beside it
+names the holder; it has no effect once the lock is free.
 """
 
 import json
@@ -25,7 +25,7 @@ def only_run_in(out: Path) -> Iterator[None]:
     """Keep other runs by hand out of a folder while the block runs; the folder is made.
 
     Raises:
-        ConfigurationError: another run is at work in it, or the folder cannot be written.
+        ConfigurationError: another run uses it, or the folder cannot be written.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def _this_process() -> dict[str, str | int]:
 
 
 def _holder(out: Path) -> str:
-    """Who holds the lock, in words."""
+    """The process that holds the lock, in words."""
     try:
         held = json.loads((out / _HOLDER).read_bytes())
         return f"process {held['process']} on {held['host']} (since {held['since']})"

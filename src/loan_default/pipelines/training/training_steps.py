@@ -88,7 +88,7 @@ class TrainingRun:
     @property
     def folder(self) -> Path:
         """Folder of the files that the steps leave for each other."""
-        # The digest tells ids apart that differ only in what a file name cannot hold.
+        # The digest distinguishes ids that differ only in what a file name cannot hold.
         readable = re.sub(r"[^A-Za-z0-9_.+-]", "-", self.id)[:_LONGEST]
         return (
             self.home
