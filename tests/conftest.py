@@ -87,7 +87,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @dataclass
 class Listener:
-    """Remembers what it was told."""
+    """A listener that remembers its calls."""
 
     stages: list[str] = field(default_factory=list)
     prepared_runs: list[TrainingPlan] = field(default_factory=list)

@@ -48,11 +48,11 @@ def test_accounts_are_made_once_and_get_the_passwords_of_now(environ):
     assert "viewer_password" in refused.stderr
     assert "s3cret" not in refused.stdout + refused.stderr
 
-    for password, said in (("s3cret-1", "made"), ("s3cret-2", "was there")):
+    for password, status in (("s3cret-1", "made"), ("s3cret-2", "was there")):
         done = make(environ, **{name: f"{password}-{name}" for name in ROLES})
         assert done.returncode == 0, done.stderr
         lines = [line for line in done.stdout.splitlines() if line.startswith("account")]
-        assert lines == [f"account {name}: {said}, role {role}" for name, role in ROLES.items()]
+        assert lines == [f"account {name}: {status}, role {role}" for name, role in ROLES.items()]
         assert "s3cret" not in done.stdout + done.stderr
 
     database = sqlite3.connect(Path(environ["AIRFLOW_HOME"]) / "airflow.db")

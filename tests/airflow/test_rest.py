@@ -82,7 +82,7 @@ def test_a_wrong_password_is_named(api):
         (HTTPStatus.UNAUTHORIZED, "Not authenticated", ConfigurationError),
         (HTTPStatus.BAD_REQUEST, "Invalid input for param epochs: 0 is below 1", DataError),
         (HTTPStatus.UNPROCESSABLE_ENTITY, "dag_run_id: not a valid one", DataError),
-        # A DAG that is not parsed yet, or cannot be at the moment, is there later.
+        # A DAG that is not parsed yet, or cannot be parsed just now, is there later.
         (HTTPStatus.NOT_FOUND, "Dag with dag_id: 'model_training' not found", DependencyError),
         (HTTPStatus.BAD_REQUEST, "Dag with dag_id: 'x' has import errors and cannot", DependencyError),
         (HTTPStatus.TOO_MANY_REQUESTS, "slower", DependencyError),
@@ -109,7 +109,7 @@ def test_what_airflow_repeats_of_a_request_is_in_no_message(api, actor):
         assert PASSWORD not in str(refused.value)
 
 
-def test_of_the_fields_that_airflow_refuses_the_rules_are_told_not_the_values(api, actor):
+def test_a_refusal_of_airflow_names_the_rules_and_not_the_values(api, actor):
     actor.switch_ingestion(on=True)  # logged in
     api.broken = HTTPStatus.UNPROCESSABLE_ENTITY
     api.detail = [{"loc": ["body", "conf", "seed"], "msg": "must be a number", "input": "Jane Canary"}]

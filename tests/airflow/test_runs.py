@@ -39,7 +39,7 @@ class House:
         return {task.task_id: str(task.state) for task in run.get_task_instances()}
 
     def facts(self) -> list[tuple[str, dict[str, Any]]]:
-        """What was announced, in order."""
+        """What was published, in order."""
         records = [
             record
             for partition, log in self.broker.logs.items()
@@ -96,14 +96,14 @@ def test_applications_become_a_champion_and_a_worse_model_does_not_take_its_plac
         assert any(" behind the champion's " in reason for reason in decisions[small.version].reasons)
 
         # Both were measured on the same rows, which neither has seen.
-        judged = [each for each in MetricsRepository(database).newest_first() if each.run is not None]
-        beside = [each for each in judged if each.run == decisions[small.version].run]
+        measured = [each for each in MetricsRepository(database).newest_first() if each.run is not None]
+        beside = [each for each in measured if each.run == decisions[small.version].run]
         assert {each.version for each in beside} == {model.version, small.version}
         assert len({(each.rows, each.label_rate, each.dataset) for each in beside}) == 1
         assert beside[0].dataset is DatasetName.HELD_OUT
         assert 100 < beside[0].rows < 0.25 * (FEW + MANY)
-    told = [(kind, data["version"]) for kind, data in house.facts()]
-    assert told == [
+    published = [(kind, data["version"]) for kind, data in house.facts()]
+    assert published == [
         (FactType.TRAINED, small.version),
         (FactType.TRAINED, model.version),
         (FactType.PROMOTED, model.version),

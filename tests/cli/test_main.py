@@ -273,7 +273,7 @@ def test_pretraining_alone_says_how_to_go_on(in_lab, lab, tmp_path):
 # Scoring -----------------------------------------------------------------------------------------------
 
 
-def test_rows_are_scored_with_the_newest_model_unless_told_otherwise(in_lab, lab, new_rows):
+def test_rows_are_scored_with_the_newest_model_unless_another_is_named(in_lab, lab, new_rows):
     code, out, errors = in_lab("loan-default score --out scores.csv --data", new_rows)
     assert code == 0, errors
     assert "as there is no champion yet" in out

@@ -32,7 +32,7 @@ def test_init_makes_the_users_whose_passwords_are_set(shell, monkeypatch):
 
 
 @pytest.mark.slow
-def test_init_waits_as_long_as_it_is_told_to(shell, monkeypatch):
+def test_init_waits_as_long_as_its_option_allows(shell, monkeypatch):
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     monkeypatch.setenv("LOAN_DEFAULT_ANSWER_SECONDS", "0.5")
     began = time.monotonic()

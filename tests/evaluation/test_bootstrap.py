@@ -92,7 +92,7 @@ def test_a_model_does_not_differ_from_itself(metric: str) -> None:
     assert (same.value, same.low, same.high) == (0, 0, 0)
 
 
-def test_a_worse_model_is_told_from_a_better_one() -> None:
+def test_a_worse_model_is_distinguished_from_a_better_one() -> None:
     y, pd = simulated(3000, seed=8)
     noise = np.random.default_rng(2).normal(0, 1.5, 3000)
     worse = expit(logit(pd) + noise)

@@ -494,13 +494,13 @@ def test_the_most_important_features_are_drawn_with_their_deviations() -> None:
     assert [bar.get_width() for bar in axes.patches] == [each.mean_drop for each in found[:20]]
 
 
-def test_what_a_chart_shows_is_also_said_for_those_who_cannot_see_it(whole) -> None:
+def test_what_a_chart_shows_is_also_written_for_those_who_cannot_see_it(whole) -> None:
     inputs, page, _ = whole
     measured = measure(inputs.test.y, inputs.test.calibrated)
     riskiest = decile_table(inputs.test.y, inputs.test.calibrated).iloc[0]
     labels = [attributes["aria-label"] for tag, attributes in _Page(page).tags if tag == "svg"]
     assert labels == [label for label in labels if label]
-    said = " ".join(map(str, labels))
+    spoken = " ".join(map(str, labels))
     for words in (
         f"Area under the curve {measured.auc:.3f}.",
         f"largest distance (KS) {measured.ks:.3f} at PD {measured.ks_at:.1%}.",
@@ -511,4 +511,4 @@ def test_what_a_chart_shows_is_also_said_for_those_who_cannot_see_it(whole) -> N
         "member 1: best epoch 2; member 2: best epoch 2.",
         "Largest: income 0.0500, age 0.0000.",
     ):
-        assert words in said
+        assert words in spoken

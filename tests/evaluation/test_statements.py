@@ -14,7 +14,7 @@ def _interval(low: float, high: float) -> Interval:
 
 
 def _calibration(shift: float, stretch: float) -> Statement:
-    """What is said about PDs whose logits are shifted and stretched away from the truth."""
+    """The statement about PDs whose logits are shifted and stretched away from the truth."""
     rng = np.random.default_rng(5)
     truth = rng.normal(-1.2, 1.2, 8000)
     y = (rng.random(8000) < expit(truth)).astype(float)
@@ -66,7 +66,7 @@ def test_baseline_verdicts_follow_the_paired_interval() -> None:
 
 
 @given(st.floats(-1, 1), st.floats(0, 1))
-def test_better_is_said_only_above_zero(low: float, width: float) -> None:
+def test_better_is_stated_only_above_zero(low: float, width: float) -> None:
     statement = statements.against_baseline(_interval(low, low + width))
     assert (statement.tone is Tone.GOOD) == (low > 0)
     assert (statement.tone is Tone.CAUTION) == (low + width < 0)

@@ -43,7 +43,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(400
 BROKERS, BROKEN = 3, 30
 VICTIMS = ("leader", "controller", "any", "any", "any")
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGTERM, signal.SIGKILL)
-BATCH_ROWS, SLICE_SECONDS = 20, 0.03
+BATCH_ROWS, BATCH_SECONDS = 20, 0.03
 SOUND = 1_500
 
 
@@ -79,7 +79,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 class SteadyFeed:
     """Small batches without an end, so that something is on its way whenever a broker dies.
 
-    Its watermark is the ledger: a row below it was acknowledged, a row of the slice behind it may be there.
+    Its watermark is the ledger: a row below it was acknowledged, a row of the batch behind it may be there.
     """
 
     schema: Schema
@@ -87,9 +87,9 @@ class SteadyFeed:
 
     def batches(self) -> Iterator[FeedBatch]:
         feed = GeneratedFeed(self.schema, rows=None, seed=1, state=self.ledger, batch_rows=BATCH_ROWS)
-        for piece in feed.batches():
-            yield piece
-            time.sleep(SLICE_SECONDS)
+        for batch in feed.batches():
+            yield batch
+            time.sleep(BATCH_SECONDS)
 
     @property
     def acknowledged(self) -> int:
@@ -128,7 +128,7 @@ def test_brokers_killed_one_by_one_under_load_lose_nothing_that_was_acknowledged
 
 
 def keep_sending(services: Services, feed: SteadyFeed, stop: Flag) -> None:
-    """Until told to stop; what no broker has confirmed is sent again under its id."""
+    """Send until the flag is set; what no broker has confirmed is sent again under its id."""
     while not stop.is_set():
         try:
             ingest_raw_data(services, feed, stop=stop)
@@ -138,7 +138,7 @@ def keep_sending(services: Services, feed: SteadyFeed, stop: Flag) -> None:
 
 
 def bounce(cluster: Cluster, feed: SteadyFeed, who: str, how: signal.Signals, chance: random.Random) -> None:
-    """End one broker at a random moment, start it again, and wait until all replicas are in sync."""
+    """End one broker at a random time, start it again, and wait until all replicas are in sync."""
     time.sleep(chance.uniform(0.0, 0.5))
     number = victim(cluster, who, chance)
     server, before = cluster.kafka.brokers[number], feed.acknowledged

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300
 
 BROKEN = 30
 ROWS = 200
-"""Of one slice of the feed; it sends the next ones every two seconds."""
+"""Rows of one batch of the feed, which sends the next batch every two seconds."""
 FAULTS: dict[str, Callable[[Proxy], None]] = {
     "half-open": Proxy.hold,
     "refused": Proxy.refuse,
@@ -51,7 +51,7 @@ class Network:
     store: Proxy
 
     def finish(self) -> None:
-        """Work off what is there, on the direct way, and count every id."""
+        """Process what is there, without the proxies, and count every id."""
         assert self.world.run("ingest") == 0
         sent = {event_id(record) for record in self.world.records(RAW)}
         broken = sum(name.startswith("broken-") for name in sent)
@@ -157,9 +157,9 @@ def survive(network, proxy, *, slow_seconds, waits):
             proxy.cut()
             progress(network)
         for fault in (proxy.hold, lambda: proxy.throttle(1_000)):
-            told = waits()
+            logged_before = waits()
             fault()
-            wait_until(lambda told=told: waits() > told)
+            wait_until(lambda before=logged_before: waits() > before)
             proxy.mend()
             progress(network)
         wait_until(lambda: all(now <= then for now, then in zip(peak(process), before, strict=True)))
@@ -168,12 +168,12 @@ def survive(network, proxy, *, slow_seconds, waits):
     network.finish()
 
 
-def test_who_is_told_to_stop_while_the_store_is_silent_ends_with_one_error(network):
+def test_a_process_that_is_stopped_while_the_store_is_silent_ends_with_one_error(network):
     with follower(network) as process:
         progress(network)
-        told = log_of(network.world).count(b"batch_waits")
+        logged_before = log_of(network.world).count(b"batch_waits")
         network.store.hold()
-        wait_until(lambda: log_of(network.world).count(b"batch_waits") > told)
+        wait_until(lambda: log_of(network.world).count(b"batch_waits") > logged_before)
         process.send_signal(signal.SIGTERM)
         assert process.wait(40) == 3
     assert error_of(network.world).startswith("A service does not answer: Cannot ")
@@ -214,7 +214,7 @@ def log_of(world: World) -> bytes:
 
 
 def error_of(world: World) -> str:
-    """The last line of what the commands said: nothing may come after an error."""
+    """The last line of the output of the commands: nothing may come after an error."""
     return log_of(world).decode().splitlines()[-1]
 
 
@@ -232,7 +232,7 @@ def logged(world: World) -> int:
 
 
 def progress(network: Network) -> None:
-    """Wait until another slice has been logged."""
+    """Wait until another batch has been logged."""
     wanted = logged(network.world) + ROWS
     wait_until(lambda: logged(network.world) >= wanted)
 

@@ -380,7 +380,7 @@ def test_a_kill_leaves_the_old_file_or_the_new_one(path: Path) -> None:
         writer.stdout.readline()
         for _ in range(25):
             time.sleep(float(rng.uniform(0.002, 0.02)))
-            # A reader at any moment has one of the two, whole; the registry's digest says which.
+            # A reader at any time has one of the two, whole; the registry's digest says which.
             seen.append(hashlib.sha256(path.read_bytes()).hexdigest())
         writer.send_signal(signal.SIGKILL)
         writer.wait()

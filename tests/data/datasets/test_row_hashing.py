@@ -159,7 +159,7 @@ def test_hashing_does_not_depend_on_how_many_rows_are_hashed_together(monkeypatc
         assert digest_of(data) == digest
 
 
-def test_texts_that_flow_into_each_other_are_told_apart():
+def test_texts_that_flow_into_each_other_are_distinguished():
     pairs = [["ab", "c"], ["a", "bc"], ["abc", ""], ["abc", None], [None, "abc"]]
     assert len({digest_of(pd.DataFrame({"x": pd.Series(pair, dtype="str")})) for pair in pairs}) == 5
 

@@ -283,7 +283,7 @@ def test_the_cut_is_the_nearest_to_the_share_that_is_asked_for() -> None:
         assert len(split.test) == rows
 
 
-def test_a_group_of_half_the_smaller_part_is_dealt_and_a_larger_one_trains() -> None:
+def test_a_group_of_half_the_smaller_part_is_assigned_and_a_larger_one_trains() -> None:
     data = frame(1000, rate=0.5)
     data.iloc[200:300, 2] = 1.0  # a group of both classes would be the only one of its stratum
     for size, always in ((80, False), (81, True)):
@@ -315,7 +315,7 @@ def test_a_split_needs_fifty_labelled_rows_and_ten_of_each_class() -> None:
     assert len(split_rows(swapped, SCHEMA, groups=alone(swapped), seed=1).test) == 10
 
 
-def test_only_groups_of_several_rows_are_said_to_be_kept_whole() -> None:
+def test_only_groups_of_several_rows_are_reported_as_kept_whole() -> None:
     data = frame(1000)
     groups = alone(data)
     assert "no groups" in split_rows(data, SCHEMA, groups=groups, seed=1).reason

@@ -161,7 +161,7 @@ def test_rejections(column, text, reason):
     assert got.startswith(reason)
 
 
-def test_decomposed_letters_are_the_same_letters():
+def test_decomposed_characters_are_the_same_characters():
     schema = Schema(name="s", columns=(Column(name="a", kind=Kind.CATEGORICAL, categories=("café",)),))
     frame = pd.DataFrame({"a": ["cafe\u0301", "CAFÉ"]}, dtype="str")
     assert validate(RawFrame(frame=frame), schema, labelled=False).accepted["a"].tolist() == ["café", "café"]

@@ -112,7 +112,7 @@ def test_categories_are_found_by_their_spellings(value: object, category: str | 
     assert value_reader(PURPOSE)(value) == (category, rule)
 
 
-def test_categories_that_differ_by_case_alone_are_told_apart_by_exact_spelling_only() -> None:
+def test_categories_that_differ_by_case_alone_are_distinguished_by_exact_spelling_only() -> None:
     find = category_lookup(("A", "a", "b"), {"one": "b"})
     assert [find(text) for text in ("A", "a", " A", "B", "ONE", "c")] == ["A", "a", None, "b", "b", None]
 
@@ -173,7 +173,7 @@ def test_times_are_read_in_utc() -> None:
     assert value_reader(MADE)(" n/a ") == value_reader(MADE)(pd.NaT) == (None, MUST_NOT_BE_MISSING)
 
 
-def test_no_value_is_told_by_its_type() -> None:
+def test_no_value_is_known_by_its_type() -> None:
     assert all(is_missing(value) for value in (None, pd.NA, pd.NaT, float("nan"), np.float64("nan")))
     assert not any(is_missing(value) for value in (0, "", "nan", False, [], float("inf")))
 

@@ -76,7 +76,7 @@ def _comment(note: str) -> str:
     # A control character in a comment makes the whole file unreadable as TOML.
     comment = ""
     for line in note.splitlines():
-        printable = "".join(letter if letter.isprintable() else " " for letter in line)
+        printable = "".join(each if each.isprintable() else " " for each in line)
         comment += f"# {printable}\n"
     return comment
 

@@ -287,8 +287,8 @@ def check_columns(path: Path, schema: Schema) -> None:
 def plain_text(name: str) -> str:
     """A name for ids and headers: printable, and short enough to leave room for a digest and a number."""
     plain = ""
-    for letter in name[: LONGEST_ID - 50]:
-        plain += letter if letter.isprintable() and not letter.isspace() else "_"
+    for character in name[: LONGEST_ID - 50]:
+        plain += character if character.isprintable() and not character.isspace() else "_"
     return plain
 
 

@@ -126,7 +126,7 @@ def _is_numerical(values: Values) -> bool:
         return False  # "00501" is a code: as a number it would lose its zeros
     if readable.all():
         return True
-    # Some typing errors in a column of numbers, rather than a list of codes with letters among them.
+    # Some typing errors in a column of numbers, rather than a list of codes, some of them words.
     return bool(readable.mean() >= 0.95 and len(np.unique(values.numbers[readable])) > 20)
 
 
