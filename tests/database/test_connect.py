@@ -42,7 +42,7 @@ def test_a_broken_store_is_a_dependency_error(tmp_path):
         connect(Settings(home=tmp_path, mongodb_uri=None))
 
 
-def _said(error: BaseException) -> str:
+def _message_of(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
 
 
@@ -57,7 +57,7 @@ def test_an_unreachable_server_is_one_clear_line(tmp_path, monkeypatch):
     assert f"127.0.0.1:{port}" in str(caught.value)
     assert "Check that the server runs, and MONGODB_URI" in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
-    assert "s3cret" not in _said(caught.value)
+    assert "s3cret" not in _message_of(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_an_unreachable_server_is_one_clear_line(tmp_path, monkeypatch):
 def test_an_unreadable_address_is_never_quoted(tmp_path, uri):
     with pytest.raises(ConfigurationError) as caught:
         connect(Settings(home=tmp_path, mongodb_uri=uri))
-    assert "cret" not in _said(caught.value).replace("get_secret_value", "")
+    assert "cret" not in _message_of(caught.value).replace("get_secret_value", "")
     assert "%XX" in str(caught.value)
 
 
@@ -188,4 +188,4 @@ def test_a_server_answers_and_a_wrong_password_does_not_show(tmp_path, mongodb_u
     wrong = f"mongodb://{user}:wr0ng@{host}"
     with pytest.raises(DependencyError, match="code 18") as caught:
         connect(Settings(home=tmp_path, mongodb_uri=wrong))
-    assert "wr0ng" not in _said(caught.value)
+    assert "wr0ng" not in _message_of(caught.value)

@@ -89,7 +89,7 @@ def test_a_broken_log_is_refused(log, values):
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "reason"),
     [
         ({"consumed": 6}, "accepted \\+ rejected \\+ duplicates \\+ redelivered"),
         ({"redelivered": -1, "consumed": 5}, "greater than or equal to 0"),
@@ -102,9 +102,9 @@ def test_a_broken_log_is_refused(log, values):
         ({"seconds": {"a.b": 1.0}}, "pattern"),
     ],
 )
-def test_a_broken_batch_is_refused(batch, values, said):
+def test_a_broken_batch_is_refused(batch, values, reason):
     assert changed(batch) == batch
-    with pytest.raises(ValidationError, match=said):
+    with pytest.raises(ValidationError, match=reason):
         changed(batch, **values)
 
 

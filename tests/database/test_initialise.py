@@ -133,16 +133,16 @@ def test_a_second_time_changes_what_is_asked_for(server):
 
 
 @pytest.mark.parametrize(
-    ("command", "said"),
+    ("command", "reported"),
     [
         ("collMod", "validators: none, the user who is connected may not do it"),
         ("createIndexes", "raw_data_logs: no expiry, the user who is connected may not do it"),
     ],
 )
-def test_what_the_user_may_not_do_is_said_and_the_rest_done(embedded_database, command, said):
+def test_what_the_user_may_not_do_is_reported_and_the_rest_done(embedded_database, command, reported):
     server = Scripted(embedded_database, refuse=command)
     lines = initialise(server, log_days=30)
-    assert sum(line.startswith(said) for line in lines) == 1
+    assert sum(line.startswith(reported) for line in lines) == 1
     assert sum("may not do it" in line for line in lines) == 1
 
 

@@ -111,17 +111,17 @@ def test_a_run_has_one_model_and_a_claim_that_was_never_stored_makes_way(models,
             models.claim_run("run", late.version)
 
 
-class Overtaking:
+class Racing:
     """A database in which another process changes a document before each of our first updates of it."""
 
     def __init__(self, database, before):
         self.database, self.before = database, before
 
     def __getitem__(self, name):
-        return OvertakingCollection(self, self.database[name])
+        return RacingCollection(self, self.database[name])
 
 
-class OvertakingCollection:
+class RacingCollection:
     def __init__(self, owner, collection):
         self.owner, self.collection = owner, collection
 
@@ -143,7 +143,7 @@ def test_a_claim_that_another_took_meanwhile_is_not_taken_for_ours(database, mod
         models.add(theirs)
 
     with pytest.raises(DataError, match=f"has stored '{theirs.version}'"):
-        ModelRepository(Overtaking(database, [they_claim_and_store])).claim_run("run", ours.version)
+        ModelRepository(Racing(database, [they_claim_and_store])).claim_run("run", ours.version)
     models.claim_run("run", theirs.version)
 
 

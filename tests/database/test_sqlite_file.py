@@ -30,7 +30,7 @@ def run(code, *arguments):
 
 
 @pytest.mark.slow
-def test_processes_write_at_once_from_the_first_moment(path):
+def test_processes_write_at_once_from_the_first_millisecond(path):
     """The file does not exist yet: opening, making tables and writing all race."""
     code = (
         "things = database['things']; things.create_index('n', unique=True)\n"

@@ -86,7 +86,7 @@ def test_a_class_with_added_fields_says_so_in_what_it_makes_and_reads_both(snaps
 
 
 @pytest.mark.parametrize("version", ["2.0", "10.3"])
-def test_a_newer_major_version_is_refused_and_nothing_else_is_said_of_it(model, version):
+def test_a_newer_major_version_is_refused_and_no_other_fault_is_named(model, version):
     stored = {"_id": model.version, "schema_version": version, "version": 7}
     with pytest.raises(DataError) as refused:
         ModelMetadata.from_store(stored)

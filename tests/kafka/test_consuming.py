@@ -133,14 +133,14 @@ def test_what_a_member_leaves_behind_is_handled_by_one_that_had_nothing_to_do(br
     polling = replace(QUICK, retry_budget_seconds=60)
     worker = Thread(target=drain, args=(members[3], sink), kwargs={"ends": ends, "polling": polling})
     worker.start()
-    with broker.changed:  # all leave at once: nothing is dealt to the worker and taken from it again
+    with broker.changed:  # all leave at once: nothing is assigned to the worker and taken from it again
         for member in members[:3]:
             member.close()
     worker.join(10)
     assert sink.numbers == list(range(100))
 
 
-def test_a_commit_while_partitions_are_dealt_is_repeated_by_who_keeps_them(broker, monkeypatch):
+def test_a_commit_while_partitions_are_assigned_is_repeated_by_who_keeps_them(broker, monkeypatch):
     consumer, ends, sink = broker.consumer("g", ["t"]), broker.end_offsets("t"), Sink()
     real, answers = consumer.commit, [False]
     monkeypatch.setattr(consumer, "commit", lambda offsets: answers.pop() if answers else real(offsets))
@@ -269,7 +269,7 @@ def test_partitions_that_went_to_another_during_a_wait_are_left_to_it(broker):
     assert consumed.records == len(sink.records) < 100
 
 
-def test_following_goes_on_until_told_to_stop_and_finishes_its_batch(broker):
+def test_following_goes_on_until_it_is_stopped_and_finishes_its_batch(broker):
     sink, stop = Sink(), Event()
 
     def handle(records: list[Record]) -> None:

@@ -41,7 +41,7 @@ def test_what_a_person_types_is_the_same_request():
     assert read_command(typed(data=...)) == COMMAND._replace(data={})
 
 
-def test_facts_ask_for_nothing_and_are_the_same_when_announced_again():
+def test_facts_ask_for_nothing_and_are_the_same_when_published_again():
     first, again = (
         fact(FactType.PROMOTED, version="v1", occasion="3", metrics={"auc": 0.78}) for _ in range(2)
     )

@@ -1,4 +1,4 @@
-"""Dead letters: they carry the record as it was, why it died and where it stood, and can be sent again."""
+"""Dead-letter records: they carry the record as it was, the reason, its position, and can be sent again."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -52,7 +52,7 @@ def test_the_record_comes_back_as_it_was(key, value, headers):
     assert (dead_letter.reason, dead_letter.complete) == ("x: must be a number", True)
 
 
-def test_a_letter_names_its_event_or_where_it_stood():
+def test_a_dead_letter_record_names_its_event_or_where_it_stood():
     message = dead_letter_message(RECORD, reason="r", now=NOW)
     assert (message.topic, message.key) == ("raw_data.dlq", b"loans-1")
     assert read_dead_letter(stored(message)).event == "loans-1"
@@ -62,7 +62,7 @@ def test_a_letter_names_its_event_or_where_it_stood():
     )
 
 
-def test_what_a_topic_did_not_take_leaves_a_letter_without_content():
+def test_what_a_topic_did_not_take_leaves_a_dead_letter_record_without_content():
     message = Message(topic="raw_data", key=b"k", value=b"x" * 10**6, headers=(("ce_id", b"big"),))
     dead_letter = read_dead_letter(
         stored(unsent_dead_letter_message(message, reason="over the size limit", now=NOW))

@@ -107,7 +107,7 @@ def test_who_speaks_another_protocol_than_the_broker_is_refused(kafka):
 
 
 def refused(broker: Broker) -> str:
-    """What is said within the deadline by whatever is asked of it."""
+    """The message that a call ends with, within the deadline."""
     calls = (
         lambda: broker.check_topics([TOPIC]),
         lambda: broker.consumer("strangers", [TOPIC]),

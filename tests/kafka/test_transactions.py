@@ -13,7 +13,7 @@ from loan_default.kafka.topics import Topic
 
 pytestmark = pytest.mark.integration
 
-PACE = Polling(poll_seconds=0.2, first_pause_seconds=0.1, retry_budget_seconds=10)
+POLLING = Polling(poll_seconds=0.2, first_pause_seconds=0.1, retry_budget_seconds=10)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_markers_are_passed_and_committed_and_a_wait_loses_no_record(written):
         seen.extend(int(record.value or b"") for record in records)
 
     consumer = broker.consumer("readers", [topic])
-    consumed = drain(consumer, handle, ends=ends, polling=PACE)
+    consumed = drain(consumer, handle, ends=ends, polling=POLLING)
     consumer.close()
     assert seen == list(range(6))
     assert consumed.stale_commits == 0

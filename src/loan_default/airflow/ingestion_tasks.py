@@ -30,7 +30,7 @@ def ingest_raw_data(context: Context) -> dict[str, int]:
 
 
 def process_raw_data(context: Context) -> dict[str, int]:
-    """Validate what is on `raw_data`: events go to the outbox, rejected records to the dead letters."""
+    """Validate what is on `raw_data`: events go to the outbox, rejected records to the dead-letter topic."""
     with services_of(context) as (services, _):
         return ingestion.process_raw_data(services).counts
 

@@ -44,7 +44,7 @@ def list_dead_letters(
         return
     for dead_letter in dead_letters:
         say(console, "", f"{dead_letter.event}  {dead_letter.died_at:%Y-%m-%d %H:%M}  {dead_letter.reason}")
-    say(console, "waiting", f"{len(dead_letters):,} dead letters")
+    say(console, "waiting", f"{len(dead_letters):,} dead-letter records")
 
 
 @dead_letters_app.command("show")

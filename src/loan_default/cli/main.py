@@ -50,7 +50,7 @@ def run(command: typer.Typer, arguments: Sequence[str], *, stopped: str = _STOPP
     """Run a command line; errors of ours become one line and an exit code.
 
     Args:
-        stopped: what is said when the keyboard stops the command.
+        stopped: the line that is printed when the keyboard stops the command.
     """
     try:
         code = command(arguments, standalone_mode=False)

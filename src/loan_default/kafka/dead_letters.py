@@ -114,7 +114,7 @@ def read_dead_letter(record: Record) -> DeadLetterRecord:
         )
     except ValueError as error:
         raise DataError(
-            f"a dead letter must say where it comes from, however: {record.position} does not"
+            f"a dead-letter record must state where it comes from, however: {record.position} does not"
         ) from error
 
 

@@ -17,7 +17,7 @@ def opened(kind: Callable[..., Any], *topics: str, **settings: Any) -> Any:
     """A producer, consumer or admin client that has found a broker.
 
     Raises:
-        KafkaError: it has not; one of `REFUSALS` where a broker said no. Nothing is kept.
+        KafkaError: it has not; one of `REFUSALS` where a broker refused. Nothing is kept.
     """
     made: list[_Network] = []
 

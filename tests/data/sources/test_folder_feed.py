@@ -315,7 +315,7 @@ def test_what_was_not_done_comes_again_in_the_next_look(tmp_path: Path) -> None:
     assert len(names(tmp_path / ".done")) == 1
 
 
-def test_slices_that_are_done_late_are_not_lost(tmp_path: Path) -> None:
+def test_batches_that_are_done_late_are_not_lost(tmp_path: Path) -> None:
     drop(tmp_path, "a.csv")
     batches = list(feed_of(tmp_path).batches())
     for batch in batches:

@@ -119,7 +119,7 @@ def test_junk_is_a_dead_letter_and_holds_up_nobody(services):
     )
 
 
-def test_a_letter_that_is_too_large_is_kept_without_its_content(services, monkeypatch):
+def test_a_dead_letter_record_that_is_too_large_is_kept_without_its_content(services, monkeypatch):
     send(services, Message(topic=COMMANDS, key=b"junk", value=b"x" * 1_000))
     monkeypatch.setattr("loan_default.kafka.memory.MAX_BYTES", 500)
     assert handle_commands(services, Diary()).refused == 1
@@ -160,13 +160,15 @@ def test_a_record_counts_once_however_often_its_batch_is_tried(services):
     assert diary.asked == ["train-1", "train-2"]
 
 
-def test_a_refused_command_that_is_sent_again_has_no_second_letter(services):
+def test_a_refused_command_that_is_sent_again_has_no_second_dead_letter_record(services):
     send(services, command("zero", epochs=0), command("zero", epochs=0))
     assert handle_commands(services, Diary()) == Handled(consumed=2, refused=1, duplicates=1)
     assert [dead_letter.event for dead_letter in dead_letters(services)] == ["zero"]
 
 
-def test_a_refused_command_whose_letter_was_not_sent_has_it_from_the_next_try(services, monkeypatch):
+def test_a_refused_command_whose_dead_letter_record_was_not_sent_has_it_from_the_next_try(
+    services, monkeypatch
+):
     send(services, command("zero", epochs=0))
     with monkeypatch.context() as patch:
         patch.setattr(type(services.broker.producer()), "deliver", broker_away)

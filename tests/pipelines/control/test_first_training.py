@@ -50,7 +50,7 @@ class Starts:
         raise AssertionError(on)
 
 
-def test_it_waits_for_as_many_rows_as_a_model_is_judged_on(services, tmp_path):
+def test_it_waits_for_as_many_rows_as_a_model_is_evaluated_on(services, tmp_path):
     ingest(services, tmp_path, 90)
     assert not request_first_training(services, minimum_rows=20)
     assert requests(services) == []

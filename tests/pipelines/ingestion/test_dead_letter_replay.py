@@ -1,4 +1,4 @@
-"""Dead letters that wait, their replay, and that each application is in the list once."""
+"""Dead-letter records that wait, their replay, and that each application is in the list once."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -94,6 +94,6 @@ def test_what_was_too_large_to_keep_is_named(services):
     assert (replayed.sent, replayed.too_large) == (1, ("big",))
 
 
-def test_junk_in_the_topic_does_not_hide_the_letters(services):
+def test_junk_in_the_topic_does_not_hide_the_dead_letter_records(services):
     services.broker.producer().deliver([Message(topic=TOPIC, key=b"k", value=b"junk")])
     assert sorted(waiting(services)) == ["low", "lower"]

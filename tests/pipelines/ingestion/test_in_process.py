@@ -33,7 +33,7 @@ SCHEMA = Schema(
         Column(name="bad", kind=Kind.TARGET),
     ),
 )
-PACE = Polling(first_pause_seconds=0.01, retry_budget_seconds=0.1)
+POLLING = Polling(first_pause_seconds=0.01, retry_budget_seconds=0.1)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def next_process(new_services) -> Callable[[], Services]:
     def start() -> Services:
         broker = MemoryBroker(first_offset=next(ages))
         broker.create_topics(TOPICS)
-        return replace(new_services(SCHEMA, PACE), broker=broker)
+        return replace(new_services(SCHEMA, POLLING), broker=broker)
 
     return start
 
@@ -95,7 +95,7 @@ def test_what_waits_in_the_outbox_of_an_earlier_process_is_stored(next_process, 
 
 
 def test_what_was_stored_is_no_longer_in_memory(new_services, tmp_path):
-    services = replace(new_services(SCHEMA, PACE), broker=connect(Settings(home=tmp_path)))
+    services = replace(new_services(SCHEMA, POLLING), broker=connect(Settings(home=tmp_path)))
     assert isinstance(services.broker, MemoryBroker)
     for rows in (120, 80):
         taken = take_to_store(services, feed_of(tmp_path, rows=rows), tmp_path / "store", stop=Flag())
@@ -108,7 +108,7 @@ def test_what_was_stored_is_no_longer_in_memory(new_services, tmp_path):
 def test_rejected_records_and_their_replays_are_there_in_the_next_process(new_services, tmp_path):
     def next_services(schema: Schema = SCHEMA) -> Services:
         broker, replays = connect(Settings(home=tmp_path)), Outbox(tmp_path / "replays")
-        return replace(new_services(schema, PACE), broker=broker, replays=replays)
+        return replace(new_services(schema, POLLING), broker=broker, replays=replays)
 
     strict = Schema(
         name="loans",

@@ -82,7 +82,7 @@ def test_steps_that_are_stopped_leave_the_records_on_the_topic(services, tmp_pat
 
 
 @pytest.mark.parametrize("kind", ["in process", "in threads"])
-def test_a_feed_is_followed_until_told_to_stop(services, tmp_path, kind):
+def test_a_feed_is_followed_until_the_flag_is_set(services, tmp_path, kind):
     stop, results = Flag(), []
     feed = feed_of(tmp_path, rows=60)
 

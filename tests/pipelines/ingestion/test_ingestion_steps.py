@@ -42,7 +42,7 @@ SCHEMA = Schema(
         Column(name="bad", kind=Kind.TARGET),
     ),
 )
-PACE = Polling(batch=50, poll_seconds=0.05, first_pause_seconds=0.01, retry_budget_seconds=0.2)
+POLLING = Polling(batch=50, poll_seconds=0.05, first_pause_seconds=0.01, retry_budget_seconds=0.2)
 SOUND = b'{"id":"A-1","made":"2026-01-01T00:00:00Z","income":10,"purpose":"car","bad":null}'
 POISON = {
     "no json": b"{",
@@ -68,7 +68,7 @@ POISON = {
 
 @pytest.fixture
 def services(new_services) -> Services:
-    return new_services(SCHEMA, PACE)
+    return new_services(SCHEMA, POLLING)
 
 
 @pytest.fixture
@@ -188,7 +188,7 @@ def test_what_was_accepted_and_its_topic_refuses_is_an_error_and_no_empty_messag
     with Worker(services) as worker:
         worker.producer = Strict(worker.producer)
         with pytest.raises(DataError, match="however: 1 messages do not: too large"):
-            drain(worker.consumer, worker, ends=services.broker.end_offsets(RAW), polling=PACE)
+            drain(worker.consumer, worker, ends=services.broker.end_offsets(RAW), polling=POLLING)
     assert records_of(services.broker, PROCESSED) == []
     assert set(services.broker.committed(PROCESSING, RAW).values()) <= {None, services.broker.first_offset}
 
@@ -361,7 +361,7 @@ def test_a_schema_that_changes_in_the_middle_of_a_batch_is_named(services, monke
     assert process_raw_data(services).redelivered == 1
 
 
-def test_records_are_followed_until_told_to_stop_and_the_batch_in_hand_is_finished(
+def test_records_are_followed_until_the_flag_is_set_and_the_batch_in_hand_is_finished(
     services, feed, monkeypatch
 ):
     """First goes what an earlier run had accepted and not sent."""

@@ -23,7 +23,7 @@ from loan_default.wiring import open_services
 pytestmark = pytest.mark.slow
 
 ROWS, BROKEN = 1_200, frozenset({3, 700, 1_199})
-"""More than two of the worker's slices; broken rows are in each of them."""
+"""More than two of the worker's batches; broken rows are in each of them."""
 FAILPOINTS = (
     "batch_delivered",
     "logged",

@@ -28,7 +28,7 @@ SCHEMA = Schema(
     name="loans",
     columns=(Column(name="income", kind=Kind.NUMERICAL, minimum=0), Column(name="bad", kind=Kind.TARGET)),
 )
-PACE = Polling(batch=100, poll_seconds=0.01, first_pause_seconds=0.01, retry_budget_seconds=5.0)
+POLLING = Polling(batch=100, poll_seconds=0.01, first_pause_seconds=0.01, retry_budget_seconds=5.0)
 PATIENCE = 10.0
 """Seconds after which a test that waits for another thread gives up."""
 
@@ -65,7 +65,7 @@ def services(
     new_services: Callable[[Schema, Polling], Services], monkeypatch: pytest.MonkeyPatch
 ) -> Services:
     monkeypatch.setattr(processing, "_LOG_BATCH", 4)
-    return new_services(SCHEMA, PACE)
+    return new_services(SCHEMA, POLLING)
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_a_failed_delivery_leaves_no_write_behind(services, replaced_add_new, in
             trace.append(("try", ""))
             worker(records)
 
-        drain(worker.consumer, traced, ends=services.broker.end_offsets(RAW), polling=PACE)
+        drain(worker.consumer, traced, ends=services.broker.end_offsets(RAW), polling=POLLING)
     second = [position for position, (what, _) in enumerate(trace) if what == "try"][1]
     first_try, second_try = trace[1:second], trace[second + 1 :]
     assert [what for what, _ in first_try] == ["begun", "done"] * 2

@@ -80,10 +80,10 @@ def test_of_two_processes_the_second_is_refused_and_a_kill_frees_the_folder(star
     first = start(FOR_EVER)
     wait_until(checkpoint.exists)
     second = start(QUICKLY)
-    said, _ = second.communicate(timeout=120)
+    output, _ = second.communicate(timeout=120)
     assert second.returncode == 2
-    assert f"process {first.pid} on " in said
-    assert "Wait for it, stop it, or choose another folder by --out." in said
+    assert f"process {first.pid} on " in output
+    assert "Wait for it, stop it, or choose another folder by --out." in output
     written = checkpoint.stat().st_mtime_ns  # the first goes on with its checkpoints
     wait_until(lambda: checkpoint.stat().st_mtime_ns > written)
     assert first.poll() is None
@@ -91,8 +91,8 @@ def test_of_two_processes_the_second_is_refused_and_a_kill_frees_the_folder(star
     first.send_signal(signal.SIGKILL)
     first.communicate(timeout=60)
     third = start(QUICKLY)
-    said, _ = third.communicate(timeout=120)
-    assert third.returncode == 0, said
+    output, _ = third.communicate(timeout=120)
+    assert third.returncode == 0, output
 
 
 def wait_until(true: Callable[[], bool]) -> None:

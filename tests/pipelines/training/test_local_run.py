@@ -40,7 +40,7 @@ def test_a_run_leaves_a_model_with_its_digest_a_report_the_schema_and_the_quaran
     assert not list(out.rglob("*.tmp"))
 
 
-def test_stages_are_announced_in_order_and_nothing_slow_before_everything_is_prepared(lab):
+def test_stages_are_reported_in_order_and_nothing_slow_before_everything_is_prepared(lab):
     stages = ["read", "split", "features", "pretrain", "train", "calibrate", "evaluate", "report"]
     assert lab.listener.stages == stages
     assert lab.listener.prepared_runs == [lab.outcome.plan]

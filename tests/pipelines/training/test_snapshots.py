@@ -205,7 +205,7 @@ def test_a_young_label_does_not_count_and_its_row_stays(services, tmp_path):
     assert 0 < old.sum() < ROWS
 
 
-def test_pretraining_sees_no_row_on_which_models_are_judged_once_its_outcome_has_come(services, tmp_path):
+def test_pretraining_sees_no_row_on_which_models_are_evaluated_once_its_outcome_has_come(services, tmp_path):
     store_processed_data(services, tmp_path / "store")
     schema = tmp_path / "loans.toml"
     schema.write_text(dump_schema(SCHEMA))
@@ -217,10 +217,10 @@ def test_pretraining_sees_no_row_on_which_models_are_judged_once_its_outcome_has
     plan = plan_training(options, watch=watch, environ={"OMP_NUM_THREADS": "1"})
     ids = plan.dataset.frame["id"]
     unlabelled, pretrained = set(ids.iloc[plan.split.unlabelled]), set(ids.iloc[plan.pretraining])
-    judged = set(everything.frame["id"][held_out(everything.frame, SCHEMA)])
-    assert unlabelled & judged, "no hidden label is on the test side: the test shows nothing"
+    evaluated = set(everything.frame["id"][held_out(everything.frame, SCHEMA)])
+    assert unlabelled & evaluated, "no hidden label is on the test side: the test shows nothing"
     assert unlabelled & pretrained
-    assert not pretrained & judged
+    assert not pretrained & evaluated
 
 
 def test_a_run_can_be_prepared_from_the_store(services, tmp_path):

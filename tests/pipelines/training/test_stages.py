@@ -138,11 +138,12 @@ def test_an_encoder_of_other_columns_is_refused(lab, tmp_path, change):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"), [({"seed": 1}, "seed 0, now 1"), ({"out_of_time": True}, "time False, now True")]
+    ("changes", "difference"),
+    [({"seed": 1}, "seed 0, now 1"), ({"out_of_time": True}, "time False, now True")],
 )
-def test_an_encoder_of_another_split_of_the_same_rows_is_refused(lab, changes, said):
+def test_an_encoder_of_another_split_of_the_same_rows_is_refused(lab, changes, difference):
     options = lab.with_options(pretrain=False, encoder=lab.outcome.out / "encoder.pth", **changes)
-    with pytest.raises(DataError, match=f"has seen rows of the test, however: then .*{said}"):
+    with pytest.raises(DataError, match=f"has seen rows of the test, however: then .*{difference}"):
         plan_training(options, watch=_watch(), environ=ONE_THREAD)
 
 
@@ -164,7 +165,7 @@ def test_an_encoder_of_a_schema_that_splits_the_same_rows_otherwise_is_refused(l
         plan_training(other, watch=_watch(), environ=ONE_THREAD)
 
 
-def test_where_an_encoder_comes_from_is_said(lab, tmp_path):
+def test_where_an_encoder_comes_from_is_recorded(lab, tmp_path):
     options = lab.with_options(pretrain=False, encoder=lab.outcome.out / "encoder.pth")
     plan = plan_training(options, watch=_watch(), environ=ONE_THREAD)
     assert _reason(plan, "encoder") == "pretrained on the training rows of the same split"

@@ -1,4 +1,4 @@
-"""Steps of a training: repeated, overtaken, and of runs whose ids look alike."""
+"""Steps of a training: repeated, superseded, and of runs whose ids look alike."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -55,7 +55,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
 def run(services: Services, tmp_path: Path) -> TrainingRun:
     """With its snapshot."""
     run = new_training(services, tmp_path, pretrain=True)
-    freeze_training_data(run, fence_of(run, "freeze"))
+    freeze_training_data(run, token_of(run, "freeze"))
     return run
 
 
@@ -64,7 +64,7 @@ def test_parts_that_were_written_anew_under_other_names_are_taken(run, services,
         head, _, end = part.stem.rpartition("-")
         part.rename(part.with_name(f"{head}-{int(end) + 1:012d}.parquet"))
     again = replace(run, services=replace(services, run="again"))
-    snapshot = freeze_training_data(again, fence_of(again, "freeze"))
+    snapshot = freeze_training_data(again, token_of(again, "freeze"))
     assert snapshot.digest == run.snapshot.digest
     assert (
         set(snapshot.parts)
@@ -77,9 +77,9 @@ def test_a_run_goes_on_from_its_snapshot_when_the_store_was_compacted_meanwhile(
     for _ in range(2):
         compact(run.store.folder, now=datetime.now(UTC) + timedelta(seconds=1), parts=1, kept=timedelta(0))
     assert not any((run.store.folder / part).exists() for part in run.snapshot.parts)
-    assert pretrain_step(run, Listener(), fence_of(run, "pretrain")).exists()
+    assert pretrain_step(run, Listener(), token_of(run, "pretrain")).exists()
     again = replace(run, services=replace(services, run="again"))
-    assert freeze_training_data(again, fence_of(again, "freeze")) == run.snapshot  # the stored one
+    assert freeze_training_data(again, token_of(again, "freeze")) == run.snapshot  # the stored one
 
 
 def test_a_snapshot_of_a_newer_release_is_read_and_one_of_a_newer_major_refused(run):
@@ -92,7 +92,7 @@ def test_a_snapshot_of_a_newer_release_is_read_and_one_of_a_newer_major_refused(
         assert run.snapshot
 
 
-def fence_of(run: TrainingRun, task: str, *, attempt: int = 1) -> FencingToken:
+def token_of(run: TrainingRun, task: str, *, attempt: int = 1) -> FencingToken:
     return FencingToken(database=run.services.database, run=run.id, task=task, attempt=attempt)
 
 
@@ -104,18 +104,18 @@ def with_fields_of_another_release(path: Path) -> None:
     path.write_text(json.dumps(registration))
 
 
-def overtaken(run: TrainingRun, task: str) -> Callable[[], None]:
-    return fence_of(run, task, attempt=2).claim
+def superseded(run: TrainingRun, task: str) -> Callable[[], None]:
+    return token_of(run, task, attempt=2).claim
 
 
 @pytest.mark.slow
 def test_all_steps_in_a_row_and_again_are_one_model(run):
     for attempt in (1, 2):
-        encoder = pretrain_step(run, Listener(), fence_of(run, "pretrain", attempt=attempt))
+        encoder = pretrain_step(run, Listener(), token_of(run, "pretrain", attempt=attempt))
         assert encoder == run.encoder
-        registration = train_step(run, Listener(), fence_of(run, "train", attempt=attempt))
+        registration = train_step(run, Listener(), token_of(run, "train", attempt=attempt))
         with_fields_of_another_release(run.folder / "model" / "registration.json")
-        model, metrics = register_step(run, fence_of(run, "store", attempt=attempt))
+        model, metrics = register_step(run, token_of(run, "store", attempt=attempt))
         assert model == registration.model
         assert model.pretrained
         assert 0 < metrics["auc"] <= 1
@@ -135,25 +135,25 @@ def test_a_step_reads_and_validates_the_store_once_and_transforms_its_rows_once(
         monkeypatch.setattr(dataset, name, counted(name, getattr(dataset, name)))
     monkeypatch.setattr(Features, "transform", counted("transform", Features.transform))
     monkeypatch.setattr("loan_default.pipelines.training.training_steps.write_report", lambda *_, **__: {})
-    pretrain_step(run, Listener(), fence_of(run, "pretrain"))
+    pretrain_step(run, Listener(), token_of(run, "pretrain"))
     assert sorted(calls) == ["read_store", "transform", "validate"]
     calls.clear()
-    train_step(run, Listener(), fence_of(run, "train"))
+    train_step(run, Listener(), token_of(run, "train"))
     assert sorted(calls) == ["read_store", "transform", "validate"]
 
 
 def test_an_encoder_that_is_not_there_is_no_reason_to_start_from_random_weights(run):
     with pytest.raises(ArtifactError, match="must exist"):
-        train_step(run, Listener(), fence_of(run, "train"))
+        train_step(run, Listener(), token_of(run, "train"))
 
 
-def test_the_snapshot_of_a_run_stays_though_an_overtaken_try_comes_to_its_end(services, tmp_path):
+def test_the_snapshot_of_a_run_stays_though_a_superseded_try_comes_to_its_end(services, tmp_path):
     class Slow(MemoryBroker):
         """While the first try asks it, a second one starts and ends, and more data come."""
 
         def end_offsets(self, topic):
             if not seconds:
-                seconds.append(freeze_training_data(run, fence_of(run, "freeze", attempt=2)))
+                seconds.append(freeze_training_data(run, token_of(run, "freeze", attempt=2)))
                 feed(services, GeneratedFeed(SCHEMA, rows=50, seed=9, state=tmp_path / "feed-9.json"))
             return super().end_offsets(topic)
 
@@ -163,30 +163,30 @@ def test_the_snapshot_of_a_run_stays_though_an_overtaken_try_comes_to_its_end(se
     slow.logs, slow.groups = services.broker.logs, services.broker.groups
     first = replace(run, services=replace(services, broker=slow))
     with pytest.raises(DataError, match=r"try 1 of .* was superseded"):
-        freeze_training_data(first, fence_of(run, "freeze"))
+        freeze_training_data(first, token_of(run, "freeze"))
     assert run.snapshot == seconds[0]
 
 
-def test_an_overtaken_try_does_not_sweep_the_folder_in_which_the_next_one_writes(run):
+def test_a_superseded_try_does_not_sweep_the_folder_in_which_the_next_one_writes(run):
     writing = run.folder / "encoder" / ".encoder.pth.0123.tmp"
     writing.parent.mkdir()
     writing.touch()
-    slow = Meanwhile(at="features", happens=overtaken(run, "pretrain"))
+    slow = Meanwhile(at="features", happens=superseded(run, "pretrain"))
     with pytest.raises(DataError, match=r"try 1 of .* was superseded"):
-        pretrain_step(run, slow, fence_of(run, "pretrain"))
+        pretrain_step(run, slow, token_of(run, "pretrain"))
     assert writing.exists()
 
 
-def test_an_overtaken_try_writes_neither_encoder_nor_model(run):
-    slow = Meanwhile(at="epoch", happens=overtaken(run, "pretrain"))
+def test_a_superseded_try_writes_neither_encoder_nor_model(run):
+    slow = Meanwhile(at="epoch", happens=superseded(run, "pretrain"))
     with pytest.raises(DataError, match=r"try 1 of .* was superseded"):
-        pretrain_step(run, slow, fence_of(run, "pretrain"))
+        pretrain_step(run, slow, token_of(run, "pretrain"))
     assert run.encoder is not None
     assert not run.encoder.exists()
     run = replace(run, options=replace(run.options, pretrain=False))
-    slow = Meanwhile(at="evaluate", happens=overtaken(run, "train"))
+    slow = Meanwhile(at="evaluate", happens=superseded(run, "train"))
     with pytest.raises(DataError, match=r"try 1 of .* was superseded"):
-        train_step(run, slow, fence_of(run, "train"))
+        train_step(run, slow, token_of(run, "train"))
     assert not (run.folder / "model" / "model.pth").exists()
 
 
@@ -202,7 +202,7 @@ def test_runs_whose_ids_differ_in_one_sign_have_folders_of_their_own(run):
 def test_rows_that_another_run_was_trained_on_are_not_new(promotion: PromotionSetup):
     def frozen(name: str) -> TrainingRun:
         run = new_training(replace(promotion.services, run=name), promotion.home)
-        freeze_training_data(run, fence_of(run, "freeze"))
+        freeze_training_data(run, token_of(run, "freeze"))
         return run
 
     own = new_training(promotion.services, promotion.home)

@@ -103,7 +103,7 @@ class CommandWorker:
         if known is not None:
             if known.reason is None or known.place != record.position:
                 return "duplicates", None
-            # Its dead letter may not have been sent when an earlier try of this batch ended.
+            # Its dead-letter record may not have been sent when an earlier try of this batch ended.
             return "duplicates", dead_letter_message(record, reason=known.reason, now=known.handled_at)
         entry = self._done(command, record.position)
         failpoint("command_done")

@@ -96,5 +96,5 @@ def _find(waiting: Iterable[DeadLetterRecord], events: Collection[str]) -> list[
     for event in events:
         if event not in dead_letters:
             hint = did_you_mean(event, list(dead_letters)) or " `loan-default dead-letters list` names them."
-            raise DataError(f"a dead letter must wait, however: none does for {event!r}.{hint}")
+            raise DataError(f"a dead-letter record must wait, however: none does for {event!r}.{hint}")
     return [dead_letters[event] for event in events]

@@ -109,7 +109,7 @@ def follow_in_threads(services: Services, feed: Feed | None, *, stop: Flag) -> P
 def _take_repeatedly(
     services: Services, feed: Feed | None, take: Callable[[], object], *, stop: Flag
 ) -> None:
-    """Take what a feed has until told to stop; wait for a server within the retry budget."""
+    """Take what a feed has until the flag is set; wait for a server within the retry budget."""
     answered = time.monotonic()
     logged: set[tuple[str, str]] = set()
     while not stop.is_set():

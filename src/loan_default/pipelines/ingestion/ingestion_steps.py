@@ -3,7 +3,7 @@
 Three steps, each safe to repeat and to run several times at once:
 
     ingest_raw_data       rows of a feed become events on `raw_data`
-    process_raw_data      each event is logged as accepted or rejected; dead letters are sent, the rest waits
+    process_raw_data      each event is logged; rejected ones are sent as dead-letter records, the rest waits
     send_processed_data   what waits goes to `processed_data`
 
 Effects come first, each of them idempotent, then the offsets are committed: delivery is at least once, its

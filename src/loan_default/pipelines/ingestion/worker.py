@@ -1,7 +1,7 @@
 """A consumer of the group that processes `raw_data`: it validates one part while it logs the one before.
 
 Effects come first, each of them idempotent; who calls the worker commits when it returns. An event is logged
-before anything of it is sent, so that it can never be both accepted and a dead letter.
+before anything of it is sent, so that it can never be both accepted and a dead-letter record.
 """
 
 import gc
@@ -182,7 +182,7 @@ class Worker:
         delivery = self.producer.deliver(messages)
         if accepted := [each for each in delivery.refused if each.message.topic == PROCESSED]:
             raise must_fit(accepted)
-        # A record that its topic could hold, with our headers on it, may be too large for the dead letters.
+        # A record that its topic could hold, with our headers on it, may be too large for their topic.
         self.producer.deliver(without_content(each.message) for each in delivery.refused)
 
     def _processed_event(self, validated: ValidatedRecord) -> Message:

@@ -114,7 +114,7 @@ def test_names_tell_what_a_column_is():
     assert not names_application_time("application_end_date"), "an end is another time"
 
 
-def test_what_the_lender_sets_or_learns_later_is_told_by_its_name():
+def test_what_the_lender_sets_or_learns_later_is_known_by_its_name():
     for name in ("int_rate", "InterestRate", "sub_grade", "subgrade", "apr", "installment", "recoveries"):
         assert names_lender_decision(name), name
     for name in ("rate", "rate_int", "interest", "int_x_rate", "point", "april"):
@@ -175,9 +175,7 @@ def test_a_value_far_beyond_the_rest_is_bounded_out_one_range_beyond_it():
     assert isolated_bounds(np.append(ramp(), 2.5)) == (None, 2.0)
     assert isolated_bounds(np.append(ramp(), 2.49)) == (None, None)
     assert isolated_bounds(np.append(ramp(), -1.5)) == (-1.0, None)
-    assert isolated_bounds(np.append(ramp(), [-1000, 1000])) == (None, None), (
-        "of a heavy tail nothing is said"
-    )
+    assert isolated_bounds(np.append(ramp(), [-1000, 1000])) == (None, None), "a heavy tail gets no finding"
 
 
 def test_three_rows_or_one_in_a_thousand_may_be_far():

@@ -1,0 +1,121 @@
+"""The shape of the tree: names, sizes, and tests beside what they test; each exception has a reason."""
+
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "loan_default"
+TESTS = ROOT / "tests"
+SMALLEST, LARGEST = 30, 350
+"""Lines of a module."""
+
+SIZES = {
+    "bundled": "it names two paths, and both the layers above and the wheel need them",
+    "choices": "it is one dataclass that models and pipelines share",
+    "kafka/client": "it holds all that knows the client library; `network` is the part that works around it",
+    "pipelines/layout": "it names the folders under the home folder",
+}
+"""Module that is smaller or larger -> why."""
+
+WITHOUT_MODULE = {
+    "airflow/test_dags": "the DAG files as Airflow parses them",
+    "airflow/test_runs": "runs of whole DAGs",
+    "database/test_contract": "one suite over all databases",
+    "database/test_races": "processes that race on a server",
+    "kafka/test_contract": "one suite over both brokers",
+    "kafka/test_security": "logins and rights on a genuine broker",
+    "kafka/test_transactions": "what other programs commit by transactions",
+    "models/test_safe_loading": "files that attack the loader",
+    "pipelines/ingestion/test_killed_processes": "processes that are killed at each failpoint",
+    "pipelines/promotion/test_unopposed": "all ways to promote without a comparison",
+    "test_documentation": "the documents",
+    "test_examples": "examples.py",
+    "test_mutation": "tests/mutation",
+    "test_notebook": "the notebook",
+    "test_project": "versions and tools",
+    "test_public_api": "loan_default/__init__.py",
+    "test_required_servers": "tests/servers",
+    "test_secrets": "the messages of all modules",
+    "test_servers": "tests/servers",
+    "test_structure": "the tree",
+    "test_words": "the words of the tree",
+}
+"""Test file that mirrors no module -> what it tests."""
+NOT_MIRRORED = {"docker", "integration", "kubernetes", "mutation", "servers"}
+"""Folders of tests that have no folder in the package."""
+
+TESTED_BY = {
+    "airflow/dags/data_ingestion": "airflow/test_dags",
+    "airflow/dags/model_evaluation": "airflow/test_dags",
+    "airflow/dags/model_training": "airflow/test_dags",
+    "airflow/ingestion_tasks": "airflow/test_runs",
+    "airflow/training_tasks": "airflow/test_runs",
+    "choices": "models/test_device",
+    "cli/model_commands": "cli/test_main",
+    "cli/options": "cli/test_main",
+    "database/control_documents": "database/test_control_repositories",
+    "evaluation/report_inputs": "evaluation/test_report",
+    "failpoints": "integration/test_ingestion_faults",
+    "kafka/broker": "kafka/test_contract",
+    "kafka/messages": "kafka/test_contract",
+    "kafka/network": "kafka/test_security",
+    "kafka/open_broker": "kafka/test_security",
+    "kafka/partition_log": "kafka/test_memory",
+    "kafka/topics": "kafka/test_contract",
+    "pipelines/ingestion/skipped_files": "cli/test_stream_commands",
+    "pipelines/ingestion/training_store_writer": "pipelines/training/test_snapshots",
+    "pipelines/services": "pipelines/ingestion/test_ingestion_steps",
+    "pipelines/training/provenance": "pipelines/training/test_local_run",
+}
+"""Module that has no test file of its name -> the one that tests it."""
+
+
+def modules() -> dict[str, Path]:
+    """Each module of the package by its path without the suffix, `__init__` aside."""
+    files = (path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
+    return {path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path in files}
+
+
+def files_of_tests() -> dict[str, Path]:
+    return {path.relative_to(TESTS).with_suffix("").as_posix(): path for path in TESTS.rglob("test_*.py")}
+
+
+def mirrored(test: str) -> str:
+    """The module that a test file is named after."""
+    folder, _, name = test.rpartition("/")
+    return f"{folder}/{name.removeprefix('test_')}".lstrip("/")
+
+
+def test_no_module_name_is_there_twice():
+    names = Counter(path.stem for path in modules().values())
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_a_module_has_a_readable_size_or_a_reason():
+    lines = {name: len(path.read_text("utf-8").splitlines()) for name, path in modules().items()}
+    outside = {name: count for name, count in lines.items() if not SMALLEST <= count <= LARGEST}
+    assert {name: outside[name] for name in outside if name not in SIZES} == {}
+    assert set(SIZES) <= set(outside), "an exception that is needed no longer"
+
+
+def test_a_test_file_is_named_after_its_module_or_a_reason():
+    of_none = {
+        test
+        for test in files_of_tests()
+        if test.partition("/")[0] not in NOT_MIRRORED and mirrored(test) not in modules()
+    }
+    assert of_none - set(WITHOUT_MODULE) == set()
+    assert set(WITHOUT_MODULE) <= of_none, "an exception that is needed no longer"
+
+
+def test_each_module_has_a_test_file_or_one_that_tests_it_too():
+    tested = {mirrored(test) for test in files_of_tests()}
+    untested = set(modules()) - tested
+    assert untested - set(TESTED_BY) == set()
+    assert set(TESTED_BY) <= untested, "an exception that is needed no longer"
+    assert set(TESTED_BY.values()) <= set(files_of_tests())
+
+
+def test_each_folder_of_the_package_says_what_is_in_it():
+    for path in PACKAGE.rglob("__init__.py"):
+        assert path.read_text("utf-8").startswith('"""'), path
