@@ -244,8 +244,11 @@ def test_a_registry_that_is_gone_at_the_end_leaves_the_model_and_says_how_to_go_
     def away(*args, **kwargs):
         raise DependencyError("the database must answer, however: it is away.")
 
-    monkeypatch.setattr(local, "store_model", away)
-    with pytest.raises(DependencyError, match=r"is away\. The model lies in .*model\.pth .*--resume"):
+    monkeypatch.setattr(local, "register_trained", away)
+    with pytest.raises(
+        DependencyError,
+        match=r"is away\. The model file is .*model\.pth, but .*--resume",
+    ):
         _run(lab, tmp_path, listener_of(), pretrain=False, epochs=1)
     assert load_model(tmp_path / "model.pth")
     assert (tmp_path / "report.html").exists()
