@@ -110,5 +110,6 @@ def test_a_replay_of_nothing_at_all_can_be_sent():
 def test_what_does_not_say_where_it_comes_from_is_no_dead_letter(name):
     message = dead_letter_message(RECORD, reason="r", now=NOW)
     headers = tuple((key, b"?" if key == name else value) for key, value in message.headers)
-    with pytest.raises(DataError, match=r"must say where it comes from, however: raw_data\.dlq-0-0 does not"):
+    rule = r"must state where it comes from, however: raw_data\.dlq-0-0 does not"
+    with pytest.raises(DataError, match=rule):
         read_dead_letter(stored(message._replace(headers=headers)))
