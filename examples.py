@@ -151,7 +151,7 @@ def consumer(tour: Tour) -> None:
     sender.deliver(events)
     sender.close()
 
-    polled = {record.place for record in first.poll(max_records=100, timeout_seconds=10.0)}
+    polled = {record.position for record in first.poll(max_records=100, timeout_seconds=10.0)}
     first.close()  # as if it had crashed: none of them is committed
     tour.say("first", f"member of the group: polls {len(polled)} records and leaves before its commit")
 
@@ -162,7 +162,7 @@ def consumer(tour: Tour) -> None:
             if not event_id(record).startswith(tour.id):
                 continue  # another run of this example sent it
             seen["all"] += 1
-            seen["again"] += record.place in polled
+            seen["again"] += record.position in polled
             try:
                 validate_record(read_event(record).data, accounts)
             except RecordError as error:
