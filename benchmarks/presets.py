@@ -43,7 +43,7 @@ def main() -> None:
             )
             seconds = time.monotonic() - since
             path = Path(folder) / "model.pth"
-            test = load_model(path).figures["test"]
+            test = load_model(path).metrics["test"]
             print(
                 f"| {preset} | {seconds:.0f} | {test['auc']:.4f} | {test['ks']:.3f} | {test['brier']:.4f} | "
                 f"{path.stat().st_size / 1e6:.1f} |",
