@@ -19,6 +19,7 @@ from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.open_broker import connect
 from loan_default.kafka.outbox import Outbox
 from loan_default.kafka.topics import TOPICS
+from loan_default.pipelines.ingestion import in_process
 from loan_default.pipelines.ingestion.dead_letter_replay import replay, waiting_dead_letters
 from loan_default.pipelines.ingestion.in_process import take_to_store
 from loan_default.pipelines.ingestion.ingestion_steps import ingest_raw_data, process_raw_data
@@ -51,6 +52,11 @@ def next_process(new_services) -> Callable[[], Services]:
 
 def feed_of(home: Path, *, rows: int) -> GeneratedFeed:
     return GeneratedFeed(SCHEMA, rows=rows, seed=5, state=home / "feed.json", batch_rows=50)
+
+
+def with_least_income(minimum: float) -> Schema:
+    columns = (replace(each, minimum=minimum) if each.name == "income" else each for each in SCHEMA.columns)
+    return replace(SCHEMA, columns=tuple(columns))
 
 
 def stored(home: Path) -> set[str]:
@@ -86,6 +92,51 @@ def test_a_database_that_is_away_loses_no_row(next_process, tmp_path, monkeypatc
     assert len(stored(tmp_path)) == 120
 
 
+@pytest.mark.parametrize("minimum", [0, 1e9], ids=["the same schema", "a schema that rejects them"])
+def test_events_of_a_batch_that_was_tried_again_are_duplicates_when_they_are_sent_again(
+    next_process, tmp_path, monkeypatch, minimum
+):
+    real, calls = RawDataLogRepository.add_new, []
+
+    def answer_lost_once(self, logs):
+        result = real(self, logs)
+        calls.append(len(logs))
+        if len(calls) == 1:
+            raise DependencyError("the answer of the database was lost")
+        return result
+
+    monkeypatch.setattr(RawDataLogRepository, "add_new", answer_lost_once)
+    taken = take_to_store(next_process(), feed_of(tmp_path, rows=50), tmp_path / "store", stop=Flag())
+    assert (calls, taken.processed.redelivered, taken.stored) == ([50, 50], 50, 50)
+
+    (tmp_path / "feed.json").unlink()  # the same rows once more
+    services = replace(next_process(), schema=with_least_income(minimum))
+    taken = take_to_store(services, feed_of(tmp_path, rows=50), tmp_path / "store", stop=Flag())
+    assert (taken.processed.duplicates, taken.processed.redelivered) == (50, 0)
+    assert (taken.sent, taken.stored) == (0, 0)
+
+
+class EmptyFeed:
+    def batches(self):
+        return iter(())
+
+
+@pytest.mark.parametrize(("rows", "times"), [(0, 1), (120, 3)])
+def test_each_batch_is_finished_once_and_a_feed_without_rows_too(
+    next_process, tmp_path, monkeypatch, rows, times
+):
+    real, calls = in_process.process_raw_data, []
+
+    def counted(services):
+        calls.append(services)
+        return real(services)
+
+    monkeypatch.setattr(in_process, "process_raw_data", counted)
+    feed = feed_of(tmp_path, rows=rows) if rows else EmptyFeed()
+    taken = take_to_store(next_process(), feed, tmp_path / "store", stop=Flag())
+    assert (len(calls), taken.stored) == (times, rows)
+
+
 def test_what_waits_in_the_outbox_of_an_earlier_process_is_stored(next_process, tmp_path):
     services = next_process()
     ingest_raw_data(services, feed_of(tmp_path, rows=50))
@@ -110,12 +161,7 @@ def test_rejected_records_and_their_replays_are_there_in_the_next_process(new_se
         broker, replays = connect(Settings(home=tmp_path)), Outbox(tmp_path / "replays")
         return replace(new_services(schema, POLLING), broker=broker, replays=replays)
 
-    strict = Schema(
-        name="loans",
-        columns=tuple(
-            replace(each, minimum=1e9) if each.name == "income" else each for each in SCHEMA.columns
-        ),
-    )
+    strict = with_least_income(1e9)
     taken = take_to_store(next_services(strict), feed_of(tmp_path, rows=60), tmp_path / "store", stop=Flag())
     assert 0 < (rejected := taken.processed.rejected) == 60 - taken.stored
     assert taken.processed.rules == {"income: must be at least 1000000000": rejected}

@@ -97,7 +97,23 @@ def test_an_event_of_a_topic_that_was_put_away_is_finished(unfinished):
     assert arrivals(unfinished, ("a", DUPLICATE), batch="here") == (REDELIVERED,)
 
 
-def test_a_record_that_is_delivered_again_is_not_looked_up(unfinished):
-    logged(unfinished, "a", 5, batch="dead")
-    assert arrivals(unfinished, ("a", REDELIVERED), ("b", NEW), batch="here") == (REDELIVERED, NEW)
-    assert [log.event for log in unfinished.logs.of_batch("dead")] == ["a"]
+def test_a_record_that_is_delivered_again_moves_to_the_batch_that_finishes_it(unfinished):
+    logged(unfinished, "a", FIRST, batch="earlier try")
+    pairs = [("a", REDELIVERED), ("a", DUPLICATE), ("b", NEW)]
+    assert arrivals(unfinished, *pairs, batch="here") == (REDELIVERED, DUPLICATE, NEW)
+    assert [log.event for log in unfinished.logs.of_batch("here")] == ["a"]
+    finished(unfinished, "here")
+    assert arrivals(unfinished, ("a", DUPLICATE), batch="next") == (DUPLICATE,)
+
+
+def test_a_record_that_is_delivered_again_stays_with_the_batch_that_has_finished_it(unfinished):
+    logged(unfinished, "a", FIRST, batch="done")
+    finished(unfinished, "done")
+    assert arrivals(unfinished, ("a", REDELIVERED), batch="here") == (REDELIVERED,)
+    assert [log.event for log in unfinished.logs.of_batch("done")] == ["a"]
+
+
+def test_of_a_record_that_is_delivered_again_and_gone_since_the_copy_stays_a_duplicate(unfinished):
+    logged(unfinished, "a", FIRST - 1, batch="earlier try")
+    pairs = [("a", REDELIVERED), ("a", DUPLICATE)]
+    assert arrivals(unfinished, *pairs, batch="here") == (REDELIVERED, DUPLICATE)

@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Taken:
-    """What became of the rows of a feed."""
+    """How many rows of a feed came how far on their way to the training store."""
 
     ingested: Ingested = field(default_factory=Ingested)
     processed: Processed = field(default_factory=Processed)
@@ -45,7 +45,7 @@ def take_to_store(services: Services, feed: Feed | None, folder: Path, *, stop: 
     Args:
         feed: None = only what is on the broker and in the outbox.
         folder: of the training store.
-        stop: set it to stop after the batch in hand, which is finished.
+        stop: set it to stop after the current batch, which is finished.
 
     Raises:
         DependencyError: the database was away for longer than the retry budget.
@@ -53,8 +53,10 @@ def take_to_store(services: Services, feed: Feed | None, folder: Path, *, stop: 
     """
     # All that will come is there already: waiting for more would be as long as the work.
     services, taken = replace(services, polling=replace(services.polling, poll_seconds=0.0)), Taken()
+    finished = 0
 
     def finish() -> None:
+        nonlocal finished
         # What lies in files stays there until its effects do: the broker in memory may be gone at any time.
         with closing(services.broker.producer()) as producer:
             replays = services.replays.sending(producer) if services.replays is not None else nullcontext()
@@ -67,16 +69,18 @@ def take_to_store(services: Services, feed: Feed | None, folder: Path, *, stop: 
                 failpoint("events_stored")
             log.info("processed_data_sent", run=services.run, sent=sent)
             taken.sent += sent
+        finished += 1
 
     if feed is not None:
         taken.ingested = ingest_raw_data(services, _Finished(feed, finish), stop=stop)
-    finish()  # what an earlier process left in the outbox, where the feed had nothing
+    if not finished:
+        finish()  # what an earlier process left in the outbox, and what was replayed
     return taken
 
 
 @dataclass(frozen=True, slots=True)
 class _Finished:
-    """A feed whose batches are finished before they are done."""
+    """A feed each of whose batches is in the training store before the feed's watermark moves past it."""
 
     feed: Feed
     finish: Callable[[], None]

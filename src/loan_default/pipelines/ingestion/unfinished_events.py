@@ -32,34 +32,41 @@ class UnfinishedEvents:
     batches: IngestionBatchRepository
 
     def take_over(self, result: LogResult, events: Sequence[str], *, batch: str) -> LogResult:
-        """What the log says of events, with each unfinished one as redelivered, once.
+        """Return what the log says of events, with each unfinished one as redelivered, once.
+
+        Events that were delivered again move to this batch too where the batch that logged them has no
+        document: that batch was an earlier try, or its worker died, and this one finishes them.
 
         Args:
             events: ids, in the order of the result.
-            batch: id of the batch in hand, which finishes them.
+            batch: id of the current batch, which finishes them.
 
         Raises:
             DependencyError: broker or database are away.
         """
         pairs = list(zip(events, result.arrivals, strict=True))
-        duplicates = {event for event, arrival in pairs if arrival is Arrival.DUPLICATE}
-        if not duplicates:
-            return result
-        unfinished = self._unfinished(sorted(duplicates), batch)
+        seen = {event for event, arrival in pairs if arrival is not Arrival.NEW}
+        unfinished = self._unfinished(sorted(seen), batch) if seen else []
         if not unfinished:
             return result
-        self.logs.move_to_batch(sorted(unfinished), batch)
+        redelivered = {event for event, arrival in pairs if arrival is Arrival.REDELIVERED}
+        sent_again = self._not_on_broker([log for log in unfinished if log.event not in redelivered])
+        moved = sent_again | {log.event for log in unfinished if log.event in redelivered}
+        if moved:
+            self.logs.move_to_batch(sorted(moved), batch)
         arrivals = list(result.arrivals)
-        for position, (event, arrival) in enumerate(pairs):
-            if arrival is Arrival.DUPLICATE and event in unfinished:
-                unfinished.remove(event)  # of two copies one has the effects
-                arrivals[position] = Arrival.REDELIVERED
+        for index, (event, _) in enumerate(pairs):
+            if event in sent_again:
+                sent_again.remove(event)  # of two copies one has the effects
+                arrivals[index] = Arrival.REDELIVERED
         return replace(result, arrivals=tuple(arrivals))
 
-    def _unfinished(self, events: Sequence[str], batch: str) -> set[str]:
+    def _unfinished(self, events: Sequence[str], batch: str) -> list[RawDataLog]:
         logged = [log for log in self.logs.find_all(events) if log.batch != batch]
         finished = self.batches.known({log.batch for log in logged})
-        logged = [log for log in logged if log.batch not in finished]
+        return [log for log in logged if log.batch not in finished]
+
+    def _not_on_broker(self, logged: Sequence[RawDataLog]) -> set[str]:
         if not logged:
             return set()
         # Asked for only now: a record that was logged by then lies before these ends.
