@@ -6,7 +6,12 @@ import pytest
 from database.conftest import NOON
 
 from loan_default.database.control_documents import Action, CommandLog, CommandStatus, Decision
-from loan_default.database.control_repositories import CommandRepository, DecisionRepository, FencingToken
+from loan_default.database.control_repositories import (
+    CommandRepository,
+    DecisionRepository,
+    FencingToken,
+    lost_champion,
+)
 from loan_default.errors import DataError
 
 
@@ -82,6 +87,43 @@ def test_decisions_tell_who_was_the_champion(database):
     decisions.keep(decision(version="v2", champion="v1", seen_rev=1))
     decisions.keep(decision(version="v2", champion=None, seen_rev=2, action=Action.KEPT))
     assert [decisions.champion_at(rev) for rev in range(4)] == [None, "v1", "v2", None]
+
+
+def test_of_two_decisions_at_one_number_of_moves_the_newest_tells_who_was_the_champion(database):
+    """The moves of a pointer that was made anew count from one again."""
+    decisions = DecisionRepository(database)
+    decisions.keep(decision(version="v3", champion="old", seen_rev=2, run="run-1"))
+    decisions.keep(
+        decision(
+            version="v3", champion="new", seen_rev=2, run="run-2", decided_at=NOON + timedelta(minutes=1)
+        )
+    )
+    decisions.keep(
+        decision(
+            version="v4", champion="older", seen_rev=2, run="run-0", decided_at=NOON - timedelta(minutes=1)
+        )
+    )
+    assert decisions.champion_at(2) == "new"
+
+
+@pytest.mark.parametrize("action", [Action.PROMOTED, Action.ROLLED_BACK])
+def test_a_first_champion_is_known_from_its_decision_alone(database, action):
+    decisions = DecisionRepository(database)
+    decisions.keep(decision(version="v1", champion=None, seen_rev=0, action=action))
+    later = NOON + timedelta(minutes=1)
+    decisions.keep(
+        decision(version="v2", champion=None, seen_rev=0, action=Action.REJECTED, decided_at=later)
+    )
+    assert decisions.last_champion() == lost_champion(database) == "v1"
+    decisions.keep(decision(version="v3", champion="v2", seen_rev=1, decided_at=later))
+    assert decisions.last_champion() == "v2"
+
+
+@pytest.mark.parametrize("action", [Action.REJECTED, Action.SUPERSEDED])
+def test_a_decision_without_effect_beside_no_champion_names_none(database, action):
+    decisions = DecisionRepository(database)
+    decisions.keep(decision(version="v1", champion=None, seen_rev=0, action=action))
+    assert decisions.last_champion() is None
 
 
 def test_only_the_newest_try_of_a_task_may_write(database):

@@ -65,6 +65,10 @@ class Action(StrEnum):
     """Another model became the champion meanwhile: this decision had no effect, the next one counts."""
 
 
+MOVES = frozenset({Action.PROMOTED, Action.ROLLED_BACK})
+"""The actions that move the pointer to the champion."""
+
+
 class Decision(StoredDocument):
     """A decision about a model, its reasons and the champion of that time; written before it has effects.
 

@@ -1,13 +1,13 @@
 """Repositories of commands and decisions, and the fencing token that keeps a superseded try from writing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pymongo.errors import DuplicateKeyError
 
 from loan_default.database.connect import LONG_CALL_SECONDS, Database
-from loan_default.database.control_documents import Action, CommandLog, CommandStatus, Decision
+from loan_default.database.control_documents import MOVES, Action, CommandLog, CommandStatus, Decision
 from loan_default.database.documents import ModelStatus
 from loan_default.database.driver_errors import database_errors
 from loan_default.database.repositories import FENCES, ModelRepository, Repository
@@ -69,23 +69,32 @@ class DecisionRepository(Repository[Decision]):
         return decision
 
     def champion_at(self, rev: int) -> str | None:
-        """Return the champion after `rev` moves of the pointer, as a decision of that time names it.
+        """Return the champion after `rev` moves of the pointer, as the newest decision of that time names it.
 
-        None where no decision was taken then.
+        None where no decision was taken then. The moves of a pointer that was deleted and made anew count
+        from 1 again, and older decisions at the same number are those of the former pointer.
         """
-        with database_errors(f"read {self.collection}"):
-            stored = self._documents.find_one({"seen_rev": rev}) if rev > 0 else None
-        if stored is None:
-            return None
-        decision = Decision.from_store(stored)
-        return decision.champion or decision.version  # without a champion beside it, it was the champion
+        newest = self._newest_one({"seen_rev": rev}) if rev > 0 else None
+        return None if newest is None else _champion_beside(newest)
 
     def last_champion(self) -> str | None:
-        """Return the champion that the newest decision beside one names; None where none names any."""
+        """Return the champion that the newest decision which knows of one names; None where none does.
+
+        A decision knows of a champion where it was taken beside one, or where it makes the first one. The
+        latter may have been written by a process that died before it moved the pointer: nothing tells that
+        from a pointer that moved and was lost.
+        """
+        beside = self._newest_one({"seen_rev": {"$gt": 0}})
+        first = self._newest_one({"seen_rev": 0, "action": {"$in": [str(action) for action in MOVES]}})
+        known = [decision for decision in (beside, first) if decision is not None]
+        if not known:
+            return None
+        return _champion_beside(max(known, key=lambda decision: (decision.decided_at, decision.seen_rev)))
+
+    def _newest_one(self, wanted: Mapping[str, object]) -> Decision | None:
         with database_errors(f"read {self.collection}"):
-            for stored in self._documents.find({"seen_rev": {"$gt": 0}}).sort([("decided_at", -1)]).limit(1):
-                decision = Decision.from_store(stored)
-                return decision.champion or decision.version
+            for stored in self._documents.find(wanted).sort([("decided_at", -1)]).limit(1):
+                return Decision.from_store(stored)
         return None
 
     def supersede(self, decision: Decision) -> None:
@@ -93,6 +102,11 @@ class DecisionRepository(Repository[Decision]):
         with database_errors(f"write {self.collection}"):
             change = {"$set": {"action": str(Action.SUPERSEDED)}}
             self._documents.update_one({"_id": decision.id}, change)
+
+
+def _champion_beside(decision: Decision) -> str:
+    """The champion of the time of a decision; without one beside it, its model is or became the champion."""
+    return decision.champion or decision.version
 
 
 def lost_champion(database: Database) -> str | None:

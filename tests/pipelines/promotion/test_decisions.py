@@ -16,7 +16,7 @@ from loan_default.errors import DataError, DependencyError
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.topics import COMMANDS, TOPICS
 from loan_default.pipelines.promotion.comparison import check_thresholds
-from loan_default.pipelines.promotion.decisions import update_status
+from loan_default.pipelines.promotion.decisions import former_champion, update_status
 
 pytestmark = pytest.mark.slow  # each test validates trained models
 
@@ -91,6 +91,26 @@ def test_a_pointer_that_was_made_anew_is_not_taken_for_the_one_that_was_seen(pro
             update_status(run, found, verdict)
         assert promotion.models.champion().version == "anew"
     assert decide(promotion.run("next"), slow.version).champion == "anew"
+
+
+def test_a_move_of_a_pointer_that_was_deleted_is_not_taken_for_one_of_the_new_pointer(promotion, dying_at):
+    """Both pointers have moved twice, and decisions of both times name their champions."""
+    for name in ("old", "slow", "quick", "last"):
+        promotion.candidate(name)
+    decide(promotion.run("old-1"), "old")
+    decide(promotion.run("old-2"), "slow", rollback=True)
+    decide(promotion.run("old-3"), "old", rollback=True)
+    promotion.services.database[POINTERS].delete_many({})
+    decide(promotion.run("new-1"), "old", rollback=True)
+    run = promotion.run("slow-run")
+    dying_at("decision_written")
+    with pytest.raises(DependencyError):
+        decide(run, "slow")
+    dying_at(None)
+    decide(promotion.run("new-2"), "quick", rollback=True)
+    decide(promotion.run("new-3"), "last", rollback=True)
+    assert former_champion(promotion.run("look")) == "quick"
+    assert decide(run, "slow").champion == "last", "its first decision had no effect"
 
 
 def test_a_verdict_is_kept_with_its_reasons(promotion):

@@ -12,7 +12,7 @@ from loan_default.database.control_documents import Action, Decision
 from loan_default.database.control_repositories import DecisionRepository
 from loan_default.database.documents import DatasetName, ModelStatus
 from loan_default.database.repositories import POINTERS, MetricsRepository
-from loan_default.errors import DataError
+from loan_default.errors import DataError, DependencyError
 from loan_default.evaluation.gate import Verdict
 from loan_default.pipelines.promotion.candidates import choose_model
 from loan_default.pipelines.promotion.comparison import (
@@ -257,6 +257,47 @@ def test_a_decision_that_saw_a_champion_shows_that_the_pointer_is_lost(promotion
     decision = decide(promotion.run("challenger"), "next")
     assert decision.action is Action.REJECTED
     assert promotion.models.champion() is None
+
+
+def test_a_first_promotion_whose_status_was_not_written_shows_that_the_pointer_is_lost(promotion, dying_at):
+    promotion.candidate(OLD)
+    dying_at("champion_moved")
+    with pytest.raises(DependencyError):
+        decide(promotion.run("first"), OLD)
+    dying_at(None)
+    promotion.services.database[POINTERS].delete_many({})
+    assert promotion.models.get(OLD).status is ModelStatus.TRAINED
+    decision = decide(promotion.run("challenger"), promotion.model.version)
+    assert decision.action is Action.REJECTED
+    assert f"the pointer to the champion is lost: {OLD} has been" in decision.broken[0]
+    assert promotion.models.champion() is None
+    run = promotion.run("undo")  # the way out that the reason names
+    found = evaluate_model(run, chosen_by(run, version=OLD, rollback=True))
+    assert update_status(run, found, check_thresholds(run, found)).action is Action.ROLLED_BACK
+    assert promotion.models.champion().version == OLD
+
+
+def test_a_first_promotion_alone_among_the_decisions_shows_that_the_pointer_is_lost(promotion):
+    promotion.candidate(OLD)
+    assert decide(promotion.run("first"), OLD).action is Action.PROMOTED
+    promotion.services.database[POINTERS].delete_many({})
+    promotion.services.database["model_metadata"].delete_many({"_id": OLD})
+    decision = decide(promotion.run("challenger"), promotion.model.version)
+    assert decision.action is Action.REJECTED
+    assert promotion.models.champion() is None
+
+
+def test_a_first_promotion_that_was_decided_and_not_done_is_done_by_its_own_run(promotion, dying_at):
+    """Its decision alone makes the pointer look lost, which must not hold up the run that wrote it."""
+    run = promotion.run("first")
+    dying_at("decision_written")
+    with pytest.raises(DependencyError):
+        decide(run, promotion.model.version)
+    dying_at(None)
+    assert promotion.models.champion() is None
+    assert decide(run, promotion.model.version).action is Action.PROMOTED
+    assert promotion.models.champion().version == promotion.model.version
+    assert promotion.models.get(promotion.model.version).status is ModelStatus.CHAMPION
 
 
 def test_a_rollback_brings_a_lost_pointer_back(promotion):

@@ -31,6 +31,8 @@ class Selection:
     """The model to evaluate; None = no model can be."""
     refused: tuple[RefusedModel, ...] = ()
     """Models that were passed over because their files are refused, the newest first."""
+    was_read: bool = False
+    """Whether the file of the chosen model was read in the search, and is sound."""
 
 
 def choose_model(
@@ -56,6 +58,7 @@ def choose_model(
     _check_confirmation(version=version, rollback=rollback, replaces=replaces)
     refused: tuple[RefusedModel, ...] = ()
     chosen: Chosen | None
+    was_read = False
     if version is not None:
         model = run.models.get(version)
         if rollback:
@@ -65,11 +68,12 @@ def choose_model(
         chosen = Chosen(version=_former(run), why="the champion before the present one", rollback=True)
     else:
         chosen, refused = _newest_waiting(run)
+        was_read = chosen is not None
         if chosen is None:
             chosen = _champion(run)
     if chosen is not None:
         log.info("model_chosen", run=run.id, version=chosen.version, why=chosen.why)
-    return Selection(chosen=chosen, refused=refused)
+    return Selection(chosen=chosen, refused=refused, was_read=was_read)
 
 
 def _check_confirmation(*, version: str | None, rollback: bool, replaces: str | None) -> None:
@@ -89,7 +93,11 @@ def _check_confirmation(*, version: str | None, rollback: bool, replaces: str | 
 def _check_evaluated(run: EvaluationRun, model: ModelMetadata) -> None:
     """Raise DataError where a rollback would skip a model's evaluation."""
     champion = run.models.champion()
-    if model.status is ModelStatus.TRAINED and (champion is None or champion.version != model.version):
+    if champion is not None and champion.version == model.version:
+        return
+    # A process that dies after its decision leaves the status of a model as it was.
+    was_decided = DecisionRepository(run.services.database).of_model(model.version)
+    if model.status is ModelStatus.TRAINED and not was_decided:
         raise DataError(
             "the model of a rollback must have been evaluated before, however: "
             f"{model.version} waits for that. Send evaluation.requested with its version first."

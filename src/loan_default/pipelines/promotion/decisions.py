@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from loan_default.database.control_documents import Action, Decision
+from loan_default.database.control_documents import MOVES, Action, Decision
 from loan_default.database.control_repositories import DecisionRepository
 from loan_default.database.documents import ModelStatus
 from loan_default.database.repositories import MetricsRepository, ModelRepository
@@ -26,8 +26,6 @@ from loan_default.pipelines.promotion.comparison import (
     evaluate_model,
     with_comparison,
 )
-
-_MOVES = frozenset({Action.PROMOTED, Action.ROLLED_BACK})
 
 log = structlog.get_logger()
 
@@ -139,7 +137,7 @@ def _carry_out(run: EvaluationRun, decision: Decision) -> bool:
     if decision.action is Action.REJECTED:
         models.reject(decision.version)
         return True
-    if decision.action in _MOVES:
+    if decision.action in MOVES:
         if not _moved(run, decision):
             return False
         failpoint("champion_moved")
@@ -192,7 +190,7 @@ def _publish(run: EvaluationRun, decision: Decision) -> None:
     if decision.metrics is not None:
         stored = MetricsRepository(run.services.database).get(decision.metrics).figures
     metrics: dict[str, object] = {name: stored.get(name) for name in ("auc", "ks", "brier", "ece")}
-    if decision.action in _MOVES:
+    if decision.action in MOVES:
         publish_fact(
             run.services.broker,
             FactType.PROMOTED,
