@@ -13,6 +13,8 @@ from loan_default.data.sources.feeds import GeneratedFeed
 from loan_default.database.control_documents import Action
 from loan_default.database.control_repositories import DecisionRepository
 from loan_default.database.documents import ModelStatus
+from loan_default.pipelines.promotion import candidates, comparison
+from loan_default.pipelines.promotion.comparison import read_registered
 
 pytestmark = pytest.mark.slow  # a model is trained first
 
@@ -81,6 +83,21 @@ def test_a_run_whose_only_models_are_refused_names_them_and_is_skipped(setup, ta
     assert setup.models.get("damaged").status is ModelStatus.REJECTED
     with pytest.raises(AirflowSkipException, match=r"no model can be evaluated yet$"):
         tasks.load_model(context("nothing-again"))
+
+
+def test_the_file_of_the_chosen_model_is_read_once(setup, tasks, monkeypatch):
+    read: list[str] = []
+
+    def reading(run: Any, version: str) -> Any:
+        read.append(version)
+        return read_registered(run, version)
+
+    for module in (candidates, comparison):
+        monkeypatch.setattr(module, "read_registered", reading)
+    tasks.load_model(context("waiting"))
+    assert read == [setup.model.version]
+    tasks.load_model(context("asked-for", version=setup.model.version))
+    assert read == [setup.model.version] * 2
 
 
 def test_the_task_brings_the_training_store_up_to_date_before_it_evaluates(setup, tasks):

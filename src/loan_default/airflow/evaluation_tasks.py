@@ -39,7 +39,7 @@ def load_model(context: Context) -> dict[str, Any]:
             replaces=params.get("replaces"),  # a run that was queued before an upgrade has no such parameter
         )
         rejected = _reject(run, selection.refused)
-        if selection.chosen is not None:
+        if selection.chosen is not None and not selection.was_read:
             comparison.read_registered(run, selection.chosen.version)
     if selection.chosen is None:
         also = f": the files of {', '.join(rejected)} were refused" if rejected else ""

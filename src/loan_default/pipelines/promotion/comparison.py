@@ -18,7 +18,6 @@ from pathlib import Path
 
 import structlog
 
-from loan_default.data.schema.language import Schema
 from loan_default.database.control_repositories import lost_champion
 from loan_default.database.documents import Champion, ModelStatus, PerformanceMetrics, TrainingData
 from loan_default.database.repositories import MetricsRepository, ModelRepository
@@ -28,7 +27,7 @@ from loan_default.evaluation.gate import Verdict, gate_verdict
 from loan_default.evaluation.metrics import measure
 from loan_default.models.model import LoanModel, load_model
 from loan_default.pipelines.layout import TRAINING_STORE
-from loan_default.pipelines.promotion.unseen_rows import UnseenRows, columns_read_differently, unseen_rows
+from loan_default.pipelines.promotion.unseen_rows import UnseenRows, unseen_rows
 from loan_default.pipelines.registry import metrics_to_store
 from loan_default.pipelines.scoring.file_scoring import scoring_threads
 from loan_default.pipelines.services import Services
@@ -45,6 +44,7 @@ class Chosen:
 
     version: str
     why: str
+    """Why this model was chosen, in words."""
     rollback: bool = False
     """It becomes the champion whatever its metrics are, because somebody asked for it."""
     replaces: str | None = None
@@ -130,15 +130,13 @@ def evaluate_model(run: EvaluationRun, chosen: Chosen) -> Evaluated:
     if pointer is None:
         alone = _lost_pointer(run)
     elif other is not None:
-        champion, alone = _champion(run, pointer, dataset.schema)
+        champion, alone = _champion(run, pointer)
     fewest = run.thresholds.minimum_rows
-    rows = unseen_rows(dataset, [model], fewest=fewest)
-    if champion is not None:
-        both = unseen_rows(dataset, [model, champion], fewest=fewest)
-        if both.can_be_measured:
-            rows = both
-        else:  # the champion may have seen every row, which would flatter its metrics
-            champion, alone = None, both.reason
+    rows = unseen_rows(dataset, [model] if champion is None else [model, champion], fewest=fewest)
+    if champion is not None and not rows.can_be_measured:
+        # The champion may have seen every row, which would flatter its metrics, or cannot read them.
+        champion, alone = None, rows.reason
+        rows = unseen_rows(dataset, [model], fewest=fewest)
     metrics, champion_metrics = None, None
     if rows.can_be_measured:
         measured = _Measured(dataset=dataset, snapshot=snapshot, rows=rows)
@@ -219,8 +217,8 @@ def read_registered(run: EvaluationRun, version: str) -> LoanModel:
 # The champion -------------------------------------------------------------------------------------------
 
 
-def _champion(run: EvaluationRun, pointer: Champion, schema: Schema) -> tuple[LoanModel | None, str | None]:
-    """The champion's model, or None and the reason why it cannot be compared."""
+def _champion(run: EvaluationRun, pointer: Champion) -> tuple[LoanModel | None, str | None]:
+    """The champion's model, or None and the reason why it cannot be read."""
     try:
         document = run.models.find(pointer.version)
         if document is None:
@@ -232,8 +230,6 @@ def _champion(run: EvaluationRun, pointer: Champion, schema: Schema) -> tuple[Lo
         # The run goes on, so that the decision says why no model replaces the champion.
         log.exception("champion_refused", version=pointer.version)
         return None, f"its file was refused: {error}"
-    if changed := columns_read_differently(champion, schema):
-        return None, f"the schema reads {', '.join(changed)} otherwise than when it was trained"
     return champion, None
 
 
