@@ -1,4 +1,4 @@
-"""The beginning of a command: settings, logging, and the servers it works with, closed at its end."""
+"""The beginning of a command or a task: settings, logging, and its servers, which are closed at its end."""
 
 import logging
 import signal
@@ -56,6 +56,13 @@ def open_database(settings: Settings) -> Iterator["Database"]:
         database.client.close()
 
 
+def schema_file_of(settings: Settings, schema: Path | None = None) -> Path:
+    """Return the schema file of an ingestion: the given one, else that of the settings or the bundled one."""
+    from loan_default.bundled import BUNDLED_SCHEMA
+
+    return schema or settings.schema_file or BUNDLED_SCHEMA
+
+
 @contextmanager
 def open_services(
     settings: Settings, schema: Path | None = None, *, run: str | None = None
@@ -66,7 +73,6 @@ def open_services(
         schema: another one than the settings name.
         run: id of the run; None = a new one.
     """
-    from loan_default.bundled import BUNDLED_SCHEMA
     from loan_default.data.schema.schema_files import load_schema
     from loan_default.kafka.consuming import Polling
     from loan_default.kafka.open_broker import connect
@@ -74,7 +80,7 @@ def open_services(
     from loan_default.pipelines.layout import OUTBOX, REPLAYS
     from loan_default.pipelines.services import Services
 
-    loaded = load_schema(schema or settings.schema_file or BUNDLED_SCHEMA)
+    loaded = load_schema(schema_file_of(settings, schema))
     with open_database(settings) as database:
         yield Services(
             broker=connect(settings),
@@ -113,7 +119,7 @@ def feed_of(
 
 @contextmanager
 def stopping() -> Iterator[Flag]:
-    """A flag that Ctrl-C and SIGTERM set: the batch in hand is finished first."""
+    """A flag that Ctrl-C and SIGTERM set: the current batch is finished first."""
     stop = Flag()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:

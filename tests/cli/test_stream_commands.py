@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import threading
 from contextlib import nullcontext
@@ -123,6 +124,30 @@ def test_a_broker_and_a_store_that_are_away_are_named(shell, monkeypatch):
     assert code == 3
     assert "Cannot connect to MONGODB_URI: " in errors
     assert "s3cret" not in errors
+
+
+@pytest.mark.parametrize("options", [("--generate", "5", "--rows", "3"), ("--generate", "5", "--file", "x")])
+def test_a_wrong_option_is_named_before_a_server_is_asked(shell, monkeypatch, options):
+    monkeypatch.setenv("MONGODB_URI", "mongodb://127.0.0.1:1/")
+    monkeypatch.setenv("LOAN_DEFAULT_ANSWER_SECONDS", "0.3")
+    code, _, errors = shell("ingest", *options)
+    assert code == 2
+    assert "--generate" in errors
+    assert "MONGODB_URI" not in errors
+
+
+def test_prepare_suggests_a_training_with_the_schema_that_it_used(shell, tmp_path, monkeypatch):
+    """A person pastes the line: its words must come out of a shell as they went in."""
+    path = tmp_path / "my schemas" / "loans.toml"
+    path.parent.mkdir()
+    path.write_text(BUNDLED_SCHEMA.read_text())
+    assert shell("ingest", "--generate", "80")[0] == 0
+    for options, setting in [(("--schema", str(path)), None), ((), str(path))]:
+        if setting is not None:
+            monkeypatch.setenv("LOAN_DEFAULT_SCHEMA", setting)
+        out = shell("prepare", *options)[1]
+        suggested = shlex.split(out[out.index("python train.py") :])
+        assert suggested[-4:] == ["--data", "store:", "--schema", str(path)]
 
 
 def broken_accounts(path, *, rows=50, broken=(7,)):

@@ -12,7 +12,6 @@ import structlog
 from airflow.sdk.exceptions import AirflowSkipException
 
 from loan_default.airflow.task_services import Context, services_of
-from loan_default.bundled import BUNDLED_SCHEMA
 from loan_default.database.control_repositories import FencingToken
 from loan_default.pipelines.layout import TRAINING_STORE
 from loan_default.pipelines.services import Services
@@ -22,6 +21,7 @@ from loan_default.pipelines.training.listeners import LogListener
 from loan_default.pipelines.training.training_options import PARAMETERS, StoreData, TrainingOptions
 from loan_default.pipelines.training.training_steps import TrainingRun
 from loan_default.settings import Settings
+from loan_default.wiring import schema_file_of
 
 log = structlog.get_logger()
 
@@ -86,7 +86,7 @@ def _options(params: Mapping[str, Any], settings: Settings) -> TrainingOptions:
     chosen = {name: params[name] for name, parameter in PARAMETERS.items() if parameter.scheduled}
     if chosen["preset"] is None:
         chosen["preset"] = settings.preset
-    return TrainingOptions(data=store, schema=settings.schema_file or BUNDLED_SCHEMA, **chosen)
+    return TrainingOptions(data=store, schema=schema_file_of(settings), **chosen)
 
 
 def _fencing_token(context: Context, services: Services) -> FencingToken:

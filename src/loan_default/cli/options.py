@@ -90,5 +90,8 @@ NewSchemaFile = Annotated[
 
 # ingest, prepare, dead-letters
 IngestionSchemaFile = Annotated[
-    Path | None, typer.Option("--schema", help="Schema file. Default: that of the bundled accounts.")
+    Path | None,
+    typer.Option(
+        "--schema", help="Schema file. Default: LOAN_DEFAULT_SCHEMA, else that of the bundled accounts."
+    ),
 ]

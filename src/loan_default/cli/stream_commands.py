@@ -1,5 +1,6 @@
 """`loan-default ingest`, `prepare` and `commands`: applications and requests, taken by hand."""
 
+import shlex
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,7 @@ import typer
 from loan_default.cli.console import make_console, print_reasons, say
 from loan_default.cli.options import IngestionSchemaFile
 from loan_default.errors import ConfigurationError
-from loan_default.wiring import feed_of, open_services, start, stopping
+from loan_default.wiring import feed_of, open_services, schema_file_of, start, stopping
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,8 +47,8 @@ def ingest(
 
     console, settings = make_console(), start()
     store = settings.home / TRAINING_STORE
+    source, rows = _source(folder=folder, file=file, generate=generate, rows=rows)
     with open_services(settings, schema) as services, stopping() as stop:
-        source, rows = _source(folder=folder, file=file, generate=generate, rows=rows)
         feed = feed_of(source, services.schema, settings, rows=rows, seed=seed) if source else None
         if follow:
             processed = follow_feed(services, feed, store, stop=stop)
@@ -70,7 +71,6 @@ def ingest(
 
 def prepare(schema: IngestionSchemaFile = None) -> None:
     """Bring the training store up to date with `processed_data` and register what it holds."""
-    from loan_default.bundled import BUNDLED_SCHEMA
     from loan_default.pipelines.layout import TRAINING_STORE
     from loan_default.pipelines.training.snapshots import prepare_training_data
 
@@ -82,11 +82,9 @@ def prepare(schema: IngestionSchemaFile = None) -> None:
     rate = "no label counts yet" if snapshot.label_rate is None else f"default rate {snapshot.label_rate:.2%}"
     period = f", {snapshot.first_at:%Y-%m-%d} to {snapshot.last_at:%Y-%m-%d}" if snapshot.first_at else ""
     say(console, "snapshot", f"{snapshot.id}: {snapshot.rows_accepted:,} applications, {rate}{period}")
-    say(
-        console,
-        "train",
-        f"python train.py --pretrain --train --data store: --schema {schema or BUNDLED_SCHEMA}",
-    )
+    used = str(schema_file_of(settings, schema))
+    words = ["python", "train.py", "--pretrain", "--train", "--data", "store:", "--schema", used]
+    say(console, "train", shlex.join(words))
 
 
 def commands() -> None:
@@ -102,7 +100,7 @@ def commands() -> None:
         )
     with (
         closing(AirflowActor(settings)) as actor,
-        open_services(settings, None) as services,
+        open_services(settings) as services,
         stopping() as stop,
     ):
         handled = follow_commands(services, actor, stop=stop)
