@@ -114,6 +114,19 @@ def test_what_was_delivered_before_an_error_is_kept(tmp_path):
     assert [each.value for each in records(next_process(tmp_path))] == [b"1", b"2"]
 
 
+def test_what_a_full_disk_refused_is_written_by_the_next_flush(tmp_path):
+    kept, partition = KeptTopics(tmp_path / "folder" / "kept.sqlite3", names=["dead"]), Partition("dead", 0)
+    (message,) = dead(b"1")
+    kept.put(partition, message)
+    (tmp_path / "folder").write_text("a file stands where the folder should be")
+    with pytest.raises(DependencyError, match=r"^Cannot use the dead-letter records in"):
+        kept.flush()
+    (tmp_path / "folder").unlink()
+    kept.flush()
+    kept.flush()
+    assert [each.value for each in kept.read(partition, 0, count=9)] == [b"1"]
+
+
 def test_a_damaged_file_is_named(tmp_path):
     (tmp_path / "kept.sqlite3").write_bytes(b"no database" * 100)
     with pytest.raises(DependencyError, match=r"^Cannot use the dead-letter records in .*kept\.sqlite3"):

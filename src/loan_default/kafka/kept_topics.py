@@ -24,9 +24,9 @@ _AT_ONCE = 1_000
 """Records that are read together when a log is walked through."""
 _TABLES = """
 CREATE TABLE IF NOT EXISTS records (
-    topic TEXT NOT NULL, number INTEGER NOT NULL, position INTEGER NOT NULL, sent_at REAL NOT NULL,
+    topic TEXT NOT NULL, number INTEGER NOT NULL, record_offset INTEGER NOT NULL, sent_at REAL NOT NULL,
     key BLOB, value BLOB, headers TEXT NOT NULL,
-    PRIMARY KEY (topic, number, position)) WITHOUT ROWID;
+    PRIMARY KEY (topic, number, record_offset)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_age ON records (topic, sent_at);
 CREATE TABLE IF NOT EXISTS ends (
     topic TEXT NOT NULL, number INTEGER NOT NULL, next INTEGER NOT NULL,
@@ -65,11 +65,10 @@ class KeptTopics:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits, in one transaction."""
-        pending, self._pending = self._pending, []
+        """Write the messages that wait, in one transaction; after an error they wait for the next call."""
+        pending = list(self._pending)
         if not pending:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._writing() as connection:
             ends = {
                 partition: self._end(connection, partition)
@@ -77,16 +76,18 @@ class KeptTopics:
             }
             now, rows = time.time(), []
             for partition, message in pending:
-                position = (partition.topic, partition.number, ends[partition])
-                rows.append((*position, now, message.key, message.value, _as_text(message.headers)))
+                rows.append(
+                    (*partition, ends[partition], now, message.key, message.value, _as_text(message.headers))
+                )
                 ends[partition] += 1
             connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             next_offsets = [(*partition, end) for partition, end in ends.items()]
             connection.executemany("INSERT OR REPLACE INTO ends VALUES (?, ?, ?)", next_offsets)
+        del self._pending[: len(pending)]
 
     def first(self, partition: Partition) -> int:
         """The offset of the oldest record that is there, or of the next one where there is none."""
-        query = "SELECT MIN(position) FROM records WHERE topic = ? AND number = ?"
+        query = "SELECT MIN(record_offset) FROM records WHERE topic = ? AND number = ?"
         with self._reading() as connection:
             (oldest,) = connection.execute(query, partition).fetchone()
             return self._end(connection, partition) if oldest is None else int(oldest)
@@ -99,8 +100,8 @@ class KeptTopics:
     def read(self, partition: Partition, start: int, *, count: int) -> list[Record]:
         """At most `count` records in order, from an offset on."""
         query = (
-            "SELECT position, key, value, headers FROM records "
-            "WHERE topic = ? AND number = ? AND position >= ? ORDER BY position LIMIT ?"
+            "SELECT record_offset, key, value, headers FROM records "
+            "WHERE topic = ? AND number = ? AND record_offset >= ? ORDER BY record_offset LIMIT ?"
         )
         with self._reading() as connection:
             rows = connection.execute(query, (*partition, start, count)).fetchall()
@@ -119,10 +120,17 @@ class KeptTopics:
     def _reading(self) -> Iterator[sqlite3.Connection]:
         # Before the first record there is no file yet: then an empty one in memory is read.
         path = self._path if self._path.exists() else ":memory:"
+        with (
+            self._named_errors(),
+            closing(sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)) as connection,
+        ):
+            connection.executescript(_TABLES)
+            yield connection
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
         try:
-            with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)) as connection:
-                connection.executescript(_TABLES)
-                yield connection
+            yield
         except (sqlite3.Error, OSError) as error:
             raise DependencyError(
                 f"Cannot use the dead-letter records in {self._path}: {error}. Check the disk and the rights "
@@ -131,7 +139,9 @@ class KeptTopics:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        self._path.touch(exist_ok=True)
+        with self._named_errors():
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.touch(exist_ok=True)
         with self._reading() as connection:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("BEGIN IMMEDIATE")
