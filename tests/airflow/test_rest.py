@@ -46,6 +46,19 @@ def test_each_command_starts_the_run_of_its_dag_and_one_login_does(api, actor):
     assert (api.paused, api.logins) == ([True, False], 1)
 
 
+@pytest.mark.parametrize(
+    "answer", [{}, {"access_token": None}, {"access_token": 7}, [], b"<html>", b"\xff", b""], ids=repr
+)
+def test_a_login_without_a_token_is_tried_again(api, actor, answer):
+    """So answers what stands before an Airflow that is starting: a proxy, or another service."""
+    api.login = answer
+    with pytest.raises(DependencyError, match="201 without an access_token"):
+        actor.switch_ingestion(on=True)
+    api.login = None
+    actor.switch_ingestion(on=True)
+    assert api.paused == [False]
+
+
 def test_a_run_that_is_there_stays_as_it_is(api, actor):
     for preset in ("fast", "best"):
         actor.start_run(TRAIN, command="a", parameters={"preset": preset})

@@ -24,6 +24,8 @@ class AirflowApi:
     logins: int = 0
     token: str = "first"
     """The token that is accepted."""
+    login: object = None
+    """The answer to a login that is accepted; None = the token."""
     broken: HTTPStatus | None = None
     """The status of every answer; None = by the request."""
     detail: object = "broken"
@@ -38,7 +40,7 @@ class AirflowApi:
             self.logins += 1
             if body != {"username": USERNAME, "password": PASSWORD}:
                 return HTTPStatus.UNAUTHORIZED, {"detail": "Invalid credentials"}
-            return HTTPStatus.CREATED, {"access_token": self.token}
+            return HTTPStatus.CREATED, {"access_token": self.token} if self.login is None else self.login
         if token != f"Bearer {self.token}":
             return HTTPStatus.UNAUTHORIZED, {"detail": "Not authenticated"}
         if (method, path) == ("PATCH", "/api/v2/dags/data_ingestion"):
@@ -67,7 +69,7 @@ def running_airflow_api() -> Iterator[AirflowApi]:
                 status, answer = api.answer(
                     self.command, self.path, self.headers.get("Authorization", ""), body
                 )
-            content = json.dumps(answer).encode()
+            content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()

@@ -91,7 +91,7 @@ class AirflowActor:
         answer = self._send("POST", "/auth/token", self._login)
         if not answer.is_success:
             _raise_for(answer, "logging in", detail="see its log.")  # what it says may repeat the password
-        self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        self._client.headers["Authorization"] = f"Bearer {_token(answer)}"
 
     def _send(self, method: str, path: str, body: Mapping[str, Any]) -> httpx.Response:
         try:
@@ -125,6 +125,20 @@ def _raise_for(answer: httpx.Response, doing: str, *, detail: str) -> None:
     if absent or code >= httpx.codes.INTERNAL_SERVER_ERROR or code == httpx.codes.TOO_MANY_REQUESTS:
         raise DependencyError(f"Airflow must be ready, however: {doing} failed with {code}: {detail}")
     raise DataError(f"a command must be one that Airflow takes, however: {code}: {detail}")
+
+
+def _token(answer: httpx.Response) -> str:
+    """The token of a login that succeeded; DependencyError where another service than Airflow answered."""
+    try:
+        token = answer.json()["access_token"]
+    except (ValueError, KeyError, TypeError):
+        token = None
+    if not isinstance(token, str) or not token:
+        raise DependencyError(
+            f"Airflow must give a token, however: logging in was answered with {answer.status_code} without "
+            "an access_token. Is it Airflow that answers at LOAN_DEFAULT_AIRFLOW_URL?"
+        )
+    return token
 
 
 def _detail(answer: httpx.Response) -> str:
