@@ -10,7 +10,7 @@ import structlog
 from loan_default.airflow.task_services import Context, services_of
 from loan_default.pipelines.control.first_training import request_first_training
 from loan_default.pipelines.ingestion import ingestion_steps as ingestion
-from loan_default.pipelines.ingestion.skipped_files import skipped_files
+from loan_default.pipelines.ingestion.skipped_files import log_skipped, skipped_files
 from loan_default.wiring import feed_of
 
 log = structlog.get_logger()
@@ -23,7 +23,7 @@ def ingest_raw_data(context: Context) -> dict[str, int]:
         feed = feed_of(settings.source, services.schema, settings, rows=rows)
         sent = ingestion.ingest_raw_data(services, feed)
     for skipped in skipped_files(feed):
-        log.warning("file_not_taken", kind=skipped.kind, name=skipped.name, reason=skipped.reason)
+        log_skipped(skipped)
     if not sent.sent and not sent.refused:
         log.info("nothing_new", source=settings.source.partition(":")[0])
     return asdict(sent)

@@ -23,7 +23,7 @@ from loan_default.pipelines.ingestion.ingestion_steps import (
     process_raw_data,
     send_processed_data,
 )
-from loan_default.pipelines.ingestion.skipped_files import skipped_files
+from loan_default.pipelines.ingestion.skipped_files import log_skipped, skipped_files
 from loan_default.pipelines.ingestion.training_store_writer import store_processed_data
 from loan_default.pipelines.ingestion.worker import Processed
 from loan_default.pipelines.services import Services
@@ -40,7 +40,7 @@ def ingest_once(services: Services, feed: Feed | None, folder: Path, *, stop: Fl
     Args:
         feed: None = only what is on `raw_data` and in the outbox.
         folder: of the training store.
-        stop: set it to stop after the batch in hand.
+        stop: set it to stop after the current batch.
 
     Raises:
         DependencyError: broker or database were away for longer than the retry budget.
@@ -133,8 +133,5 @@ def _log_skipped(feed: Feed | None, logged: set[tuple[str, str]]) -> set[tuple[s
         lying.add((skipped.kind, skipped.name))
         if (skipped.kind, skipped.name) in logged:
             continue
-        if skipped.kind == "waits":
-            log.info("file_waits", name=skipped.name, reason=skipped.reason)
-        else:
-            log.warning("file_left_out", name=skipped.name, reason=skipped.reason)
+        log_skipped(skipped)
     return lying

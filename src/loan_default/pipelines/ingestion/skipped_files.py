@@ -3,8 +3,12 @@
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+import structlog
+
 from loan_default.data.sources.feeds import Feed, FileFeed, GeneratedFeed
 from loan_default.data.sources.folder_feed import FolderFeed
+
+log = structlog.get_logger()
 
 _REMAINS = "its name must end like one of CSV or Parquet; it stays"
 
@@ -13,8 +17,8 @@ class Skipped(NamedTuple):
     """A file or a source that was not taken, and why."""
 
     kind: Literal["left out", "waits", "refused", "nothing"]
-    """`left out`: by this look, for good. `waits`: taken later. `refused`: by an earlier look; it still lies
-    there. `nothing`: the source has no more rows."""
+    """`left out`: this look did not take it and no later one will. `waits`: a later look takes it. `refused`:
+    an earlier look left it out and it still lies there. `nothing`: the source has no more rows."""
     name: str
     """Of the file, or of the source."""
     reason: str
@@ -26,6 +30,14 @@ def skipped_files(feed: Feed) -> Iterator[Skipped]:
         yield from (Skipped("left out", file.name, file.reason) for file in feed.refused)
         yield from (Skipped("left out", name, _REMAINS) for name in feed.unknown)
         yield from (Skipped("waits", file.name, file.reason) for file in feed.waiting)
+
+
+def log_skipped(skipped: Skipped) -> None:
+    """Log that a look did not take a file: a warning, unless the file only waits."""
+    if skipped.kind == "waits":
+        log.info("file_waits", name=skipped.name, reason=skipped.reason)
+    else:
+        log.warning("file_left_out", name=skipped.name, reason=skipped.reason)
 
 
 def refused_earlier(feed: Feed) -> Iterator[Skipped]:
