@@ -48,7 +48,6 @@ TESTED_BY = {
     "airflow/dags/data_ingestion": "airflow/test_dags",
     "airflow/dags/model_evaluation": "airflow/test_dags",
     "airflow/dags/model_training": "airflow/test_dags",
-    "airflow/ingestion_tasks": "airflow/test_runs",
     "airflow/training_tasks": "airflow/test_runs",
     "choices": "models/test_device",
     "cli/model_commands": "cli/test_main",
