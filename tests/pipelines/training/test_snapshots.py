@@ -29,7 +29,7 @@ from loan_default.pipelines.ingestion.ingestion_steps import (
 )
 from loan_default.pipelines.ingestion.training_store_writer import store_processed_data
 from loan_default.pipelines.services import Services
-from loan_default.pipelines.training.dataset import load_snapshot, load_store, snapshot_of
+from loan_default.pipelines.training.dataset import EmptyStoreError, load_snapshot, load_store, snapshot_of
 from loan_default.pipelines.training.plan import Stopwatch, TrainingPlan, plan_training
 from loan_default.pipelines.training.provenance import provenance_of
 from loan_default.pipelines.training.snapshots import (
@@ -102,6 +102,18 @@ def test_a_store_of_many_small_parts_is_compacted_and_its_snapshots_stay_readabl
         found = load_snapshot(store, SCHEMA, snapshot, maturity_days=0)
         pd.testing.assert_frame_equal(found.frame, dataset.frame)
         assert snapshot_of(found, snapshot.created_at).same_content(snapshot)
+
+
+def test_a_store_without_applications_of_the_time_asked_for_says_so(services, tmp_path):
+    store_processed_data(services, tmp_path / "store")
+    made = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW).frame["made"]
+    after = made.max().to_pydatetime() + timedelta(days=1)
+    with pytest.raises(EmptyStoreError, match=r"of the time that was asked for.* from 20.* on") as raised:
+        load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW, since=after)
+    assert after.isoformat() in str(raised.value)
+    before = made.min().to_pydatetime() - timedelta(days=1)
+    with pytest.raises(EmptyStoreError, match=r"asked for.* has none before 20"):
+        load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW, until=before)
 
 
 def test_the_store_is_read_by_the_schema_of_now(services, tmp_path):

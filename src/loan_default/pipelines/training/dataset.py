@@ -50,9 +50,9 @@ class Dataset:
 
     schema: Schema
     source: str
-    """Name of the file."""
+    """Name of the file, or `the training store`."""
     frame: pd.DataFrame
-    """Canonical frame of the accepted rows; the index is the row number in the file."""
+    """Canonical frame of the accepted rows; the index is the row number in the file or the store, from 0."""
     quarantined: pd.DataFrame
     """Rows that broke the schema, with their reasons and values as text."""
     reasons: Mapping[str, int]
@@ -123,6 +123,20 @@ class EmptyStoreError(DataError):
     """The training store holds no application yet, or none of the time that was asked for."""
 
 
+def _empty_store(folder: Path, *, since: datetime | None, until: datetime | None) -> EmptyStoreError:
+    if since is None and until is None:
+        return EmptyStoreError(
+            f"the training store must hold applications, however: {folder} has none. `loan-default ingest` "
+            "brings them."
+        )
+    bounds = [f"from {since.isoformat()} on"] if since is not None else []
+    bounds += [f"before {until.isoformat()}"] if until is not None else []
+    return EmptyStoreError(
+        f"the training store must hold applications of the time that was asked for, however: {folder} has "
+        f"none {' and '.join(bounds)}. Ask for another time, or bring them by `loan-default ingest`."
+    )
+
+
 def load_store(
     folder: Path,
     schema: Schema,
@@ -151,10 +165,7 @@ def load_store(
         folder, schema, maturity_days=maturity_days, now=now, only=only, since=since, until=until
     )
     if contents.frame.empty:
-        raise EmptyStoreError(
-            f"the training store must hold applications, however: {folder} has none. `loan-default ingest` "
-            "brings them."
-        )
+        raise _empty_store(folder, since=since, until=until)
     frame, validation = _revalidated(contents.frame, schema)
     copies = contents.duplicates + contents.superseded
     first, last = contents.first_event_time, contents.last_event_time
