@@ -97,7 +97,7 @@ class Listener:
     def stage(self, name: str, detail: str) -> None:
         self.stages.append(name)
 
-    def plan(self, plan: TrainingPlan, out: Path, *, kept_schema: Path | None) -> None:
+    def planned(self, plan: TrainingPlan, out: Path, *, kept_schema: Path | None) -> None:
         self.prepared_runs.append(plan)
         self.kept_schema = kept_schema
 

@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     """Address, with user name and password or without; None = the embedded store under `home`."""
     mongodb_username: SecretStr | None = Field(default=None, validation_alias="MONGODB_USERNAME")
     mongodb_password: SecretStr | None = Field(default=None, validation_alias="MONGODB_PASSWORD")
-    """They take the place of those in the address."""
+    """User name and password take the place of those in the address."""
     mongodb_pipeline_password: SecretStr | None = Field(
         default=None, validation_alias="MONGODB_PIPELINE_PASSWORD"
     )
@@ -115,7 +115,7 @@ class Settings(BaseSettings):
     mongodb_reader_password: SecretStr | None = Field(
         default=None, validation_alias="MONGODB_READER_PASSWORD"
     )
-    """Of the users that `loan-default init` makes; None = that one is not made."""
+    """Passwords of the three users that `loan-default init` makes; None = that user is not made."""
     mongodb_database: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,63}$")] = "loan_default"
     """Database on the server: letters, digits, `_` and `-`."""
     kafka_bootstrap_servers: Annotated[str, AfterValidator(_servers)] | None = Field(
@@ -141,9 +141,9 @@ class Settings(BaseSettings):
     session_seconds: Annotated[float, Field(ge=1, le=1800)] = 10.0
     """How long a consumer that crashed keeps its partitions from others; brokers take 6 and more."""
     maturity_days: Annotated[int, Field(ge=0, le=3660)] = 0
-    """Days; 0 = every label counts at once."""
+    """Age in days from which on the label of an application counts; 0 = every label counts at once."""
     airflow_url: Annotated[str, AfterValidator(_web_address)] = "http://127.0.0.1:8080"
-    """Without a user name or password in it."""
+    """Address of Airflow, without a user name or password in it."""
     airflow_username: SecretStr | None = None
     airflow_password: SecretStr | None = None
     source: Annotated[
@@ -157,14 +157,14 @@ class Settings(BaseSettings):
     schema_file: LocalPath | None = Field(default=None, validation_alias="LOAN_DEFAULT_SCHEMA")
     """The schema of what is ingested; None = that of the bundled accounts."""
     preset: PresetName = "default"
-    """Of scheduled trainings."""
+    """Preset of scheduled trainings."""
     minimum_rows: Rows = DEFAULT_THRESHOLDS.minimum_rows
     minimum_auc: Share = DEFAULT_THRESHOLDS.minimum_auc
     minimum_ks: Share = DEFAULT_THRESHOLDS.minimum_ks
     maximum_brier: Share = DEFAULT_THRESHOLDS.maximum_brier
     maximum_calibration_error: Share = DEFAULT_THRESHOLDS.maximum_calibration_error
     minimum_lead: Difference = DEFAULT_THRESHOLDS.minimum_lead
-    """What a model must reach to become the champion; see `thresholds.Thresholds`."""
+    """The thresholds that a model must reach to become the champion; see `thresholds.Thresholds`."""
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto` writes for people on a terminal and JSON elsewhere."""
 

@@ -210,7 +210,7 @@ def test_elsewhere_a_stage_and_an_epoch_are_a_line_of_the_log(screen, logged, la
     listener.stage("train", "2 x 3 epochs")
     listener.progress(_sign("member 1", None))
     listener.progress(_sign("member 1", 0.7))
-    listener.plan(lab.outcome.plan, lab.outcome.out, kept_schema=None)
+    listener.planned(lab.outcome.plan, lab.outcome.out, kept_schema=None)
     assert [line["event"] for line in logged] == ["stage_started", "epoch_finished"]
     assert logged[1]["score"] == 0.7
     assert json.dumps(logged)

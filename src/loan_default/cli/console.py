@@ -88,7 +88,7 @@ class TerminalListener:
         self._tasks.clear()
         say(self._console, name, detail)
 
-    def plan(self, plan: "TrainingPlan", out: Path, *, kept_schema: Path | None) -> None:
+    def planned(self, plan: "TrainingPlan", out: Path, *, kept_schema: Path | None) -> None:
         """Print what was found and decided."""
         print_plan(self._console, plan, out, kept_schema=kept_schema)
 
@@ -117,7 +117,7 @@ class PlainListener:
         self.stage = log_listener.stage
         self.progress = log_listener.progress
 
-    def plan(self, plan: "TrainingPlan", out: Path, *, kept_schema: Path | None) -> None:
+    def planned(self, plan: "TrainingPlan", out: Path, *, kept_schema: Path | None) -> None:
         """Print what was found and decided: it holds values, which do not belong in a log."""
         print_plan(self._console, plan, out, kept_schema=kept_schema)
 

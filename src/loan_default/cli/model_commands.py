@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 STORE_NAME = "store:"
-"""By this `--data` names the training store."""
+"""The value of `--data` that names the training store."""
 
 TRAIN_HELP = """Train a model: from a file of applications to calibrated PDs and a report.
 
@@ -66,14 +66,14 @@ def train(
     target: options.Target = None,
     schema: options.SchemaFile = None,
     out_of_time: options.OutOfTime = False,
-    preset: options.PresetName = "default",
+    preset: options.PresetOption = "default",
     members: options.Members = None,
     objective: options.ObjectiveName = None,
     pretraining_epochs: options.PretrainingEpochs = None,
     encoder: options.EncoderFile = None,
     epochs: options.Epochs = None,
     seed: options.Seed = 0,
-    device: options.DeviceName = "auto",
+    device: options.DeviceOption = "auto",
     resume: options.Resume = False,
     out: options.RunFolder = None,
 ) -> None:

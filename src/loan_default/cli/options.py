@@ -5,9 +5,7 @@ from typing import Annotated
 
 import typer
 
-from loan_default.choices import DeviceName as DeviceNames
-from loan_default.choices import Objective
-from loan_default.choices import PresetName as PresetNames
+from loan_default.choices import DeviceName, Objective, PresetName
 from loan_default.pipelines.training.training_options import PARAMETERS
 
 
@@ -37,14 +35,14 @@ TrainingData = Annotated[
 Target = Annotated[str | None, _training_option("target")]
 SchemaFile = Annotated[Path | None, _training_option("schema")]
 OutOfTime = Annotated[bool, _training_option("out_of_time")]
-PresetName = Annotated[PresetNames, _training_option("preset")]
+PresetOption = Annotated[PresetName, _training_option("preset")]
 Members = Annotated[int | None, _training_option("members")]
 ObjectiveName = Annotated[Objective | None, _training_option("objective")]
 PretrainingEpochs = Annotated[int | None, _training_option("pretraining_epochs")]
 EncoderFile = Annotated[Path | None, _training_option("encoder")]
 Epochs = Annotated[int | None, _training_option("epochs")]
 Seed = Annotated[int, _training_option("seed")]
-DeviceName = Annotated[DeviceNames, _training_option("device")]
+DeviceOption = Annotated[DeviceName, _training_option("device")]
 Resume = Annotated[bool, _training_option("resume")]
 RunFolder = Annotated[
     Path | None, _option("Output", "Folder of the run. Default: runs/<name of the data>.", "--out")

@@ -29,7 +29,7 @@ _DIGESTS = "digests.json"
 _AT_ONCE = 1_000
 _LOGS = RawDataLogRepository.collection
 _ID_MARK = "#"
-"""Stands before the mark of an id."""
+"""The character before the mark of an id."""
 _READING = json_util.CANONICAL_JSON_OPTIONS.with_options(tz_aware=True)
 
 

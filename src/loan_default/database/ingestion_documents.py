@@ -19,7 +19,7 @@ class EventStatus(StrEnum):
     """The result of validating an event."""
 
     ACCEPTED = "accepted"
-    """The event is valid: its record was cleaned and is processed further."""
+    """The event is valid: its canonical record is processed further."""
     REJECTED = "rejected"
     """The event breaks the schema: its bytes become a dead-letter record, `reason` names the broken rules."""
 

@@ -44,16 +44,16 @@ def _stored_time(time: datetime) -> datetime:
 
 
 Text = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00]*$")]
-"""No NUL: some stores end a text there."""
+"""A text without NUL: some stores end a text there."""
 Key = Annotated[str, StringConstraints(pattern=r"^[^.$\x00]+$")]
 """A field name that every store takes: no dot, dollar sign or NUL."""
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 in hexadecimal."""
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
-"""0 to 1."""
+"""A share, from 0 to 1."""
 Time = Annotated[AwareDatetime, AfterValidator(_stored_time)]
-"""UTC, whole milliseconds."""
+"""A time in UTC, in whole milliseconds."""
 
 
 class StoredDocument(BaseModel):

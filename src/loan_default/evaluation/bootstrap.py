@@ -23,7 +23,7 @@ class Interval:
     """The metric of the rows themselves, not of the draws."""
     low: float
     high: float
-    """Percentiles of the draws."""
+    """`low` and `high` are percentiles of the draws."""
     redrawn: int = 0
     """Draws that held one class only and were made again; many of them mean that the sample is too small."""
 

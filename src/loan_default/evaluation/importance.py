@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Importance:
-    """What a model loses without a column. Columns that tell the same story share its importance."""
+    """What a model loses without a column. Columns that carry the same information share its importance."""
 
     column: str
     mean_drop: float

@@ -129,7 +129,7 @@ class ReportInputs:
     training: tuple[MemberCurve, ...] = ()
     importance: Sequence[Importance] = ()
     hyperparameters: Mapping[str, object] = field(default_factory=dict)
-    """May be nested."""
+    """Name of each hyperparameter -> its value, which may be a mapping itself."""
     choices: tuple[Choice, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
     """Model version, digests, code version, seed, libraries, command line … in the order to be shown."""

@@ -1,1 +1,1 @@
-"""Features, encoder, objectives, training, calibration and the model file, all of them with torch."""
+"""The model and its training: features, encoder, objectives, calibration and the model file; needs torch."""

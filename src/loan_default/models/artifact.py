@@ -36,7 +36,7 @@ Payload = dict[str, Any]
 Migration = Callable[[Payload], Payload]
 
 MIGRATIONS: Mapping[int, Migration] = {}
-"""From the payload of a version to that of the next."""
+"""Version of the format -> function that makes a payload of the next version from one of this version."""
 
 
 def write_artifact(path: Path, payload: Mapping[str, Any], *, kind: str) -> str:

@@ -36,7 +36,7 @@ class FitConfig:
     patience: int
     """Epochs without a better score before stopping; 0 = never stop early."""
     weight_decay: float = 1e-4
-    """On matrices of the network only, not on embeddings, norms and biases."""
+    """Weight decay of matrices of the network; embeddings, norms and biases have none."""
     clip: float = 1.0
     """Largest gradient norm."""
     encoder_rate: float = 1.0
@@ -70,7 +70,7 @@ class Epoch:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """How far a stage is; published a few times a second at most."""
+    """The progress of a stage; listeners are called with it a few times a second at most."""
 
     stage: str
     epoch: int

@@ -31,7 +31,7 @@ class Work(Protocol):
 def run_in_processes(
     work: Work, jobs: Sequence[Any], *, processes: int, on_progress: OnProgress
 ) -> list[Fitted]:
-    """The results of the jobs, in their order, each processed by one of so many processes on one thread.
+    """Run each job in one of so many processes, on one thread; returns the results in the order of the jobs.
 
     Args:
         work: small, as it is sent with each job: a pool can hang where a process dies that much is sent to.

@@ -21,7 +21,7 @@ def test_a_stage_is_logged_with_what_was_decided_for_it():
 def test_a_plan_is_logged_as_counts_and_choices(lab):
     plan = lab.outcome.plan
     with capture_logs() as logged:
-        LogListener().plan(plan, Path("run"), kept_schema=None)
+        LogListener().planned(plan, Path("run"), kept_schema=None)
     (line,) = logged
     split = plan.split
     assert line["event"] == "training_planned"

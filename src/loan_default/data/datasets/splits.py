@@ -19,6 +19,7 @@ from loan_default.data.schema.language import Schema
 from loan_default.errors import ConfigurationError, DataError
 
 Positions = NDArray[np.int64]
+Integers = NDArray[np.int64]
 
 FEWEST_ROWS = 50
 """Labelled rows below which no split is made."""
@@ -183,7 +184,7 @@ def _hash_fractions(frame: DataFrame, schema: Schema) -> NDArray[np.float64]:
 
 def _checked(
     frame: DataFrame, schema: Schema, groups: ArrayLike, test_share: float, validation_share: float
-) -> tuple[NDArray[np.float64], Positions]:
+) -> tuple[NDArray[np.float64], Integers]:
     """Labels `(N,)` and group numbers `(N,)` that can be split."""
     if min(test_share, validation_share) <= 0 or test_share + validation_share >= 1:
         raise ConfigurationError(
@@ -204,7 +205,7 @@ def _checked(
     labels = frame[schema.target.name].to_numpy(dtype=np.float64, na_value=np.nan)
     bads, goods = int((labels == 1).sum()), int((labels == 0).sum())
     if bads + goods + int(np.isnan(labels).sum()) != len(labels):
-        raise DataError("labels must be 1, 0 or missing, however: others are there. Clean the rows first.")
+        raise DataError("labels must be 1, 0 or missing, however: others are there. Validate the rows first.")
     if bads + goods < FEWEST_ROWS:
         raise DataError(
             f"at least {FEWEST_ROWS} labelled rows must be there to train and test, however: {bads + goods}. "
@@ -224,7 +225,7 @@ def _checked(
 
 
 def _stratified(
-    y: NDArray[np.float64], group: Positions, generator: np.random.Generator, shares: list[float]
+    y: NDArray[np.float64], group: Integers, generator: np.random.Generator, shares: list[float]
 ) -> Positions:
     """The part `(N,)` of each row: shares are those of (test, validation), the rest trains.
 
@@ -249,7 +250,7 @@ def _stratified(
     return part[group_index]
 
 
-def _latest_of_group(times: Positions, group: Positions) -> Positions:
+def _latest_of_group(times: Integers, group: Integers) -> Integers:
     """`(N,)` the latest time in the group of each row."""
     _, group_index = np.unique(group, return_inverse=True)
     latest = np.full(int(group_index.max()) + 1, np.iinfo(np.int64).min)
@@ -257,7 +258,7 @@ def _latest_of_group(times: Positions, group: Positions) -> Positions:
     return latest[group_index]
 
 
-def _cut(times: Positions, share: float) -> np.int64:
+def _cut(times: Integers, share: float) -> np.int64:
     """The time from which on rows are the test: a time of the data, but not the first one."""
     distinct, counts = np.unique(times, return_counts=True)
     from_here = counts[::-1].cumsum()[::-1] / len(times)
@@ -271,7 +272,7 @@ def _cut(times: Positions, share: float) -> np.int64:
     return np.int64(distinct[nearest])
 
 
-def _split(labels: NDArray[np.float64], labelled: Positions, part: Positions, how: str) -> Split:
+def _split(labels: NDArray[np.float64], labelled: Positions, part: Integers, how: str) -> Split:
     """The parts with their sizes in the reason; each must hold both classes."""
     train, validation, test = (labelled[part == number] for number in (_TRAIN, _VALIDATION, _TEST))
     sizes = []
@@ -294,7 +295,7 @@ def _split(labels: NDArray[np.float64], labelled: Positions, part: Positions, ho
     )
 
 
-def _kept_whole(group: Positions) -> str:
+def _kept_whole(group: Integers) -> str:
     counts = np.unique(group, return_counts=True)[1]
     several = counts[counts > 1]
     return (

@@ -53,7 +53,7 @@ class Compacted:
     files: int
     """Compacted files that were written."""
     parts: int
-    """Parts that are in them."""
+    """Parts that are in the compacted files that were written."""
     removed: int
     """Files of parts that were compacted before and are gone now."""
 

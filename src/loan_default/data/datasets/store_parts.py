@@ -55,7 +55,7 @@ class StoredEvent:
     """`APPLICATION` or `OUTCOME`."""
     application_id: str
     event_time: datetime
-    """In UTC."""
+    """Time of the event, in UTC."""
     record: Mapping[str, Any]
     """Application: the canonical record of `records.validate_record`. Outcome: {"label": 1.0 or 0.0}."""
 

@@ -32,7 +32,10 @@ from loan_default.errors import ConfigurationError, DataError
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class StoreContents:
-    """The table that the parts make: events = duplicates + superseded + applications + outcome events."""
+    """The table that the parts make, and how many events it was made from.
+
+    events = duplicates + superseded + applications + outcome events, where `since` and `until` are None.
+    """
 
     frame: pd.DataFrame
     """Canonical frame, one row per application, in the order of (event_time, event_id)."""
@@ -51,7 +54,7 @@ class StoreContents:
     first_event_time: datetime | None
     """Time of the first event of an application; None without any application."""
     last_event_time: datetime | None
-    """Time of the last one."""
+    """Time of the last event of an application; None without any application."""
 
 
 def read_store(

@@ -1,6 +1,6 @@
 """The schema language: one TOML file names every column and says which values it may hold.
 
-Everything else derives from it: validation, cleaning, the generator, features, splits, the report.
+Validation, the generator, features, splits and the report derive from the schema.
 `schema_files` reads and writes the files.
 
     name = "credit_card"
@@ -94,7 +94,7 @@ class Column:
     maximum: float | None = None
     """Numerical: largest possible value, inclusive; None = no bound."""
     special: tuple[float, ...] = ()
-    """Numerical: values that are codes, not measurements; cleaning reads them as missing."""
+    """Numerical: values that are codes, not measurements; validation makes them missing values."""
     categories: tuple[str, ...] = ()
     """Coded: the canonical levels; for an ordinal column from low to high."""
     labels: Mapping[str, str] = field(default_factory=dict)

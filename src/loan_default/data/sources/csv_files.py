@@ -27,7 +27,7 @@ from loan_default.errors import DataError
 _BLOCK_BYTES = 512 * 1024
 """Size of the blocks that are parsed. Arrow reads up to 32 blocks ahead, whatever it is asked for."""
 _LONGEST_ROW = 8 * 1024 * 1024
-"""Bytes; a file with rows that are longer than a block is read in blocks of this size from there on."""
+"""Size in bytes of the blocks in which a file is read on after a row that is longer than a block."""
 _DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _HEADER = -1  # its row number: the first row after it is 0
 

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
-from loan_default.data.schema.language import Kind, Schema
+from loan_default.data.schema.language import Schema
 from loan_default.data.sources.generator import chunks, to_text
 from loan_default.data.sources.json_rows import LONGEST_ID, json_rows, row_subjects
 from loan_default.data.sources.table_files import iter_frames, read_columns, stem_of
@@ -54,7 +54,7 @@ class FeedBatch:
     source: str
     """Name of the file or generator; at most 200 printable characters."""
     rows: list[FeedRow]
-    """One or more."""
+    """The rows of the batch, one or more."""
     done: Callable[[], None]
     """Call it when all rows are delivered; without that the next run sends them again."""
 
@@ -125,7 +125,7 @@ class GeneratedFeed:
     batch_rows: int = BATCH_ROWS
     """Most rows of a batch."""
     base_rate: float = 0.2
-    """Mean PD."""
+    """Mean PD of the generated rows."""
     signal: float = 1.5
     """Standard deviation of the true logits. 0 = nothing to learn."""
     missing_rate: float = 0.05
@@ -273,8 +273,7 @@ def check_columns(path: Path, schema: Schema) -> None:
     names = read_columns(path)
     unknown = [name for name in names if name not in schema]
     for column in schema.columns:
-        may_be_absent = column.nullable or column.optional or column.kind is Kind.TARGET
-        if column.name not in names and not may_be_absent:
+        if column.name not in names and not column.may_be_left_out:
             hint = did_you_mean(column.name, unknown)
             raise DataError(
                 f"the column {column.name!r} of the schema must be in {path.name}, however: it is not."

@@ -44,7 +44,7 @@ class ColumnProcess:
     hinge: float
     """Slope that is added above `knot`."""
     knot: float
-    """In standard deviations."""
+    """Value at which the slope changes, in standard deviations."""
     missing_effect: float
     centre: float = 0.0
     spread: float = 1.0

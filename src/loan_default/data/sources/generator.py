@@ -35,7 +35,7 @@ _BLOCK = 8192
 """Rows that are drawn together."""
 _START = np.datetime64("2025-01-01", "us")
 _YEAR = 365 * 86_400 * 1_000_000
-"""Microseconds."""
+"""Microseconds of a year."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

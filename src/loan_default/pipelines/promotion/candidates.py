@@ -53,7 +53,7 @@ def choose_model(
     Raises:
         DataError: there is no such model, it was never evaluated, or the options contradict each other.
         ArtifactError: a waiting model's file is missing, and so is the folder of models on this machine.
-        DependencyError: the broker or the database is away.
+        DependencyError: the database is away.
     """
     _check_confirmation(version=version, rollback=rollback, replaces=replaces)
     refused: tuple[RefusedModel, ...] = ()

@@ -46,7 +46,7 @@ class Chosen:
     why: str
     """Why this model was chosen, in words."""
     rollback: bool = False
-    """It becomes the champion whatever its metrics are, because somebody asked for it."""
+    """Whether the model becomes the champion whatever its metrics are, because somebody asked for it."""
     replaces: str | None = None
     """Version of the champion that a person has confirmed may be replaced where it cannot be compared."""
 
@@ -72,7 +72,7 @@ class Evaluated:
     """Why the model is not compared with the champion that there is or has been; None = it is compared, or
     there has never been a champion."""
     rollback: bool = False
-    """It becomes the champion whatever its metrics are, and is not measured."""
+    """Whether the model becomes the champion whatever its metrics are, and is not measured."""
     replaces: str | None = None
     """Version of the champion that a person has confirmed may be replaced where it cannot be compared."""
 

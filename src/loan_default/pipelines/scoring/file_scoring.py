@@ -140,10 +140,10 @@ def score_file(
                 _csv_writer(rejected) as reject,
             ):
                 for raw in iter_frames(data, rows=CHUNK_ROWS):
-                    verdict = validate(raw, model.schema, labelled=False)
-                    write(_scores(model, verdict.accepted, named_by, tally))
-                    reject(verdict.rejected.reindex(columns=rejected_columns))
-                    tally.count(verdict)
+                    validation = validate(raw, model.schema, labelled=False)
+                    write(_scores(model, validation.accepted, named_by, tally))
+                    reject(validation.rejected.reindex(columns=rejected_columns))
+                    tally.count(validation)
                     report(tally.read)
             # The scores come last: where they are, the run is complete.
             if tally.quarantined:
@@ -183,11 +183,11 @@ class _Tally:
     def read(self) -> int:
         return self.scored + self.quarantined
 
-    def count(self, verdict: Validation) -> None:
-        self.scored += len(verdict.accepted)
-        self.quarantined += len(verdict.rejected)
-        self.reasons.update(verdict.counts)
-        self.ignored = verdict.unknown_columns
+    def count(self, validation: Validation) -> None:
+        self.scored += len(validation.accepted)
+        self.quarantined += len(validation.rejected)
+        self.reasons.update(validation.counts)
+        self.ignored = validation.unknown_columns
 
 
 def _scores(model: LoanModel, accepted: pd.DataFrame, named_by: str | None, tally: _Tally) -> pd.DataFrame:

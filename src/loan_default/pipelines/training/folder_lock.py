@@ -37,15 +37,20 @@ def only_run_in(out: Path) -> Iterator[None]:
             "another folder by --out."
         ) from None
     except OSError as error:
-        raise ConfigurationError(
-            f"--out must be a folder that can be written, however: {out}: {error.strerror}. Choose another."
-        ) from error
+        raise unwritable_folder(out, error) from error
     try:
         write_atomically(out / _HOLDER, json.dumps(_this_process()).encode())
         yield
     finally:
         (out / _HOLDER).unlink(missing_ok=True)
         lock.release()
+
+
+def unwritable_folder(out: Path, error: OSError) -> ConfigurationError:
+    """The error to raise where the folder of a run cannot be made or written."""
+    return ConfigurationError(
+        f"--out must be a folder that can be written, however: {out}: {error.strerror}. Choose another."
+    )
 
 
 def _this_process() -> dict[str, str | int]:

@@ -17,7 +17,7 @@ class Listener(Protocol):
     def stage(self, name: str, detail: str) -> None:
         """A stage begins; `detail` says what was decided for it."""
 
-    def plan(self, plan: TrainingPlan, out: Path, *, kept_schema: Path | None) -> None:
+    def planned(self, plan: TrainingPlan, out: Path, *, kept_schema: Path | None) -> None:
         """Everything is decided, the inputs lie in the folder `out`, and nothing slow has begun.
 
         `kept_schema` is the name that another schema which lay there was given.
@@ -34,7 +34,7 @@ class LogListener:
         """Log that the stage has begun."""
         log.info("stage_started", stage=name, detail=detail)
 
-    def plan(self, plan: TrainingPlan, out: Path, *, kept_schema: Path | None) -> None:  # noqa: ARG002
+    def planned(self, plan: TrainingPlan, out: Path, *, kept_schema: Path | None) -> None:  # noqa: ARG002
         """Log the counts of rows and the choices of the plan."""
         split = plan.split
         log.info(

@@ -40,7 +40,7 @@ class TrainingResult:
 def run_training(
     options: TrainingOptions, *, out: Path, home: Path, database: Database, listener: Listener, command: str
 ) -> TrainingResult:
-    """From a file to a registered model and its report, all in the folder `out`.
+    """Train, register and report a model in the folder `out`, and keep another copy of its file in `home`.
 
     Args:
         home: folder of registered models.
@@ -76,7 +76,7 @@ def _run_planned(
     """The slow part of `run_training`, in a folder that is its own."""
     options = plan.options
     started_at = open_folder(plan, out)
-    listener.plan(plan, out, kept_schema=write_inputs(plan, out))
+    listener.planned(plan, out, kept_schema=write_inputs(plan, out))
     pretrained, encoder = None, None
     if options.pretrain:
         pretrained, encoder = pretrain_encoder(plan, out=out, watch=watch, on_progress=listener.progress)
@@ -86,8 +86,7 @@ def _run_planned(
     trained = train_classifier(
         plan, pretrained, out=out, watch=watch, on_progress=listener.progress, started_at=started_at
     )
-    watch.start("report", "bootstrap intervals, permutation importance, charts")
-    intervals = write_report(plan, trained, out / "report.html", command=command)
+    intervals = write_report(plan, trained, out / "report.html", command=command, watch=watch)
     try:
         registration = registration_of(plan, trained, intervals=intervals)
         document = register_trained(registration, trained.path, home=home, database=database)

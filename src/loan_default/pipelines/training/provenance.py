@@ -16,7 +16,7 @@ from loan_default.models.fitting import StateDict
 from loan_default.pipelines.training.plan import TrainingPlan
 
 LIBRARIES = ("torch", "numpy", "pandas", "scikit-learn", "pyarrow")
-"""Their versions decide the result and are recorded."""
+"""Libraries whose versions decide the result and are recorded."""
 
 
 def provenance_of(plan: TrainingPlan) -> dict[str, Any]:

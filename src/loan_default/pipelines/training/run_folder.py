@@ -1,4 +1,4 @@
-"""The folder of a training run: what an earlier run left goes, or the run goes on with it."""
+"""The folder of a training run: what an earlier run left is deleted, or that run is resumed."""
 
 import json
 from datetime import UTC, datetime
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from loan_default.errors import ConfigurationError
 from loan_default.files import write_once
+from loan_default.pipelines.training.folder_lock import unwritable_folder
 from loan_default.pipelines.training.plan import TrainingPlan
 from loan_default.pipelines.training.provenance import fingerprint_of_run
 
@@ -24,9 +25,7 @@ def open_folder(plan: TrainingPlan, out: Path) -> datetime:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigurationError(
-            f"--out must be a folder that can be written, however: {out}: {error.strerror}. Choose another."
-        ) from error
+        raise unwritable_folder(out, error) from error
     left = [*out.glob(".*.tmp"), *(out / "checkpoints").glob(".*.tmp")]
     if not plan.options.resume:
         left += [*(out / "checkpoints").glob("*.ckpt"), out / _RUN, out / "report.html"]

@@ -22,7 +22,7 @@ from loan_default.evaluation.report_inputs import (
     TestPredictions,
 )
 from loan_default.files import write_atomically
-from loan_default.pipelines.training.plan import TrainingPlan
+from loan_default.pipelines.training.plan import Stopwatch, TrainingPlan
 from loan_default.pipelines.training.stages import Trained, with_threads_of_run
 
 
@@ -45,8 +45,11 @@ def intervals_on_test_rows(trained: Trained, *, seed: int) -> Mapping[str, Inter
 
 
 @with_threads_of_run
-def write_report(plan: TrainingPlan, trained: Trained, path: Path, *, command: str) -> Mapping[str, Interval]:
-    """Write the page of a run; returns the metrics on the test rows with their ranges."""
+def write_report(
+    plan: TrainingPlan, trained: Trained, path: Path, *, command: str, watch: Stopwatch
+) -> Mapping[str, Interval]:
+    """Write the page of a run, as a stage of it; returns the metrics on the test rows with their ranges."""
+    watch.start("report", "bootstrap intervals, permutation importance, charts")
     intervals = intervals_on_test_rows(trained, seed=plan.options.seed)
     importance = importance_of(plan, trained)
     page = build_report(plan, trained, intervals=intervals, importance=importance, command=command)

@@ -201,8 +201,7 @@ def train_step(run: TrainingRun, listener: Listener, fencing_token: FencingToken
         started_at=started_at,
         before_write=fencing_token.check,
     )
-    watch.start("report", "bootstrap intervals, permutation importance, charts")
-    intervals = write_report(plan, trained, out / "report.html", command=f"run {run.id}")
+    intervals = write_report(plan, trained, out / "report.html", command=f"run {run.id}", watch=watch)
     registration = registration_of(plan, trained, intervals=intervals, run=run.id)
     fencing_token.check()
     write_atomically(out / _REGISTRATION, registration.model_dump_json().encode())
@@ -250,7 +249,7 @@ def _open_step(
     watch.stop()
     watched.fencing_token.check()  # opening the folder deletes what a newer try is writing there
     started_at = open_folder(plan, out)
-    watched.listener.plan(plan, out, kept_schema=write_inputs(plan, out))
+    watched.listener.planned(plan, out, kept_schema=write_inputs(plan, out))
     return plan, started_at
 
 
