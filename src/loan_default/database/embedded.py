@@ -94,7 +94,7 @@ class EmbeddedCollection:
             raise BulkWriteError(
                 {
                     "nInserted": errors[0][0] if ordered else len(listed) - len(errors),
-                    "writeErrors": [_write_error(error, position) for position, error in errors],
+                    "writeErrors": [_write_error(error, index) for index, error in errors],
                     "writeConcernErrors": [],
                 }
             )
@@ -203,5 +203,5 @@ def _give_id(document: Document) -> None:
         document["_id"] = ObjectId()
 
 
-def _write_error(error: DuplicateKeyError, position: int) -> Document:
-    return {**(error.details or {}), "index": position}
+def _write_error(error: DuplicateKeyError, index: int) -> Document:
+    return {**(error.details or {}), "index": index}

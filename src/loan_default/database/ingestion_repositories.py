@@ -103,7 +103,7 @@ class RawDataLogRepository:
                     return LogResult(
                         arrivals=(Arrival.NEW,) * len(logs), statuses=tuple(log.outcome for log in logs)
                     )
-                stored = {log.event for position, log in enumerate(waiting.values()) if position not in taken}
+                stored = {log.event for index, log in enumerate(waiting.values()) if index not in taken}
                 new |= stored
                 known |= {event: (waiting[event].position, waiting[event].outcome) for event in stored}
                 known |= self._look_up([event for event in waiting if event not in stored])
@@ -127,14 +127,14 @@ class RawDataLogRepository:
         logged = {} if until is None else {"logged_at": {"$lte": until}}
         with database_errors(f"count {self.collection}", seconds=LONG_CALL_SECONDS):
             return {
-                outcome: self._documents.count_documents({"outcome": outcome.value, **logged})
-                for outcome in EventStatus
+                status: self._documents.count_documents({"outcome": status.value, **logged})
+                for status in EventStatus
             }
 
-    def event_ids(self, outcome: EventStatus) -> Iterator[str]:
+    def event_ids(self, status: EventStatus) -> Iterator[str]:
         """Yield the ids of all events of this status, in no order; they are read while they are taken."""
         with database_errors(f"read {self.collection}"):
-            for document in self._documents.find({"outcome": outcome.value}, {"_id": 1}):
+            for document in self._documents.find({"outcome": status.value}, {"_id": 1}):
                 yield document["_id"]
 
     def known(self, events: Iterable[str]) -> set[str]:

@@ -98,7 +98,7 @@ class Documents:
     def insert_many(
         self, batch: Sequence[Mapping[str, Any]], *, ordered: bool
     ) -> list[tuple[int, DuplicateKeyError]]:
-        """Add documents except where a key is taken; return the positions of those with their errors.
+        """Add documents except where a key is taken; return the indexes of those with their errors.
 
         With `ordered` the first such document ends it.
         """
@@ -109,10 +109,10 @@ class Documents:
         taken = {name: self._taken(name, [each[name] for each in entries]) for name in unique}
         rowid = self._last_rowid()
         documents, indexed, errors = [], [], []
-        for position, (body, keys) in enumerate(zip(bodies, entries, strict=True)):
+        for index, (body, keys) in enumerate(zip(bodies, entries, strict=True)):
             clash = next((name for name in taken if keys[name] in taken[name]), None)
             if clash:
-                errors.append((position, self._duplicate(clash)))
+                errors.append((index, self._duplicate(clash)))
                 if ordered:
                     break
                 continue
@@ -277,9 +277,9 @@ def _entries(document: Document, indexes: list[_Index]) -> dict[str, bytes]:
 def _key(values: Iterable[Any]) -> bytes:
     """Return one byte string for values that a server takes for equal: 1 and 1.0 are, 1 and True are not."""
     document: Document = {}
-    for position, value in enumerate(values):
+    for index, value in enumerate(values):
         is_whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**63
-        document[str(position)] = int(value) if is_whole else value
+        document[str(index)] = int(value) if is_whole else value
     return bson.encode(document)
 
 

@@ -32,8 +32,9 @@ class Polling:
     poll_seconds: float = 0.5
     """How long to wait for records before looking at the clock."""
     first_pause_seconds: float = 0.2
-    """Before the first repetition; doubles from one to the next."""
+    """The pause before a batch is tried for the second time; each later pause is twice as long."""
     longest_pause_seconds: float = 5.0
+    """The pause between two tries of a batch is never longer."""
     retry_budget_seconds: float = 60.0
     """How long one batch is tried."""
 
@@ -116,7 +117,7 @@ class _Iteration(NamedTuple):
     """What one poll came to."""
 
     records: list[Record]
-    """What was handled."""
+    """The records of the poll, which are handled."""
     read: Offsets
     """How far our partitions were read then."""
 

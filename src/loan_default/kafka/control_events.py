@@ -78,7 +78,7 @@ def read_command(record: Record) -> Command | None:
 
 
 def request(command: Command) -> Message:
-    """A request as a message. All have one key: they are heard in the order in which they are sent."""
+    """A request as a message. All have one key: they are read in the order in which they are sent."""
     return _message(command.type, command.id, command.source, command.time, command.data)
 
 
@@ -86,7 +86,8 @@ def fact(kind: FactType, *, version: str, metrics: Mapping[str, Any], occasion: 
     """A fact about a model as a message; published again it has the same id.
 
     Args:
-        occasion: of what happens to a model more than once: tells one time from another.
+        occasion: distinguishes facts of one kind about one model, such as two promotions; empty = there
+            can be only one.
     """
     identifier = "/".join(filter(None, (kind, version, occasion)))
     if len(identifier) > LONGEST_ID:  # a scheduler's run may have a name of any length

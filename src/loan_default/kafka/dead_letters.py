@@ -10,11 +10,11 @@ from loan_default.kafka.messages import Headers, Message, Partition, Record
 from loan_default.kafka.topics import dead_letter_topic
 
 _PREFIX = "dead_"
-"""Of our headers; those of the record stand beside them."""
+"""The prefix of the headers that a dead-letter record adds to those of the original record."""
 _NOWHERE = -1
-"""Partition and offset of what never was on its topic."""
+"""The partition and offset of a message that its topic never took."""
 _REPLAY = "~"
-"""Between the id of an event and the number of its replay."""
+"""The sign between the id of an event and the number of its replay."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,12 +17,12 @@ from loan_default.kafka.messages import Message, Record
 _SPEC_VERSION = b"1.0"
 _JSON = b"application/json"
 LONGEST_ID = 200
-"""Characters."""
+"""The most characters that the id of an event may have."""
 _REMEMBERED = 256
 
 
 class EventType(StrEnum):
-    """What an event says."""
+    """The kinds of events of applications."""
 
     RECEIVED = "application.received"
     """An application came in, as its source had it."""
@@ -33,15 +33,15 @@ class EventType(StrEnum):
 
 
 class Event(NamedTuple):
-    """One event."""
+    """An event of an application: its attributes and its data."""
 
     id: str
-    """The same text whenever the same event is sent again."""
+    """The id of the event; it is the same whenever the event is sent again."""
     type: str
     source: str
-    """Who says so: a file, a generator, a pipeline; no address."""
+    """What sent the event: a file, a generator or a pipeline; it holds no address."""
     time: datetime
-    """UTC."""
+    """The time of the event, in UTC."""
     subject: str
     """Id of the application, and key of the message: what concerns one application keeps its order."""
     schema: str
@@ -50,7 +50,7 @@ class Event(NamedTuple):
 
 
 def to_message(event: Event, topic: str) -> Message:
-    """An event as a message."""
+    """Return an event as a message to a topic."""
     subject = event.subject.encode()
     return Message(
         topic=topic,

@@ -44,7 +44,7 @@ class KeptTopics:
         self._path = path
         self._pending: list[tuple[Partition, Message]] = []
         self.names = names
-        """Of the topics that are kept."""
+        """The names of the topics that are kept."""
 
     def log(self, partition: Partition) -> "KeptLog":
         """The log of one partition."""

@@ -16,7 +16,7 @@ from loan_default.kafka.partition_log import MemoryLog, PartitionLog
 from loan_default.kafka.topics import Topic, missing_topics
 
 MAX_BYTES = 1_048_576
-"""Of key and value together; the limit of a Kafka broker with its own settings, roughly."""
+"""The most bytes of key and value together; roughly the limit of a Kafka broker with its default settings."""
 
 
 class MemoryBroker:
@@ -37,7 +37,8 @@ class MemoryBroker:
             kept: topics that outlive the process; None = none does.
         """
         self.first_offset = first_offset
-        """Of each partition. A store that outlives this broker takes equal offsets for equal records."""
+        """The offset at which each partition begins. A store that outlives this broker takes equal offsets
+        for equal records."""
         self.readers = readers or {}
         self.kept = kept
         self.logs: dict[Partition, PartitionLog] = {}

@@ -1,4 +1,4 @@
-"""What the steps of the ingestion work on, and how they find each other."""
+"""The broker, database, schema and outbox that the steps of a run share."""
 
 from dataclasses import dataclass, field
 from uuid import uuid4

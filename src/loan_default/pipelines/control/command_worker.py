@@ -28,7 +28,7 @@ from loan_default.pipelines.services import Services
 
 GROUP = "commands"
 SWITCHES = frozenset({CommandType.PAUSE, CommandType.RESUME})
-"""They say where the ingestion stands: only the youngest counts, in whatever order they come."""
+"""Commands that switch the ingestion on or off: only the youngest counts, in whatever order they come."""
 CLOCK_SKEW = timedelta(minutes=5)
 """How far the clock of who sends a switch may be ahead of ours."""
 
@@ -72,7 +72,7 @@ class CommandWorker:
         self._commands.ensure_indexes()
         self.handled = Handled()
         self._counted: set[str] = set()
-        """Positions in the batch in hand: it may be tried several times."""
+        """Positions of the current batch that are counted: the batch may be tried several times."""
 
     def __call__(self, records: list[Record]) -> None:
         dead_letters = []
@@ -105,33 +105,33 @@ class CommandWorker:
                 return "duplicates", None
             # Its dead-letter record may not have been sent when an earlier try of this batch ended.
             return "duplicates", dead_letter_message(record, reason=known.reason, now=known.handled_at)
-        entry = self._done(command, record.position)
+        entry = self._execute(command, record.position)
         failpoint("command_done")
         self._commands.add(entry)
         failpoint("command_logged")
-        log.info("command_handled", command=entry.id, type=entry.type, outcome=entry.outcome)
+        log.info("command_handled", command=entry.id, type=entry.type, status=entry.outcome)
         if entry.reason is None:
             return entry.outcome, None
         return entry.outcome, dead_letter_message(record, reason=entry.reason, now=entry.handled_at)
 
-    def _done(self, command: Command, position: str) -> CommandLog:
-        outcome, reason = CommandStatus.DONE, None
+    def _execute(self, command: Command, position: str) -> CommandLog:
+        status, reason = CommandStatus.DONE, None
         try:
             if command.type in SWITCHES:
                 _check_time(command)
             if self._is_superseded(command):
-                outcome = CommandStatus.SUPERSEDED
+                status = CommandStatus.SUPERSEDED
             elif command.type in SWITCHES:
                 self._actor.switch_ingestion(on=command.type is CommandType.RESUME)
             else:
                 self._actor.start_run(command.type, command=command.id, parameters=command.data)
         except DataError as error:
-            outcome, reason = CommandStatus.REFUSED, str(error)
+            status, reason = CommandStatus.REFUSED, str(error)
         return CommandLog(
             command=command.id,
             type=command.type,
             source=command.source,
-            outcome=outcome,
+            outcome=status,
             reason=reason,
             sent_at=command.time,
             handled_at=datetime.now(UTC),

@@ -1,7 +1,8 @@
 """The bundled accounts, dropped into a folder as if they came in day by day: for a first look at the stack.
 
 The folder itself says how far it has come: `bundled-00001-01000.csv` holds the accounts 1 to 1,000, and what
-was taken from the folder keeps its name (see `data.folder_feed`). Files of other names are a person's own.
+was taken from the folder keeps its name (see `data.sources.folder_feed`). Files of other names are a
+person's own.
 """
 
 import gzip

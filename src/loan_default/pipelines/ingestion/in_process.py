@@ -34,9 +34,9 @@ class Taken:
     ingested: Ingested = field(default_factory=Ingested)
     processed: Processed = field(default_factory=Processed)
     sent: int = 0
-    """Events to `processed_data`."""
+    """Events that were sent to `processed_data`."""
     stored: int = 0
-    """Events in the training store."""
+    """Events that were written to the training store."""
 
 
 def take_to_store(services: Services, feed: Feed | None, folder: Path, *, stop: Flag) -> Taken:

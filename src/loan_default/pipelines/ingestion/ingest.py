@@ -29,7 +29,7 @@ from loan_default.pipelines.ingestion.worker import Processed
 from loan_default.pipelines.services import Services
 
 FEED_SECONDS = 2.0
-"""Between two looks at a source that is followed."""
+"""The pause between two looks at a source that is followed."""
 
 log = structlog.get_logger()
 

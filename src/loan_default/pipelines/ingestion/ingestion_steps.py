@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Ingested:
-    """What became of the rows of a feed: rows = sent + refused."""
+    """How many rows of a feed were sent and how many refused: rows = sent + refused."""
 
     sent: int = 0
     """Events that are on the topic; some may be there twice after a crash, with the same id."""
@@ -71,8 +71,8 @@ def process_raw_data(services: Services, *, stop: Flag | None = None) -> Process
     """Validate what is on `raw_data` now.
 
     Raises:
-        DependencyError: broker or database were away for longer than the retry budget; nothing of the batch
-            in hand is committed.
+        DependencyError: broker or database were away for longer than the retry budget; nothing of the
+            current batch is committed.
     """
     ends = services.broker.end_offsets(RAW)
     with Worker(services, keep=services.outbox.put) as worker:
@@ -95,7 +95,7 @@ def send_processed_data(services: Services) -> int:
 
 
 def follow_raw_data(services: Services, *, stop: Flag) -> Processed:
-    """Validate and send records as they come until `stop` is set; the batch in hand is finished.
+    """Validate and send records as they come until `stop` is set; the current batch is finished.
 
     Raises:
         DependencyError: as the steps that it is made of.

@@ -1,4 +1,4 @@
-"""A consumer of the group that processes `raw_data`: it validates one part while it logs the one before.
+"""A consumer of the group that processes `raw_data`: it logs some records while it validates the next ones.
 
 Effects come first, each of them idempotent; who calls the worker commits when it returns. An event is logged
 before anything of it is sent, so that it can never be both accepted and a dead-letter record.
@@ -43,7 +43,7 @@ _LOG_BATCH = 500
 
 @dataclass(slots=True)
 class Processed:
-    """What became of the records: consumed = accepted + rejected + duplicates + redelivered."""
+    """How many records came to what: consumed = accepted + rejected + duplicates + redelivered."""
 
     consumed: int = 0
     accepted: int = 0
@@ -222,7 +222,7 @@ def _hot_loop() -> Iterator[None]:
 
 
 class _Batch:
-    """What is known of a batch while it is worked on."""
+    """The id, counts, times and kept messages of the current batch of a worker."""
 
     def __init__(self) -> None:
         self.id = uuid4().hex
@@ -232,7 +232,7 @@ class _Batch:
         self._last = time.perf_counter()
 
     def lap(self, stage: str) -> None:
-        """The time since the last lap went into this stage."""
+        """Add the time since the last lap to that of a stage."""
         now = time.perf_counter()
         seconds = self.processed.seconds
         seconds[stage] = seconds.get(stage, 0.0) + now - self._last
@@ -272,19 +272,19 @@ def _log_of(validated: ValidatedRecord, batch: str, now: datetime) -> RawDataLog
 
 
 def _to_do(validated: Sequence[ValidatedRecord], result: LogResult) -> list[ValidatedRecord]:
-    """What has effects: all but what another record has the effects of.
+    """Return the records that have effects: all but those whose effects another record has.
 
     Raises:
         DataError: the schema has changed since an event was logged, and with it what becomes of the event.
     """
     todo = []
-    for each, arrival, outcome in zip(validated, result.arrivals, result.statuses, strict=True):
+    for each, arrival, status in zip(validated, result.arrivals, result.statuses, strict=True):
         if arrival is Arrival.DUPLICATE:
             continue
-        if (outcome is EventStatus.REJECTED) != bool(each.reason):
+        if (status is EventStatus.REJECTED) != bool(each.reason):
             raise DataError(
                 "a batch must be finished with the schema that it was begun with, however: "
-                f"{each.record.position} is logged as {outcome}, and this schema says otherwise. Run with "
+                f"{each.record.position} is logged as {status}, and this schema says otherwise. Run with "
                 "the former schema until the batch is committed."
             )
         todo.append(each)
@@ -292,7 +292,7 @@ def _to_do(validated: Sequence[ValidatedRecord], result: LogResult) -> list[Vali
 
 
 def _ranges(records: list[Record]) -> tuple[OffsetRange, ...]:
-    """Which offsets of each partition the records have."""
+    """Return the range of offsets that the records have in each partition."""
     first: dict[Partition, int] = {}
     for record in records:
         first.setdefault(record.partition, record.offset)
