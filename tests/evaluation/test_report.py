@@ -369,7 +369,7 @@ def test_a_wide_and_long_run_stays_small() -> None:
         _full(test=test, training=members, data=_data(columns=columns), importance=importance)
     )
     assert len(html.encode()) < 1_000_000
-    assert "800 more columns stand in the schema" in html
+    assert "800 more columns are in the schema" in html
     assert "The 20 largest of 1200 columns." in html
 
 

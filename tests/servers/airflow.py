@@ -4,7 +4,6 @@ Its database is a PostgreSQL, the DAGs are those of the package. Tasks run in pr
 (LocalExecutor), with the variables that they are given: where Kafka and MongoDB are, and the home folder.
 """
 
-import importlib.util
 import json
 import secrets
 import sys
@@ -12,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +107,10 @@ def start_airflow(
         NotInstallable: Airflow is not installed in this environment.
         StartError: it does not come up.
     """
-    if importlib.util.find_spec("airflow.settings") is None:
-        raise NotInstallable("Airflow", "the extra `airflow` must be installed, however: it is not")
+    try:  # not imported: in this process Airflow would read its settings before tests/airflow has set them
+        version("apache-airflow")
+    except PackageNotFoundError:
+        raise NotInstallable("Airflow", "the extra `airflow` must be installed, however: it is not") from None
     folder.mkdir(parents=True, exist_ok=True)
     database = _make_database(postgres)
     passwords = {user: secrets.token_hex(8) for user in (ADMIN, VIEWER)}

@@ -55,7 +55,7 @@ def make_console(*, stderr: bool = False) -> Console:
 
 def say(console: Console, label: str, text: str, *, style: str = "") -> None:
     """Print one line with a label; paths in it stay whole, and nothing in it is read as markup."""
-    console.print(Text.assemble((f"{label:<12}", "bold"), (text, style)), soft_wrap=True, highlight=False)
+    console.print(Text.assemble((f"{label:<11} ", "bold"), (text, style)), soft_wrap=True, highlight=False)
 
 
 class TerminalListener:

@@ -116,6 +116,16 @@ def test_a_store_without_applications_of_the_time_asked_for_says_so(services, tm
         load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW, until=before)
 
 
+def test_a_schema_that_shares_no_column_with_the_store_is_refused(services, tmp_path):
+    store_processed_data(services, tmp_path / "store")
+    other = Schema(
+        name="accounts",
+        columns=(Column(name="limit", kind=Kind.NUMERICAL), Column(name="default", kind=Kind.TARGET)),
+    )
+    with pytest.raises(DataError, match=r"applications that the schema allows, however: all 400 break it"):
+        load_store(tmp_path / "store", other, maturity_days=0, now=NOW)
+
+
 def test_the_store_is_read_by_the_schema_of_now(services, tmp_path):
     store_processed_data(services, tmp_path / "store")
     before = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW)

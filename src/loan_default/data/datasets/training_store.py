@@ -217,7 +217,8 @@ def _inside(times: pd.Series, since: datetime | None, until: datetime | None) ->
 
 
 def _read_columns(file: PartFile, fields: Mapping[str, pa.DataType]) -> pa.Table:
-    stored = file.read([stored_name(name) for name in fields])
+    # The id is in every part: a table that has no column of the schema has no number of rows either.
+    stored = file.read(["event_id", *(stored_name(name) for name in fields)])
     columns = {}
     for name, kind in fields.items():
         index = stored.schema.get_field_index(stored_name(name))
