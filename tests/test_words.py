@@ -55,7 +55,8 @@ def texts() -> Iterator[Path]:
     yield from (path for path in ROOT.iterdir() if path.suffix in SUFFIXES or path.name == "Makefile")
     for folder in FOLDERS:
         for path in (ROOT / folder).rglob("*"):
-            if path.suffix in SUFFIXES and path.is_file():
+            built = any(part.endswith((".egg-info", "_checkpoints")) for part in path.parts)
+            if path.suffix in SUFFIXES and path.is_file() and not built:
                 yield path
 
 
