@@ -67,6 +67,10 @@ class Airflow:
     def unpause(self, dag: str) -> None:
         self.call("PATCH", f"/dags/{dag}", {"is_paused": False}).raise_for_status()
 
+    def pause(self, dag: str) -> None:
+        """Start no more runs of this DAG, neither scheduled nor triggered ones."""
+        self.call("PATCH", f"/dags/{dag}", {"is_paused": True}).raise_for_status()
+
     def trigger(self, dag: str, run_id: str | None = None, **conf: object) -> str:
         """Id of a new run."""
         body = {"logical_date": None, "conf": conf} | ({"dag_run_id": run_id} if run_id else {})

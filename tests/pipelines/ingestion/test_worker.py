@@ -40,10 +40,13 @@ class Interrupted(BaseException):
 
 
 class Failing:
-    """A producer whose first delivery fails after its first message; `held` is what outlives that."""
+    """A producer whose first delivery fails after its first message, once the flag `after` is set.
 
-    def __init__(self, producer: Producer, error: DependencyError, *, failed: Flag) -> None:
-        self._producer, self._error, self._failed = producer, error, failed
+    `held` is what outlives that.
+    """
+
+    def __init__(self, producer: Producer, error: DependencyError, *, after: Flag, failed: Flag) -> None:
+        self._producer, self._error, self._after, self._failed = producer, error, after, failed
         self.held: list[object] = []
 
     def deliver(self, messages: Iterable[Message], /) -> Delivery:
@@ -53,6 +56,7 @@ class Failing:
         iterator = iter(messages)
         self.held.append(iterator)
         next(iterator)
+        assert self._after.wait(PATIENCE)
         self._failed.set()
         raise self._error
 
@@ -91,12 +95,13 @@ def replaced_add_new(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Add
 @pytest.mark.parametrize("in_a_cycle", [False, True])
 def test_a_failed_delivery_leaves_no_write_behind(services, replaced_add_new, in_a_cycle):
     """Also where the exception, and with it whatever iterates over the messages, is kept alive."""
-    failed, trace = Flag(), []
+    second_begun, failed, trace = Flag(), Flag(), []
 
     def slow_once_delivery_failed(real: AddNew) -> AddNew:
         def add_new(self, logs):
             trace.append(("begun", logs[0].batch))
             if sum(what == "begun" for what, _ in trace) == 2:
+                second_begun.set()
                 assert failed.wait(PATIENCE)
                 time.sleep(0.1)
             result = real(self, logs)
@@ -111,7 +116,7 @@ def test_a_failed_delivery_leaves_no_write_behind(services, replaced_add_new, in
         error.itself = error
     send(services, [b'{"income":1}'] * 12)
     with Worker(services) as worker:
-        worker.producer = Failing(worker.producer, error, failed=failed)
+        worker.producer = Failing(worker.producer, error, after=second_begun, failed=failed)
 
         def traced(records: list[Record]) -> None:
             trace.append(("try", ""))
