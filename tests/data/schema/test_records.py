@@ -76,6 +76,7 @@ def test_what_may_be_left_out_is_none():
     ("changes", "reason"),
     [
         ({"age": "30"}, "age: must be a number, however: '30'"),
+        ({"age": "1e400"}, "age: must be finite, however: '1e400'"),
         ({"age": True}, "age: must be a number, however: True"),
         ({"age": None}, "age: must not be missing"),
         ({"age": [30]}, "age: must be a number, however: a list"),

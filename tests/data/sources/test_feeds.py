@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 
 from loan_default.data.schema.frames import validate
 from loan_default.data.schema.language import Column, Kind, Schema
-from loan_default.data.schema.records import record_model, records_frame, validate_record
+from loan_default.data.schema.records import RecordError, record_model, records_frame, validate_record
 from loan_default.data.schema.schema_files import load_schema
 from loan_default.data.sources import feeds, generator
 from loan_default.data.sources.feeds import (
@@ -81,13 +82,15 @@ def accepted_like_the_file(path: Path) -> None:
     validation = validate(read_frame(path), SCHEMA, labelled=True)
     rows = rows_of(run(FileFeed(path, SCHEMA, state=path.with_suffix(".json"))))
     model, accepted, numbers = record_model(SCHEMA), [], []
+    rules: Counter[str] = Counter()
     for row in rows:
         sent = orjson.loads(orjson.dumps(row.data))
         try:
             accepted.append(validate_record(sent, SCHEMA, model=model))
             numbers.append(int(row.event_id.rsplit("-", 1)[1]))
-        except DataError:
-            pass
+        except RecordError as error:
+            rules.update(error.rules)
+    assert rules == validation.counts
     assert numbers == validation.accepted.index.tolist()
     assert len(rows) == len(validation.accepted) + len(validation.rejected)
     pd.testing.assert_frame_equal(

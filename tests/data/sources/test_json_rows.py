@@ -44,7 +44,7 @@ def test_whole_numbers_are_whole_as_far_as_a_float_is_exact() -> None:
 
 def test_what_is_no_finite_number_stays_as_it_was() -> None:
     assert values("income", ["much", "inf", "-inf", "1"], "str") == ["much", "inf", "-inf", 1]
-    assert values("income", [np.inf, -np.inf, 1.5]) == [["inf"], ["-inf"], 1.5]
+    assert values("income", [np.inf, -np.inf, 1.5]) == ["inf", "-inf", 1.5]
 
 
 def test_labels_have_the_spelling_of_the_schema() -> None:

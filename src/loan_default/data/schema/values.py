@@ -189,7 +189,8 @@ def _read_number(value: object, *, column: Column) -> Reading:
     if is_missing(value):
         return _missing(column)
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | Decimal | np.number):
-        return None, MUST_BE_NUMBER
+        # A feed sends a number that JSON cannot hold as the text that stood in the file.
+        return None, MUST_BE_FINITE if isinstance(value, str) and _is_infinite(value) else MUST_BE_NUMBER
     try:
         number = float(value)
     except (OverflowError, TypeError):
@@ -199,6 +200,11 @@ def _read_number(value: object, *, column: Column) -> Reading:
     if rule := _number_problem(number, column):
         return None, rule
     return number + 0.0, ""  # adding 0.0 turns -0.0 into 0.0
+
+
+def _is_infinite(text: str) -> bool:
+    text = text.strip()
+    return re.fullmatch(NUMBER_PATTERN, text) is not None and math.isinf(float(text))
 
 
 def _number_problem(number: float, column: Column) -> str:

@@ -24,9 +24,7 @@ from loan_default.data.schema.values import (
     parse_timestamp,
     show,
 )
-
-LONGEST_ID = 200
-"""Most characters of an id that a header of an event can hold."""
+from loan_default.limits import LONGEST_ID
 
 _EXACT = 2.0**53
 """Below this number every whole number has a float of its own."""
@@ -36,10 +34,10 @@ _ANY_TIME = Column(name="any", kind=Kind.TIMESTAMP, nullable=True)
 def json_rows(frame: pd.DataFrame, schema: Schema) -> list[dict[str, Any]]:
     """The rows of a raw frame, text or typed, as objects of its columns that the schema knows.
 
-    Blanks are None. Numerical columns: numbers, whole ones as int; values that are no finite numbers stay as
-    they are. Labels: the schema's spelling. Times: ISO 8601 in UTC, `2025-01-31T12:00:00.000000Z`. Codes of
-    typed columns keep their type. A value that JSON cannot hold becomes a list of one text, which no column
-    allows.
+    Blanks are None. Numerical columns: numbers, whole ones as int; values that are no numbers stay as they
+    are, and infinite ones become their text. Labels: the schema's spelling. Times: ISO 8601 in UTC,
+    `2025-01-31T12:00:00.000000Z`. Codes of typed columns keep their type. A value that JSON cannot hold
+    becomes a list of one text, which no column allows.
     """
     known = [str(name) for name in frame.columns if str(name) in schema]
     columns = {name: _json_values(frame[name], schema[name]) for name in known}
@@ -87,8 +85,12 @@ def _numbers(values: pd.Series) -> list[Any]:
     whole = (np.trunc(numbers) == numbers) & (np.abs(numbers) < _EXACT)
     cells[whole] = numbers[whole].astype(np.int64)
     cells[np.isnan(numbers)] = None
+    listed = _with_originals(cells, unreadable, values)
     # JSON has no infinity: as null, an invalid value would be taken for a missing one.
-    return _with_originals(cells, unreadable | np.isinf(numbers), values)
+    for position in np.flatnonzero(np.isinf(numbers)).tolist():
+        value = values.iloc[position]
+        listed[position] = value if isinstance(value, str) else str(numbers[position])
+    return listed
 
 
 def _labels(values: pd.Series, column: Column) -> list[Any]:
