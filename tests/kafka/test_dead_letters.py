@@ -16,8 +16,9 @@ from loan_default.kafka.dead_letters import (
     unsent_dead_letter_message,
     without_content,
 )
-from loan_default.kafka.events import LONGEST_ID, event_id
+from loan_default.kafka.events import event_id
 from loan_default.kafka.messages import Message, Partition, Record
+from loan_default.limits import LONGEST_ID
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 PLACE = Partition("raw_data", 2)

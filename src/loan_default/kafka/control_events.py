@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 
 from loan_default.errors import DataError, did_you_mean
 from loan_default.kafka.broker import Broker
-from loan_default.kafka.events import LONGEST_ID, Event, read_event, read_structured, to_message
+from loan_default.kafka.events import Event, read_event, read_structured, to_message
 from loan_default.kafka.messages import Message, Record
 from loan_default.kafka.topics import COMMANDS
+from loan_default.limits import LONGEST_ID
 
 
 class CommandType(StrEnum):

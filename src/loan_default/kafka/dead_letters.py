@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from loan_default.errors import DataError
-from loan_default.kafka.events import LONGEST_ID, event_id
+from loan_default.kafka.events import event_id
 from loan_default.kafka.messages import Headers, Message, Partition, Record
 from loan_default.kafka.topics import dead_letter_topic
+from loan_default.limits import LONGEST_ID
 
 _PREFIX = "dead_"
 """The prefix of the headers that a dead-letter record adds to those of the original record."""

@@ -13,11 +13,10 @@ import orjson
 
 from loan_default.errors import DataError
 from loan_default.kafka.messages import Message, Record
+from loan_default.limits import LONGEST_ID
 
 _SPEC_VERSION = b"1.0"
 _JSON = b"application/json"
-LONGEST_ID = 200
-"""The most characters that the id of an event may have."""
 _REMEMBERED = 256
 
 

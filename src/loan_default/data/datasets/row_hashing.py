@@ -79,7 +79,7 @@ def digest_of(frame: pd.DataFrame) -> str:
 def _cells(frame: pd.DataFrame, column: Column) -> NDArray[np.uint8]:
     """`(n, width)` bytes of a column; every cell is of one width."""
     if column.name not in frame:
-        values = pd.Series(None, index=frame.index, dtype=_DTYPES.get(column.kind, "str"))
+        values = pd.Series(None, index=frame.index, dtype=column.kind.dtype)
     else:
         values = frame[column.name]
     if column.kind in (Kind.NUMERICAL, Kind.TARGET):
@@ -87,9 +87,6 @@ def _cells(frame: pd.DataFrame, column: Column) -> NDArray[np.uint8]:
     if column.kind is Kind.TIMESTAMP:
         return _bytes_of(_times(values))
     return _text_cells(values)
-
-
-_DTYPES = {Kind.NUMERICAL: "float64", Kind.TARGET: "float64", Kind.TIMESTAMP: "datetime64[us, UTC]"}
 
 
 def _bytes_of(values: NDArray[np.generic]) -> NDArray[np.uint8]:

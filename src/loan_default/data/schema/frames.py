@@ -210,8 +210,7 @@ def _read_codes(values: pd.Series, column: Column) -> tuple[pd.Series, Problems]
         # Few distinct values: each is read once.
         positions, distinct = pd.factorize(values, use_na_sentinel=False)
         readings = [read(value) for value in distinct]
-    dtype = "float64" if column.kind is Kind.TARGET else "str"
-    canonical = pd.Series([value for value, _ in readings], dtype=dtype).take(positions)
+    canonical = pd.Series([value for value, _ in readings], dtype=column.kind.dtype).take(positions)
     return canonical.set_axis(values.index), _problems_of(readings, positions)
 
 
@@ -220,13 +219,13 @@ def _read_times(values: pd.Series, column: Column) -> tuple[pd.Series, Problems]
     problems = [] if column.nullable or not missing.any() else [(MUST_NOT_BE_MISSING, missing)]
     if isinstance(values.dtype, np.dtype | pd.DatetimeTZDtype) and values.dtype.kind == "M":
         utc = values.dt.tz_localize("UTC") if values.dt.tz is None else values.dt.tz_convert("UTC")
-        return utc.astype("datetime64[us, UTC]"), problems
+        return utc.astype(column.kind.dtype), problems
     if pd.api.types.is_numeric_dtype(values.dtype):
         # A bare number may count seconds, days or be a year.
         return _all_missing(column, values.index), [*problems, (MUST_BE_TIME, ~missing)]
     read = value_reader(column)
     readings = [read(value) for value in values.astype(object)]
-    times = pd.Series([value for value, _ in readings], index=values.index, dtype="datetime64[us, UTC]")
+    times = pd.Series([value for value, _ in readings], index=values.index, dtype=column.kind.dtype)
     return times, _problems_of(readings, np.arange(len(readings)))
 
 
@@ -236,8 +235,7 @@ def _problems_of(readings: list[tuple[Any, str]], positions: np.ndarray) -> Prob
 
 
 def _all_missing(column: Column, index: pd.Index) -> pd.Series:
-    dtype = {Kind.NUMERICAL: "float64", Kind.TARGET: "float64", Kind.TIMESTAMP: "datetime64[us, UTC]"}
-    return pd.Series(None, index=index, dtype=dtype.get(column.kind, "str"))
+    return pd.Series(None, index=index, dtype=column.kind.dtype)
 
 
 def _rejected(raw: RawFrame, reasons: Mapping[int, list[str]]) -> pd.DataFrame:

@@ -61,6 +61,13 @@ class Kind(StrEnum):
     TARGET = "target"
     """Whether the loan defaulted."""
 
+    @property
+    def dtype(self) -> str:
+        """Pandas' name of the dtype that canonical values of the kind have."""
+        if self in (Kind.NUMERICAL, Kind.TARGET):
+            return "float64"
+        return "datetime64[us, UTC]" if self is Kind.TIMESTAMP else "str"
+
 
 FEATURE_KINDS = frozenset({Kind.NUMERICAL, Kind.CATEGORICAL, Kind.ORDINAL})
 CODED_KINDS = frozenset({Kind.CATEGORICAL, Kind.ORDINAL})

@@ -81,10 +81,9 @@ def validate_record(
 def records_frame(records: Iterable[Mapping[str, Any]], schema: Schema) -> pd.DataFrame:
     """Canonical records as one canonical frame with all columns of the schema."""
     rows = list(records)
-    dtypes = {Kind.NUMERICAL: "float64", Kind.TARGET: "float64", Kind.TIMESTAMP: "datetime64[us, UTC]"}
     return pd.DataFrame(
         {
-            column.name: pd.Series([row[column.name] for row in rows], dtype=dtypes.get(column.kind, "str"))
+            column.name: pd.Series([row[column.name] for row in rows], dtype=column.kind.dtype)
             for column in schema.columns
         }
     )

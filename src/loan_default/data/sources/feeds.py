@@ -26,10 +26,11 @@ import pandas as pd
 
 from loan_default.data.schema.language import Schema
 from loan_default.data.sources.generator import chunks, to_text
-from loan_default.data.sources.json_rows import LONGEST_ID, json_rows, row_subjects
+from loan_default.data.sources.json_rows import json_rows, row_subjects
 from loan_default.data.sources.table_files import iter_frames, read_columns, stem_of
 from loan_default.errors import ConfigurationError, DataError, did_you_mean
 from loan_default.files import sha256_of, write_atomically
+from loan_default.limits import LONGEST_ID
 
 BATCH_ROWS = 5_000
 _FRAME_ROWS = 5_000
