@@ -13,6 +13,7 @@ SIZES = {
     "bundled": "it names two paths, and both the layers above and the wheel need them",
     "choices": "it is one dataclass that models and pipelines share",
     "kafka/client": "it holds all that knows the client library; `network` is the part that works around it",
+    "limits": "it is one number that the sources and Kafka share",
     "pipelines/layout": "it names the folders under the home folder",
 }
 """Module that is smaller or larger -> why."""
@@ -61,6 +62,7 @@ TESTED_BY = {
     "kafka/open_broker": "kafka/test_security",
     "kafka/partition_log": "kafka/test_memory",
     "kafka/topics": "kafka/test_contract",
+    "limits": "kafka/test_dead_letters",
     "pipelines/ingestion/skipped_files": "cli/test_stream_commands",
     "pipelines/ingestion/training_store_writer": "pipelines/training/test_snapshots",
     "pipelines/services": "pipelines/ingestion/test_ingestion_steps",
