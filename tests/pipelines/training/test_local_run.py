@@ -13,7 +13,7 @@ from conftest import Listener
 from loan_default.data.schema.schema_files import load_schema
 from loan_default.database.documents import DatasetName, ModelStatus
 from loan_default.database.repositories import MetricsRepository, ModelRepository, TrainingDataRepository
-from loan_default.errors import ArtifactError, ConfigurationError, DependencyError
+from loan_default.errors import ArtifactError, ConfigurationError, DataError, DependencyError
 from loan_default.evaluation.metrics import measure
 from loan_default.models.device import torch_threads
 from loan_default.models.model import load_model
@@ -176,6 +176,41 @@ def test_a_finished_run_that_is_resumed_is_the_same_version(lab, listener_of, tm
     assert {each.version for each in ModelRepository(lab.database).newest_first()} == stored
     anew = _run(lab, tmp_path, listener_of(), epochs=1)
     assert anew.document.version != first.document.version
+
+
+@pytest.mark.slow
+def test_a_new_run_that_fails_leaves_the_former_model_and_shows_no_report_as_its_own(
+    lab, listener_of, tmp_path, monkeypatch
+):
+    former = _run(lab, tmp_path, listener_of(), epochs=1)
+
+    def fail(*args, **kwargs):
+        raise DataError("a loss must be finite, however: nan")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "train_members", fail)
+        with pytest.raises(DataError, match="a loss must be finite"):
+            _run(lab, tmp_path, listener_of(), epochs=1)
+    assert load_model(tmp_path / "model.pth").version == former.document.version
+    assert not (tmp_path / "report.html").exists()
+    assert former.document.version in (tmp_path / "former-report.html").read_text()
+    resumed = _run(lab, tmp_path, listener_of(), epochs=1, resume=True)
+    assert resumed.document.version != former.document.version
+    assert load_model(tmp_path / "model.pth").version == resumed.document.version
+    assert resumed.document.version in (tmp_path / "report.html").read_text()
+    assert not (tmp_path / "former-report.html").exists()
+
+
+def test_a_run_that_finds_nothing_to_go_on_with_says_so(lab, listener_of, tmp_path):
+    listener = listener_of()
+    result = _run(lab, tmp_path, listener, train=False, resume=True)
+    (said,) = [choice for choice in listener.prepared_runs[0].choices if choice.what == "resume"]
+    assert said.value == "from the start"
+    assert str(tmp_path) in said.reason
+    assert result.plan == listener.prepared_runs[0]
+    listener = listener_of()
+    _run(lab, tmp_path, listener, train=False, resume=True)
+    assert "resume" not in [choice.what for choice in listener.prepared_runs[0].choices]
 
 
 @pytest.mark.slow

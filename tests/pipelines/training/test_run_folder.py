@@ -6,23 +6,53 @@ from pathlib import Path
 import pytest
 
 from loan_default.errors import ConfigurationError
-from loan_default.pipelines.training.run_folder import open_folder
+from loan_default.pipelines.training.run_folder import (
+    FORMER_REPORT,
+    drop_former_report,
+    has_run,
+    open_folder,
+)
 
 
-def test_a_new_run_starts_without_what_the_last_one_left(lab, tmp_path):
+def test_a_new_run_keeps_the_former_results_until_it_has_its_own(lab, tmp_path):
     plan = lab.outcome.plan
     resumed = replace(plan, options=lab.with_options(resume=True))
-    left = ["model.pth", "report.html", "encoder.pth", "checkpoints/member-1.ckpt", "checkpoints/.a.12.tmp"]
-    (tmp_path / "checkpoints").mkdir()
-    for name in left:
-        (tmp_path / name).write_bytes(b"")
+    open_folder(plan, tmp_path)
+    results = ["model.pth", "model.pth.sha256", "encoder.pth", "encoder.pth.sha256"]
+    states = ["checkpoints/member-1.ckpt", "checkpoints/.a.12.tmp"]
+    for name in [*results, *states, "report.html"]:
+        (tmp_path / name).write_text(name)
     scoring = tmp_path / ".scores.csv.12.tmp"
     scoring.mkdir()
     open_folder(resumed, tmp_path)
-    assert [name for name in left if (tmp_path / name).exists()] == left[:-1]
+    assert [(tmp_path / name).exists() for name in [*states, "report.html"]] == [True, False, True]
+    assert not (tmp_path / FORMER_REPORT).exists()
     open_folder(plan, tmp_path)
-    assert not [name for name in left if (tmp_path / name).exists()]
+    assert [(tmp_path / name).read_text() for name in results] == results
+    assert not [name for name in states if (tmp_path / name).exists()]
+    assert not (tmp_path / "report.html").exists()
+    assert (tmp_path / FORMER_REPORT).read_text() == "report.html"
     assert scoring.exists()  # a scoring into this folder may be running
+
+
+def test_the_former_report_stays_while_runs_end_without_one_of_their_own(lab, tmp_path):
+    (tmp_path / "report.html").write_text("of the good model")
+    for _ in range(2):  # the second new run finds what the first, which was killed, has left
+        open_folder(lab.outcome.plan, tmp_path)
+        assert (tmp_path / FORMER_REPORT).read_text() == "of the good model"
+    (tmp_path / "report.html").write_text("of this run")
+    drop_former_report(tmp_path)
+    drop_former_report(tmp_path)
+    assert [path.name for path in tmp_path.glob("*.html")] == ["report.html"]
+
+
+def test_a_resumed_run_that_begins_anew_takes_no_former_report_for_its_own(lab, tmp_path):
+    (tmp_path / "report.html").write_text("of another run")
+    assert not has_run(tmp_path)
+    open_folder(replace(lab.outcome.plan, options=lab.with_options(resume=True)), tmp_path)
+    assert has_run(tmp_path)
+    assert not (tmp_path / "report.html").exists()
+    assert (tmp_path / FORMER_REPORT).exists()
 
 
 def test_an_encoder_to_start_from_stays_in_the_folder_of_the_run(lab, tmp_path):

@@ -1,8 +1,9 @@
 """A whole training in one process, as `train.py` runs it: from data to a registered model and a report."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from loan_default.choices import Choice
 from loan_default.database.connect import Database
 from loan_default.database.documents import ModelMetadata
 from loan_default.errors import ConfigurationError, DependencyError
@@ -16,7 +17,7 @@ from loan_default.pipelines.training.plan import (
     plan_training,
 )
 from loan_default.pipelines.training.registration import register_trained, registration_of, write_inputs
-from loan_default.pipelines.training.run_folder import open_folder
+from loan_default.pipelines.training.run_folder import REPORT, drop_former_report, has_run, open_folder
 from loan_default.pipelines.training.run_report import write_report
 from loan_default.pipelines.training.stages import Trained, pretrain_encoder, train_classifier
 from loan_default.pipelines.training.training_options import TrainingOptions
@@ -75,6 +76,10 @@ def _run_planned(
 ) -> TrainingResult:
     """The slow part of `run_training`, in a folder that is its own."""
     options = plan.options
+    if options.resume and not has_run(out):
+        reason = f"there is no run to go on with in {out}"
+        anew = Choice(what="resume", value="from the start", reason=reason)
+        plan = replace(plan, choices=(*plan.choices, anew))
     started_at = open_folder(plan, out)
     listener.planned(plan, out, kept_schema=write_inputs(plan, out))
     pretrained, encoder = None, None
@@ -86,7 +91,8 @@ def _run_planned(
     trained = train_classifier(
         plan, pretrained, out=out, watch=watch, on_progress=listener.progress, started_at=started_at
     )
-    intervals = write_report(plan, trained, out / "report.html", command=command, watch=watch)
+    intervals = write_report(plan, trained, out / REPORT, command=command, watch=watch)
+    drop_former_report(out)
     try:
         registration = registration_of(plan, trained, intervals=intervals)
         document = register_trained(registration, trained.path, home=home, database=database)

@@ -44,7 +44,7 @@ from loan_default.pipelines.training.registration import (
     registration_of,
     write_inputs,
 )
-from loan_default.pipelines.training.run_folder import open_folder
+from loan_default.pipelines.training.run_folder import REPORT, open_folder
 from loan_default.pipelines.training.run_report import write_report
 from loan_default.pipelines.training.snapshots import prepare_training_data
 from loan_default.pipelines.training.stages import pretrain_encoder, train_classifier
@@ -201,7 +201,7 @@ def train_step(run: TrainingRun, listener: Listener, fencing_token: FencingToken
         started_at=started_at,
         before_write=fencing_token.check,
     )
-    intervals = write_report(plan, trained, out / "report.html", command=f"run {run.id}", watch=watch)
+    intervals = write_report(plan, trained, out / REPORT, command=f"run {run.id}", watch=watch)
     registration = registration_of(plan, trained, intervals=intervals, run=run.id)
     fencing_token.check()
     write_atomically(out / _REGISTRATION, registration.model_dump_json().encode())
