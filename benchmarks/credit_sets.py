@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from loan_default.bundled import BUNDLED_DATA
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 
 _BUILD = Path(__file__).resolve().parents[1] / "build"
 FOLDER = Path(os.environ.get("LOAN_DEFAULT_SETS", _BUILD / "sets"))

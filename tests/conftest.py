@@ -19,7 +19,8 @@ from servers.required import skip_without
 from xdist.scheduler import LoadScopeScheduling
 
 from loan_default.cli import main as cli
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.data.schema.schema_files import dump_schema
 from loan_default.data.sources.generator import generate, to_text
 from loan_default.database.connect import Database

@@ -46,6 +46,8 @@ NOT_MIRRORED = {"docker", "integration", "kubernetes", "mutation", "servers"}
 """Folders of tests that have no folder in the package."""
 
 TESTED_BY = {
+    "data/schema/column": "data/schema/test_language",
+    "data/schema/inference/outcome": "data/schema/inference/test_infer",
     "airflow/dags/data_ingestion": "airflow/test_dags",
     "airflow/dags/model_evaluation": "airflow/test_dags",
     "airflow/dags/model_training": "airflow/test_dags",

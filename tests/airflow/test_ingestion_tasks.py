@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from structlog.testing import capture_logs
 
 from loan_default.airflow import ingestion_tasks
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.database.embedded import EmbeddedDatabase
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.outbox import Outbox

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loan_default.data.schema.language import Column, Kind
+from loan_default.data.schema.column import Column, Kind
 from loan_default.evaluation import formats
 from loan_default.evaluation.formats import NOTHING
 

@@ -15,7 +15,7 @@ from matplotlib.patches import StepPatch
 from scipy.special import expit
 
 from loan_default.choices import Choice
-from loan_default.data.schema.language import Column, Kind
+from loan_default.data.schema.column import Column, Kind
 from loan_default.errors import DataError
 from loan_default.evaluation import charts
 from loan_default.evaluation.bootstrap import Interval, bootstrap_intervals, paired_bootstrap

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 
-from loan_default.data.schema.language import Column, Kind
+from loan_default.data.schema.column import Column, Kind
 
 NOTHING = "\N{EN DASH}"
 _MINUS = "\N{MINUS SIGN}"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loan_default.choices import Choice
-from loan_default.data.schema.language import Column
+from loan_default.data.schema.column import Column
 from loan_default.errors import DataError
 from loan_default.evaluation.bootstrap import Interval
 from loan_default.evaluation.importance import Importance

@@ -15,7 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from loan_default.data.schema.language import Kind, Schema
+from loan_default.data.schema.column import Kind
+from loan_default.data.schema.language import Schema
 from loan_default.errors import DataError
 
 _CLIP = 1e-7

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loan_default.data.datasets.duplicates import drop_duplicates, duplicate_groups
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 
 NUMBER = Column(name="x", kind=Kind.NUMERICAL, nullable=True)
 CODE = Column(name="c", kind=Kind.CATEGORICAL, categories=("a", "b"), nullable=True)

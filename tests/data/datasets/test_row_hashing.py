@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from loan_default.data.datasets import row_hashing
 from loan_default.data.datasets.row_hashing import digest_of, hash_rows
 from loan_default.data.datasets.splits import SPLIT_VERSION, held_out, on_a_held_out_side
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.errors import DataError
 
 COLUMNS = (

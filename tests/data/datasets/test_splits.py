@@ -12,7 +12,8 @@ from loan_default.data.datasets.splits import (
     split_out_of_time,
     split_rows,
 )
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.errors import ConfigurationError, DataError
 
 SCHEMA = Schema(

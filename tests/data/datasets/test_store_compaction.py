@@ -28,7 +28,8 @@ from loan_default.data.datasets.store_parts import (
     write_part,
 )
 from loan_default.data.datasets.training_store import StoreContents, read_store
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.errors import DataError
 
 SCHEMA = Schema(

@@ -11,7 +11,8 @@ from loan_default.data.datasets.store_compaction import compact
 from loan_default.data.datasets.store_files import find_part_files, has_parts, short_names
 from loan_default.data.datasets.store_parts import APPLICATION, StoredEvent, write_part
 from loan_default.data.datasets.training_store import StoreContents, read_store
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.errors import DataError
 
 SCHEMA = Schema(name="loans", columns=(Column(name="income", kind=Kind.NUMERICAL),))

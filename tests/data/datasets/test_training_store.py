@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from loan_default.data.datasets.row_hashing import digest_of
 from loan_default.data.datasets.store_parts import APPLICATION, OUTCOME, StoredEvent, write_part
 from loan_default.data.datasets.training_store import StoreContents, read_store
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.data.schema.records import record_model, records_frame, validate_record
 from loan_default.data.sources.generator import generate
 from loan_default.errors import ConfigurationError, DataError

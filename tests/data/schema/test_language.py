@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from loan_default.data.schema.language import Column, Kind, Schema, schema_to_dict
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema, schema_to_dict
 from loan_default.errors import DataError
 
 

@@ -7,7 +7,8 @@ import tomlkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loan_default.data.schema.language import Column, Kind, Schema, schema_to_dict
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema, schema_to_dict
 from loan_default.data.schema.schema_files import dump_schema, load_schema, schema_from_dict
 from loan_default.errors import DataError
 

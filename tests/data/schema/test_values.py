@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from loan_default.data.schema.language import Column, Kind
+from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.values import (
     MUST_BE_FINITE,
     MUST_BE_NUMBER,

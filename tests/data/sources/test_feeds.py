@@ -19,8 +19,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.frames import validate
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.language import Schema
 from loan_default.data.schema.records import RecordError, record_model, records_frame, validate_record
 from loan_default.data.schema.schema_files import load_schema
 from loan_default.data.sources import feeds, generator

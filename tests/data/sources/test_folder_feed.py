@@ -13,7 +13,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.data.schema.schema_files import dump_schema
 from loan_default.data.sources import folder_feed
 from loan_default.data.sources.feeds import FeedBatch

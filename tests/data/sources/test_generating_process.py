@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import logit
 
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.data.sources.generating_process import Block, draw_block, draw_process, true_pd
 from loan_default.errors import ConfigurationError, DataError
 

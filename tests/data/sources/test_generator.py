@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
+from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.frames import validate
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.language import Schema
 from loan_default.data.sources import generator
 from loan_default.data.sources.generating_process import DataGeneratingProcess, _range
 from loan_default.data.sources.generator import Generated, bayes_auc, chunks, generate, to_text

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.data.sources.json_rows import json_rows, row_subjects
 
 SCHEMA = Schema(

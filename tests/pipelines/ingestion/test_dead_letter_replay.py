@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.errors import DataError
 from loan_default.kafka.consuming import Polling
 from loan_default.kafka.dead_letters import unsent_dead_letter_message

@@ -10,7 +10,8 @@ from threading import Event as Flag
 import pytest
 
 from loan_default.data.datasets.training_store import read_store
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.data.sources.feeds import GeneratedFeed
 from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.errors import DependencyError

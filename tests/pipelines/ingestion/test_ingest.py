@@ -11,7 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from loan_default.data.datasets.training_store import read_store
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.data.sources.feeds import FeedBatch, GeneratedFeed
 from loan_default.data.sources.folder_feed import FolderFeed
 from loan_default.errors import DataError, DependencyError

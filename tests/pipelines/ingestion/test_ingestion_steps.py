@@ -9,7 +9,8 @@ from threading import Event as Flag
 
 import pytest
 
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.data.sources.feeds import GeneratedFeed
 from loan_default.database.ingestion_documents import EventStatus
 from loan_default.database.ingestion_repositories import IngestionBatchRepository, RawDataLogRepository

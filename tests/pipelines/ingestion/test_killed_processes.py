@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from loan_default.data.datasets.training_store import read_store
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.data.schema.schema_files import dump_schema
 from loan_default.database.ingestion_documents import EventStatus
 from loan_default.database.ingestion_repositories import RawDataLogRepository

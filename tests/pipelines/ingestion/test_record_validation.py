@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.kafka.events import Event, EventType, to_message
 from loan_default.kafka.messages import Partition, Record
 from loan_default.kafka.topics import RAW

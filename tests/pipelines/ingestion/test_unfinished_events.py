@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.database.ingestion_documents import EventStatus, IngestionBatch, OffsetRange, RawDataLog
 from loan_default.database.ingestion_repositories import (
     Arrival,

@@ -10,7 +10,8 @@ from threading import Event as Flag
 
 import pytest
 
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.database.ingestion_documents import RawDataLog
 from loan_default.database.ingestion_repositories import LogResult, RawDataLogRepository
 from loan_default.errors import DependencyError

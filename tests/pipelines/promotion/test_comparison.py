@@ -7,7 +7,8 @@ import pytest
 from conftest import SCHEMA
 from pipelines.promotion_setup import ROWS, STRICT, decide, evaluated, feed
 
-from loan_default.data.schema.language import Kind, Schema
+from loan_default.data.schema.column import Kind
+from loan_default.data.schema.language import Schema
 from loan_default.data.sources.feeds import GeneratedFeed
 from loan_default.database.documents import DatasetName
 from loan_default.database.repositories import MetricsRepository

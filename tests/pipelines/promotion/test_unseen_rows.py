@@ -9,7 +9,8 @@ from conftest import SCHEMA
 from pipelines.promotion_setup import evaluated
 
 from loan_default.data.datasets.splits import held_out
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.data.sources.generator import generate
 from loan_default.database.documents import DatasetName
 from loan_default.models.model import LoanModel, load_model

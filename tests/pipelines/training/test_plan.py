@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from conftest import SCHEMA, applications
 
-from loan_default.data.schema.language import Column, Kind
+from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.schema_files import dump_schema
 from loan_default.pipelines.training.plan import Stopwatch, TrainingPlan, plan_training
 from loan_default.pipelines.training.training_options import FileData, TrainingOptions

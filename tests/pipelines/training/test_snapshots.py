@@ -11,7 +11,8 @@ import pytest
 from loan_default.data.datasets.row_hashing import DIGEST_VERSION
 from loan_default.data.datasets.splits import SPLIT_VERSION, held_out
 from loan_default.data.datasets.store_compaction import compact
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.data.schema.schema_files import dump_schema
 from loan_default.data.sources.feeds import Feed, FileFeed, GeneratedFeed
 from loan_default.data.sources.generator import generate, to_text

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from loan_default.data.datasets.row_hashing import DIGEST_VERSION
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.data.schema.schema_files import dump_schema
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.models.features import features_to_dict

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from loan_default.data.schema.language import Column, Kind
+from loan_default.data.schema.column import Column, Kind
 from loan_default.errors import DataError
 
 DIGEST_VERSION = 2

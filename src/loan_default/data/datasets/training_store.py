@@ -26,7 +26,8 @@ from loan_default.data.datasets.store_parts import (
     TIME,
     stored_name,
 )
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.errors import ConfigurationError, DataError
 
 

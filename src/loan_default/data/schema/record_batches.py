@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.data.schema.records import RecordError, record_model, validate_record
 from loan_default.data.schema.values import is_missing, number_problems, value_reader
 

@@ -13,17 +13,9 @@ from typing import Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from loan_default.data.schema.language import (
-    CODED_KEYS,
-    CODED_KINDS,
-    NUMERICAL_KEYS,
-    SHARED_KEYS,
-    TARGET_KEYS,
-    Column,
-    Kind,
-    Schema,
-    column_to_dict,
-)
+from loan_default.data.schema.column import KEYS_OF_KIND, MARK_KEYS, SHARED_KEYS, Column, Kind, column_to_dict
+from loan_default.data.schema.file_format import FileFormat, format_from_dict, format_to_dict
+from loan_default.data.schema.language import Schema
 from loan_default.errors import DataError, did_you_mean
 
 
@@ -49,7 +41,12 @@ def dump_schema(schema: Schema, *, notes: Mapping[str, str] | None = None) -> st
     notes = notes or {}
     head = {"name": schema.name} | ({"description": schema.description} if schema.description else {})
     parts = [_comment(notes.get("", "")) + tomlkit.dumps(head)]
-    parts += [_comment(notes.get(column.name, "")) + _column_to_toml(column) for column in schema.columns]
+    if schema.format is not None:
+        parts.append(tomlkit.dumps({"format": format_to_dict(schema.format)}))
+    parts += [
+        _comment(notes.get(column.name, "")) + _column_to_toml(column, schema.format)
+        for column in schema.columns
+    ]
     return "\n".join(parts)
 
 
@@ -59,16 +56,18 @@ def schema_from_dict(raw: Mapping[str, Any], *, where: str = "schema") -> Schema
     Raises:
         DataError: an unknown key, a wrong type or a contradiction; the message names the column.
     """
-    for key in raw.keys() - {"name", "description", "columns"}:
-        hint = did_you_mean(key, ["name", "description", "columns"])
-        raise DataError(f"{where}: keys must be name, description, columns, however: {key!r}.{hint}")
+    for key in raw.keys() - set(_SCHEMA_KEYS):
+        hint = did_you_mean(key, _SCHEMA_KEYS)
+        raise DataError(f"{where}: keys must be {', '.join(_SCHEMA_KEYS)}, however: {key!r}.{hint}")
+    form = format_from_dict(raw["format"], where=where) if "format" in raw else None
     columns = raw.get("columns")
     if not isinstance(columns, Mapping) or not columns:
         raise DataError(f"{where}: [columns.…] tables must be there, however: columns={columns!r}")
     return Schema(
         name=str(raw.get("name", "schema")),
         description=str(raw.get("description", "")),
-        columns=tuple(_column_from_dict(str(name), table, where) for name, table in columns.items()),
+        columns=tuple(_column_from_dict(str(name), table, form, where) for name, table in columns.items()),
+        format=form,
     )
 
 
@@ -81,9 +80,9 @@ def _comment(note: str) -> str:
     return comment
 
 
-def _column_to_toml(column: Column) -> str:
+def _column_to_toml(column: Column, form: FileFormat | None) -> str:
     table = tomlkit.table()
-    for key, value in column_to_dict(column).items():
+    for key, value in column_to_dict(column, form).items():
         if isinstance(value, dict):
             inline = tomlkit.inline_table()
             inline.update(value)
@@ -97,6 +96,7 @@ def _column_to_toml(column: Column) -> str:
     return tomlkit.dumps(document)
 
 
+_SCHEMA_KEYS = ("name", "description", "format", "columns")
 _TYPES: dict[str, tuple[type, ...]] = {
     "description": (str,),
     "unit": (str,),
@@ -111,12 +111,21 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "labels": (dict,),
     "aliases": (dict,),
     "open": (bool,),
-    "positive": (str, int),
-    "negative": (str, int),
+    "buckets": (int,),
+    "positive": (list, str, int),
+    "negative": (list, str, int),
+    "unknown": (list,),
+    "excluded": (list,),
+    "missing": (list,),
+    "known_after_decision": (bool,),
+    "format": (str,),
+    "decimal": (str,),
+    "thousands": (str,),
+    "derive": (str,),
 }
 
 
-def _column_from_dict(name: str, table: Any, where: str) -> Column:
+def _column_from_dict(name: str, table: Any, form: FileFormat | None, where: str) -> Column:
     where = f"{where}: column {name!r}"
     if not isinstance(table, Mapping):
         raise DataError(f"{where} must be a table, however: {table!r}")
@@ -128,13 +137,7 @@ def _column_from_dict(name: str, table: Any, where: str) -> Column:
             f"{where}: kind must be one of {kinds}, however: {table.get('kind')!r}."
             f"{did_you_mean(str(table.get('kind')), kinds)}"
         ) from None
-    allowed = set(SHARED_KEYS)
-    if kind is Kind.NUMERICAL:
-        allowed.update(NUMERICAL_KEYS)
-    if kind in CODED_KINDS:
-        allowed.update(CODED_KEYS)
-    if kind is Kind.TARGET:
-        allowed.update(TARGET_KEYS)
+    allowed = {*SHARED_KEYS, *KEYS_OF_KIND[kind]}
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key == "kind":
@@ -145,7 +148,26 @@ def _column_from_dict(name: str, table: Any, where: str) -> Column:
                 f"{where}: a {kind} column must use keys of {sorted(allowed)}, however: {key!r}.{hint}"
             )
         values[key] = _parse_setting(key, value, where)
+    if form is not None:
+        inherited = {key: getattr(form, key) for key in MARK_KEYS if key in allowed}
+        values = inherited | values
+    if kind is Kind.TARGET:
+        values |= _target_values(values, where)
     return Column(name=name, kind=kind, **values)
+
+
+def _target_values(values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The first spelling of each outcome, and the others as aliases of it."""
+    named: dict[str, Any] = {}
+    aliases: dict[str, str] = {}
+    for key in ("positive", "negative"):
+        if key not in values:
+            continue
+        if not values[key]:
+            raise DataError(f"{where}: {key} must name a value, however: none")
+        named[key], *others = values[key]
+        aliases |= dict.fromkeys(others, named[key])
+    return named | {"aliases": aliases}
 
 
 def _parse_setting(key: str, value: Any, where: str) -> Any:
@@ -155,11 +177,13 @@ def _parse_setting(key: str, value: Any, where: str) -> Any:
         raise DataError(f"{where}: {key} must be {expected[-1].__name__}, however: {value!r}")
     if key == "special":
         return tuple(_parse_number(item, f"{where}: special") for item in value)
-    if key == "categories":
+    if key in ("positive", "negative"):
+        return tuple(str(item) for item in (value if isinstance(value, list) else [value]))
+    if isinstance(value, list):
         return tuple(str(item) for item in value)
-    if key in ("labels", "aliases"):
+    if isinstance(value, dict):
         return {str(left): str(right) for left, right in value.items()}
-    return str(value) if key in TARGET_KEYS else value
+    return value
 
 
 def _parse_number(value: Any, where: str) -> float:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from loan_default.data.schema.language import Column, Kind
+from loan_default.data.schema.column import Column, Kind
 
 Reading = tuple[Any, str]
 Reader = Callable[[object], Reading]

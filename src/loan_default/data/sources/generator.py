@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.data.sources.generating_process import (
     Block,
     DataGeneratingProcess,

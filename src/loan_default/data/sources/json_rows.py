@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.frames import parse_numbers, read_column
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.language import Schema
 from loan_default.data.schema.values import (
     MISSING_TEXTS,
     as_text,

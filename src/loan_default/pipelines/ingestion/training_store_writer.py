@@ -9,7 +9,7 @@ import structlog
 
 from loan_default.data.datasets.store_compaction import compact
 from loan_default.data.datasets.store_parts import StoredEvent, write_part
-from loan_default.data.schema.language import Kind
+from loan_default.data.schema.column import Kind
 from loan_default.kafka.consuming import Consumed, drain
 from loan_default.kafka.events import read_event
 from loan_default.kafka.messages import Partition, Record

@@ -16,7 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from loan_default.data.datasets.splits import SPLIT_VERSION, held_out
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.database.documents import DatasetName
 from loan_default.models.model import LoanModel
 from loan_default.pipelines.training.dataset import Dataset

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from loan_default.choices import Choice
-from loan_default.data.schema.language import Kind
+from loan_default.data.schema.column import Kind
 from loan_default.evaluation.bootstrap import Interval, bootstrap_intervals, paired_bootstrap
 from loan_default.evaluation.importance import Importance, permutation_importance
 from loan_default.evaluation.report import render_report

@@ -4,15 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.frames import parse_numbers
 from loan_default.data.schema.inference.columns import (
     Severity,
     Values,
     infer_column,
-    infer_target,
     rows_in_words,
 )
-from loan_default.data.schema.language import Column, Kind
+from loan_default.data.schema.inference.outcome import infer_target
 from loan_default.errors import DataError
 
 

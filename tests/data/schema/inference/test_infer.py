@@ -10,6 +10,7 @@ import tomlkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loan_default.data.schema.column import Kind
 from loan_default.data.schema.frames import validate
 from loan_default.data.schema.inference.infer import Severity
 from loan_default.data.schema.inference.plausibility import (
@@ -22,7 +23,6 @@ from loan_default.data.schema.inference.plausibility import (
     special_codes,
     words_of,
 )
-from loan_default.data.schema.language import Kind
 from loan_default.data.schema.schema_files import dump_schema, schema_from_dict
 from loan_default.data.sources.table_files import infer_schema, read_frame
 from loan_default.errors import DataError

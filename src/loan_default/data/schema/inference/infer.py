@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.frames import RawFrame, parse_numbers
 from loan_default.data.schema.inference.columns import (
     Finding,
@@ -16,15 +17,15 @@ from loan_default.data.schema.inference.columns import (
     Severity,
     Values,
     infer_column,
-    infer_target,
     rows_in_words,
 )
+from loan_default.data.schema.inference.outcome import infer_target
 from loan_default.data.schema.inference.plausibility import (
     names_another_time,
     names_application_time,
     names_identifier,
 )
-from loan_default.data.schema.language import Column, Kind, Schema
+from loan_default.data.schema.language import Schema
 from loan_default.data.schema.values import MISSING_TEXTS, is_missing
 from loan_default.errors import DataError, did_you_mean
 
