@@ -204,9 +204,9 @@ def test_a_new_run_that_fails_leaves_the_former_model_and_shows_no_report_as_its
 def test_a_run_that_finds_nothing_to_go_on_with_says_so(lab, listener_of, tmp_path):
     listener = listener_of()
     result = _run(lab, tmp_path, listener, train=False, resume=True)
-    (announced,) = [choice for choice in listener.prepared_runs[0].choices if choice.what == "resume"]
-    assert announced.value == "from the start"
-    assert str(tmp_path) in announced.reason
+    (shown,) = [choice for choice in listener.prepared_runs[0].choices if choice.what == "resume"]
+    assert shown.value == "from the start"
+    assert str(tmp_path) in shown.reason
     assert result.plan == listener.prepared_runs[0]
     listener = listener_of()
     _run(lab, tmp_path, listener, train=False, resume=True)
