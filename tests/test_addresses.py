@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kafka.cluster import collect_hosts
 
-from loan_default.addresses import check_web_address, host_and_port, looks_like_address, server_list
+from loan_default.addresses import (
+    check_local_path,
+    check_web_address,
+    host_and_port,
+    looks_like_address,
+    server_list,
+)
 
 names = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,20}\.){0,3}[A-Za-z0-9]", fullmatch=True)
 hosts = st.one_of(names, st.ip_addresses(v=4).map(str), st.ip_addresses(v=6).map(str))
@@ -85,5 +91,8 @@ def test_a_web_address_has_no_user_and_no_query(url):
 def test_what_may_hold_a_password_is_no_path(user, password, host):
     for text in (f"{user}:{password}@{host}", f"s3://{user}:{password}@{host}/x", f"mongodb://{host}"):
         assert looks_like_address(text)
+        with pytest.raises(ValueError, match=r"^must be a path of this machine, not an address$"):
+            check_local_path(text)
     for path in (f"/{user}/{password}", f"{user}@{host}/{password}.csv", f"file:/{user}/me@{host}/x.csv"):
         assert not looks_like_address(path)
+        check_local_path(path)

@@ -54,7 +54,6 @@ TESTED_BY = {
     "airflow/training_tasks": "airflow/test_runs",
     "choices": "models/test_device",
     "cli/model_commands": "cli/test_main",
-    "cli/options": "cli/test_main",
     "database/control_documents": "database/test_control_repositories",
     "evaluation/report_inputs": "evaluation/test_report",
     "failpoints": "integration/test_ingestion_faults",

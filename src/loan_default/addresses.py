@@ -57,6 +57,12 @@ def looks_like_address(text: str) -> bool:
     return re.search(r"://|:[^/]*@", text) is not None
 
 
+def check_local_path(text: str) -> None:
+    """Raise ValueError where a text is an address: a path is shown in messages."""
+    if looks_like_address(text):
+        raise ValueError("must be a path of this machine, not an address")
+
+
 def _is_ipv6(text: str) -> bool:
     try:
         IPv6Address(text)

@@ -51,7 +51,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from loan_default.addresses import check_web_address, looks_like_address, server_list
+from loan_default.addresses import check_local_path, check_web_address, server_list
 from loan_default.choices import PresetName
 from loan_default.errors import ConfigurationError
 from loan_default.thresholds import DEFAULT_THRESHOLDS, Difference, Rows, Share, Thresholds
@@ -76,8 +76,7 @@ def _web_address(url: str) -> str:
 
 
 def _no_address(path: Any) -> Any:
-    if looks_like_address(str(path)):  # a path is shown in messages, and an address may hold a password
-        raise ValueError("must be a path of this machine, not an address")
+    check_local_path(str(path))
     return path
 
 

@@ -55,9 +55,7 @@ def run(command: typer.Typer, arguments: Sequence[str], *, stopped: str = _STOPP
     try:
         code = command(arguments, standalone_mode=False)
     except typer.TyperException as error:  # a wrong option
-        _print_error(
-            "The command is not usable", f"{error.format_message().replace('Value error, ', '')} See --help."
-        )
+        _print_error("The command is not usable", f"{_sentence(error.format_message())} See --help.")
         code = ExitCode.INPUT
     except LoanDefaultError as error:
         _print_error(error.headline, str(error))
@@ -94,6 +92,11 @@ _REFUSALS = frozenset(
 def _print_error(headline: str, message: str) -> None:
     text = Text.assemble((f"{headline}: ", "bold red"), message)
     Console(stderr=True).print(text, soft_wrap=True, highlight=False)
+
+
+def _sentence(message: str) -> str:
+    text = message.replace("Value error, ", "")  # pydantic's words
+    return text if text.endswith((".", "?")) else f"{text}."
 
 
 def _code(error: LoanDefaultError) -> ExitCode:

@@ -13,6 +13,7 @@ import structlog
 import typer
 from rich.console import Console
 
+from loan_default.addresses import looks_like_address
 from loan_default.bundled import BUNDLED_DATA
 from loan_default.cli import options
 from loan_default.cli.console import (
@@ -251,7 +252,8 @@ def _model_file(model: str | None, settings: Settings, *, sha256: str | None) ->
     """The model that `--model` means: a file, or a version in the registry."""
     from loan_default.pipelines.registry import ModelFile, file_to_score_with
 
-    if model is not None and (model.endswith(".pth") or Path(model).is_file()):
+    is_address = model is not None and looks_like_address(model)  # the registry refuses it
+    if model is not None and not is_address and (model.endswith(".pth") or Path(model).is_file()):
         return ModelFile(path=Path(model), sha256=sha256, why=f"from {model}")
     with open_database(settings) as database:
         return file_to_score_with(database, model, home=settings.home, sha256=sha256)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from loan_default.addresses import check_local_path
 from loan_default.choices import DeviceName, Objective, PresetName
 from loan_default.pipelines.training.training_options import PARAMETERS
 
@@ -12,6 +13,26 @@ from loan_default.pipelines.training.training_options import PARAMETERS
 def _option(panel: str, text: str, *names: str) -> typer.models.OptionInfo:
     option: typer.models.OptionInfo = typer.Option(*names, help=text, rich_help_panel=panel)
     return option
+
+
+def path_option(text: str, *names: str, panel: str | None = None) -> typer.models.OptionInfo:
+    """An option that is a path of this machine."""
+    option: typer.models.OptionInfo = typer.Option(
+        *names, help=text, rich_help_panel=panel, parser=local_path
+    )
+    return option
+
+
+def path_argument(text: str) -> typer.models.ArgumentInfo:
+    """An argument that is a path of this machine."""
+    argument: typer.models.ArgumentInfo = typer.Argument(help=text, parser=local_path)
+    return argument
+
+
+def local_path(text: str) -> Path:
+    """The path that a person typed; a ValueError where it is an address."""
+    check_local_path(text)
+    return Path(text)
 
 
 _DATA_FILE = "CSV (.csv, .csv.gz) or Parquet file."
@@ -22,6 +43,8 @@ def _training_option(name: str) -> typer.models.OptionInfo:
     parameter = PARAMETERS[name]
     text = parameter.text + (f" Default: {parameter.unset}." if parameter.unset else "")
     flag = f"--{name.replace('_', '-')}"
+    if parameter.kind == "file":
+        return path_option(text, flag, panel=parameter.panel)
     return _option(parameter.panel, text, flag)
 
 
@@ -30,7 +53,9 @@ Pretrain = Annotated[bool, _training_option("pretrain")]
 Train = Annotated[bool, _training_option("train")]
 TrainingData = Annotated[
     Path | None,
-    _option("Data", f"{_DATA_FILE} store: = what was ingested. Default: the bundled accounts.", "--data"),
+    path_option(
+        f"{_DATA_FILE} store: = what was ingested. Default: the bundled accounts.", "--data", panel="Data"
+    ),
 ]
 Target = Annotated[str | None, _training_option("target")]
 SchemaFile = Annotated[Path | None, _training_option("schema")]
@@ -45,11 +70,11 @@ Seed = Annotated[int, _training_option("seed")]
 DeviceOption = Annotated[DeviceName, _training_option("device")]
 Resume = Annotated[bool, _training_option("resume")]
 RunFolder = Annotated[
-    Path | None, _option("Output", "Folder of the run. Default: runs/<name of the data>.", "--out")
+    Path | None, path_option("Folder of the run. Default: runs/<name of the data>.", "--out", panel="Output")
 ]
 
 # score
-ScoringData = Annotated[Path, _option("Data", f"{_DATA_FILE} No target is needed.", "--data")]
+ScoringData = Annotated[Path, path_option(f"{_DATA_FILE} No target is needed.", "--data", panel="Data")]
 ModelName = Annotated[
     str | None,
     _option(
@@ -62,11 +87,12 @@ Sha256 = Annotated[
     str | None,
     _option("Model", "Digest that the file must have. Default: that of the registry or beside the file."),
 ]
-ScoresFile = Annotated[Path, _option("Output", "Scores: .csv, .csv.gz or .parquet.", "--out")]
+ScoresFile = Annotated[Path, path_option("Scores: .csv, .csv.gz or .parquet.", "--out", panel="Output")]
 QuarantineFile = Annotated[
     Path | None,
-    _option(
-        "Output", "Rows that break the schema, as .csv. Default: <out>.quarantine.csv beside the scores."
+    path_option(
+        "Rows that break the schema, as .csv. Default: <out>.quarantine.csv beside the scores.",
+        panel="Output",
     ),
 ]
 
@@ -77,19 +103,15 @@ Version = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs. Default: a table.")]
 
 # schema
-DataToLookAt = Annotated[Path, typer.Argument(help=_DATA_FILE)]
+DataToLookAt = Annotated[Path, path_argument(_DATA_FILE)]
 TargetToLookFor = Annotated[
     str | None,
     typer.Option("--target", help="Column that says who defaulted. Default: none, a schema for scoring."),
 ]
-NewSchemaFile = Annotated[
-    Path | None, typer.Option("--out", help="File to save it to. Default: it is printed.")
-]
+NewSchemaFile = Annotated[Path | None, path_option("File to save it to. Default: it is printed.", "--out")]
 
 # ingest, prepare, dead-letters
 IngestionSchemaFile = Annotated[
     Path | None,
-    typer.Option(
-        "--schema", help="Schema file. Default: LOAN_DEFAULT_SCHEMA, else that of the bundled accounts."
-    ),
+    path_option("Schema file. Default: LOAN_DEFAULT_SCHEMA, else that of the bundled accounts.", "--schema"),
 ]

@@ -11,6 +11,7 @@ import structlog
 import typer
 
 from loan_default.cli.console import make_console, say
+from loan_default.cli.options import path_argument, path_option
 from loan_default.errors import DependencyError
 from loan_default.wiring import open_database, start, stopping
 
@@ -52,7 +53,7 @@ def init(
 
 
 def replay(
-    folder: Annotated[Path, typer.Option(help="Folder that the ingestion watches.")],
+    folder: Annotated[Path, path_option("Folder that the ingestion watches.")],
     rows: Annotated[int, typer.Option(min=1, help="Accounts in one file.")] = 1_000,
     files: Annotated[int, typer.Option(min=1, help="Files at once where nothing was taken yet.")] = 6,
     every: Annotated[float, typer.Option(min=1, help="Seconds between two files after that.")] = 3_600,
@@ -108,7 +109,7 @@ def status(
             time.sleep(_LOOK_SECONDS)
 
 
-def backup(folder: Annotated[Path, typer.Argument(help="Folder to be made; one for each backup.")]) -> None:
+def backup(folder: Annotated[Path, path_argument("Folder to be made; one for each backup.")]) -> None:
     """Write all collections of the database into files. Stop what writes to it first."""
     from loan_default.database.backup import back_up
 
@@ -119,7 +120,7 @@ def backup(folder: Annotated[Path, typer.Argument(help="Folder to be made; one f
 
 
 def restore(
-    folder: Annotated[Path, typer.Argument(help="A backup.")],
+    folder: Annotated[Path, path_argument("A backup.")],
     kafka_is_new: Annotated[
         bool,
         typer.Option("--kafka-is-new", help="Its topics were made anew too: offsets count from 0 again."),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from loan_default.cli.console import make_console, print_reasons, say
-from loan_default.cli.options import IngestionSchemaFile
+from loan_default.cli.options import IngestionSchemaFile, path_option
 from loan_default.errors import ConfigurationError
 from loan_default.wiring import feed_of, open_services, schema_file_of, start, stopping
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _ROWS_HELP = (
     "Rows of --file in one go, default: all that are left. Without a source: of the bundled accounts."
 )
-Folder = Annotated[Path | None, typer.Option(help="Folder that CSV and Parquet files drop into.")]
-File = Annotated[Path | None, typer.Option(help="File whose next rows are sent, see --rows.")]
+Folder = Annotated[Path | None, path_option("Folder that CSV and Parquet files drop into.")]
+File = Annotated[Path | None, path_option("File whose next rows are sent, see --rows.")]
 Generate = Annotated[int | None, typer.Option(help="Send so many generated applications.")]
 Rows = Annotated[int | None, typer.Option(help=_ROWS_HELP)]
 Seed = Annotated[int, typer.Option(help="Seed of --generate.")]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from loan_default.addresses import looks_like_address
 from loan_default.database.connect import Database
 from loan_default.database.control_documents import Decision
 from loan_default.database.control_repositories import DecisionRepository, lost_champion
@@ -73,8 +74,13 @@ def find_model(database: Database, version: str) -> Registered:
     """Find the model of a version or of the beginning of one.
 
     Raises:
-        DataError: no model has it, or several.
+        DataError: no model has it, or several, or it is an address.
     """
+    if looks_like_address(version):  # what follows would repeat its password
+        raise DataError(
+            "the model must be a version or a .pth file of this machine, not an address. "
+            "`loan-default models` lists the versions."
+        )
     repository = ModelRepository(database)
     exact = repository.find(version)
     if exact is not None:
