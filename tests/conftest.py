@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import structlog
+from hypothesis import settings
 from servers.errors import NotInstallable
 from servers.ferretdb import start_ferretdb
 from servers.kafka import start_kafka
@@ -28,6 +29,9 @@ from loan_default.database.embedded import EmbeddedDatabase
 from loan_default.pipelines.training.local_run import TrainingResult, run_training
 from loan_default.pipelines.training.plan import TrainingPlan
 from loan_default.pipelines.training.training_options import FileData, TrainingOptions
+
+settings.register_profile("quick", max_examples=25)
+"""Of `make check`: a test without a number of its own tries fewer examples than the 100 of `make test`."""
 
 SCHEMA = Schema(
     name="loans",

@@ -104,7 +104,10 @@ def test_a_feed_is_followed_until_the_flag_is_set(services, tmp_path, kind):
     assert not thread.is_alive()
     assert results[0].accepted >= 180
     done = services.broker.committed(PROCESSING, RAW)
-    assert done == services.broker.end_offsets(RAW), "the batch in hand is finished"
+    assert sum(done.values()) == results[0].consumed, "the current batch is finished"
+    if kind == "in process":
+        # In threads, rows may be sent after the last poll; Kafka keeps them for the next run.
+        assert done == services.broker.end_offsets(RAW)
 
 
 @pytest.mark.parametrize("kind", ["in process", "in threads"])
