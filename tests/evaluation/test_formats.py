@@ -178,3 +178,18 @@ def test_settings_of_one_group_stay_together_and_general_ones_come_first() -> No
     assert list(formats.grouped({"head": {"a": {"b": {"c": 1}}}, "members": 3})) == ["general", "head"]
     assert formats.grouped({"head": {"a": {"b": {"c": 1}}}}) == {"head": [("a.b.c", "1")]}
     assert formats.grouped({"general": {"x": 1}, "seed": 0}) == {"general": [("x", "1"), ("seed", "0")]}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("calibration_slope", 100.0, "beyond 100"),
+        ("calibration_slope", -100.0, "beyond \N{MINUS SIGN}100"),
+        ("calibration_slope", 99.9996, "99.9996"),
+        ("calibration_slope", -1.25, "\N{MINUS SIGN}1.2500"),
+        ("calibration_slope", None, "\N{EN DASH}"),
+        ("calibration_intercept", 100.0, "100.0000"),
+    ],
+)
+def test_a_slope_that_was_capped_is_not_shown_as_measured(name: str, value: float | None, text: str) -> None:
+    assert formats.metric(value, name, 4) == text

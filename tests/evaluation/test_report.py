@@ -350,6 +350,13 @@ def test_degenerate_predictions_still_make_a_page(y: list[float], pd: list[float
     assert len(_Page(render_report(_minimal(y, pd))).all("svg")) == 5
 
 
+def test_a_slope_that_was_capped_is_nowhere_shown_as_measured() -> None:
+    y, pd = [0.0, 0.0, 1.0, 1.0], [0.1, 0.2, 0.8, 0.9]
+    text = _Page(render_report(_minimal(y, pd, bootstrap_intervals(y, pd, seed=0, draws=20)))).text
+    assert text.count("beyond 100") >= 5  # the strip, its range, the statement and the tables
+    assert "100.000" not in text
+
+
 @pytest.mark.slow
 def test_a_wide_and_long_run_stays_small() -> None:
     test = _predictions(60_000)

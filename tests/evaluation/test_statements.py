@@ -6,6 +6,7 @@ from scipy.special import expit
 
 from loan_default.evaluation import statements
 from loan_default.evaluation.bootstrap import Interval, bootstrap_intervals, paired_bootstrap
+from loan_default.evaluation.metrics import STEEPEST_SLOPE
 from loan_default.evaluation.statements import Statement, Tone
 
 
@@ -167,6 +168,29 @@ def test_calibration_at_its_limits(
     assert statement.tone is (Tone.CAUTION if faults else Tone.GOOD)
     assert statement.title == (f"Not calibrated: {faults}." if faults else "Calibrated.")
     assert statement.text.startswith("Mean PD 21.0%, observed default rate 20.0%; slope ")
+
+
+@pytest.mark.parametrize(
+    ("slope", "intercept", "known"),
+    [
+        ((0.5, 1.5), (-0.5, 0.5), True),
+        ((0.49, 1.5), (-0.1, 0.1), False),
+        ((0.9, 1.1), (-0.51, 0.5), False),
+        ((-42.0, 100.0), (-0.1, 0.1), False),
+    ],
+)
+def test_too_wide_an_interval_says_nothing_about_calibration(
+    slope: tuple[float, float], intercept: tuple[float, float], known: bool
+) -> None:
+    statement = statements.calibration(_interval(*slope), _interval(*intercept), predicted=0.2, observed=0.2)
+    assert statement.tone is (Tone.GOOD if known else Tone.CAUTION)
+    assert statement.title == ("Calibrated." if known else "Calibration cannot be told.")
+
+
+def test_a_slope_that_was_capped_is_not_shown_as_measured() -> None:
+    slope = Interval(value=STEEPEST_SLOPE, low=-STEEPEST_SLOPE, high=STEEPEST_SLOPE)
+    text = statements.calibration(slope, _interval(0, 0.1), predicted=0.2, observed=0.2).text
+    assert "slope beyond 100 (beyond \N{MINUS SIGN}100 to beyond 100), intercept" in text
 
 
 def test_signs_stand_before_an_intercept_and_not_before_a_slope() -> None:

@@ -314,11 +314,13 @@ def _with_range(registered: "Registered", metric: str) -> str:
 
 
 def _metrics_table(title: str, ranges: Mapping[str, tuple[float | None, ...]]) -> Table:
+    from loan_default.evaluation.formats import metric
+
     table = _table(title, "metric", "value", "low", "high")
     for column in table.columns[1:]:
         column.justify = "right"
     for name, numbers in ranges.items():
-        shown = ("-" if number is None else f"{number:.4f}" for number in numbers)
+        shown = ("-" if number is None else metric(number, name, 4) for number in numbers)
         table.add_row(name.replace("_", " "), *shown)
     return table
 

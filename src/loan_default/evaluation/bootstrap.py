@@ -13,6 +13,10 @@ from loan_default.errors import ConfigurationError, did_you_mean
 from loan_default.evaluation.metrics import WEIGHTED, Floats, Metrics, measure, rank_rows, weigh
 
 _NOT_ESTIMATES = ("rows", "bads", "ks_at")
+_RAISED_BY_NOISE = ("ece",)
+"""Metrics that are larger in nearly every draw than in the sample: a draw repeats rows, so that the bad rates
+of its bins are noisier, and a mean distance counts noise of both signs. Their draws are moved until the median
+is the value of the sample; otherwise the interval may lie wholly above the value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,7 +27,7 @@ class Interval:
     """The metric of the rows themselves, not of the draws."""
     low: float
     high: float
-    """`low` and `high` are percentiles of the draws."""
+    """`low` and `high` are percentiles of the draws, which are centred on `value` for the ECE."""
     redrawn: int = 0
     """Draws that held one class only and were made again; many of them mean that the sample is too small."""
 
@@ -44,6 +48,10 @@ def bootstrap_intervals(
     for number, weights in enumerate(_draws(rows.y, draws, seed=seed, redrawn=redrawn)):
         metrics = weigh(rows, weights)
         drawn[number] = [getattr(metrics, name) for name in names]
+    for name in _RAISED_BY_NOISE:
+        column = drawn[:, names.index(name)]
+        column += getattr(whole, name) - np.median(column)
+        np.maximum(column, 0.0, out=column)
     low, high = _percentiles(drawn, level)
     return {
         name: Interval(

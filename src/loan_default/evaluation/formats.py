@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from loan_default.data.schema.column import Column, Kind
+from loan_default.evaluation.metrics import STEEPEST_SLOPE
 
 NOTHING = "\N{EN DASH}"
 _MINUS = "\N{MINUS SIGN}"
@@ -16,6 +17,13 @@ def number(value: float | None, digits: int = 3) -> str:
     text = f"{value:.{digits}f}"
     zero = f"{0:.{digits}f}"
     return zero if text == f"-{zero}" else text.replace("-", _MINUS)
+
+
+def metric(value: float | None, name: str, digits: int = 3) -> str:
+    """The value of a metric by its name: `0.781`; a slope that was capped has no number of its own."""
+    if value is not None and name == "calibration_slope" and abs(value) >= STEEPEST_SLOPE:
+        return f"beyond {number(math.copysign(STEEPEST_SLOPE, value), 0)}"
+    return number(value, digits)
 
 
 def signed(value: float | None, digits: int = 3) -> str:

@@ -119,7 +119,9 @@ def _strip(inputs: ReportInputs, metrics: Metrics) -> list[dict[str, str]]:
     rows = []
     for name, text in names.items():
         interval = inputs.intervals[name]
-        rows.append({"name": text, "value": formats.number(interval.value), "note": _range(interval)})
+        rows.append(
+            {"name": text, "value": formats.metric(interval.value, name), "note": _range(interval, name)}
+        )
     tested = f"{metrics.rows:,} tested"
     rows.append({"name": "Rows", "value": formats.count(inputs.data.accepted), "note": tested})
     rate = formats.percent(inputs.data.default_rate)
@@ -129,8 +131,8 @@ def _strip(inputs: ReportInputs, metrics: Metrics) -> list[dict[str, str]]:
     return rows
 
 
-def _range(interval: Interval) -> str:
-    return f"{formats.number(interval.low)} to {formats.number(interval.high)}"
+def _range(interval: Interval, name: str) -> str:
+    return f"{formats.metric(interval.low, name)} to {formats.metric(interval.high, name)}"
 
 
 def _statements(inputs: ReportInputs, metrics: Metrics, deciles: DataFrame) -> list[Statement]:
@@ -179,7 +181,8 @@ def _metric_rows(inputs: ReportInputs) -> list[dict[str, Any]]:
     for name in names:
         text, meaning = _METRICS.get(name, (name.replace("_", " "), ""))
         baseline = inputs.baseline_intervals.get(name)
-        rows.append({"name": text, "meaning": meaning, "ours": inputs.intervals[name], "baseline": baseline})
+        ours = inputs.intervals[name]
+        rows.append({"key": name, "name": text, "meaning": meaning, "ours": ours, "baseline": baseline})
     return rows
 
 
@@ -304,6 +307,7 @@ def _templates() -> jinja2.Environment:
     )
     environment.filters |= {
         "number": formats.number,
+        "metric": formats.metric,
         "signed": formats.signed,
         "percent": formats.percent,
         "count": formats.count,

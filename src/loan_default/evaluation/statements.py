@@ -5,9 +5,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from loan_default.evaluation.bootstrap import Interval
+from loan_default.evaluation.formats import metric
 
 FEW_DEFAULTS = 100
 """With fewer defaults on the test split its metrics are too uncertain to evaluate a model by."""
+
+WIDEST = 1.0
+"""Widest interval of a calibration slope or intercept that still tells something. A wider one holds, beside
+the ideal value, a slope of 0.5 or 1.5, or odds that are wrong by a factor of 1.6."""
 
 
 class Tone(StrEnum):
@@ -70,7 +75,7 @@ def calibration(slope: Interval, intercept: Interval, *, predicted: float, obser
     """Whether a PD means what it says: the slope should be 1 and the intercept 0."""
     base = (
         f"Mean PD {predicted:.1%}, observed default rate {observed:.1%}; "
-        f"slope {_with_range(slope)}, intercept {_with_range(intercept, sign=True)}."
+        f"slope {_slope_with_range(slope)}, intercept {_with_range(intercept, sign=True)}."
     )
     faults = []
     if slope.high < 1:
@@ -83,6 +88,13 @@ def calibration(slope: Interval, intercept: Interval, *, predicted: float, obser
         faults.append("PDs are too high on average")
     if faults:
         return Statement(tone=Tone.CAUTION, title=f"Not calibrated: {' and '.join(faults)}.", text=base)
+    if max(slope.high - slope.low, intercept.high - intercept.low) > WIDEST:
+        return Statement(
+            tone=Tone.CAUTION,
+            title="Calibration cannot be told.",
+            text=f"{base} The intervals hold their ideal values, 1 and 0, and values far from them as well. "
+            "More test rows make them narrower.",
+        )
     return Statement(
         tone=Tone.GOOD,
         title="Calibrated.",
@@ -143,6 +155,11 @@ def headline(auc: float, *, rows: int, predicted: float, observed: float) -> str
         f"right one {100 * auc:.0f} times out of 100; on {rows:,} applications that it had never seen it "
         f"expected {predicted:.1%} to default, and {observed:.1%} did."
     )
+
+
+def _slope_with_range(slope: Interval) -> str:
+    value, low, high = (metric(each, "calibration_slope") for each in (slope.value, slope.low, slope.high))
+    return f"{value} ({low} to {high})"
 
 
 def _with_range(interval: Interval, *, sign: bool = False) -> str:
