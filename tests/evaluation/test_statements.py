@@ -184,7 +184,7 @@ def test_too_wide_an_interval_says_nothing_about_calibration(
 ) -> None:
     statement = statements.calibration(_interval(*slope), _interval(*intercept), predicted=0.2, observed=0.2)
     assert statement.tone is (Tone.GOOD if known else Tone.CAUTION)
-    assert statement.title == ("Calibrated." if known else "Calibration cannot be told.")
+    assert statement.title == ("Calibrated." if known else "Calibration cannot be determined.")
 
 
 def test_a_slope_that_was_capped_is_not_shown_as_measured() -> None:

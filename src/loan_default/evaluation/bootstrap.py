@@ -15,8 +15,8 @@ from loan_default.evaluation.metrics import WEIGHTED, Floats, Metrics, measure, 
 _NOT_ESTIMATES = ("rows", "bads", "ks_at")
 _RAISED_BY_NOISE = ("ece",)
 """Metrics that are larger in nearly every draw than in the sample: a draw repeats rows, so that the bad rates
-of its bins are noisier, and a mean distance counts noise of both signs. Their draws are moved until the median
-is the value of the sample; otherwise the interval may lie wholly above the value."""
+of its bins are noisier, and a mean distance counts noise of both signs. Their draws are moved until the
+median is the value of the sample; otherwise the interval may lie wholly above the value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -97,7 +97,10 @@ _METRICS = {
         "Part of the Brier score of the bare default rate that the PDs remove; 0 is none.",
     ),
     "log_loss": ("Log loss", "Mean surprise at the outcomes; lower is better, and sure errors cost most."),
-    "ece": ("ECE", "Mean distance of PD and default rate over ten equal groups; lower is better."),
+    "ece": (
+        "ECE",
+        "Mean distance of PD and default rate over ten equal groups, the interval centred; lower is better.",
+    ),
     "calibration_slope": ("Calibration slope", "1 is right; below 1 the PDs are too far apart."),
     "calibration_intercept": ("Calibration intercept", "0 is right; above 0 the PDs are too low on average."),
 }

@@ -91,7 +91,7 @@ def calibration(slope: Interval, intercept: Interval, *, predicted: float, obser
     if max(slope.high - slope.low, intercept.high - intercept.low) > WIDEST:
         return Statement(
             tone=Tone.CAUTION,
-            title="Calibration cannot be told.",
+            title="Calibration cannot be determined.",
             text=f"{base} The intervals hold their ideal values, 1 and 0, and values far from them as well. "
             "More test rows make them narrower.",
         )
