@@ -1,10 +1,13 @@
 """The beginning of a command or a task: settings, logging, and its servers, which are closed at its end."""
 
+import hashlib
+import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event as Flag
 from typing import TYPE_CHECKING
@@ -113,8 +116,36 @@ def feed_of(
         return FolderFeed(Path(path), schema)
     if kind == "generated":
         return GeneratedFeed(schema, rows=rows, seed=seed, state=state / f"generated-{seed}.json")
-    file = BUNDLED_DATA if kind == "bundled" else Path(path)
-    return FileFeed(file, schema, state=state / f"{file.name}.json", rows=rows)
+    if kind == "bundled":
+        # By its name alone: the accounts are the same wherever the package is installed.
+        return FileFeed(BUNDLED_DATA, schema, state=state / f"{BUNDLED_DATA.name}.json", rows=rows)
+    return FileFeed(Path(path), schema, state=_watermark_of(Path(path), state), rows=rows)
+
+
+_KEPT_OF_NAME = 40
+"""Characters of a file's name in that of its watermark."""
+
+
+def _watermark_of(file: Path, state: Path) -> Path:
+    """The watermark of a file, by its whole path: two folders may hold files of one name.
+
+    One by the bare name, as releases before 0.2 kept it, goes on as that of the file with its content.
+    """
+    from loan_default.files import sha256_of
+
+    path_digest = hashlib.sha256(os.fsencode(file.resolve())).hexdigest()[:16]
+    watermark, former = state / f"{file.name[:_KEPT_OF_NAME]}-{path_digest}.json", state / f"{file.name}.json"
+    if watermark.exists() or not former.exists() or not file.is_file():
+        return watermark
+    try:
+        digest = json.loads(former.read_bytes())["digest"]
+    except (ValueError, KeyError, TypeError):
+        # Its rows are sent again under the same ids, and known ones are dropped.
+        return watermark
+    if digest == sha256_of(file):
+        with suppress(FileNotFoundError):  # another process has just renamed it
+            former.replace(watermark)
+    return watermark
 
 
 @contextmanager
