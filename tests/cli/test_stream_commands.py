@@ -283,4 +283,4 @@ def test_a_source_without_new_rows_says_so(shell, tmp_path):
     assert "nothing" not in shell("ingest", "--file", str(data))[1]
     out = shell("ingest", "--file", str(data))[1]
     assert "nothing     loans.csv: all rows were taken before" in out
-    assert "loans.csv.json" in out
+    assert "feeds/loans.csv-" in out
