@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from loan_default import settings as module
 from loan_default.errors import ConfigurationError
-from loan_default.settings import Settings, load_settings
+from loan_default.settings import Settings, load_settings, unknown_variables
 
 NAMES = ("LOAN_DEFAULT_HOME", "MONGODB_URI", "LOAN_DEFAULT_MONGODB_DATABASE", "LOAN_DEFAULT_LOG_FORMAT")
 OTHERS = (
@@ -189,3 +189,36 @@ def test_a_name_comes_with_a_password(monkeypatch, alone):
     with pytest.raises(ConfigurationError, match="must be set together") as caught:
         load_settings()
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("LOAN_DEFAULT_MINIMUM_AUCC", " Did you mean 'LOAN_DEFAULT_MINIMUM_AUC'?"),
+        ("LOAN_DEFAULT_SHEMA", " Did you mean 'LOAN_DEFAULT_SCHEMA'?"),
+        ("loan_default_preset_name", " Did you mean 'LOAN_DEFAULT_PRESET'?"),
+        ("LOAN_DEFAULT_XYZ", ""),
+    ],
+)
+def test_a_misspelt_variable_is_named_with_the_one_that_was_meant(name, hint):
+    (line,) = unknown_variables([name, "HOME", "LOAN_DEFAULTS", *ALL])
+    assert line == f"{name} must be the name of a setting, however: none is called so.{hint}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *ALL,
+        "loan_default_home",
+        "LOAN_DEFAULT_SCHEMA_FILE",
+        "LOAN_DEFAULT_FAILPOINTS",
+        "LOAN_DEFAULT_SECRETS_FOLDER",
+        "LOAN_DEFAULT_TEST_KAFKA",
+        "LOAN_DEFAULT_COMMANDS_SERVICE_HOST",
+        "LOAN_DEFAULT_COMMANDS_SERVICE_PORT_HTTP",
+        "LOAN_DEFAULT_COMMANDS_PORT_8080_TCP_ADDR",
+        "LOAN_DEFAULT_COMMANDS_PORT",
+    ],
+)
+def test_settings_and_what_the_stack_and_kubernetes_set_beside_them_are_known(name):
+    assert unknown_variables([name]) == []

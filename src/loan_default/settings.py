@@ -35,6 +35,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_origin
@@ -53,10 +54,16 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from loan_default.addresses import check_local_path, check_web_address, server_list
 from loan_default.choices import PresetName
-from loan_default.errors import ConfigurationError
+from loan_default.errors import ConfigurationError, did_you_mean
 from loan_default.thresholds import DEFAULT_THRESHOLDS, Difference, Rows, Share, Thresholds
 
 _PREFIX = "LOAN_DEFAULT_"
+_OTHERS = re.compile(
+    r"LOAN_DEFAULT_(SECRETS|FAILPOINTS|TEST_\w+|(UID|VERSION|THREADS|INCOMING|SETS|SECRETS_FOLDER)"
+    r"|\w+_SERVICE_(HOST|PORT\w*)|\w+_PORT(_\d+_\w+)?)"
+)
+"""Variables that are no settings: of tests, of the Compose files, and those that Kubernetes sets for each
+service of the namespace."""
 
 
 def _server_address(uri: SecretStr) -> SecretStr:
@@ -232,6 +239,21 @@ def load_settings() -> Settings:
             _explained(dict(problem)) for problem in error.errors(include_url=False, include_context=False)
         ]
     raise ConfigurationError("\n".join(lines))  # outside of the except block: the cause would show secrets
+
+
+def unknown_variables(environ: Iterable[str]) -> list[str]:
+    """A line for each name of a variable that looks like a setting and is none; it is not read."""
+    known = {name.upper() for key in Settings.model_fields for name in (*_names(key), _PREFIX + key)}
+    settings = [name.removeprefix(_PREFIX) for name in sorted(known) if name.startswith(_PREFIX)]
+    lines = []
+    for name in environ:
+        variable = name.upper()
+        if variable.startswith(_PREFIX) and variable not in known and not _OTHERS.fullmatch(variable):
+            # Without the prefix, which makes all of them alike.
+            close = did_you_mean(variable.removeprefix(_PREFIX), settings)
+            hint = close.replace("mean '", f"mean '{_PREFIX}")
+            lines.append(f"{name} must be the name of a setting, however: none is called so.{hint}")
+    return lines
 
 
 def secrets_folder() -> Path | None:

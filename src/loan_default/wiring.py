@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import structlog
 
-from loan_default.settings import Settings, load_settings
+from loan_default.settings import Settings, load_settings, unknown_variables
 
 if TYPE_CHECKING:
     from loan_default.data.schema.language import Schema
@@ -28,7 +28,14 @@ def start() -> Settings:
     """Read the settings and set up the logging."""
     settings = load_settings()
     set_up_logging(settings)
+    warn_of_unknown_variables()
     return settings
+
+
+def warn_of_unknown_variables() -> None:
+    """Log each variable that looks like a setting and is none: a misspelt threshold would have no effect."""
+    for line in unknown_variables(os.environ):
+        structlog.get_logger().warning("unknown_variable", reason=line)
 
 
 def set_up_logging(settings: Settings) -> None:

@@ -169,6 +169,46 @@ def test_a_wrong_machine_or_environment_is_one_line_too(shell, monkeypatch):
         assert "secret" not in errors
 
 
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (
+            "loan-default schema good.csv --out taken/x.toml",
+            "--out must lie in a folder, however: taken is a file",
+        ),
+        (
+            "loan-default schema good.csv --out taken/y/x.toml",
+            "--out must lie in a folder, however: taken is",
+        ),
+        ("loan-default backup taken", "Cannot write a backup to taken: it is a file. Name another folder."),
+        (
+            "loan-default backup taken/b",
+            "Cannot write a backup to taken/b: Not a directory. Name another folder.",
+        ),
+        ("loan-default replay --folder taken", "taken"),
+        ("loan-default ingest --folder taken", "taken"),
+        ("loan-default restore taken", "taken"),
+        ("loan-default score --data good.csv --out taken/s.csv --model x.pth", "taken is a file"),
+    ],
+)
+def test_a_file_where_a_folder_should_be_is_one_line(shell, tmp_path, command, words):
+    (tmp_path / "good.csv").write_text(CONTENTS["good.csv"])
+    (tmp_path / "taken").write_text("mine")
+    code, _, errors = shell(command)
+    lines = [line for line in errors.splitlines() if not line.startswith("{")]
+    assert code in (INPUT, ARTIFACT)
+    assert len(lines) == 1, errors
+    assert words in lines[0]
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_a_misspelt_variable_is_logged_without_its_value(shell, monkeypatch):
+    monkeypatch.setenv("LOAN_DEFAULT_MINIMUM_AUCC", "s3cret")
+    code, _, errors = shell("loan-default models")
+    assert (code, errors.count("Did you mean 'LOAN_DEFAULT_MINIMUM_AUC'?")) == (0, 1)
+    assert "s3cret" not in errors
+
+
 def test_a_gpu_that_is_not_there_is_one_line(shell, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     code, _, errors = shell(f"{BOTH} --device cuda")

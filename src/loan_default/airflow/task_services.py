@@ -7,7 +7,7 @@ from typing import Any
 from loan_default.errors import ConfigurationError
 from loan_default.pipelines.services import Services
 from loan_default.settings import Settings, load_settings
-from loan_default.wiring import open_services
+from loan_default.wiring import open_services, warn_of_unknown_variables
 
 Context = Mapping[str, Any]
 """The context that Airflow gives a task: `run_id`, `task_instance`, `dag_run`, `params` and more."""
@@ -17,6 +17,7 @@ Context = Mapping[str, Any]
 def services_of(context: Context) -> Iterator[tuple[Services, Settings]]:
     """Open the services of a run for as long as the block runs; yields them and the settings."""
     settings = load_settings()
+    warn_of_unknown_variables()
     _check_shared(settings)
     with open_services(settings, run=context["run_id"]) as services:
         yield services, settings

@@ -188,6 +188,11 @@ def schema(
         raise ConfigurationError(
             f"--out must not exist yet, however: {out} does, and may have been edited. Choose another name."
         )
+    taken = next((path for path in out.parents if path.is_file()), None) if out is not None else None
+    if taken is not None:
+        raise ConfigurationError(
+            f"--out must lie in a folder, however: {taken} is a file. Choose another name."
+        )
     inference = infer_schema(data, target=target)
     text = dump_schema(inference.schema, notes=inference.notes)
     console = make_console(stderr=True)  # what goes to standard output is a schema file

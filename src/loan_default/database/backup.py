@@ -57,10 +57,14 @@ def back_up(database: Database, folder: Path) -> dict[str, Contents]:
     """Write all collections into a folder that is new or empty; nobody should write to them meanwhile.
 
     Raises:
-        ConfigurationError: there is something in the folder.
+        ConfigurationError: there is something in the folder, or it cannot be made.
         DependencyError: the database is away.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = "it is a file" if folder.is_file() else error.strerror
+        raise ConfigurationError(f"Cannot write a backup to {folder}: {why}. Name another folder.") from error
     if any(folder.iterdir()):
         raise ConfigurationError(
             f"Cannot write a backup to {folder}: the folder is not empty. Name another folder."
