@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from loan_default.data.schema.file_format import FileFormat, check_marks
+from loan_default.data.schema.time_texts import check_pattern
 from loan_default.errors import DataError, did_you_mean
 
 
@@ -41,6 +42,8 @@ class Kind(StrEnum):
 FEATURE_KINDS = frozenset({Kind.NUMERICAL, Kind.CATEGORICAL, Kind.ORDINAL})
 TIME_KINDS = frozenset({Kind.TIMESTAMP, Kind.DATE})
 CODED_KINDS = frozenset({Kind.CATEGORICAL, Kind.ORDINAL})
+NUMBER_KINDS = frozenset({Kind.NUMERICAL, Kind.WEIGHT})
+"""Kinds whose values are numbers in a file and in a record."""
 
 SHARED_KEYS = (
     "description",
@@ -188,6 +191,8 @@ class Column:
                     f"{where}: format must be one of {', '.join(TIME_FORMATS)} or a pattern such as "
                     f"%d/%m/%Y, however: {self.format!r}"
                 )
+            if "%" in self.format:
+                check_pattern(self.format, where)
         elif self.format and self.format not in formats:
             raise DataError(
                 f"{where}: format must be one of {', '.join(formats)}, however: {self.format!r}."

@@ -5,7 +5,7 @@ then validated. A wrong value rejects its row and no more; only a missing column
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,18 +14,21 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.column import NUMBER_KINDS, TIME_KINDS, Column, Kind
 from loan_default.data.schema.language import Schema
+from loan_default.data.schema.number_texts import is_plain, plain_numbers
 from loan_default.data.schema.values import (
-    MISSING_TEXTS,
     MUST_BE_NUMBER,
-    MUST_BE_TIME,
     MUST_NOT_BE_MISSING,
     NUMBER_PATTERN,
+    fold,
     is_missing,
+    missing_numbers,
+    missing_texts,
     number_problems,
     reason,
     show,
+    time_rule,
     value_reader,
 )
 from loan_default.errors import DataError, did_you_mean
@@ -35,6 +38,7 @@ RENAMED = {"row": "raw_row", "reason": "raw_reason"}
 REJECT_COLUMNS = ("row", "reason", "text")
 Problems = list[tuple[str, np.ndarray]]
 """Broken rules of one column, each with the boolean mask `(n,)` of its rows."""
+_ANY_NUMBER = Column(name="any", kind=Kind.NUMERICAL, nullable=True)
 
 
 def _no_rejects() -> pd.DataFrame:
@@ -112,22 +116,29 @@ def validate(raw: RawFrame, schema: Schema, *, labelled: bool) -> Validation:
 
 def read_column(values: pd.Series, column: Column) -> tuple[pd.Series, Problems]:
     """The canonical values of one raw column (rejected ones are missing), and the rules broken in it."""
-    if column.kind is Kind.NUMERICAL:
+    if column.kind in NUMBER_KINDS:
         return _read_numbers(values, column)
-    if column.kind is Kind.TIMESTAMP:
+    if column.kind in TIME_KINDS:
         return _read_times(values, column)
     return _read_codes(values, column)
 
 
-def parse_numbers(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of a raw column: float64 with NaN for missing, and the mask of values that are not numbers."""
+def parse_numbers(values: pd.Series, column: Column = _ANY_NUMBER) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of a raw column: float64 with NaN for missing, and the mask of values that are not numbers.
+
+    The column says how text is read and what is missing; without it, only plain numbers are numbers.
+    """
     if pd.api.types.is_bool_dtype(values.dtype) and not pd.api.types.is_object_dtype(values.dtype):
         return np.full(len(values), np.nan), values.notna().to_numpy()
     if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_complex_dtype(values.dtype):
-        return values.to_numpy(dtype=np.float64, na_value=np.nan), np.zeros(len(values), bool)
-    if isinstance(values.dtype, pd.StringDtype):
-        return _numbers_of_text(pa.array(values))
-    return _numbers_of_objects(values)
+        numbers, unreadable = values.to_numpy(dtype=np.float64, na_value=np.nan), np.zeros(len(values), bool)
+    elif isinstance(values.dtype, pd.StringDtype):
+        numbers, unreadable = _numbers_of_text(pa.array(values), column)
+    else:
+        numbers, unreadable = _numbers_of_objects(values, column)
+    if column.missing:
+        numbers = np.where(np.isin(numbers, missing_numbers(column)), np.nan, numbers)
+    return numbers, unreadable
 
 
 def _columns_to_read(frame: pd.DataFrame, schema: Schema, *, labelled: bool) -> list[Column]:
@@ -135,7 +146,7 @@ def _columns_to_read(frame: pd.DataFrame, schema: Schema, *, labelled: bool) -> 
         columns = list(schema.columns)
         other_way = ", or take it out of the schema"
     else:
-        columns = [column for column in schema.columns if column.is_feature or column is schema.identifier]
+        columns = _columns_to_score(schema)
         other_way = (
             ", or train a model with optional = true for it in the schema if scoring can do without it"
         )
@@ -151,8 +162,18 @@ def _columns_to_read(frame: pd.DataFrame, schema: Schema, *, labelled: bool) -> 
     return [column for column in columns if column.name in frame or column.is_feature]
 
 
+def _columns_to_score(schema: Schema) -> list[Column]:
+    """Features, the identifier, and the time of the application where a feature is derived from it."""
+    is_derived = any(column.derive for column in schema.features)
+    return [
+        column
+        for column in schema.columns
+        if column.is_feature or column is schema.identifier or (is_derived and column.kind is Kind.TIMESTAMP)
+    ]
+
+
 def _read_numbers(values: pd.Series, column: Column) -> tuple[pd.Series, Problems]:
-    numbers, unreadable = parse_numbers(values)
+    numbers, unreadable = parse_numbers(values, column)
     missing = np.isnan(numbers) & ~unreadable
     special = np.isin(numbers, column.special) if column.special else np.zeros(len(numbers), bool)
     numbers = np.where(special, np.nan, numbers) + 0.0  # adding 0.0 turns -0.0 into 0.0
@@ -164,20 +185,24 @@ def _read_numbers(values: pd.Series, column: Column) -> tuple[pd.Series, Problem
     return pd.Series(numbers, index=values.index), problems
 
 
-def _numbers_of_text(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+def _numbers_of_text(text: pa.Array, column: Column) -> tuple[np.ndarray, np.ndarray]:
     trimmed = pc.utf8_trim_whitespace(text)
     trimmed = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
-    try:
-        numbers = pc.cast(trimmed, pa.float64())
-        is_complete = pc.sum(pc.is_nan(numbers)).as_py() in (None, 0)
-    except pa.ArrowInvalid:
-        is_complete = False
-    if is_complete:
-        return _to_numpy(numbers), np.zeros(len(text), bool)
-    missing = pc.is_in(pc.utf8_lower(trimmed), pa.array(sorted(MISSING_TEXTS), trimmed.type))
-    readable = pc.fill_null(pc.match_substring_regex(trimmed, NUMBER_PATTERN), fill_value=False)
-    numbers = pc.cast(pc.if_else(readable, trimmed, None), pa.float64())
-    unreadable = pc.and_not(pc.is_valid(trimmed), pc.or_(readable, missing))
+    if is_plain(column):
+        try:
+            numbers = pc.cast(trimmed, pa.float64())
+            if pc.sum(pc.is_nan(numbers)).as_py() in (None, 0):
+                return _to_numpy(numbers), np.zeros(len(text), bool)
+        except pa.ArrowInvalid:
+            pass  # a value is no number, perhaps one that means "missing"
+        readable = pc.fill_null(pc.match_substring_regex(trimmed, NUMBER_PATTERN), fill_value=False)
+        numbers = pc.cast(pc.if_else(readable, trimmed, None), pa.float64())
+    else:
+        numbers = plain_numbers(trimmed, column)
+    doubtful = pc.and_(pc.is_valid(trimmed), pc.is_null(numbers))
+    markers = missing_texts(column)
+    missing = [other for other in pc.unique(trimmed.filter(doubtful)).to_pylist() if fold(other) in markers]
+    unreadable = pc.and_not(doubtful, pc.is_in(trimmed, pa.array(missing, trimmed.type)))
     return _to_numpy(numbers), unreadable.to_numpy(zero_copy_only=False)
 
 
@@ -185,20 +210,23 @@ def _to_numpy(numbers: pa.Array) -> np.ndarray:
     return np.asarray(pc.fill_null(numbers, np.nan).to_numpy(zero_copy_only=False))
 
 
-def _numbers_of_objects(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    read_any = value_reader(Column(name="any", kind=Kind.NUMERICAL, nullable=True))
+def _numbers_of_objects(values: pd.Series, column: Column) -> tuple[np.ndarray, np.ndarray]:
+    read_any = value_reader(_ANY_NUMBER)
     numbers, unreadable = np.full(len(values), np.nan), np.zeros(len(values), bool)
+    texts: dict[int, str] = {}
     for position, value in enumerate(values.astype(object)):
         if isinstance(value, str):
-            text = pa.array([value.encode(errors="replace").decode()])
-            parsed, failed = _numbers_of_text(text)
-            numbers[position], unreadable[position] = parsed[0], failed[0]
+            texts[position] = value.encode(errors="replace").decode()
             continue
         number, rule = read_any(value)
         unreadable[position] = rule == MUST_BE_NUMBER
         if not unreadable[position] and not is_missing(value):
             # What is left is a number too large for a float, or infinite.
             numbers[position] = np.inf if number is None else number
+    if texts:
+        positions = list(texts)
+        text = pa.array(texts.values(), pa.large_string())
+        numbers[positions], unreadable[positions] = _numbers_of_text(text, column)
     return numbers, unreadable
 
 
@@ -221,13 +249,21 @@ def _read_times(values: pd.Series, column: Column) -> tuple[pd.Series, Problems]
     if isinstance(values.dtype, np.dtype | pd.DatetimeTZDtype) and values.dtype.kind == "M":
         utc = values.dt.tz_localize("UTC") if values.dt.tz is None else values.dt.tz_convert("UTC")
         return utc.astype(column.kind.dtype), problems
-    if pd.api.types.is_numeric_dtype(values.dtype):
+    if pd.api.types.is_numeric_dtype(values.dtype) and not column.format:
         # A bare number may count seconds, days or be a year.
-        return _all_missing(column, values.index), [*problems, (MUST_BE_TIME, ~missing)]
+        return _all_missing(column, values.index), [*problems, (time_rule(column), ~missing)]
     read = value_reader(column)
-    readings = [read(value) for value in values.astype(object)]
-    times = pd.Series([value for value, _ in readings], index=values.index, dtype=column.kind.dtype)
-    return times, _problems_of(readings, np.arange(len(readings)))
+    positions, distinct = _distinct_values(values)
+    readings = [read(value) for value in distinct]
+    times = pd.Series([value for value, _ in readings], dtype=column.kind.dtype).take(positions)
+    return times.set_axis(values.index), _problems_of(readings, positions)
+
+
+def _distinct_values(values: pd.Series) -> tuple[np.ndarray, Iterable[Any]]:
+    """The position of each row's value in the values that follow: the distinct ones where these are cheap."""
+    if pd.api.types.is_object_dtype(values.dtype):
+        return np.arange(len(values)), values
+    return pd.factorize(values, use_na_sentinel=False)
 
 
 def _problems_of(readings: list[tuple[Any, str]], positions: np.ndarray) -> Problems:

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.column import NUMBER_KINDS, Column
 from loan_default.data.schema.language import Schema
 from loan_default.data.schema.records import RecordError, record_model, validate_record
-from loan_default.data.schema.values import is_missing, number_problems, value_reader
+from loan_default.data.schema.values import is_missing, missing_numbers, number_problems, value_reader
 
 _ABSENT = object()
 """Marks that a record has no value where it must have one."""
@@ -74,10 +74,12 @@ class RecordBatchReader:
 
 
 def _column_reader(column: Column) -> _Read:
-    return _number_reader(column) if column.kind is Kind.NUMERICAL else _code_reader(column)
+    return _number_reader(column) if column.kind in NUMBER_KINDS else _code_reader(column)
 
 
 def _number_reader(column: Column) -> _Read:
+    markers = missing_numbers(column)
+
     def read(values: tuple[Any, ...], doubtful: set[int]) -> list[Any]:
         known: Sequence[Any] = values
         if not _NUMBERS.issuperset(map(type, values)):
@@ -94,6 +96,8 @@ def _number_reader(column: Column) -> _Read:
             # None is missing, NaN is a mistake.
             gaps = np.flatnonzero(missing).tolist()
             doubtful.update(gap for gap in gaps if not column.nullable or known[gap] is not None)
+        if markers:
+            doubtful.update(np.flatnonzero(np.isin(numbers, markers)).tolist())
         if column.special:
             missing |= np.isin(numbers, column.special)
             numbers[missing] = np.nan

@@ -21,9 +21,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.column import NUMBER_KINDS, TIME_KINDS, Column, Kind
 from loan_default.data.schema.language import Schema
-from loan_default.data.schema.values import MUST_BE_FINITE, Reader, reason, show, value_reader
+from loan_default.data.schema.number_texts import has_rules
+from loan_default.data.schema.values import MUST_BE_FINITE, Reader, reason, show, time_rule, value_reader
 from loan_default.errors import DataError, did_you_mean
 
 
@@ -127,15 +128,25 @@ def _problems(error: ValidationError, schema: Schema) -> Iterator[tuple[str, str
 def _json_schema(column: Column) -> dict[str, Any]:
     """What the JSON schema says of a field; `value_reader` is what validates it."""
     schema: dict[str, Any] = {"type": "string"}
-    if column.kind is Kind.NUMERICAL:
+    if column.kind in NUMBER_KINDS:
         bounds = {"minimum": column.minimum, "maximum": column.maximum}
+        bounds |= {"exclusiveMinimum": 0} if column.kind is Kind.WEIGHT else {}
         schema = {"type": "integer" if column.integer else "number"}
         schema |= {key: bound for key, bound in bounds.items() if bound is not None}
+        if has_rules(column):
+            alternatives = [schema, {"type": "string"}, *([{"type": "null"}] if column.nullable else [])]
+            return {"anyOf": alternatives}
     elif column.is_coded and not column.open:
         schema["enum"] = list(column.categories)
     elif column.kind is Kind.TARGET:
         schema["enum"] = [column.negative, column.positive]
-    elif column.kind is Kind.TIMESTAMP:
-        schema["format"] = "date-time"
+    elif column.kind in TIME_KINDS:
+        schema = _json_schema_of_time(column)
     nullable = column.nullable or column.kind is Kind.TARGET
     return {"anyOf": [schema, {"type": "null"}]} if nullable else schema
+
+
+def _json_schema_of_time(column: Column) -> dict[str, Any]:
+    if not column.format:
+        return {"type": "string", "format": "date-time"}
+    return {"type": ["string", "number"], "description": time_rule(column)}

@@ -16,18 +16,35 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.booleans import boolean_aliases
+from loan_default.data.schema.column import NUMBER_KINDS, TIME_KINDS, Column, Kind
+from loan_default.data.schema.number_texts import NumberReader, has_rules, number_reader
+from loan_default.data.schema.time_texts import TimeReader, time_of_number, time_reader
 
 Reading = tuple[Any, str]
 Reader = Callable[[object], Reading]
 
-MISSING_TEXTS = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "\\n"})
-"""Text that stands for "no value" in files, in lower case; R writes NA, Python nan, SQL dumps \\N."""
+MISSING_TEXTS = frozenset(
+    {
+        "", "na", "n/a", "n.a.", "nan", "-nan", "null", "none", "<null>", "(null)", "[null]",
+        # R writes NA, Python nan, SQL dumps \\N, pandas <NA> and NaT, C on Windows 1.#QNAN.
+        "\\n", "<na>", "nat", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan",
+        # Spreadsheets whose formula failed, in six languages.
+        "#n/a", "#na", "#null!", "#div/0!", "#ref!", "#value!", "#name?", "#num!", "#spill!", "#calc!",
+        "#nv", "#bezug!", "#wert!", "#zahl!", "#valeur!", "#nom?", "#nombre!", "#n/d", "#nome?", "#núm!",
+        "#¡div/0!", "#¡ref!", "#¡valor!", "#¿nombre?", "#¡num!", "#¡nulo!", "#valor!", "#valore!", "#rif!",
+    }
+)  # fmt: skip
+"""Text that stands for "no value" in every column, in lower case.
+
+None of them is ever a value. Others may be a category, such as "?", "-" or "unknown": columns declare them.
+"""
 
 MUST_NOT_BE_MISSING = "must not be missing"
 MUST_BE_NUMBER = "must be a number"
 MUST_BE_FINITE = "must be finite"
 MUST_BE_WHOLE = "must be a whole number"
+MUST_BE_POSITIVE = "must be above 0"
 MUST_BE_TEXT = "must be text"
 MUST_BE_PRINTABLE = "must be printable text of at most 256 characters"
 MUST_BE_TIME = "must be a date or time in ISO 8601, such as 2024-01-31 or 2024-01-31T12:00:00Z"
@@ -37,23 +54,65 @@ NUMBER_PATTERN = (
     r"^[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)$"
 )
 
+_TIMES = {
+    "epoch_seconds": "a number of seconds since 1970",
+    "epoch_milliseconds": "a number of milliseconds since 1970",
+    "spreadsheet": "a date as spreadsheets count days, such as 45322",
+}
 _MAX_TEXT = 256
 _WHOLE = re.compile(r"([+-]?[0-9]+)\.0+")
 
 
 def value_reader(column: Column) -> Reader:
-    """The reader of a column's values, by its kind; numbers must be numbers, not text."""
-    if column.kind is Kind.NUMERICAL:
-        return partial(_read_number, column=column)
-    if column.kind is Kind.TIMESTAMP:
-        return partial(_read_timestamp, column=column)
+    """The reader of a column's values, by its kind.
+
+    Text in a column of numbers is read where the column says how: by a format, marks or missing markers.
+    Otherwise numbers must be numbers.
+    """
+    markers = missing_texts(column)
+    if column.kind in NUMBER_KINDS:
+        of_text = number_reader(column) if has_rules(column) else None
+        return partial(
+            _read_number,
+            column=column,
+            of_text=of_text,
+            markers=markers,
+            missing_numbers=frozenset(missing_numbers(column)),
+        )
+    if column.kind in TIME_KINDS:
+        of_text_in_format = time_reader(column.format) if column.format else None
+        return partial(_read_time, column=column, of_text=of_text_in_format, markers=markers)
     if column.kind is Kind.IDENTIFIER:
-        return partial(_read_identifier, column=column)
+        return partial(_read_identifier, column=column, markers=markers)
     if column.kind is Kind.TARGET:
         return partial(
             _read_label, column=column, lookup=category_lookup((column.negative, column.positive), {})
         )
-    return partial(_read_category, column=column, lookup=category_lookup(column.categories, column.aliases))
+    declared = frozenset(fold(text) for text in column.missing)
+    return partial(_read_category, column=column, lookup=_lookup_of(column), declared=declared)
+
+
+def missing_texts(column: Column) -> frozenset[str]:
+    """The texts that mean "no value" in a column, as `fold` makes them."""
+    return MISSING_TEXTS | {fold(text) for text in column.missing}
+
+
+def missing_numbers(column: Column) -> tuple[float, ...]:
+    """The numbers among the missing markers of a column of numbers: -1 of "-1", however it is written."""
+    if not column.missing:
+        return ()
+    read = number_reader(column)
+    numbers = (read(text.strip()) for text in column.missing)
+    return tuple(number for number in numbers if number is not None)
+
+
+def time_rule(column: Column) -> str:
+    """The rule that the format of a column of times makes."""
+    if not column.format:
+        return MUST_BE_TIME
+    return (
+        f"must be a time as {column.format}" if "%" in column.format else f"must be {_TIMES[column.format]}"
+    )
 
 
 def number_problems(values: np.ndarray, column: Column) -> list[tuple[str, np.ndarray]]:
@@ -62,6 +121,8 @@ def number_problems(values: np.ndarray, column: Column) -> list[tuple[str, np.nd
     A value is listed under the first rule that it breaks.
     """
     rules: list[tuple[str, np.ndarray]] = [(MUST_BE_FINITE, np.isinf(values))]
+    if column.kind is Kind.WEIGHT:
+        rules.append((MUST_BE_POSITIVE, values <= 0))
     if column.integer:
         rules.append((MUST_BE_WHOLE, np.trunc(values) != values))
     if column.minimum is not None:
@@ -185,19 +246,35 @@ def as_text(value: object) -> str | None:
     return None
 
 
-def _read_number(value: object, *, column: Column) -> Reading:
-    if is_missing(value):
+def _read_number(
+    value: object,
+    *,
+    column: Column,
+    of_text: NumberReader | None,
+    markers: frozenset[str],
+    missing_numbers: frozenset[float],
+) -> Reading:
+    number: float | None
+    if isinstance(value, str) and of_text is not None:
+        number = of_text(value.strip())
+        if number is None:
+            return _missing(column) if fold(value) in markers else (None, MUST_BE_NUMBER)
+    elif is_missing(value):
         return _missing(column)
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | Decimal | np.number):
+    elif isinstance(value, bool | np.bool_) or not isinstance(value, int | float | Decimal | np.number):
         # A feed sends a number that JSON cannot hold as the text that stood in the file.
         return None, MUST_BE_FINITE if isinstance(value, str) and _is_infinite(value) else MUST_BE_NUMBER
-    try:
-        number = float(value)
-    except (OverflowError, TypeError):
-        return None, MUST_BE_FINITE
-    if number in column.special:
-        return None, ""
-    if rule := _number_problem(number, column):
+    else:
+        try:
+            number = float(value)
+        except (OverflowError, TypeError):
+            return None, MUST_BE_FINITE
+    return _missing(column) if number in missing_numbers else _checked_number(number, column)
+
+
+def _checked_number(number: float, column: Column) -> Reading:
+    rule = "" if number in column.special else _number_problem(number, column)
+    if rule or number in column.special:
         return None, rule
     return number + 0.0, ""  # adding 0.0 turns -0.0 into 0.0
 
@@ -211,6 +288,8 @@ def _number_problem(number: float, column: Column) -> str:
     # The same rules as in `number_problems`, which is faster for many numbers and slower for one.
     if math.isinf(number):
         return MUST_BE_FINITE
+    if column.kind is Kind.WEIGHT and number <= 0:
+        return MUST_BE_POSITIVE
     if column.integer and not number.is_integer():
         return MUST_BE_WHOLE
     if column.minimum is not None and number < column.minimum:
@@ -220,10 +299,21 @@ def _number_problem(number: float, column: Column) -> str:
     return ""
 
 
-def _read_category(value: object, *, column: Column, lookup: Callable[[str], str | None]) -> Reading:
-    if is_missing(value):
-        return _missing(column)
+def _lookup_of(column: Column) -> Callable[[str], str | None]:
+    """The lookup of a coded column: its categories and aliases, then other spellings of yes and no."""
+    find = category_lookup(column.categories, column.aliases)
+    others = boolean_aliases(column)
+    if not others:
+        return find
+    return lambda text: find(text) or others.get(fold(text))
+
+
+def _read_category(
+    value: object, *, column: Column, lookup: Callable[[str], str | None], declared: frozenset[str]
+) -> Reading:
     text = as_text(value)
+    if is_missing(value) or (text is not None and declared and fold(text) in declared):
+        return _missing(column)
     if text is None:
         return None, MUST_BE_TEXT
     category = lookup(text)
@@ -250,22 +340,44 @@ def _read_label(value: object, *, column: Column, lookup: Callable[[str], str | 
     return None, one_of((column.negative, column.positive))
 
 
-def _read_identifier(value: object, *, column: Column) -> Reading:
+def _read_identifier(value: object, *, column: Column, markers: frozenset[str]) -> Reading:
     if is_missing(value):
         return _missing(column)
     text = as_text(value)
     if text is None or isinstance(value, bool | np.bool_):
         return None, MUST_BE_TEXT
-    if text.strip().casefold() in MISSING_TEXTS:
+    if fold(text) in markers:
         return _missing(column)
     return _printable(text)
 
 
-def _read_timestamp(value: object, *, column: Column) -> Reading:
-    if is_missing(value) or (isinstance(value, str) and value.strip().casefold() in MISSING_TEXTS):
+def _read_time(
+    value: object, *, column: Column, of_text: TimeReader | None, markers: frozenset[str]
+) -> Reading:
+    if is_missing(value):
         return _missing(column)
-    timestamp = parse_timestamp(value)
-    return (timestamp, "") if timestamp is not None else (None, MUST_BE_TIME)
+    is_number = isinstance(value, int | float | Decimal | np.number) and not isinstance(value, bool)
+    text = as_text(value) if isinstance(value, str) or (is_number and column.missing) else None
+    if text is not None and fold(text) in markers:
+        return _missing(column)
+    time: datetime | None
+    if of_text is not None and isinstance(value, str):
+        time = of_text(value.strip())
+    elif of_text is not None and is_number:
+        time = _time_of_typed_number(value, column, of_text)
+    else:
+        time = parse_timestamp(value)
+    return (time, "") if time is not None else (None, time_rule(column))
+
+
+def _time_of_typed_number(value: Any, column: Column, of_text: TimeReader) -> datetime | None:
+    if "%" in column.format:  # 20111231 as a number is the text of the same digits
+        text = as_text(value)
+        return None if text is None else of_text(text)
+    try:
+        return time_of_number(float(value), column.format)
+    except (OverflowError, ValueError):
+        return None
 
 
 def _missing(column: Column) -> Reading:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.column import NUMBER_KINDS, Column, Kind
 from loan_default.data.schema.frames import parse_numbers, read_column
 from loan_default.data.schema.language import Schema
 from loan_default.data.schema.values import (
@@ -69,8 +69,8 @@ def _plain_ids(values: pd.Series) -> tuple[NDArray[np.object_], NDArray[np.bool_
 
 
 def _json_values(values: pd.Series, column: Column) -> list[Any]:
-    if column.kind is Kind.NUMERICAL:
-        return _numbers(values)
+    if column.kind in NUMBER_KINDS:
+        return _numbers(values, column)
     if column.kind is Kind.TARGET:
         return _labels(values, column)
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
@@ -80,8 +80,8 @@ def _json_values(values: pd.Series, column: Column) -> list[Any]:
     return [_json_value(value) for value in values.astype(object).tolist()]
 
 
-def _numbers(values: pd.Series) -> list[Any]:
-    numbers, unreadable = parse_numbers(values)
+def _numbers(values: pd.Series, column: Column) -> list[Any]:
+    numbers, unreadable = parse_numbers(values, column)
     cells = numbers.astype(object)
     whole = (np.trunc(numbers) == numbers) & (np.abs(numbers) < _EXACT)
     cells[whole] = numbers[whole].astype(np.int64)

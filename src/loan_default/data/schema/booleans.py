@@ -1,0 +1,47 @@
+"""Words for yes and no in English, German, French, Spanish, Portuguese and Italian."""
+
+from collections.abc import Mapping
+
+from loan_default.data.schema.column import Column
+
+_YES = "1 yes y true t on ja j wahr oui o vrai v sí si s verdadero sim verdadeiro vero"
+_NO = "0 no n false f off nein falsch non faux falso não nao"
+_PAIRS = frozenset(
+    {
+        ("0", "1"),
+        ("no", "yes"),
+        ("n", "y"),
+        ("false", "true"),
+        ("f", "t"),
+        ("off", "on"),
+        ("nein", "ja"),
+        ("falsch", "wahr"),
+        ("non", "oui"),
+        ("faux", "vrai"),
+        ("no", "sí"),
+        ("no", "si"),
+        ("falso", "verdadero"),
+        ("não", "sim"),
+        ("nao", "sim"),
+        ("falso", "verdadeiro"),
+        ("falso", "vero"),
+    }
+)
+"""What two categories must be, without case, to be a no and a yes beyond doubt."""
+
+
+def boolean_aliases(column: Column) -> Mapping[str, str]:
+    """Other spellings of the two categories of a column that are no and yes; none for another column.
+
+    They are so by its format, or because they are a pair of words that mean nothing else.
+    """
+    if len(column.categories) != 2:
+        return {}
+    no, yes = column.categories
+    if column.format != "boolean":
+        folded = no.strip().casefold(), yes.strip().casefold()
+        if folded[::-1] in _PAIRS:
+            no, yes = yes, no
+        elif folded not in _PAIRS:
+            return {}
+    return dict.fromkeys(_NO.split(), no) | dict.fromkeys(_YES.split(), yes)

@@ -1,0 +1,174 @@
+"""Numbers as people write them: with marks, as percent, as money, as durations.
+
+    read = number_reader(column)      # format = "money", decimal = ",", thousands = "."
+    read("1.250,50 €")                # 1250.5
+    plain_numbers(texts, column)      # the same for a whole Arrow array, without a loop over its values
+
+Both use one regular expression, which Python and Arrow understand alike. Marks are strict: with "," between
+thousands, "1,25" is no number, since it may be a decimal fraction; "1,250" and "1,00,000" can only be
+one thing. Texts must have been trimmed.
+"""
+
+import re
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loan_default.data.schema.column import Column
+from loan_default.data.schema.durations import DURATION_FORMATS, duration_reader
+
+NumberReader = Callable[[str], float | None]
+"""From a trimmed text to its number, None where it is none; infinity where it is one."""
+
+INFINITY_PATTERN = r"^[+-]?[iI][nN][fF](?:[iI][nN][iI][tT][yY])?$"
+
+_PLAIN_CHARACTERS = (
+    # Blanks that are typeset; among them the ones that French and SI put between thousands.
+    (" ", "\t\N{NO-BREAK SPACE}\u1680\u2000-\u200a\u202f\u205f\u3000"),
+    ("-", "\N{MINUS SIGN}\u2010-\u2013\ufe63\uff0d"),
+    ("'", "\N{RIGHT SINGLE QUOTATION MARK}\N{LEFT SINGLE QUOTATION MARK}`\N{ACUTE ACCENT}"),
+    ("%", "\N{FULLWIDTH PERCENT SIGN}\N{SMALL PERCENT SIGN}"),
+)
+_CURRENCY_SIGNS = "$¢£¤¥֏؋৳฿៛\u20a0-\u20c0\ufdfc\ufe69\uff04\uffe0\uffe1\uffe5\uffe6"
+_CURRENCY_CODES = (
+    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD "
+    "CDF CHF CLF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF "
+    "GTQ GYD HKD HNL HRK HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK "
+    "LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR "
+    "PAB PEN PGK PHP PKR PLN PYG QAR RMB RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SYP "
+    "SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD XOF XPF YER ZAR "
+    "ZMW ZWL"
+)
+_CURRENCY_WORDS = (
+    "euros euro dollars dollar dólares dollari pounds pfund reais real pesos franken francs franchi rupees "
+    "Rs. Rs Kč zł kr. kr Ft lei Fr. Fr RM Rp"
+)
+_PERCENT_WORDS = (
+    "percent",
+    "per cent",
+    "pct",
+    "prozent",
+    "pour cent",
+    "por ciento",
+    "por cento",
+    "per cento",
+)
+_EXPONENT = r"(?:[eE][+-]?[0-9]+)?"
+
+
+def has_rules(column: Column) -> bool:
+    """Whether a numerical column says how text is read: by a format, marks or missing markers."""
+    return bool(column.missing) or not is_plain(column)
+
+
+def is_plain(column: Column) -> bool:
+    """Whether text in a numerical column is read as plain numbers, such as -1.5e3."""
+    return not column.format and column.decimal == "." and not column.thousands
+
+
+def number_reader(column: Column) -> NumberReader:
+    """The reader of single texts of a numerical column."""
+    if column.format in DURATION_FORMATS:
+        return duration_reader(column)
+    pattern, infinity = re.compile(_pattern(column)), re.compile(INFINITY_PATTERN)
+    table, thousands = _translation(), _thousands(column)
+
+    def read(text: str) -> float | None:
+        match = pattern.match(text.translate(table))
+        if match is None:
+            return float(text) if infinity.match(text) else None
+        group = match.groupdict(default="")
+        signs = group["before"] + group["inside"] + group["after"]
+        if len(signs) > 1 or bool(group["open"]) != bool(group["close"]) or (signs and group["open"]):
+            return None
+        whole = group["whole"].replace(thousands, "") if thousands else group["whole"]
+        fraction = group["fraction"].replace(column.decimal, ".")
+        if not whole and len(fraction) < 2:
+            return None
+        minus = "-" if signs == "-" or group["open"] else ""
+        return float(f"{minus}{whole}{fraction}{group['exponent']}")
+
+    return read
+
+
+def plain_numbers(texts: pa.Array, column: Column) -> pa.Array:
+    """The numbers of trimmed texts, float64; null where a text is none, or is null."""
+    if column.format in DURATION_FORMATS:
+        return _each_distinct(texts, number_reader(column))
+    plain = texts
+    for character, others in _PLAIN_CHARACTERS:
+        plain = pc.replace_substring_regex(plain, f"[{others}]", character)
+    found = pc.extract_regex(plain, _pattern(column))
+    opened, before, inside, whole, fraction, exponent, after, closed = (
+        pc.struct_field(found, name) for name in _GROUPS
+    )
+    if thousands := _thousands(column):
+        whole = pc.replace_substring(whole, thousands, "")
+    fraction = pc.replace_substring(fraction, column.decimal, ".")
+    empty = pa.scalar("", texts.type)
+    signs = pc.binary_join_element_wise(before, inside, after, empty)
+    has_open, has_close = pc.not_equal(opened, ""), pc.not_equal(closed, "")
+    is_wrong = pc.or_(pc.greater(pc.binary_length(signs), 1), pc.xor(has_open, has_close))
+    is_wrong = pc.or_(is_wrong, pc.and_(pc.not_equal(signs, ""), has_open))
+    has_no_digit = pc.and_(pc.equal(whole, ""), pc.less(pc.binary_length(fraction), 2))
+    is_wrong = pc.or_(is_wrong, has_no_digit)
+    minus = pc.if_else(pc.or_(pc.equal(signs, "-"), has_open), pa.scalar("-", texts.type), empty)
+    number = pc.binary_join_element_wise(minus, whole, fraction, exponent, empty)
+    numbers = pc.cast(pc.if_else(is_wrong, pa.scalar(None, texts.type), number), pa.float64())
+    infinite = pc.match_substring_regex(texts, INFINITY_PATTERN)
+    if pc.any(infinite).as_py():
+        numbers = pc.coalesce(
+            numbers, pc.cast(pc.if_else(infinite, texts, pa.scalar(None, texts.type)), pa.float64())
+        )
+    return numbers
+
+
+_GROUPS = ("open", "before", "inside", "whole", "fraction", "exponent", "after", "close")
+
+
+def _pattern(column: Column) -> str:
+    """The expression of a number's text; its groups are those of `_GROUPS`, in that order."""
+    decimal, thousands = re.escape(column.decimal), re.escape(_thousands(column))
+    digits = "[0-9]+"
+    if thousands:
+        digits = f"[1-9][0-9]{{0,2}}(?:{thousands}[0-9]{{3}})+|{digits}"
+    if column.thousands == ",":  # as in India: 1,00,000
+        digits = f"[1-9][0-9]?(?:,[0-9]{{2}})+,[0-9]{{3}}|{digits}"
+    fewest = "+" if column.format else "*"
+    number = f"(?P<whole>(?:{digits})?)(?P<fraction>(?:{decimal}[0-9]{fewest})?)(?P<exponent>{_EXPONENT})"
+    if column.format == "money":
+        # "1.250,-" and "1.250,--" stand for ",00".
+        number = f" *{_currency()} *(?P<inside>[+-]?) *{number}(?:{decimal}--?)? *{_currency()} *"
+        after = "(?P<after>[+-]?)"
+    elif column.format == "percent":
+        words = "|".join(_PERCENT_WORDS)
+        number = f" *%? *(?P<inside>){number} *(?:%|(?i:{words}))? *"
+        after = "(?P<after>)"
+    else:
+        return f"^(?P<open>)(?P<before>[+-]?)(?P<inside>){number}(?P<after>)(?P<close>)$"
+    return rf"^(?P<open>\(?) *(?P<before>[+-]?){number}{after} *(?P<close>\)?)$"
+
+
+def _currency() -> str:
+    words = "|".join(re.escape(word) for word in f"{_CURRENCY_CODES} {_CURRENCY_WORDS}".split())
+    return f"(?:(?i:{words})|[A-Z]{{0,3}}[{_CURRENCY_SIGNS}])?"
+
+
+def _thousands(column: Column) -> str:
+    return column.thousands.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+
+
+def _translation() -> dict[int, str]:
+    """The replacements of `_PLAIN_CHARACTERS`, as `str.translate` takes them."""
+    return {
+        ord(other): character
+        for character, others in _PLAIN_CHARACTERS
+        for other in re.findall(f"[{others}]", "".join(map(chr, range(0x10000))))
+    }
+
+
+def _each_distinct(texts: pa.Array, read: NumberReader) -> pa.Array:
+    encoded = texts.dictionary_encode()
+    numbers = pa.array([read(text) for text in encoded.dictionary.to_pylist()], pa.float64())
+    return pc.take(numbers, encoded.indices)

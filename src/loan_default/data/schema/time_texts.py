@@ -1,0 +1,206 @@
+"""Times as people write them: patterns of `strptime`, numbers that are times, dates of spreadsheets.
+
+    read = time_reader("%d-%b-%y")
+    read("13-Dez-99")                 # 1999-12-13 00:00 UTC
+
+Stricter than `strptime`: where nothing stands between two numbers, each has all of its digits, so that
+"50705" is no `%y%m%d`. Wider in three points: names of months may be English, German, French, Spanish,
+Portuguese or Italian, with or without accents; a pattern without a day means the first of the month; and a
+year of two digits is one of 1940 to 2039, in which applications and the dates before them lie.
+"""
+
+import math
+import re
+import unicodedata
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+
+from loan_default.errors import DataError
+
+TimeReader = Callable[[str], datetime | None]
+"""From a trimmed text to its time in UTC, None where it is none."""
+
+DIRECTIVES = "YymdbBhHIMSfpaAzjT"
+"""Letters that may follow a % in a pattern, beside %%."""
+
+_FIRST_SHORT_YEAR = 1940
+_NAME = r"([^\W\d_]+)\.?"
+_NUMBERS = {"Y": 4, "y": 2, "m": 2, "d": 2, "H": 2, "I": 2, "M": 2, "S": 2, "j": 3}
+_MONTHS = (
+    "jan january januar janner jaenner janv janvier ene enero janeiro gen gennaio",
+    "feb february februar fev fevr fevrier febrero fevereiro febbraio",
+    "mar march mrz marz maerz mars marzo marco",
+    "apr april avr avril abr abril aprile",
+    "may mai mayo maio mag maggio",
+    "jun june juni juin junio junho giu giugno",
+    "jul july juli juil juillet julio julho lug luglio",
+    "aug august aou aout ago agosto",
+    "sep sept september septembre septiembre setiembre set setembro settembre",
+    "oct october okt oktober octobre octubre out outubro ott ottobre",
+    "nov november novembre noviembre novembro",
+    "dec december dez dezember decembre dic diciembre dezembro dicembre",
+)
+_ISO_WITH_ZONE = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})"
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SPREADSHEET_EPOCH = datetime(1899, 12, 30, tzinfo=UTC)
+_LAST_SERIAL = 2_958_466
+"""The day after the last one of spreadsheets, 9999-12-31."""
+_PLAIN_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
+
+
+def check_pattern(pattern: str, where: str) -> None:
+    """Check that a pattern can be read, and that it makes a date.
+
+    Raises:
+        DataError: an unknown directive, one that is there twice, or no year.
+    """
+    letters = re.findall("%(.?)", pattern.replace("%%", ""), re.DOTALL)
+    for letter in letters:
+        if not letter or letter not in DIRECTIVES:
+            known = " ".join(f"%{each}" for each in DIRECTIVES)
+            raise DataError(
+                f"{where}: format must have directives of {known}, however: %{letter} in {pattern!r}"
+            )
+    meanings = [
+        "month" if letter in "mbBh" else letter.lower() if letter in "yY" else letter for letter in letters
+    ]
+    twice = sorted({each for each in meanings if meanings.count(each) > 1})
+    if twice:
+        raise DataError(f"{where}: format must say each thing once, however: {pattern!r} has two of {twice}")
+    if "y" not in meanings:
+        raise DataError(f"{where}: format must have a year, %Y or %y, however: {pattern!r}")
+
+
+def time_of_number(number: float, form: str) -> datetime | None:
+    """The time that a number is in one of the `TIME_FORMATS`; None where it is none."""
+    if not math.isfinite(number):
+        return None
+    try:
+        if form == "epoch_seconds":
+            return _EPOCH + timedelta(seconds=number)
+        if form == "epoch_milliseconds":
+            return _EPOCH + timedelta(milliseconds=number)
+        return _time_of_serial(number)
+    except OverflowError:
+        return None
+
+
+def time_reader(form: str) -> TimeReader:
+    """The reader of single texts by a format: one of `TIME_FORMATS` or a pattern.
+
+    A full time with its zone in ISO 8601, such as 2024-01-31T12:00:00Z, is always read: it is how a typed
+    time looks in JSON.
+    """
+    read_format = _pattern_reader(form) if "%" in form else _number_reader(form)
+
+    def read(text: str) -> datetime | None:
+        time = read_format(text)
+        if time is None and _ISO_WITH_ZONE.fullmatch(text):
+            try:
+                return datetime.fromisoformat(text).astimezone(UTC)
+            except (ValueError, OverflowError):
+                return None
+        return time
+
+    return read
+
+
+def _time_of_serial(days: float) -> datetime | None:
+    # Spreadsheets took over that 1900 was a leap year: day 60 is a 29 February that never was.
+    if not 1 <= days < _LAST_SERIAL or 60 <= days < 61:
+        return None
+    # A serial has about ten digits after the point: what is finer than a millisecond is rounding.
+    time = _SPREADSHEET_EPOCH + timedelta(days=days < 60, milliseconds=round(days * 86_400_000))
+    return time if time.year <= 9999 else None
+
+
+def _number_reader(form: str) -> TimeReader:
+    def read(text: str) -> datetime | None:
+        return time_of_number(float(text), form) if _PLAIN_NUMBER.fullmatch(text) else None
+
+    return read
+
+
+def _pattern_reader(pattern: str) -> TimeReader:
+    expression, letters = _expression(pattern)
+    compiled = re.compile(expression)
+    months = {name: number for number, names in enumerate(_MONTHS, 1) for name in names.split()}
+
+    def read(text: str) -> datetime | None:
+        match = compiled.fullmatch(text)
+        if match is None:
+            return None
+        try:
+            return _time(dict(zip(letters, match.groups(), strict=True)), months)
+        except (ValueError, OverflowError):
+            return None
+
+    return read
+
+
+def _expression(pattern: str) -> tuple[str, list[str]]:
+    """The regular expression of a pattern, and the letter of each of its groups."""
+    parts = re.findall(r"%.|\s+|.", pattern.replace("%T", "%H:%M:%S"), re.DOTALL)
+    is_number = [each[0] == "%" and each[1:] in _NUMBERS for each in parts]
+    expression, letters = "", []
+    for index, each in enumerate(parts):
+        letter = each[1:] if each[0] == "%" and each != "%%" else ""
+        if each == "%%" or not letter:
+            expression += r"\s+" if each.isspace() else re.escape("%" if each == "%%" else each)
+            continue
+        letters.append(letter)
+        if is_number[index]:
+            most = _NUMBERS[letter]
+            touches = is_number[index - 1 : index] == [True] or is_number[index + 1 : index + 2] == [True]
+            fewest = most if touches or letter in "Yy" else 1
+            expression += f"([0-9]{{{fewest},{most}}})"
+        else:
+            expression += {
+                "f": "([0-9]{1,9})",
+                "p": r"([AaPp]\.?[Mm]\.?)",
+                "z": r"(Z|[+-][0-9]{2}:?[0-9]{2})",
+            }.get(letter, _NAME)
+    return expression, letters
+
+
+def _time(found: dict[str, str], months: dict[str, int]) -> datetime | None:
+    year = (
+        int(found["Y"]) if "Y" in found else _FIRST_SHORT_YEAR + (int(found["y"]) - _FIRST_SHORT_YEAR) % 100
+    )
+    month, day = 1, int(found.get("d", 1))
+    for letter in "bBh":
+        if letter in found:
+            month = months.get(_folded(found[letter]), 0)
+    if "m" in found:
+        month = int(found["m"])
+    hour = int(found.get("H", 0))
+    if "I" in found:
+        hour = int(found["I"])
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + (12 if found.get("p", "a")[0] in "pP" else 0)
+    micros = int(found.get("f", "0")[:6].ljust(6, "0"))
+    zone = _zone(found.get("z", "Z"))
+    time = datetime(
+        year, month, day, hour, int(found.get("M", 0)), int(found.get("S", 0)), micros, tzinfo=zone
+    )
+    if "j" in found:
+        time = datetime(year, 1, 1, tzinfo=zone) + (time - datetime(year, month, day, tzinfo=zone))
+        time += timedelta(days=int(found["j"]) - 1)
+        if time.year != year:
+            return None
+    return time.astimezone(UTC)
+
+
+def _zone(text: str) -> timezone:
+    if text == "Z":
+        return UTC
+    minutes = int(text[1:3]) * 60 + int(text[-2:])
+    return timezone(timedelta(minutes=-minutes if text[0] == "-" else minutes))
+
+
+def _folded(name: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(each for each in decomposed if not unicodedata.combining(each))
