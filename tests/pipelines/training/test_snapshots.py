@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from loan_default.data.datasets import duplicates, row_hashing, splits
 from loan_default.data.datasets.row_hashing import DIGEST_VERSION
 from loan_default.data.datasets.splits import SPLIT_VERSION, held_out
 from loan_default.data.datasets.store_compaction import compact
@@ -30,6 +31,7 @@ from loan_default.pipelines.ingestion.ingestion_steps import (
 )
 from loan_default.pipelines.ingestion.training_store_writer import store_processed_data
 from loan_default.pipelines.services import Services
+from loan_default.pipelines.training import plan as plan_module
 from loan_default.pipelines.training.dataset import EmptyStoreError, load_snapshot, load_store, snapshot_of
 from loan_default.pipelines.training.plan import Stopwatch, TrainingPlan, plan_training
 from loan_default.pipelines.training.provenance import provenance_of
@@ -260,6 +262,25 @@ def test_a_run_can_be_prepared_from_the_store(services, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="the training store must hold applications"):
         plan_training(replace(options, data=StoreData(folder=tmp_path / "empty")), watch=watch, environ={})
+
+
+def test_a_plan_on_the_training_store_hashes_its_rows_once(services, tmp_path, monkeypatch):
+    prepare_training_data(services, tmp_path / "store", maturity_days=0)
+    schema = tmp_path / "schema.toml"
+    schema.write_text(dump_schema(SCHEMA))
+    hashed = []
+    real = row_hashing.hash_rows
+    for module in (duplicates, plan_module, splits):
+        monkeypatch.setattr(
+            module,
+            "hash_rows",
+            lambda frame, columns: (hashed.append(len(frame)), real(frame, columns))[1],
+            raising=False,
+        )
+    options = TrainingOptions(data=StoreData(folder=tmp_path / "store"), schema=schema, preset="fast")
+    watch = Stopwatch(lambda name, detail: None)
+    plan_training(options, watch=watch, environ={"OMP_NUM_THREADS": "1"})
+    assert hashed == [ROWS]
 
 
 def test_a_snapshot_of_a_release_with_other_digests_is_refused_with_a_way_out(services, tmp_path):

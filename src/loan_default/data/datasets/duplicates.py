@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from loan_default.data.datasets.row_hashing import hash_rows
 from loan_default.data.schema.language import Schema
@@ -19,13 +20,18 @@ def drop_duplicates(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     return frame[~copies] if copies.any() else frame
 
 
-def duplicate_groups(frame: pd.DataFrame, schema: Schema) -> np.ndarray:
+def duplicate_groups(
+    frame: pd.DataFrame, schema: Schema, *, hashes: NDArray[np.uint64] | None = None
+) -> np.ndarray:
     """Group of each row, `(n,)` int64 from 0: rows with equal features (missing equals missing) share one.
 
     A model that has seen one row of a group knows the others: a split must keep a group together.
     Identifier, timestamp, target and protected columns do not count.
+
+    Args:
+        hashes: `hash_rows` of the features `(n,)`; None = they are computed here.
     """
     # Two different rows fall together by chance in 1 of 10^7 files of a million rows, and would then merely
     # share a side of the split.
-    groups, _ = pd.factorize(hash_rows(frame, schema.features))
+    groups, _ = pd.factorize(hash_rows(frame, schema.features) if hashes is None else hashes)
     return groups.astype(np.int64)

@@ -18,6 +18,7 @@ from loan_default.data.datasets.row_hashing import hash_rows
 from loan_default.data.schema.language import Schema
 from loan_default.errors import ConfigurationError, DataError
 
+Hashes = NDArray[np.uint64]
 Positions = NDArray[np.int64]
 Integers = NDArray[np.int64]
 
@@ -141,6 +142,7 @@ def permanent_holdout_split(
     groups: ArrayLike,
     test_share: float = TEST_SHARE,
     validation_share: float = VALIDATION_SHARE,
+    hashes: Hashes | None = None,
 ) -> Split:
     """A split by the features of each row: a row lies on the same side in every snapshot of growing data.
 
@@ -152,6 +154,7 @@ def permanent_holdout_split(
         groups: `(N,)` whole numbers; rows with the same number have equal features, and stay on one side.
         test_share: share of the rows.
         validation_share: share of the rows.
+        hashes: `hash_rows` of the features `(N,)`; None = they are computed here.
 
     Raises:
         DataError: as `split_rows`, also where a part came out with one class only.
@@ -159,7 +162,7 @@ def permanent_holdout_split(
     """
     labels, numbers = _checked(frame, schema, groups, test_share, validation_share)
     labelled = np.flatnonzero(~np.isnan(labels))
-    fractions = _hash_fractions(frame, schema)[labelled]
+    fractions = _fractions(hash_rows(frame, schema.features) if hashes is None else hashes)[labelled]
     part = np.full(len(labelled), _TRAIN)
     part[fractions < test_share + validation_share] = _VALIDATION
     part[fractions < test_share] = _TEST
@@ -168,17 +171,20 @@ def permanent_holdout_split(
 
 def held_out(frame: DataFrame, schema: Schema, *, test_share: float = TEST_SHARE) -> NDArray[np.bool_]:
     """Whether `permanent_holdout_split` would put each row `(N,)` into the test if it were labelled."""
-    return _hash_fractions(frame, schema) < test_share
+    return _fractions(hash_rows(frame, schema.features)) < test_share
 
 
-def on_a_held_out_side(frame: DataFrame, schema: Schema) -> NDArray[np.bool_]:
-    """Whether `permanent_holdout_split` keeps each row `(N,)` from training once it is labelled."""
-    return _hash_fractions(frame, schema) < TEST_SHARE + VALIDATION_SHARE
+def on_a_held_out_side(hashes: Hashes) -> NDArray[np.bool_]:
+    """Whether `permanent_holdout_split` keeps each row `(N,)` from training once it is labelled.
+
+    Args:
+        hashes: `hash_rows` of the features of the rows.
+    """
+    return _fractions(hashes) < TEST_SHARE + VALIDATION_SHARE
 
 
-def _hash_fractions(frame: DataFrame, schema: Schema) -> NDArray[np.float64]:
+def _fractions(hashes: Hashes) -> NDArray[np.float64]:
     """A number from 0 to 1 for each row `(N,)`, evenly spread and decided by its features alone."""
-    hashes = hash_rows(frame, schema.features)
     return (hashes >> np.uint64(11)).astype(np.float64) / 2.0**53
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from loan_default.choices import Choice
 from loan_default.data.datasets.duplicates import duplicate_groups
-from loan_default.data.datasets.row_hashing import DIGEST_VERSION
+from loan_default.data.datasets.row_hashing import DIGEST_VERSION, hash_rows
 from loan_default.data.datasets.splits import (
     SPLIT_VERSION,
     Split,
@@ -175,9 +175,10 @@ def plan_training(
     dataset = _load(options.data, schema_choice)
     schema_choice = replace(schema_choice, raw=None)  # the rows as they were in the file are not needed again
     watch.start("split", _SPLITS[options.split])
-    groups = duplicate_groups(dataset.frame, dataset.schema)
-    split = _split(options, dataset, groups)
-    unlabelled = _unlabelled_to_pretrain_on(options, dataset, split, groups)
+    hashes = hash_rows(dataset.frame, dataset.schema.features)  # once: it is what takes long
+    groups = duplicate_groups(dataset.frame, dataset.schema, hashes=hashes)
+    split = _split(options, dataset, groups, hashes)
+    unlabelled = _unlabelled_to_pretrain_on(options, dataset, split, groups, hashes)
     watch.start("features", f"fitted on {len(split.train):,} training rows")
     preset = preset_for(options.preset, rows=len(split.train), unlabelled=len(unlabelled))
     preset = _with_options(preset, options, encoder)
@@ -220,16 +221,22 @@ def _load(data: FileData | StoreData, choice: SchemaChoice) -> Dataset:
     return load_store(data.folder, choice.schema, maturity_days=days, now=datetime.now(UTC))
 
 
-def _split(options: TrainingOptions, dataset: Dataset, groups: NDArray[np.int64]) -> Split:
+def _split(
+    options: TrainingOptions, dataset: Dataset, groups: NDArray[np.int64], hashes: NDArray[np.uint64]
+) -> Split:
     frame, schema = dataset.frame, dataset.schema
     if options.split == PERMANENT_HOLDOUT:
-        return permanent_holdout_split(frame, schema, groups=groups)
+        return permanent_holdout_split(frame, schema, groups=groups, hashes=hashes)
     split_by = split_out_of_time if options.split == "out of time" else split_rows
     return split_by(frame, schema, groups=groups, seed=options.seed)
 
 
 def _unlabelled_to_pretrain_on(
-    options: TrainingOptions, dataset: Dataset, split: Split, groups: NDArray[np.int64]
+    options: TrainingOptions,
+    dataset: Dataset,
+    split: Split,
+    groups: NDArray[np.int64],
+    hashes: NDArray[np.uint64],
 ) -> NDArray[np.int64]:
     """Positions of the unlabelled rows that pretraining may see.
 
@@ -240,7 +247,7 @@ def _unlabelled_to_pretrain_on(
     not_trained_on = np.concatenate([split.validation, split.test])
     rows = split.unlabelled[~np.isin(groups[split.unlabelled], groups[not_trained_on])]
     if options.split == PERMANENT_HOLDOUT:
-        return rows[~on_a_held_out_side(dataset.frame.iloc[rows], dataset.schema)]
+        return rows[~on_a_held_out_side(hashes[rows])]
     column = dataset.schema.timestamp
     if options.split != "out of time" or column is None:
         return rows
