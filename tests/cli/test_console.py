@@ -14,6 +14,7 @@ from loan_default.cli.console import (
     PlainListener,
     TerminalListener,
     TerminalRows,
+    counted,
     epoch_line,
     findings_table,
     make_console,
@@ -235,3 +236,10 @@ def _sign(stage: str, score: float | None) -> Progress:
 def _text(console: Console) -> str:
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 events"), (1, "1 event"), (2, "2 events"), (1_000, "1,000 events")]
+)
+def test_one_is_no_plural(number, text):
+    assert counted(number, "event") == text

@@ -30,12 +30,12 @@ def test_bad_rows_become_dead_letters_that_can_be_looked_at_and_sent_again(shell
     (dead_letter,) = json.loads(shell("dead-letters", "list", "--json")[1])
     assert dead_letter["reason"] == "LIMIT_BAL: must be at least 0"
     assert (dead_letter["topic"], dead_letter["partition"] >= 0) == ("raw_data", True)
-    assert "waiting     1 dead-letter records" in shell("dead-letters", "list")[1]
+    assert "waiting     1 dead-letter record" in shell("dead-letters", "list")[1]
     code, out, _ = shell("dead-letters", "show", dead_letter["event"])
     assert code == 0
     assert '"LIMIT_BAL":-1' in out
-    assert "replayed    1 events" in shell("dead-letters", "replay", dead_letter["event"])[1]
-    assert "1 records: 0 accepted, 1 rejected" in shell("ingest")[1]
+    assert "replayed    1 event;" in shell("dead-letters", "replay", dead_letter["event"])[1]
+    assert "1 record: 0 accepted, 1 rejected" in shell("ingest")[1]
     (again,) = json.loads(shell("dead-letters", "list", "--json")[1])
     assert again["event"] == dead_letter["event"] + "~1"
 

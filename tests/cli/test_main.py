@@ -345,7 +345,7 @@ def test_rows_in_the_quarantine_are_an_exit_code(in_lab, new_rows, sound_applica
     sound_applications.to_csv(new_rows, index=False)
     code, out, _ = in_lab("loan-default score --out s.parquet --quarantine q/bad.csv --data", new_rows)
     assert code == 5
-    assert "quarantined 1 rows: q/bad.csv" in out
+    assert "quarantined 1 row: q/bad.csv" in out
     assert "         1  purpose: must be one of car, house, study" in out
     assert pd.read_csv("q/bad.csv")["row"].tolist() == [3]
     assert len(pd.read_parquet("s.parquet")) == 299

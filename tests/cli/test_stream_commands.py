@@ -191,15 +191,15 @@ def test_without_kafka_rejected_records_outlive_the_command(shell, tmp_path, sou
     assert '"LIMIT_BAL":-1' in out
 
     mended = mended_schema(tmp_path / "mended.toml")
-    assert "replayed    1 events" in shell("dead-letters", "replay", first["event"])[1]
+    assert "replayed    1 event;" in shell("dead-letters", "replay", first["event"])[1]
     assert len(waiting(shell)) == 2, "it waits until its replay is processed"
-    assert "1 records: 1 accepted, 0 rejected" in shell("ingest", "--schema", mended)[1]
+    assert "1 record: 1 accepted, 0 rejected" in shell("ingest", "--schema", mended)[1]
     assert [dead_letter["event"] for dead_letter in waiting(shell)] == [second["event"]]
     assert "49 applications" in shell("prepare", "--schema", mended)[1]
     assert "0 records" in shell("ingest", "--schema", mended)[1], "a replay is taken once"
 
-    assert "replayed    1 events" in shell("dead-letters", "replay")[1]
-    assert "1 records: 0 accepted, 1 rejected" in shell("ingest", *options)[1]
+    assert "replayed    1 event;" in shell("dead-letters", "replay")[1]
+    assert "1 record: 0 accepted, 1 rejected" in shell("ingest", *options)[1]
     assert [dead_letter["event"] for dead_letter in waiting(shell)] == [second["event"] + "~1"]
 
 
@@ -216,7 +216,7 @@ def test_without_kafka_a_command_that_follows_keeps_rejected_records_and_takes_r
         def wait(self, timeout=None):
             typed.append(waiting(shell))
             if len(typed) == 1:
-                assert "replayed    1 events" in shell("dead-letters", "replay")[1]
+                assert "replayed    1 event;" in shell("dead-letters", "replay")[1]
             else:
                 self.set()
             return self.is_set()
@@ -284,3 +284,17 @@ def test_a_source_without_new_rows_says_so(shell, tmp_path):
     out = shell("ingest", "--file", str(data))[1]
     assert "nothing     loans.csv: all rows were taken before" in out
     assert "feeds/loans.csv-" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--generate", "-5"), "--generate must be at least 1, however: -5"),
+        (("--generate", "0"), "--generate must be at least 1, however: 0"),
+        (("--rows", "0"), "--rows must be at least 1, however: 0"),
+        (("--file", "a.csv", "--rows", "-1"), "--rows must be at least 1, however: -1"),
+    ],
+)
+def test_a_wrong_number_is_named_by_its_option(shell, words, message):
+    code, _, errors = shell("ingest", *words)
+    assert (code, message in errors) == (2, True)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import pytest
-from kafka.errors import KafkaError
+from kafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError
 from servers.process import open_sockets
 
 from loan_default.errors import DependencyError
-from loan_default.kafka.client import Connection, KafkaBroker, _records
+from loan_default.kafka.client import Connection, KafkaBroker, _records, broker_errors
 from loan_default.kafka.messages import Message, Partition
 from loan_default.kafka.open_broker import connect
 from loan_default.kafka.topics import Topic
@@ -93,3 +93,17 @@ def raising(error: Exception) -> Callable[..., object]:
         raise error
 
     return call
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (KafkaConnectionError("no route"), "KafkaConnectionError: no route. Is"),
+        (KafkaConnectionError(), "KafkaConnectionError. Is"),
+        (NodeNotReadyError("KafkaConnectionError"), "NodeNotReadyError: KafkaConnectionError. Is"),
+    ],
+)
+def test_the_class_of_an_error_is_named_once(error, reason):
+    with pytest.raises(DependencyError) as caught, broker_errors("reading"):
+        raise error
+    assert f"reading failed: {reason} the broker running" in str(caught.value)

@@ -58,6 +58,11 @@ def say(console: Console, label: str, text: str, *, style: str = "") -> None:
     console.print(Text.assemble((f"{label:<11} ", "bold"), (text, style)), soft_wrap=True, highlight=False)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: `1 event`, `2,000 events`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 class TerminalListener:
     """Shows bars with rows a second and the time left."""
 
@@ -218,7 +223,11 @@ def print_result(console: Console, result: "TrainingResult", *, next_command: st
         console.print(metrics_of_result_table(result))
     dataset = result.plan.dataset
     if len(dataset.quarantined):
-        say(console, "quarantine", f"{len(dataset.quarantined):,} rows in {result.out / 'quarantine.csv'}")
+        say(
+            console,
+            "quarantine",
+            f"{counted(len(dataset.quarantined), 'row')} in {result.out / 'quarantine.csv'}",
+        )
         print_reasons(console, dataset.reasons)
     if result.encoder is not None:
         say(console, "encoder", str(result.encoder))
@@ -236,11 +245,16 @@ def metrics_of_result_table(result: "TrainingResult") -> Table:
 
 def print_scored(console: Console, scored: "Scored") -> None:
     """Print how many rows of a file were scored, and what became of the others."""
-    say(console, "read", f"{scored.rows_read:,} rows, {scored.rows_per_second:,.0f} a second")
+    say(console, "read", f"{counted(scored.rows_read, 'row')}, {scored.rows_per_second:,.0f} a second")
     mean = "" if scored.mean_pd is None else f", mean PD {scored.mean_pd:.2%}"
-    say(console, "scored", f"{scored.rows_scored:,} rows{mean}: {scored.out}")
+    say(console, "scored", f"{counted(scored.rows_scored, 'row')}{mean}: {scored.out}")
     if scored.quarantine is not None:
-        say(console, "quarantined", f"{scored.rows_quarantined:,} rows: {scored.quarantine}", style="yellow")
+        say(
+            console,
+            "quarantined",
+            f"{counted(scored.rows_quarantined, 'row')}: {scored.quarantine}",
+            style="yellow",
+        )
         print_reasons(console, scored.reasons)
     if scored.absent:
         say(console, "absent", f"{', '.join(scored.absent)}: not known in any row", style="yellow")
@@ -300,7 +314,7 @@ def print_model(console: Console, registered: "Registered") -> None:
             name: (value, *metrics.intervals.get(name, (None, None)))
             for name, value in metrics.figures.items()
         }
-        title = f"{metrics.dataset}: {metrics.rows:,} rows of {metrics.snapshot}"
+        title = f"{metrics.dataset}: {counted(metrics.rows, 'row')} of {metrics.snapshot}"
         console.print(_metrics_table(title, ranges))
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from loan_default.cli.console import make_console, say
+from loan_default.cli.console import counted, make_console, say
 from loan_default.cli.options import IngestionSchemaFile
 from loan_default.wiring import open_services, start
 
@@ -44,7 +44,7 @@ def list_dead_letters(
         return
     for dead_letter in dead_letters:
         say(console, "", f"{dead_letter.event}  {dead_letter.died_at:%Y-%m-%d %H:%M}  {dead_letter.reason}")
-    say(console, "waiting", f"{len(dead_letters):,} dead-letter records")
+    say(console, "waiting", counted(len(dead_letters), "dead-letter record"))
 
 
 @dead_letters_app.command("show")
@@ -83,6 +83,6 @@ def replay_dead_letters(events: Events = None, schema: IngestionSchemaFile = Non
     console, settings = make_console(), start()
     with open_services(settings, schema) as services:
         replayed = replay(services, events or None)
-    say(console, "replayed", f"{replayed.sent:,} events; `loan-default ingest` processes them")
+    say(console, "replayed", f"{counted(replayed.sent, 'event')}; `loan-default ingest` processes them")
     if replayed.too_large:
         say(console, "not kept", f"{', '.join(replayed.too_large)}: send them anew from their source")

@@ -22,6 +22,7 @@ from loan_default.cli.console import (
     PlainListener,
     TerminalListener,
     TerminalRows,
+    counted,
     findings_table,
     make_console,
     models_table,
@@ -202,7 +203,7 @@ def schema(
         write_atomically(out, text.encode())
     console.print(findings_table(inference.findings))
     if out is not None:
-        say(console, "schema", f"{out}: {len(inference.schema.columns)} columns")
+        say(console, "schema", f"{out}: {counted(len(inference.schema.columns), 'column')}")
 
 
 def _refuse_without(stage: str, given: Mapping[str, object]) -> None:

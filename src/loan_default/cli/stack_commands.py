@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import structlog
 import typer
 
-from loan_default.cli.console import make_console, say
+from loan_default.cli.console import counted, make_console, say
 from loan_default.cli.options import path_argument, path_option
 from loan_default.errors import DependencyError
 from loan_default.wiring import open_database, start, stopping
@@ -116,7 +116,7 @@ def backup(folder: Annotated[Path, path_argument("Folder to be made; one for eac
     console, settings = make_console(), start()
     with open_database(settings) as database:
         for name, contents in back_up(database, folder).items():
-            say(console, name, f"{contents.documents:,} documents, digest {contents.digest}")
+            say(console, name, f"{counted(contents.documents, 'document')}, digest {contents.digest}")
 
 
 def restore(
@@ -133,7 +133,7 @@ def restore(
     with open_database(settings) as database:
         gone = f"{datetime.now(UTC):%Y%m%dT%H%M%S}" if kafka_is_new else None
         for name, contents in restore(database, folder, gone=gone).items():
-            say(console, name, f"{contents.documents:,} documents, digest {contents.digest}")
+            say(console, name, f"{counted(contents.documents, 'document')}, digest {contents.digest}")
 
 
 def _lines(now: "StackStatus") -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loan_default.cli.console import make_console, print_reasons, say
+from loan_default.cli.console import counted, make_console, print_reasons, say
 from loan_default.cli.options import IngestionSchemaFile, path_option
 from loan_default.errors import ConfigurationError
 from loan_default.wiring import feed_of, open_services, schema_file_of, start, stopping
@@ -56,12 +56,12 @@ def ingest(
             taken = ingest_once(services, feed, store, stop=stop)
             processed = taken.processed
             _say_ingested(console, taken.ingested, feed)
-            say(console, "sent", f"{taken.sent:,} events to processed_data")
-            say(console, "stored", f"{taken.stored:,} events in {store}")
+            say(console, "sent", f"{counted(taken.sent, 'event')} to processed_data")
+            say(console, "stored", f"{counted(taken.stored, 'event')} in {store}")
     say(
         console,
         "processed",
-        f"{processed.consumed:,} records: {processed.accepted:,} accepted, {processed.rejected:,} rejected, "
+        f"{counted(processed.consumed, 'record')}: {processed.accepted:,} accepted, {processed.rejected:,} rejected, "
         f"{processed.duplicates:,} duplicates, {processed.redelivered:,} redelivered",
     )
     print_reasons(console, dict(processed.rules.most_common()))
@@ -81,7 +81,11 @@ def prepare(schema: IngestionSchemaFile = None) -> None:
         )
     rate = "no label counts yet" if snapshot.label_rate is None else f"default rate {snapshot.label_rate:.2%}"
     period = f", {snapshot.first_at:%Y-%m-%d} to {snapshot.last_at:%Y-%m-%d}" if snapshot.first_at else ""
-    say(console, "snapshot", f"{snapshot.id}: {snapshot.rows_accepted:,} applications, {rate}{period}")
+    say(
+        console,
+        "snapshot",
+        f"{snapshot.id}: {counted(snapshot.rows_accepted, 'application')}, {rate}{period}",
+    )
     used = str(schema_file_of(settings, schema))
     words = ["python", "train.py", "--pretrain", "--train", "--data", "store:", "--schema", used]
     say(console, "train", shlex.join(words))
@@ -107,7 +111,7 @@ def commands() -> None:
     say(
         console,
         "commands",
-        f"{handled.consumed:,} records: {handled.done:,} done, {handled.superseded:,} superseded, "
+        f"{counted(handled.consumed, 'record')}: {handled.done:,} done, {handled.superseded:,} superseded, "
         f"{handled.refused:,} refused, {handled.duplicates:,} duplicates, {handled.facts:,} facts",
     )
 
@@ -118,6 +122,9 @@ def _source(
     """The source that the options name, and the rows of one go; None = none is named."""
     if sum(source is not None for source in (folder, file, generate)) > 1:
         raise ConfigurationError("the source must be one of --folder, --file and --generate. Name one.")
+    for option, number in (("--rows", rows), ("--generate", generate)):
+        if number is not None and number < 1:
+            raise ConfigurationError(f"{option} must be at least 1, however: {number}")
     if rows is not None and (folder is not None or generate is not None):
         raise ConfigurationError(
             "--rows must come with --file or without a source, however: --folder is taken whole and "
@@ -145,7 +152,7 @@ def _say_ingested(console: "Console", ingested: "Ingested", feed: "Feed | None")
         why_nothing_came,
     )
 
-    say(console, "raw_data", f"{ingested.sent:,} events sent, {ingested.refused:,} too large")
+    say(console, "raw_data", f"{counted(ingested.sent, 'event')} sent, {ingested.refused:,} too large")
     skipped, earlier = list(skipped_files(feed)), list(refused_earlier(feed))
     if not (skipped or ingested.sent or ingested.refused):
         skipped.append(why_nothing_came(feed))

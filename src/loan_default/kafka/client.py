@@ -291,10 +291,10 @@ def broker_errors(doing: str) -> Iterator[None]:
 def _reason(error: KafkaError) -> str:
     if isinstance(error, REFUSALS):
         return f"refused: {type(error).__name__}. Check user name, password and rights."
-    return (
-        f"{type(error).__name__}: {' '.join(str(error).split())[:200]}. Is the broker running, and are "
-        "address, protocol and password right?"
-    )
+    what = " ".join(str(error).split())[:200]
+    if type(error).__name__ not in what:  # most of the client's errors name their class themselves
+        what = f"{type(error).__name__}: {what}"
+    return f"{what}. Is the broker running, and are address, protocol and password right?"
 
 
 def _deliver_some(client: KafkaProducer, messages: Iterable[Message], seconds: float) -> Delivery | None:

@@ -9,9 +9,9 @@ from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.language import Schema
 from loan_default.errors import DataError
 from loan_default.kafka.consuming import Polling
-from loan_default.kafka.dead_letters import unsent_dead_letter_message
+from loan_default.kafka.dead_letters import dead_letter_message, unsent_dead_letter_message
 from loan_default.kafka.events import Event, EventType, to_message
-from loan_default.kafka.messages import Message
+from loan_default.kafka.messages import Message, Partition, Record
 from loan_default.kafka.topics import RAW
 from loan_default.pipelines.ingestion.dead_letter_replay import (
     TOPIC,
@@ -98,3 +98,18 @@ def test_what_was_too_large_to_keep_is_named(services):
 def test_junk_in_the_topic_does_not_hide_the_dead_letter_records(services):
     services.broker.producer().deliver([Message(topic=TOPIC, key=b"k", value=b"junk")])
     assert sorted(waiting(services)) == ["low", "lower"]
+
+
+def test_records_that_died_at_once_are_listed_as_they_stood(services):
+    """By their ids, row 10 would come before row 2."""
+    now = datetime(2026, 11, 1, tzinfo=UTC)
+    messages = []
+    for number in (11, *range(11)):
+        record = Record(
+            Partition(RAW, 0), number, key=b"k", value=b"{}", headers=(("ce_id", f"row-{number}".encode()),)
+        )
+        messages.append(dead_letter_message(record, reason="income: must be at least 0", now=now))
+    services.broker.producer().deliver(messages)
+    assert [event for event in waiting(services) if event.startswith("row")] == [
+        f"row-{number}" for number in range(12)
+    ]

@@ -7,6 +7,7 @@ and the one it came from waits no longer: each application is in the list once.
 from collections.abc import Collection, Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import uuid4
 
 import structlog
@@ -15,6 +16,7 @@ from loan_default.database.ingestion_repositories import RawDataLogRepository
 from loan_default.errors import DataError, did_you_mean
 from loan_default.kafka.consuming import look
 from loan_default.kafka.dead_letters import DeadLetterRecord, read_dead_letter, replay_of, replayed_id
+from loan_default.kafka.messages import Partition
 from loan_default.kafka.topics import RAW, dead_letter_topic
 from loan_default.pipelines.services import Services
 
@@ -57,7 +59,12 @@ def waiting_dead_letters(services: Services) -> list[DeadLetterRecord]:
         for event, dead_letter in dead_letters.items()
         if replayed_id(event) not in validated_again
     ]
-    return sorted(waiting, key=lambda dead_letter: (dead_letter.died_at, dead_letter.event))
+    return sorted(waiting, key=_age)
+
+
+def _age(dead_letter: DeadLetterRecord) -> tuple[datetime, Partition, int]:
+    """When a record died; those that died together are in the order in which they stood in their topic."""
+    return dead_letter.died_at, dead_letter.partition, dead_letter.offset
 
 
 def find_dead_letter(services: Services, event: str) -> DeadLetterRecord:
