@@ -132,7 +132,7 @@ def test_the_pipeline_can_do_all_of_its_work(as_user, shell, tmp_path):
     assert "raw_data.dlq: was there" in shell("init")
     assert "49 accepted, 1 rejected" in shell("ingest", "--file", str(data))
     (waiting,) = json.loads(shell("dead-letters", "list", "--json"))
-    assert "replayed    1 events" in shell("dead-letters", "replay", waiting["event"])
+    assert "replayed    1 event;" in shell("dead-letters", "replay", waiting["event"])
     assert "49" in shell("prepare")
     with open_services(load_settings()) as services:
         producer = services.broker.producer()

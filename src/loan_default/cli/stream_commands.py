@@ -61,8 +61,8 @@ def ingest(
     say(
         console,
         "processed",
-        f"{counted(processed.consumed, 'record')}: {processed.accepted:,} accepted, {processed.rejected:,} rejected, "
-        f"{processed.duplicates:,} duplicates, {processed.redelivered:,} redelivered",
+        f"{counted(processed.consumed, 'record')}: {processed.accepted:,} accepted, "
+        f"{processed.rejected:,} rejected, {processed.duplicates:,} duplicates, {processed.redelivered:,} redelivered",
     )
     print_reasons(console, dict(processed.rules.most_common()))
     if processed.rejected:
