@@ -62,7 +62,8 @@ def ingest(
         console,
         "processed",
         f"{counted(processed.consumed, 'record')}: {processed.accepted:,} accepted, "
-        f"{processed.rejected:,} rejected, {processed.duplicates:,} duplicates, {processed.redelivered:,} redelivered",
+        f"{processed.rejected:,} rejected, {processed.duplicates:,} duplicates, "
+        f"{processed.redelivered:,} redelivered",
     )
     print_reasons(console, dict(processed.rules.most_common()))
     if processed.rejected:
