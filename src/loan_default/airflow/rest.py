@@ -98,7 +98,7 @@ class AirflowActor:
             return self._client.request(method, path, json=dict(body))
         except httpx.TransportError as error:
             raise DependencyError(
-                f"Airflow must answer, however: {method} {path} failed: {type(error).__name__}. Is its "
+                f"Cannot reach Airflow: {method} {path} failed: {type(error).__name__}. Is its "
                 "api-server running, and LOAN_DEFAULT_AIRFLOW_URL right?"
             ) from error
 
@@ -117,14 +117,14 @@ def _raise_for(answer: httpx.Response, doing: str, *, detail: str) -> None:
     code = answer.status_code
     if code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         raise ConfigurationError(
-            f"Airflow must let us do this, however: {doing} was refused with {code}. Check the user's name, "
+            f"Cannot command Airflow: {doing} was refused with {code}. Check the user's name, "
             "password and role."
         )
     # A DAG that is not parsed yet, or whose file is being mended, is there later.
     absent = code == httpx.codes.NOT_FOUND or "has import errors" in detail
     if absent or code >= httpx.codes.INTERNAL_SERVER_ERROR or code == httpx.codes.TOO_MANY_REQUESTS:
-        raise DependencyError(f"Airflow must be ready, however: {doing} failed with {code}: {detail}")
-    raise DataError(f"a command must be one that Airflow takes, however: {code}: {detail}")
+        raise DependencyError(f"Airflow is not ready: {doing} failed with {code}: {detail}")
+    raise DataError(f"Airflow refused the command: {code}: {detail}")
 
 
 def _token(answer: httpx.Response) -> str:
@@ -135,7 +135,7 @@ def _token(answer: httpx.Response) -> str:
         token = None
     if not isinstance(token, str) or not token:
         raise DependencyError(
-            f"Airflow must give a token, however: logging in was answered with {answer.status_code} without "
+            f"Cannot log in to Airflow: it answered with {answer.status_code} without "
             "an access_token. Is it Airflow that answers at LOAN_DEFAULT_AIRFLOW_URL?"
         )
     return token

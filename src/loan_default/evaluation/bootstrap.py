@@ -126,5 +126,10 @@ def _percentiles(drawn: Floats, level: float) -> tuple[Floats, Floats]:
 def _check(draws: int, level: float) -> None:
     if draws < 2:
         raise ConfigurationError(f"draws must be at least 2, however: draws={draws}")
+    check_level(level)
+
+
+def check_level(level: float) -> None:
+    """Raise a ConfigurationError unless a level makes an interval."""
     if not 0 < level < 1:
         raise ConfigurationError(f"level must lie between 0 and 1, however: level={level}")

@@ -10,6 +10,7 @@ from pandas import DataFrame
 from scipy.special import betaincinv
 
 from loan_default.errors import ConfigurationError, DataError
+from loan_default.evaluation.bootstrap import check_level
 from loan_default.evaluation.metrics import Floats, Ranked, mass_bins, rank_rows
 
 
@@ -85,8 +86,7 @@ def score_histogram(y: ArrayLike, scores: ArrayLike, *, bins: int = 40) -> DataF
 
 def _by_bin(rows: Ranked, bins: int, level: float) -> DataFrame:
     """One row per bin that holds rows, ascending in PD."""
-    if not 0 < level < 1:
-        raise ConfigurationError(f"level must lie between 0 and 1, however: level={level}")
+    check_level(level)
     number = mass_bins(rows, np.ones(len(rows.y)), bins)
     starts = np.flatnonzero(np.append(True, number[1:] != number[:-1]))
     ends = np.append(starts[1:], len(number))
