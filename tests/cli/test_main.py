@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,9 @@ CONTENTS: dict[str, str] = {
     "good.csv": GOOD.to_csv(index=False),
     "one_class.csv": GOOD.assign(default=1).to_csv(index=False),
     "three_values.csv": GOOD.assign(default=np.arange(200) % 3).to_csv(index=False),
+    "approvals.csv": GOOD.rename(columns={"default": "approved"})
+    .replace({"approved": {0: "yes", 1: "no"}})
+    .to_csv(index=False),
     "empty.csv": "",
     "header_only.csv": "age,income,default\n",
     "semicolons.csv": GOOD.to_csv(index=False, sep=";"),
@@ -90,7 +94,14 @@ INPUT, DEPENDENCY, ARTIFACT = 2, 3, 4
         (f"{BOTH} --data good.csv --target defualt", INPUT, "Did you mean 'default'?"),
         (f"{BOTH} --data good.csv", INPUT, "Its columns are age, income, default."),
         (f"{FILE} one_class.csv", INPUT, "the target must have two values, however: 'default' has 1"),
-        (f"{FILE} three_values.csv", INPUT, "'default' has 3"),
+        (f"{FILE} three_values.csv", INPUT, "'default' has 3 values: '0' 67, '1' 67, '2' 66."),
+        (f"{FILE} three_values.csv --bad 1", INPUT, "--good must be given where --bad leaves several values"),
+        (f"{FILE} three_values.csv --bad 1 --good 0,7", INPUT, "'default' has no '7'"),
+        (f"{FILE} three_values.csv --bad 1 --good 1.0", INPUT, "'1' is named by --bad and --good"),
+        (f"{FILE} good.csv --bad 1,", INPUT, "--bad must name values with commas between them"),
+        (f"{BOTH} --data approvals.csv --target approved", INPUT, "insist with --bad no --good yes."),
+        ("loan-default schema approvals.csv --target approved", INPUT, "insist with --bad no --good yes."),
+        ("loan-default schema approvals.csv --bad no", INPUT, "--bad and --good must come with --target"),
         (f"{FILE} empty.csv", INPUT, "empty.csv is empty"),
         (f"{FILE} header_only.csv", INPUT, "header_only.csv has a header only"),
         (f"{FILE} semicolons.csv", INPUT, "uses semicolons (';'). Save it with commas."),
@@ -266,6 +277,27 @@ def test_the_folder_of_a_run_is_called_like_its_data(shell, tmp_path, monkeypatc
 
 
 # Training ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_outcomes_are_named_by_options_and_counted_in_the_report(shell, tmp_path):
+    status = np.tile(
+        ["Fully Paid", "fully paid ", "Current", "Charged Off", "Default", "In Grace Period"], 50
+    )
+    generator = np.random.default_rng(0)
+    pd.DataFrame({"income": generator.normal(size=300), "loan_status": status}).to_csv(
+        tmp_path / "loans.csv", index=False
+    )
+    words = ["--data", "loans.csv", "--target", "loan_status", "--bad", "Charged Off,default"]
+    words += ["--good", "Fully Paid", "--epochs", "1", "--pretraining-epochs", "1"]
+    code, out, _ = shell(BOTH, *words)
+    assert code == 0
+    assert "outcome     not known yet, kept for pretraining: Current 50, In Grace Period 50\n" in out
+    home = tmp_path / "home" / "loans"
+    assert 'unknown = ["Current", "In Grace Period"]' in (home / "schema.toml").read_text()
+    page = (home / "report.html").read_text()
+    assert re.search(r"not known yet: Current</th><td[^>]*>50<", page)
+    assert re.search(r"of them with a known outcome</th><td[^>]*>200<", page)
 
 
 @pytest.mark.slow

@@ -190,6 +190,9 @@ def print_plan(console: Console, plan: "TrainingPlan", out: Path, *, kept_schema
         f"quarantined, {dataset.duplicates:,} duplicates",
     )
     print_reasons(console, dataset.reasons)
+    if dataset.not_known_yet:
+        counts = ", ".join(f"{value or 'blank'} {rows:,}" for value, rows in dataset.not_known_yet.items())
+        say(console, "outcome", f"not known yet, kept for pretraining: {counts}")
     if dataset.ignored_columns:
         say(console, "ignored", ", ".join(dataset.ignored_columns))
     say(console, "schema", f"{plan.schema_choice.origin}, saved to {saved}")

@@ -32,11 +32,13 @@ from loan_default.cli.console import (
     say,
 )
 from loan_default.errors import ConfigurationError
+from loan_default.option_lists import parse_list
 from loan_default.pipelines.training.training_options import FileData, StoreData, TrainingOptions
 from loan_default.settings import Settings
 from loan_default.wiring import open_database, start
 
 if TYPE_CHECKING:
+    from loan_default.data.schema.inference.target_values import NamedOutcomes
     from loan_default.pipelines.registry import ModelFile
     from loan_default.pipelines.training.local_run import TrainingResult
 
@@ -66,6 +68,8 @@ def train(
     train_: options.Train = False,
     data: options.TrainingData = None,
     target: options.Target = None,
+    bad: options.Bad = None,
+    good: options.Good = None,
     schema: options.SchemaFile = None,
     out_of_time: options.OutOfTime = False,
     preset: options.PresetOption = "default",
@@ -91,6 +95,8 @@ def train(
         data=_training_data(data, settings),
         schema=schema,
         target=target,
+        bad=bad,
+        good=good,
         pretrain=pretrain,
         train=train_,
         encoder=encoder,
@@ -178,6 +184,8 @@ def models(version: options.Version = None, as_json: options.AsJson = False) -> 
 def schema(
     data: options.DataToLookAt,
     target: options.TargetToLookFor = None,
+    bad: options.Bad = None,
+    good: options.Good = None,
     out: options.NewSchemaFile = None,
 ) -> None:
     """Infer a schema from a file and say what was noticed. Edit it, then train with --schema."""
@@ -194,7 +202,8 @@ def schema(
         raise ConfigurationError(
             f"--out must lie in a folder, however: {taken} is a file. Choose another name."
         )
-    inference = infer_schema(data, target=target)
+    named = _named_outcomes(target, bad=bad, good=good)
+    inference = infer_schema(data, target=target, named=named)
     text = dump_schema(inference.schema, notes=inference.notes)
     console = make_console(stderr=True)  # what goes to standard output is a schema file
     if out is None:
@@ -204,6 +213,22 @@ def schema(
     console.print(findings_table(inference.findings))
     if out is not None:
         say(console, "schema", f"{out}: {counted(len(inference.schema.columns), 'column')}")
+
+
+def _named_outcomes(target: str | None, *, bad: str | None, good: str | None) -> "NamedOutcomes | None":
+    """What `--bad` and `--good` say of the target; None = nothing."""
+    from loan_default.data.schema.inference.target_values import NamedOutcomes
+
+    if bad is None and good is None:
+        return None
+    if target is None:
+        raise ConfigurationError(
+            "--bad and --good must come with --target, however: it is not given. Add --target COLUMN."
+        )
+    return NamedOutcomes(
+        bad=() if bad is None else parse_list(bad, option="--bad"),
+        good=() if good is None else parse_list(good, option="--good"),
+    )
 
 
 def _refuse_without(stage: str, given: Mapping[str, object]) -> None:

@@ -58,6 +58,8 @@ TrainingData = Annotated[
     ),
 ]
 Target = Annotated[str | None, _training_option("target")]
+Bad = Annotated[str | None, _training_option("bad")]
+Good = Annotated[str | None, _training_option("good")]
 SchemaFile = Annotated[Path | None, _training_option("schema")]
 OutOfTime = Annotated[bool, _training_option("out_of_time")]
 PresetOption = Annotated[PresetName, _training_option("preset")]

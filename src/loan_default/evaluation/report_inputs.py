@@ -61,6 +61,8 @@ class DataSummary:
     """Broken rule -> rows; a row may break several."""
     unlabelled: int = 0
     """Accepted rows whose outcome is not known; they serve pretraining only."""
+    not_known_yet: Mapping[str, int] = field(default_factory=dict)
+    """Value of the target that is no outcome yet -> rows, "" = none was given; empty = not counted."""
     default_rate: float
     """Share of the labelled accepted rows that defaulted, 0 to 1."""
     splits: tuple[SplitSummary, ...]

@@ -1,5 +1,6 @@
 """The rules for a single value, at their limits."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -155,6 +156,42 @@ def test_labels_know_three_states() -> None:
         (None, ""),
     ]
     assert read("perhaps") == read({}) == (None, "must be one of no, yes")
+
+
+STATUS = Column(
+    name="status",
+    kind=Kind.TARGET,
+    positive="Charged Off",
+    negative="Fully Paid",
+    aliases={"Default": "Charged Off", "2.0": "Fully Paid"},
+    unknown=("Current",),
+    excluded=("Fraud",),
+    missing=("-",),
+)
+
+
+def test_outcomes_have_spellings_and_values_that_are_none() -> None:
+    read = value_reader(STATUS)
+    assert [read(value) for value in ("charged off", " Default ", "FULLY PAID", 2, "2", 2.0)] == [
+        *[(1.0, "")] * 2,
+        *[(0.0, "")] * 4,
+    ]
+    assert [read(value) for value in ("current", "-", "n/a")] == [(None, "")] * 3
+    assert read("fraud") == (None, "must not be 'Fraud', which the schema excludes")
+    assert read("Sold") == (None, "must be one of Fully Paid, Charged Off")
+    is_open = value_reader(replace(STATUS, open=True))
+    assert is_open("Sold") == (None, "")
+    assert is_open("Fraud") == read("fraud")
+
+
+def test_yes_and_no_are_read_in_their_other_words() -> None:
+    read = value_reader(Column(name="bad", kind=Kind.TARGET))
+    assert [read(value)[0] for value in ("1", True, "Yes", "sim", "TRUE", 1.0)] == [1.0] * 6
+    assert [read(value)[0] for value in ("0", False, "nein", "não", 0)] == [0.0] * 5
+    assert read("o") == (None, "must be one of 0, 1")  # a zero that was typed as an O, or the French yes
+    turned = value_reader(Column(name="approved", kind=Kind.TARGET, positive="no", negative="yes"))
+    assert [turned(value)[0] for value in (False, True, "0", "N")] == [1.0, 0.0, 1.0, 1.0]
+    assert value_reader(Column(name="x", kind=Kind.TARGET, positive="2", negative="1"))(True)[1] != ""
 
 
 def test_times_are_read_in_utc() -> None:

@@ -1,13 +1,19 @@
 """From a file to trusted rows: which schema, which rows, and that nothing is lost."""
 
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
 import pytest
 
 from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
+from loan_default.data.schema.inference.target_values import NamedOutcomes
+from loan_default.data.schema.records import validate_record
 from loan_default.data.schema.schema_files import load_schema, schema_from_dict
 from loan_default.data.sources import table_files
 from loan_default.errors import ConfigurationError, DataError
-from loan_default.pipelines.training.dataset import choose_schema, load_dataset
+from loan_default.pipelines.training.dataset import load_dataset
+from loan_default.pipelines.training.schema_choice import choose_schema
 from loan_default.pipelines.training.training_options import FileData
 
 
@@ -118,3 +124,52 @@ def test_a_schema_without_target_is_no_reason_to_guess_one(lab, tmp_path):
     (tmp_path / "x.toml").write_text('name = "x"\n[columns.income]\nkind = "numerical"\n')
     with pytest.raises(ConfigurationError, match=r"x\.toml names None"):
         choose_schema(FileData(lab.data), schema=tmp_path / "x.toml", target="bad")
+
+
+# Outcomes ----------------------------------------------------------------------------------------------
+
+
+def marketplace(path: Path, *, rows: int = 400) -> Path:
+    generator = np.random.default_rng(5)
+    status = generator.choice(
+        ["Fully Paid", "Charged Off", "Default", "Current", "In Grace Period", "Fraud", ""],
+        rows,
+        p=[0.5, 0.2, 0.1, 0.1, 0.04, 0.02, 0.04],
+    )
+    frame = pd.DataFrame({"income": generator.normal(30_000, 9_000, rows).round(2), "loan_status": status})
+    frame.to_csv(path, index=False)
+    return path
+
+
+def test_values_that_are_no_outcome_yet_are_kept_and_counted(tmp_path):
+    path = marketplace(tmp_path / "loans.csv")
+    named = NamedOutcomes(bad=("Charged Off", "Default"), good=("Fully Paid",))
+    choice = choose_schema(FileData(path), schema=None, target="loan_status", named=named)
+    raw = pd.read_csv(path, keep_default_na=False)["loan_status"].value_counts()
+    for given in (choice.raw, None):
+        dataset = load_dataset(path, choice.schema, raw=given)
+        assert len(dataset.frame) == 400
+        assert dataset.not_known_yet == {
+            name: raw[name] for name in ("Current", "In Grace Period", "", "Fraud")
+        }
+        assert (dataset.labels == 1).sum() == raw["Charged Off"] + raw["Default"]
+        assert (dataset.labels == 0).sum() == raw["Fully Paid"]
+
+
+def test_excluded_outcomes_are_quarantined_with_their_rule(tmp_path):
+    path, text = marketplace(tmp_path / "loans.csv"), tmp_path / "loans.toml"
+    text.write_text(
+        '[columns.income]\nkind = "numerical"\n[columns.loan_status]\nkind = "target"\n'
+        'positive = ["Charged Off", "Default"]\nnegative = "Fully Paid"\nexcluded = ["fraud"]\nopen = true\n'
+    )
+    choice = choose_schema(FileData(path), schema=text, target=None)
+    dataset = load_dataset(path, choice.schema)
+    frauds = int((pd.read_csv(path)["loan_status"] == "Fraud").sum())
+    rule = "loan_status: must not be 'fraud', which the schema excludes"
+    assert dataset.reasons == {rule: frauds}
+    assert len(dataset.quarantined) == frauds
+    assert set(dataset.not_known_yet) == {"Current", "In Grace Period", ""}
+    records = [{"income": 1.0, "loan_status": value} for value in ("Default", "Current", None)]
+    assert [validate_record(record, choice.schema)["loan_status"] for record in records] == [1.0, None, None]
+    with pytest.raises(DataError, match="which the schema excludes"):
+        validate_record({"income": 1.0, "loan_status": "FRAUD"}, choice.schema)

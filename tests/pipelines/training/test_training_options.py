@@ -100,6 +100,16 @@ def test_the_options_are_imported_without_torch_or_pandas():
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.parametrize("name", ["bad", "good"])
+def test_lists_are_text_with_commas(name):
+    options = TrainingOptions(data=FileData(Path("loans.csv")), **{name: 'Charged Off, "Late, 30 days"'})
+    assert options.values(name) == ("Charged Off", "Late, 30 days")
+    assert TrainingOptions(data=FileData(Path("loans.csv"))).values(name) == ()
+    for text in ("", "a,,b", '"a', "a,a"):
+        with pytest.raises(ConfigurationError, match=f"^--{name} must"):
+            TrainingOptions(data=FileData(Path("loans.csv")), **{name: text})
+
+
 @pytest.mark.parametrize("name", ["epochs", "pretraining_epochs", "members"])
 def test_counts_begin_at_one(name):
     assert getattr(TrainingOptions(data=FileData(Path("loans.csv")), **{name: 1}), name) == 1

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 
 from loan_default.data.schema.column import Column
+from loan_default.data.schema.truth_words import NO, YES
 
-_YES = "1 yes y true t on ja j wahr oui o vrai v sí si s verdadero sim verdadeiro vero"
-_NO = "0 no n false f off nein falsch non faux falso não nao"
 _PAIRS = frozenset(
     {
         ("0", "1"),
@@ -44,4 +43,4 @@ def boolean_aliases(column: Column) -> Mapping[str, str]:
             no, yes = yes, no
         elif folded not in _PAIRS:
             return {}
-    return dict.fromkeys(_NO.split(), no) | dict.fromkeys(_YES.split(), yes)
+    return dict.fromkeys(sorted(NO), no) | dict.fromkeys(sorted(YES), yes)

@@ -139,7 +139,8 @@ def _json_schema(column: Column) -> dict[str, Any]:
     elif column.is_coded and not column.open:
         schema["enum"] = list(column.categories)
     elif column.kind is Kind.TARGET:
-        schema["enum"] = [column.negative, column.positive]
+        if not column.open:
+            schema["enum"] = [column.negative, column.positive, *column.aliases, *column.unknown]
     elif column.kind in TIME_KINDS:
         schema = _json_schema_of_time(column)
     nullable = column.nullable or column.kind is Kind.TARGET

@@ -20,6 +20,7 @@ from loan_default.data.schema.booleans import boolean_aliases
 from loan_default.data.schema.column import NUMBER_KINDS, TIME_KINDS, Column, Kind
 from loan_default.data.schema.number_texts import NumberReader, has_rules, number_reader
 from loan_default.data.schema.time_texts import TimeReader, time_of_number, time_reader
+from loan_default.data.schema.truth_words import UNMISTAKABLE, truth_of
 
 Reading = tuple[Any, str]
 Reader = Callable[[object], Reading]
@@ -85,9 +86,7 @@ def value_reader(column: Column) -> Reader:
     if column.kind is Kind.IDENTIFIER:
         return partial(_read_identifier, column=column, markers=markers)
     if column.kind is Kind.TARGET:
-        return partial(
-            _read_label, column=column, lookup=category_lookup((column.negative, column.positive), {})
-        )
+        return _label_reader(column)
     declared = frozenset(fold(text) for text in column.missing)
     return partial(_read_category, column=column, lookup=_lookup_of(column), declared=declared)
 
@@ -326,18 +325,55 @@ def _read_category(
     return _printable(text)
 
 
-def _read_label(value: object, *, column: Column, lookup: Callable[[str], str | None]) -> Reading:
-    if is_missing(value):
-        return None, ""
-    text = as_text(value)
-    if text is None:
+def _label_reader(column: Column) -> Reader:
+    """The reader of a target: 1.0 = default, 0.0 = none, None = not known yet."""
+    find_outcome = outcome_lookup(column)
+    find_other = category_lookup((*column.unknown, *column.excluded), {})
+    missing = MISSING_TEXTS | {fold(text) for text in column.missing}
+
+    def read(value: object) -> Reading:
+        if is_missing(value):
+            return None, ""
+        text = as_text(value)
+        if text is None:
+            return None, one_of((column.negative, column.positive))
+        outcome = find_outcome(text)
+        if outcome is not None:
+            return float(outcome == column.positive), ""
+        other = find_other(text)
+        if other is not None:
+            return None, excluded_outcome(other) if other in column.excluded else ""
+        if fold(text) in missing or column.open:
+            return None, ""  # a loan that is still running has no label yet: kept, never trained on
         return None, one_of((column.negative, column.positive))
-    category = lookup(text)
-    if category is not None:
-        return float(category == column.positive), ""
-    if text.strip().casefold() in MISSING_TEXTS:
-        return None, ""  # a loan that is still running has no label yet: kept, never trained on
-    return None, one_of((column.negative, column.positive))
+
+    return read
+
+
+def outcome_lookup(column: Column) -> Callable[[str], str | None]:
+    """A function from a spelling to the outcome of a target that it means, `positive` or `negative`, or None.
+
+    Where the two outcomes say yes and no, all other words for yes and no are spellings of them.
+    """
+    find = category_lookup((column.negative, column.positive), column.aliases)
+    find_other = category_lookup((*column.unknown, *column.excluded), {})
+    truths = {truth_of(fold(value)): value for value in (column.negative, column.positive)}
+    says_yes_or_no = truths.keys() == {True, False}
+
+    def find_or_translate(text: str) -> str | None:
+        outcome = find(text)
+        if outcome is not None or not says_yes_or_no or find_other(text) is not None:
+            return outcome
+        word = fold(text)
+        truth = truth_of(word) if len(word) > 1 or word in UNMISTAKABLE else None
+        return None if truth is None else truths[truth]
+
+    return find_or_translate
+
+
+def excluded_outcome(value: str) -> str:
+    """The rule that a value in `excluded` of the target makes."""
+    return f"must not be {show(value)}, which the schema excludes"
 
 
 def _read_identifier(value: object, *, column: Column, markers: frozenset[str]) -> Reading:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from loan_default.data.schema.frames import RawFrame
 from loan_default.data.schema.inference.infer import Inference, infer_frame_schema
+from loan_default.data.schema.inference.target_values import NamedOutcomes
 from loan_default.data.sources.csv_files import iter_csv, read_header
 from loan_default.errors import DataError
 
@@ -61,13 +62,16 @@ def read_frame(path: Path) -> RawFrame:
     )
 
 
-def infer_schema(path: Path, *, target: str | None) -> Inference:
+def infer_schema(path: Path, *, target: str | None, named: NamedOutcomes | None = None) -> Inference:
     """Read a whole file and infer its schema, as `infer_frame_schema` does.
 
     Raises:
+        ConfigurationError: as `infer_frame_schema`.
         DataError: the file cannot be read, or gives no schema.
     """
-    return infer_frame_schema(read_frame(path), name=stem_of(path), source=path.name, target=target)
+    return infer_frame_schema(
+        read_frame(path), name=stem_of(path), source=path.name, target=target, named=named
+    )
 
 
 def stem_of(path: Path) -> str:

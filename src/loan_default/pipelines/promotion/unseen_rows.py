@@ -97,8 +97,9 @@ def mean_the_same(then: Column, now: Column) -> bool:
     return set(then.categories) <= set(now.categories)
 
 
-def _outcome(target: Column) -> tuple[str, str, str]:
-    return target.name, target.positive, target.negative
+def _outcome(target: Column) -> tuple[str, frozenset[str], frozenset[str]]:
+    bad, good = (target.spellings_of(value) for value in (target.positive, target.negative))
+    return target.name, frozenset(bad), frozenset(good)
 
 
 def _later_than_all(dataset: Dataset, models: Sequence[LoanModel]) -> NDArray[np.bool_]:

@@ -10,38 +10,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
 from loan_default.data.datasets.duplicates import drop_duplicates
 from loan_default.data.datasets.row_hashing import DIGEST_VERSION, digest_of
 from loan_default.data.datasets.store_files import short_names
 from loan_default.data.datasets.training_store import read_store
 from loan_default.data.schema.frames import RawFrame, Validation, validate
-from loan_default.data.schema.inference.infer import Finding, infer_frame_schema
 from loan_default.data.schema.language import Schema
-from loan_default.data.schema.schema_files import dump_schema, load_schema
-from loan_default.data.sources.table_files import iter_frames, read_columns, read_frame, stem_of
+from loan_default.data.schema.values import as_text, fold, is_missing
+from loan_default.data.sources.table_files import iter_frames
 from loan_default.database.documents import TrainingData
-from loan_default.errors import ConfigurationError, DataError
-from loan_default.pipelines.training.training_options import FileData, StoreData
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SchemaChoice:
-    """The schema of the data, and where it comes from."""
-
-    schema: Schema
-    findings: tuple[Finding, ...] = ()
-    """What the inference noticed; empty for a schema that was given."""
-    notes: Mapping[str, str]
-    """Comments for the saved schema, by column."""
-    origin: str
-    """Where the schema comes from, in words: the file that was read, or the data it was inferred from."""
-    raw: RawFrame | None = field(default=None, compare=False, repr=False)
-    """The rows that the schema was inferred from, for `load_dataset`; None where the file was not read."""
-
-    def to_toml(self) -> str:
-        """The schema as a file that a person can edit."""
-        return dump_schema(self.schema, notes=self.notes)
+from loan_default.errors import DataError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,57 +44,15 @@ class Dataset:
     """Times of the first and the last application; None where they are not known."""
     parts: tuple[str, ...] = ()
     """Names of the parts of the training store that the rows are from; see `store_files.short_names`."""
+    not_known_yet: Mapping[str, int] = field(default_factory=dict)
+    """Value of the target that is no outcome yet -> accepted rows; "" = none was given. Empty for the store,
+    which keeps labels only."""
 
     @property
     def labels(self) -> NDArray[np.float64]:
         """(accepted rows,), 1 = default, 0 = none, NaN = not known."""
         assert self.schema.target is not None
         return self.frame[self.schema.target.name].to_numpy(dtype=np.float64)
-
-
-def choose_schema(data: FileData | StoreData, *, schema: Path | None, target: str | None) -> SchemaChoice:
-    """The schema of the data: the given one, the bundled one for the bundled data, else an inferred one.
-
-    Raises:
-        ConfigurationError: neither a schema nor a target is named, they contradict each other, or the
-            training store comes without a schema.
-        DataError: the schema or the file is unusable.
-    """
-    if schema is None and isinstance(data, FileData) and data.path.resolve() == BUNDLED_DATA.resolve():
-        schema = BUNDLED_SCHEMA
-    if schema is not None:
-        return _given_schema(schema, target=target)
-    if isinstance(data, StoreData):
-        raise ConfigurationError(
-            f"the training store must come with --schema FILE, however: {data.folder} has none."
-        )
-    if target is None:
-        columns = read_columns(data.path)
-        some = ", ".join(columns[:30]) + (f", … ({len(columns)} in all)" if len(columns) > 30 else "")
-        raise ConfigurationError(
-            f"a file of one's own must come with --target COLUMN or --schema FILE, however: {data.name} has "
-            f"neither. Its columns are {some}."
-        )
-    raw = read_frame(data.path)
-    inference = infer_frame_schema(raw, name=stem_of(data.path), source=data.name, target=target)
-    return SchemaChoice(
-        schema=inference.schema,
-        findings=inference.findings,
-        notes=inference.notes,
-        origin=f"inferred from {data.name}",
-        raw=raw,
-    )
-
-
-def _given_schema(path: Path, *, target: str | None) -> SchemaChoice:
-    schema = load_schema(path)
-    if target is not None and (schema.target is None or schema.target.name != target):
-        named = schema.target.name if schema.target else None
-        raise ConfigurationError(
-            f"--target must be the schema's target, however: --target={target!r}, {path.name} names "
-            f"{named!r}. Leave one of them out."
-        )
-    return SchemaChoice(schema=schema, notes={}, origin=f"read from {path.name}")
 
 
 class EmptyStoreError(DataError):
@@ -249,7 +185,7 @@ def load_dataset(data: Path, schema: Schema, *, raw: RawFrame | None = None) -> 
     Raises:
         DataError: the file is unusable, a column is missing, or every row breaks the schema.
     """
-    accepted, quarantined = [], []
+    accepted, quarantined, outcomes = [], [], []
     reasons: Counter[str] = Counter()
     ignored: tuple[str, ...] = ()
     rows_read = 0
@@ -258,6 +194,9 @@ def load_dataset(data: Path, schema: Schema, *, raw: RawFrame | None = None) -> 
         validation = validate(part, schema, labelled=True)
         rows_read += len(part.frame) + len(part.rejects)
         accepted.append(validation.accepted)
+        if schema.target is not None:
+            labels = validation.accepted[schema.target.name]
+            outcomes.append(part.frame[schema.target.name].loc[labels.index[labels.isna()]])
         quarantined.append(validation.rejected)
         reasons.update(validation.counts)
         ignored = validation.unknown_columns
@@ -280,7 +219,20 @@ def load_dataset(data: Path, schema: Schema, *, raw: RawFrame | None = None) -> 
         ignored_columns=ignored,
         digest=digest_of(frame),
         period=_period(frame, schema),
+        not_known_yet=_not_known_yet(outcomes, frame),
     )
+
+
+def _not_known_yet(outcomes: list[pd.Series], frame: pd.DataFrame) -> dict[str, int]:
+    """The values of the target in the rows of a frame that have no label, the most frequent first."""
+    counts: Counter[str] = Counter()
+    spelling: dict[str, str] = {}
+    for raw in outcomes:
+        kept = raw[raw.index.isin(frame.index)].astype(object)
+        for value, rows in kept.value_counts(dropna=False).items():
+            text = "" if is_missing(value) else (as_text(value) or "").strip()
+            counts[spelling.setdefault(fold(text), text)] += int(rows)
+    return dict(counts.most_common())
 
 
 def snapshot_of(dataset: Dataset, now: datetime) -> TrainingData:

@@ -24,6 +24,7 @@ from loan_default.data.datasets.splits import (
     split_out_of_time,
     split_rows,
 )
+from loan_default.data.schema.inference.target_values import NamedOutcomes
 from loan_default.data.schema.language import Schema
 from loan_default.errors import DataError
 from loan_default.models.device import Compute, choose_compute, usable_cores
@@ -32,14 +33,8 @@ from loan_default.models.fitting import FitConfig
 from loan_default.models.member_training import Labelled
 from loan_default.models.model import PretrainedEncoder, load_encoder
 from loan_default.models.presets import Preset, preset_for
-from loan_default.pipelines.training.dataset import (
-    Dataset,
-    SchemaChoice,
-    choose_schema,
-    load_dataset,
-    load_snapshot,
-    load_store,
-)
+from loan_default.pipelines.training.dataset import Dataset, load_dataset, load_snapshot, load_store
+from loan_default.pipelines.training.schema_choice import SchemaChoice, choose_schema
 from loan_default.pipelines.training.training_options import (
     PERMANENT_HOLDOUT,
     FileData,
@@ -167,7 +162,10 @@ def plan_training(
     compute = choose_compute(options.device, members=members, environ=environ, cores=usable_cores())
     encoder = load_encoder(options.encoder) if options.encoder is not None else None
     watch.start("read", options.data.name)
-    schema_choice = choose_schema(options.data, schema=options.schema, target=options.target)
+    named = NamedOutcomes(bad=options.values("bad"), good=options.values("good"))
+    schema_choice = choose_schema(
+        options.data, schema=options.schema, target=options.target, named=named or None
+    )
     if schema_choice.schema.target is None:
         raise DataError(
             f"a schema for training must have a target column, however: {schema_choice.schema.name} has none."

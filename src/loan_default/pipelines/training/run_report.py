@@ -137,6 +137,7 @@ def _data_summary(plan: TrainingPlan) -> DataSummary:
         quarantined=len(dataset.quarantined),
         reasons=dataset.reasons,
         unlabelled=len(split.unlabelled),
+        not_known_yet=dataset.not_known_yet,
         default_rate=float(np.nanmean(dataset.labels)),
         splits=tuple(
             SplitSummary(name=name, rows=len(rows), default_rate=float(dataset.labels[rows].mean()))

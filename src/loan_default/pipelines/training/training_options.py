@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from loan_default.choices import DEVICES, OBJECTIVES, PRESETS, DeviceName, Objective, PresetName
 from loan_default.errors import ConfigurationError
+from loan_default.option_lists import parse_list
 
 if TYPE_CHECKING:  # pydantic comes with it
     from loan_default.database.documents import TrainingData
@@ -57,7 +58,8 @@ class StoreData:
 class Parameter:
     """How an option is shown to a person, and which values it takes."""
 
-    kind: Literal["boolean", "integer", "name", "text", "file", "timestamp"]
+    kind: Literal["boolean", "integer", "name", "text", "list", "file", "timestamp"]
+    """`list`: values with commas between them, as `option_lists` reads them."""
     text: str
     panel: str = ""
     """Heading in the help of the command."""
@@ -106,6 +108,26 @@ class TrainingOptions:
             kind="text",
             panel="Data",
             text="Column that says who defaulted. Needed without a schema.",
+            scheduled=False,
+        ),
+    )
+    bad: str | None = field(
+        default=None,
+        metadata=_shown(
+            kind="list",
+            panel="Data",
+            text='Values of the target that mean default, such as "Charged Off,Default".',
+            unset="what its name and values say",
+            scheduled=False,
+        ),
+    )
+    good: str | None = field(
+        default=None,
+        metadata=_shown(
+            kind="list",
+            panel="Data",
+            text="Values that mean a good end. With both, every other value means not known yet.",
+            unset="the other one of two values",
             scheduled=False,
         ),
     )
@@ -229,8 +251,16 @@ class TrainingOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigurationError(f"--{name.replace('_', '-')} must be at least 1, however: {value}")
+        for name in LISTS:
+            if (text := getattr(self, name)) is not None:
+                parse_list(text, option=f"--{name}")
         if not 0 <= self.seed < SEEDS:
             raise ConfigurationError(f"--seed must be at least 0 and below 2^32, however: {self.seed}")
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """The values that a list option names; empty = it is not given."""
+        text = getattr(self, name)
+        return () if text is None else parse_list(text, option=f"--{name}")
 
     @property
     def split(self) -> SplitName:
@@ -251,6 +281,9 @@ PARAMETERS: Mapping[str, Parameter] = {
 }
 """Name of an option -> how it is shown, in the order in which help lists them; all but the data."""
 
+LISTS = tuple(name for name, parameter in PARAMETERS.items() if parameter.kind == "list")
+"""Options that name several values."""
+
 SCHEDULED_PARAMETERS: Mapping[str, Parameter] = {
     **{name: parameter for name, parameter in PARAMETERS.items() if parameter.scheduled},
     "preset": replace(PARAMETERS["preset"], default=None, unset="LOAN_DEFAULT_PRESET"),
@@ -264,7 +297,7 @@ def json_schema(parameter: Parameter) -> dict[str, Any]:
     """The values that a parameter takes, as the keywords of a JSON schema."""
     if parameter.kind == "name":
         return {"enum": [*([None] if parameter.unset else []), *parameter.names]}
-    type_name = "string" if parameter.kind == "timestamp" else parameter.kind
+    type_name = "string" if parameter.kind in ("timestamp", "text", "list") else parameter.kind
     schema: dict[str, Any] = {"type": ["null", type_name] if parameter.unset else type_name}
     if parameter.kind == "timestamp":
         schema["format"] = "date-time"

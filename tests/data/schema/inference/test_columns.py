@@ -12,8 +12,6 @@ from loan_default.data.schema.inference.columns import (
     infer_column,
     rows_in_words,
 )
-from loan_default.data.schema.inference.outcome import infer_target
-from loan_default.errors import DataError
 
 
 def inferred(raw: list[object], *, name: str = "x", missing: int = 0) -> tuple[Column | None, list[str]]:
@@ -84,27 +82,6 @@ def test_times_and_names_of_rows():
     assert column is not None
     assert column.kind is Kind.IDENTIFIER
     assert found == ["note: identifier (unique, 2 blank): carried along, never a feature"]
-
-
-@pytest.mark.parametrize(
-    ("raw", "positive", "negative", "severity"),
-    [
-        (["0", "0", "1"], "1", "0", "note"),
-        (["1", "1", "0"], "1", "0", "warning"),  # more bads than goods
-        (["Fully Paid", "Fully Paid", "Charged Off"], "charged off", "fully paid", "note"),
-        (["red", "red", "blue"], "blue", "red", "warning"),  # a guess: the rarer one
-    ],
-)
-def test_the_value_that_means_default(raw, positive, negative, severity):
-    column, found = _run(infer_target, raw, "bad", 0)
-    assert (column.kind, column.positive, column.negative) == (Kind.TARGET, positive, negative)
-    assert [finding.split(":")[0] for finding in found] == [severity]
-
-
-@pytest.mark.parametrize("raw", [["0", "0"], ["0", "1", "2"]])
-def test_a_target_must_have_two_values(raw):
-    with pytest.raises(DataError, match="the target must have two values, however: 'bad' has"):
-        _run(infer_target, raw, "bad", 0)
 
 
 def test_rows_are_counted_in_words():
@@ -373,58 +350,3 @@ def test_times_of_a_typed_column_are_a_timestamp():
     column, found = column_of(pd.Series(pd.to_datetime(days(3))), missing=2)
     assert column == Column(name="x", kind=Kind.TIMESTAMP, optional=True, nullable=True)
     assert found == []
-
-
-# The target ------------------------------------------------------------------------------------------------
-
-
-def target(cells: list[str], *, missing: int = 0) -> tuple[Column, Findings]:
-    found = Findings("status")
-    return infer_target(values_of(cells, name="status", missing=missing), found), found
-
-
-@pytest.mark.parametrize(
-    ("common", "rare", "positive"),
-    [
-        ("0", "1", "1"),
-        ("1", "0", "1"),
-        ("-1", "1", "1"),
-        ("1", "-1", "1"),
-        ("current", "late", "late"),
-        ("Late", "Current", "late"),
-        ("no", "maybe", "maybe"),
-        ("maybe", "no", "maybe"),
-        ("default", "x", "default"),
-    ],
-)
-def test_the_value_that_means_default_is_known_by_its_word(common, rare, positive):
-    column, found = target([common] * 3 + [rare])
-    assert column.positive == positive
-    assert {column.positive, column.negative} == {common.casefold(), rare.casefold()}
-    expected = (
-        "means default and makes up 75.00% of rows" if positive == common.casefold() else "means default (25"
-    )
-    assert expected in found.messages[0]
-
-
-def test_an_unknown_word_is_guessed_by_its_rate():
-    column, found = target(["blue"] * 3 + ["red"])
-    assert (column.positive, column.negative) == ("red", "blue")
-    assert found == [(Severity.WARNING, "'red' is guessed to mean default: it is rarer (25.00% of rows)")]
-    column, found = target(["yes"] * 3 + ["default"])
-    assert column.positive == "default", "two words for default: the rarer one"
-    assert found[0][0] is Severity.WARNING
-
-
-def test_half_the_rows_are_not_more_than_half():
-    assert target(["0", "1"])[1] == [(Severity.NOTE, "'1' means default (50.00% of rows)")]
-
-
-def test_rows_without_a_label_are_named():
-    assert target(["0", "1"], missing=1)[1].messages[-1] == "1 row without a label yet: not trained on"
-
-
-@pytest.mark.parametrize(("cells", "count"), [(["a"], "1"), (["a", "b", "c"], "3")])
-def test_a_target_has_two_values(cells, count):
-    with pytest.raises(DataError, match=f"'status' has {count} "):
-        target(cells)

@@ -25,6 +25,7 @@ from loan_default.data.schema.inference.plausibility import (
     names_application_time,
     names_identifier,
 )
+from loan_default.data.schema.inference.target_values import NamedOutcomes
 from loan_default.data.schema.language import Schema
 from loan_default.data.schema.values import MISSING_TEXTS, is_missing
 from loan_default.errors import DataError, did_you_mean
@@ -49,7 +50,9 @@ class Inference:
         return notes
 
 
-def infer_frame_schema(raw: RawFrame, *, name: str, source: str, target: str | None) -> Inference:
+def infer_frame_schema(
+    raw: RawFrame, *, name: str, source: str, target: str | None, named: NamedOutcomes | None = None
+) -> Inference:
     """Infer a schema that every usable row of a raw frame passes, with the findings behind it.
 
     Columns that cannot be features (constant, empty, free text) are left out; validation ignores them.
@@ -59,10 +62,11 @@ def infer_frame_schema(raw: RawFrame, *, name: str, source: str, target: str | N
         name: name of the schema.
         source: name of the file, for messages.
         target: column that says who defaulted; None = a schema for scoring.
+        named: what a person says of the target's values; None = name and values must say it.
 
     Raises:
-        DataError: no row can be read, the target is not a column of two values, or nothing is left to learn
-            from.
+        ConfigurationError: a person must say which values of the target mean default.
+        DataError: no row can be read, the target has fewer than two values, or nothing is left to learn from.
     """
     names = [str(name) for name in raw.frame.columns]
     if target is not None and target not in names:
@@ -91,7 +95,7 @@ def infer_frame_schema(raw: RawFrame, *, name: str, source: str, target: str | N
     for column_name in names:
         values, comparable[column_name] = _present(column_name, raw.frame[column_name])
         is_target = column_name == target
-        column = infer_target(values, report) if is_target else infer_column(values, report)
+        column = infer_target(values, report, named) if is_target else infer_column(values, report)
         if column is not None:
             columns.append(column)
     columns = _keep_one(columns, Kind.IDENTIFIER, report)

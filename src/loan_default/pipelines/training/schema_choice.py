@@ -1,0 +1,108 @@
+"""Which schema the data of a training have: a given one, the bundled one, or one that is inferred."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
+from loan_default.data.schema.frames import RawFrame
+from loan_default.data.schema.inference.infer import Finding, infer_frame_schema
+from loan_default.data.schema.inference.target_values import NamedOutcomes
+from loan_default.data.schema.language import Schema
+from loan_default.data.schema.schema_files import dump_schema, load_schema
+from loan_default.data.schema.values import outcome_lookup
+from loan_default.data.sources.table_files import read_columns, read_frame, stem_of
+from loan_default.errors import ConfigurationError
+from loan_default.pipelines.training.training_options import FileData, StoreData
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SchemaChoice:
+    """The schema of the data, and where it comes from."""
+
+    schema: Schema
+    findings: tuple[Finding, ...] = ()
+    """What the inference noticed; empty for a schema that was given."""
+    notes: Mapping[str, str]
+    """Comments for the saved schema, by column."""
+    origin: str
+    """Where the schema comes from, in words: the file that was read, or the data it was inferred from."""
+    raw: RawFrame | None = field(default=None, compare=False, repr=False)
+    """The rows that the schema was inferred from, for `load_dataset`; None where the file was not read."""
+
+    def to_toml(self) -> str:
+        """The schema as a file that a person can edit."""
+        return dump_schema(self.schema, notes=self.notes)
+
+
+def choose_schema(
+    data: FileData | StoreData,
+    *,
+    schema: Path | None,
+    target: str | None,
+    named: NamedOutcomes | None = None,
+) -> SchemaChoice:
+    """The schema of the data: the given one, the bundled one for the bundled data, else an inferred one.
+
+    Args:
+        named: what a person says of the target's values; a given schema must say the same.
+
+    Raises:
+        ConfigurationError: neither a schema nor a target is named, they contradict each other, a person must
+            say which values mean default, or the training store comes without a schema.
+        DataError: the schema or the file is unusable.
+    """
+    if schema is None and isinstance(data, FileData) and data.path.resolve() == BUNDLED_DATA.resolve():
+        schema = BUNDLED_SCHEMA
+    if schema is not None:
+        return _given_schema(schema, target=target, named=named)
+    if isinstance(data, StoreData):
+        raise ConfigurationError(
+            f"the training store must come with --schema FILE, however: {data.folder} has none."
+        )
+    if target is None:
+        columns = read_columns(data.path)
+        some = ", ".join(columns[:30]) + (f", … ({len(columns)} in all)" if len(columns) > 30 else "")
+        raise ConfigurationError(
+            f"a file of one's own must come with --target COLUMN or --schema FILE, however: {data.name} has "
+            f"neither. Its columns are {some}."
+        )
+    raw = read_frame(data.path)
+    inference = infer_frame_schema(raw, name=stem_of(data.path), source=data.name, target=target, named=named)
+    return SchemaChoice(
+        schema=inference.schema,
+        findings=inference.findings,
+        notes=inference.notes,
+        origin=f"inferred from {data.name}",
+        raw=raw,
+    )
+
+
+def _given_schema(path: Path, *, target: str | None, named: NamedOutcomes | None) -> SchemaChoice:
+    schema = load_schema(path)
+    if target is not None and (schema.target is None or schema.target.name != target):
+        its = schema.target.name if schema.target else None
+        raise ConfigurationError(
+            f"--target must be the schema's target, however: --target={target!r}, {path.name} names "
+            f"{its!r}. Leave one of them out."
+        )
+    if named is not None:
+        _check_outcomes(schema, named, path)
+    return SchemaChoice(schema=schema, notes={}, origin=f"read from {path.name}")
+
+
+def _check_outcomes(schema: Schema, named: NamedOutcomes, path: Path) -> None:
+    """Raise a ConfigurationError where a schema says something else of the target than a person."""
+    if schema.target is None:
+        return  # refused with the reason by the plan
+    find = outcome_lookup(schema.target)
+    for option, spellings, meant in (
+        ("--bad", named.bad, schema.target.positive),
+        ("--good", named.good, schema.target.negative),
+    ):
+        for value in spellings:
+            if find(value) != meant:
+                raise ConfigurationError(
+                    f"{option} must say what the schema says, however: {value!r} is no spelling of {meant!r} "
+                    f"in {path.name}. Leave {option} out, or edit positive, negative and unknown there."
+                )
