@@ -3,8 +3,14 @@
 from collections.abc import Mapping
 
 from loan_default.data.schema.column import Column
-from loan_default.data.schema.truth_words import NO, YES
 
+YES = frozenset(
+    {"1", "yes", "y", "true", "t", "on", "ja", "j", "wahr", "oui", "o", "vrai", "v", "sí", "si", "s", "sì"}
+    | {"verdadero", "sim", "verdadeiro", "vero"}
+)
+NO = frozenset({"0", "no", "n", "false", "f", "off", "nein", "falsch", "non", "faux", "falso", "não", "nao"})
+UNMISTAKABLE = frozenset({"0", "1", "y", "n", "t", "f"})
+"""Single characters that say yes or no also beside others; an O may be meant as a zero."""
 _PAIRS = frozenset(
     {
         ("0", "1"),
@@ -44,3 +50,10 @@ def boolean_aliases(column: Column) -> Mapping[str, str]:
         elif folded not in _PAIRS:
             return {}
     return dict.fromkeys(sorted(NO), no) | dict.fromkeys(sorted(YES), yes)
+
+
+def truth_of(folded: str) -> bool | None:
+    """What a folded text says: yes, no, or None where it is neither."""
+    if folded in YES:
+        return True
+    return False if folded in NO else None

@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from loan_default.data.schema.booleans import boolean_aliases
+from loan_default.data.schema.booleans import UNMISTAKABLE, boolean_aliases, truth_of
 from loan_default.data.schema.column import NUMBER_KINDS, TIME_KINDS, Column, Kind
 from loan_default.data.schema.number_texts import NumberReader, has_rules, number_reader
 from loan_default.data.schema.time_texts import TimeReader, time_of_number, time_reader
-from loan_default.data.schema.truth_words import UNMISTAKABLE, truth_of
 
 Reading = tuple[Any, str]
 Reader = Callable[[object], Reading]

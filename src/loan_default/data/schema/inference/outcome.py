@@ -7,6 +7,7 @@ the options that answer it: a model of the opposite, or of the lender's own deci
 
 from collections.abc import Iterable
 
+from loan_default.data.schema.booleans import truth_of
 from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.inference.columns import Report, Severity, Values, rows_in_words
 from loan_default.data.schema.inference.outcome_words import (
@@ -18,7 +19,6 @@ from loan_default.data.schema.inference.outcome_words import (
     meaning_of_value,
 )
 from loan_default.data.schema.inference.target_values import NamedOutcomes, TargetValues
-from loan_default.data.schema.truth_words import truth_of
 from loan_default.data.schema.values import fold
 from loan_default.errors import ConfigurationError, DataError, did_you_mean
 from loan_default.option_lists import option_text

@@ -1,6 +1,6 @@
 """Words for yes and no."""
 
-from loan_default.data.schema.truth_words import NO, UNMISTAKABLE, YES, truth_of
+from loan_default.data.schema.booleans import NO, UNMISTAKABLE, YES, truth_of
 from loan_default.data.schema.values import fold
 
 
