@@ -18,6 +18,7 @@ from loan_default.errors import DataError
 from loan_default.models.features import (
     Features,
     Inputs,
+    bucket_of,
     features_from_dict,
     features_to_dict,
     fit_features,
@@ -326,3 +327,135 @@ def test_fitting_does_not_depend_on_the_order_of_rows(schema: Schema) -> None:
     frame = generate(schema, rows=300, seed=11).frame
     shuffled = frame.sample(frac=1, random_state=2)
     assert as_text(fit_features(frame, schema)) == as_text(fit_features(shuffled, schema))
+
+
+# Dates
+
+DATED = schema_from_dict(
+    {
+        "name": "s",
+        "columns": {
+            "made": {"kind": "timestamp", "nullable": True},
+            "opened": {"kind": "date", "nullable": True, "derive": "years_before_application"},
+            "closed": {"kind": "date", "nullable": True},
+            "weight": {"kind": "weight"},
+            "income": {"kind": "numerical"},
+        },
+    }
+)
+
+
+def dated_rows(n: int = 400) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    made = pd.Series(pd.Timestamp("2020-01-01", tz="UTC") + pd.to_timedelta(rng.uniform(0, 900, n), unit="D"))
+    opened = made - pd.to_timedelta(rng.uniform(30, 9000, n), unit="D")
+    frame = pd.DataFrame(
+        {"made": made, "opened": opened, "closed": opened, "weight": 1.0, "income": rng.random(n)}
+    )
+    return frame.astype(dict.fromkeys(("made", "opened", "closed"), "datetime64[us, UTC]"))
+
+
+def test_a_date_becomes_the_years_before_the_application() -> None:
+    frame = dated_rows()
+    years = (frame["made"] - frame["opened"]).dt.total_seconds() / (365.25 * 86_400)
+    as_number = schema_from_dict(
+        {"name": "s", "columns": {"opened": {"kind": "numerical"}, "income": {"kind": "numerical"}}}
+    )
+    features = fit_features(frame, DATED)
+    expected = fit_features(frame.assign(opened=years), as_number)
+    assert features.names == expected.names == ("opened", "income")  # neither the weight nor the other dates
+    got = features.transform(frame).numerical
+    np.testing.assert_allclose(got, expected.transform(frame.assign(opened=years)).numerical, atol=1e-6)
+    again = features_from_dict(features_to_dict(features))
+    np.testing.assert_array_equal(again.transform(frame).numerical, got)
+
+
+def test_a_derived_value_is_missing_where_either_time_is() -> None:
+    features = fit_features(dated_rows(), DATED)
+    rows = dated_rows(4)
+    rows.loc[0, "made"] = pd.NaT
+    rows.loc[1, "opened"] = pd.NaT
+    assert np.isnan(features.transform(rows).numerical[:, 0]).tolist() == [True, True, False, False]
+    for odd in (rows.drop(columns="made"), rows.assign(made="x"), rows.assign(opened=1.0)):
+        assert np.isnan(features.transform(odd).numerical[:, 0]).all()
+
+
+# Buckets
+
+GOLDEN_BUCKETS = [7, 8, 10, 11, 6, 1]
+
+
+def many_levels(buckets: int) -> Schema:
+    column = {
+        "kind": "categorical",
+        "categories": ["a", "b"],
+        "open": True,
+        "nullable": True,
+        "buckets": buckets,
+    }
+    return schema_from_dict({"name": "s", "columns": {"employer": column}})
+
+
+def test_golden_buckets() -> None:
+    """A change here gives stored models other inputs."""
+    texts = ["Acme", "caf\u00e9", "", "Stra\u00dfe 1", "\u4e2d", "1.0"]
+    assert [bucket_of(text, 16) for text in texts] == GOLDEN_BUCKETS
+    assert bucket_of(" ACME ", 16) == bucket_of("acme", 16)
+
+
+def test_unlisted_categories_share_levels_of_their_own() -> None:
+    names = ["a"] * 50 + ["b"] * 50 + [f"employer {number}" for number in range(300)] + [None] * 20
+    frame = pd.DataFrame({"employer": pd.Series(names, dtype="str")})
+    (feature,) = fit_features(frame, many_levels(8)).categorical
+    assert feature.vocabulary == ("a", "b")
+    assert feature.known_buckets == tuple(range(8))
+    assert feature.cardinality == 1 + 2 + 8
+    codes = feature.codes(pd.Series(["a", "b", None, "employer 7", " EMPLOYER 7", "never seen"], dtype="str"))
+    assert codes[:3].tolist() == [1, 2, 0]
+    assert codes[3] == codes[4] == 3 + bucket_of("employer 7", 8)
+    assert codes[5] == 3 + bucket_of("never seen", 8)
+
+
+def test_a_bucket_that_no_training_row_has_is_unknown() -> None:
+    frame = pd.DataFrame({"employer": pd.Series(["a"] * 50 + ["Acme"] * 50, dtype="str")})
+    features = fit_features(frame, many_levels(16))
+    (feature,) = features.categorical
+    bucket = bucket_of("Acme", 16)
+    assert feature.known_buckets == (bucket,)
+    other = next(text for text in map(str, range(1000)) if bucket_of(text, 16) != bucket)
+    assert feature.codes(pd.Series(["Acme", other], dtype="str")).tolist() == [2, 0]
+    again = features_from_dict(features_to_dict(features))
+    assert again.categorical == features.categorical
+
+
+@given(texts=st.lists(st.none() | st.text(max_size=5), max_size=20), buckets=st.integers(0, 20))
+def test_any_text_has_a_code_in_range(texts: list[str | None], buckets: int) -> None:
+    frame = pd.DataFrame({"employer": pd.Series(["a", "b", "x", "y", "z", *texts], dtype=object)})
+    features = fit_features(frame, many_levels(buckets))
+    codes = features.transform(frame).codes[:, 0]
+    assert codes.min() >= 0
+    assert codes.max() < features.cardinalities[0]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"buckets": -1},
+        {"buckets": "8"},
+        {"known_buckets": [9]},
+        {"known_buckets": [1, 1]},
+        {"buckets": 10**9},
+    ],
+)
+def test_buckets_that_contradict_themselves_are_refused(damage: dict[str, Any]) -> None:
+    frame = pd.DataFrame({"employer": pd.Series(["a", "x"], dtype="str")})
+    raw = features_to_dict(fit_features(frame, many_levels(8)))
+    raw["categorical"][0].update(damage)
+    with pytest.raises(DataError, match="buckets must be whole numbers"):
+        features_from_dict(raw)
+
+
+def test_features_of_earlier_releases_have_no_new_keys(features: Features) -> None:
+    raw = features_to_dict(features)
+    assert {key for item in raw["numerical"] for key in item} == {"name", "quantiles", "edges", "levels"}
+    assert {key for item in raw["categorical"] for key in item} == {"name", "vocabulary"}

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 
-from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.column import TIME_KINDS, Column, Kind
 from loan_default.evaluation.metrics import STEEPEST_SLOPE
 
 NOTHING = "\N{EN DASH}"
@@ -84,6 +84,10 @@ def allowed(column: Column) -> str:
         return _levels(column)
     if column.kind is Kind.TARGET:
         return f"{column.positive} = default, {column.negative} = none"
+    if column.kind is Kind.WEIGHT:
+        return "above 0"
+    if column.kind in TIME_KINDS:
+        return f"times as {column.format}" if "%" in column.format else NOTHING
     low, high = column.minimum, column.maximum
     if low is None and high is None:
         return "whole numbers" if column.integer else NOTHING

@@ -1,13 +1,17 @@
 """Features: what is fitted on the training rows to turn a canonical frame into two arrays.
 
-Numerical and ordinal columns become one float array, quantile-normal transformed, NaN for missing.
-Categorical columns become one integer array of codes, 0 for unknown, rare and missing.
+Numerical and ordinal columns become one float array, quantile-normal transformed, NaN for missing. So do
+dates that something is derived from: the years from the date to the application.
+Categorical columns become one integer array of codes, 0 for unknown, rare and missing. Where a column has
+buckets, categories without a code of their own share the codes after those, by a hash of their text.
 The fitted part is plain values and arrays, is stored inside the model file, and never raises on odd
 input: an unseen category, a missing or infinite value and an absent column are all just "not known".
 """
 
+import hashlib
+from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +19,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from loan_default.data.schema.column import Kind
+from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.language import Schema
+from loan_default.data.schema.values import fold
 from loan_default.errors import DataError
 
+MAX_BUCKETS = 100_000
+"""More buckets than that are refused in a file: each has a token in memory."""
+_MICROS_OF_YEAR = 31_557_600_000_000
 _CLIP = 1e-7
 """Probability clip of the quantile-normal transform; ±5.2 in normal units, as in scikit-learn."""
 
@@ -50,6 +58,8 @@ class NumericalFeature:
     """Ascending edges of the piecewise-linear bins, in normal units; at least two."""
     levels: tuple[str, ...] = ()
     """Ordinal: levels from low to high, whose ranks are the values; empty = a number already."""
+    application_time: str = ""
+    """Date: the column with the time of the application, up to which years are counted; empty = no date."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,12 +68,41 @@ class CategoricalFeature:
 
     name: str
     vocabulary: tuple[str, ...]
-    """Categories with codes 1, 2, …; everything else is code 0."""
+    """Categories with codes 1, 2, …; everything else is code 0, or that of its bucket."""
+    buckets: int = 0
+    """Number of buckets that the hash of any other text falls into; 0 = none."""
+    known_buckets: tuple[int, ...] = ()
+    """Buckets, ascending, that training rows fell into; they have the codes after the vocabulary."""
 
     @property
     def cardinality(self) -> int:
         """Number of codes, the 0 included."""
-        return len(self.vocabulary) + 1
+        return len(self.vocabulary) + len(self.known_buckets) + 1
+
+    def codes(self, values: pd.Series) -> NDArray[np.int64]:
+        """The code of each value, `(n,)`."""
+        codes = _positions(values, self.vocabulary) + 1
+        if not self.buckets:
+            return codes
+        texts = values.astype(object)
+        is_other = (codes == 0) & np.array([isinstance(text, str) for text in texts], dtype=bool)
+        positions, others = pd.factorize(texts[is_other])
+        buckets = np.array([bucket_of(text, self.buckets) for text in others], dtype=np.int64)
+        code_of = np.zeros(self.buckets, np.int64)
+        code_of[list(self.known_buckets)] = len(self.vocabulary) + 1 + np.arange(len(self.known_buckets))
+        codes[is_other] = code_of[buckets][positions]
+        return codes
+
+
+def bucket_of(text: str, buckets: int) -> int:
+    """The bucket, from 0, of a category by its text; the same in every release and process.
+
+    Spellings that differ by case or outer spaces alone share one. A change here would give stored models
+    other inputs.
+    """
+    folded = fold(text).encode(errors="replace")
+    digest = hashlib.blake2b(folded, digest_size=8, person=b"loan-default/bkt").digest()
+    return int.from_bytes(digest, "big") % buckets
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,12 +133,12 @@ class Features:
         numerical = np.full((len(frame), len(self.numerical)), np.nan, dtype=np.float32)
         for column, feature in enumerate(self.numerical):
             if feature.name in frame:
-                values = _to_numbers(frame[feature.name], feature.levels)
+                values = _values_of(feature, frame)
                 numerical[:, column] = _quantile_normal(values, feature.quantiles)
         codes = np.zeros((len(frame), len(self.categorical)), dtype=np.int64)
         for column, category in enumerate(self.categorical):
             if category.name in frame:
-                codes[:, column] = _positions(frame[category.name], category.vocabulary) + 1
+                codes[:, column] = category.codes(frame[category.name])
         return Inputs(numerical=numerical, codes=codes)
 
 
@@ -128,18 +167,16 @@ def fit_features(
     for column in schema.features:
         if column.name not in frame:
             continue
-        values = frame[column.name]
         if column.kind is Kind.CATEGORICAL:
-            shares = values.value_counts(normalize=True, dropna=True)
-            kept = sorted(str(name) for name, share in shares.items() if share >= rare_share)
-            if values.nunique(dropna=False) > 1:
-                categorical.append(CategoricalFeature(name=column.name, vocabulary=tuple(kept)))
+            category = _fit_categorical(frame[column.name], column, rare_share=rare_share)
+            if category is not None:
+                categorical.append(category)
         else:
-            levels = column.categories if column.kind is Kind.ORDINAL else ()
-            numbers = _to_numbers(values, levels)
+            unfitted = _unfitted(column, schema)
+            numbers = _values_of(unfitted, frame)
             known = len(numbers) - int(np.isnan(numbers).sum())
             bins = max(1, min(max_bins, known // rows_per_bin))
-            feature = _fit_numerical(column.name, numbers, bins=bins, levels=levels)
+            feature = _fit_numerical(unfitted, numbers, bins=bins)
             if feature is not None:
                 numerical.append(feature)
     if not numerical and not categorical:
@@ -151,6 +188,8 @@ def fit_features(
 
 def features_to_dict(features: Features) -> dict[str, Any]:
     """Plain values and arrays that `features_from_dict` reads back."""
+    # Keys that are later than the first models are written where they are used. The schema beside them in a
+    # file has a key of its own for each, so that an older release refuses the file.
     return {
         "numerical": [
             {
@@ -159,10 +198,17 @@ def features_to_dict(features: Features) -> dict[str, Any]:
                 "edges": feature.edges,
                 "levels": list(feature.levels),
             }
+            | ({"application_time": feature.application_time} if feature.application_time else {})
             for feature in features.numerical
         ],
         "categorical": [
-            {"name": feature.name, "vocabulary": list(feature.vocabulary)} for feature in features.categorical
+            {"name": feature.name, "vocabulary": list(feature.vocabulary)}
+            | (
+                {"buckets": feature.buckets, "known_buckets": list(feature.known_buckets)}
+                if feature.buckets
+                else {}
+            )
+            for feature in features.categorical
         ],
     }
 
@@ -171,7 +217,8 @@ def features_from_dict(raw: Mapping[str, Any]) -> Features:
     """Features from plain values.
 
     Raises:
-        DataError: names that are no text or not distinct, or quantiles and edges that do not ascend.
+        DataError: names that are no text or not distinct, buckets that are no numbers from 0 upwards, or
+            quantiles, edges or buckets that do not ascend.
     """
     features = Features(
         numerical=tuple(
@@ -180,11 +227,17 @@ def features_from_dict(raw: Mapping[str, Any]) -> Features:
                 quantiles=np.asarray(item["quantiles"], dtype=np.float64),
                 edges=np.asarray(item["edges"], dtype=np.float64),
                 levels=tuple(item["levels"]),
+                application_time=item.get("application_time", ""),
             )
             for item in raw["numerical"]
         ),
         categorical=tuple(
-            CategoricalFeature(name=item["name"], vocabulary=tuple(item["vocabulary"]))
+            CategoricalFeature(
+                name=item["name"],
+                vocabulary=tuple(item["vocabulary"]),
+                buckets=item.get("buckets", 0),
+                known_buckets=tuple(item.get("known_buckets", ())),
+            )
             for item in raw["categorical"]
         ),
     )
@@ -198,12 +251,45 @@ def _check(features: Features) -> None:
     for names in lists:
         if not all(type(name) is str for name in names) or len(set(names)) != len(names):
             raise DataError(f"names must be text and distinct, however: {names[:5]!r} of {len(names)}")
+    for category in features.categorical:
+        known = category.known_buckets
+        are_numbers = all(type(each) is int for each in (category.buckets, *known))
+        if not (
+            are_numbers
+            and 0 <= category.buckets <= MAX_BUCKETS
+            and list(known) == sorted(set(known))
+            and all(0 <= bucket < category.buckets for bucket in known)
+        ):
+            raise DataError(
+                f"buckets must be whole numbers from 0 that ascend, however: {category.name!r} has "
+                f"{known[:5]!r} of {category.buckets!r}"
+            )
     for feature in features.numerical:
+        if type(feature.application_time) is not str:
+            raise DataError(f"names must be text, however: {feature.application_time!r}")
         for what, array, fewest in (("quantiles", feature.quantiles, 1), ("edges", feature.edges, 2)):
             steps = np.diff(array)
             ascends = bool((steps > 0).all() if what == "edges" else (steps >= 0).all())
             if array.ndim != 1 or len(array) < fewest or not ascends or not np.isfinite(array).all():
                 raise DataError(f"{what} must be finite and ascend, however: {feature.name!r} has {array}")
+
+
+def _values_of(feature: NumericalFeature, frame: pd.DataFrame) -> NDArray[np.float64]:
+    """The values of a feature before they are transformed, NaN where missing."""
+    if not feature.application_time:
+        return _to_numbers(frame[feature.name], feature.levels)
+    if feature.application_time not in frame:
+        return np.full(len(frame), np.nan)
+    return _years_between(frame[feature.name], frame[feature.application_time])
+
+
+def _years_between(dates: pd.Series, times: pd.Series) -> NDArray[np.float64]:
+    """Years of 365.25 days from each date to the time beside it, NaN where one of both is missing."""
+    if dates.dtype.kind != "M" or times.dtype.kind != "M":
+        return np.full(len(dates), np.nan)
+    micros = [each.to_numpy(dtype="datetime64[us]") for each in (dates, times)]
+    years: NDArray[np.float64] = (micros[1] - micros[0]) / np.timedelta64(_MICROS_OF_YEAR, "us")
+    return years
 
 
 def _to_numbers(values: pd.Series, levels: tuple[str, ...]) -> NDArray[np.float64]:
@@ -234,22 +320,53 @@ def _positions(values: pd.Series, names: tuple[str, ...]) -> NDArray[np.int64]:
     return found
 
 
+def _unfitted(column: Column, schema: Schema) -> NumericalFeature:
+    """What is known of a numerical feature before any value is."""
+    application = schema.timestamp if column.derive else None
+    return NumericalFeature(
+        name=column.name,
+        quantiles=np.zeros(0),
+        edges=np.zeros(0),
+        levels=column.categories if column.kind is Kind.ORDINAL else (),
+        application_time=application.name if application is not None else "",
+    )
+
+
+def _fit_categorical(values: pd.Series, column: Column, *, rare_share: float) -> CategoricalFeature | None:
+    if values.nunique(dropna=False) <= 1:
+        return None
+    shares = values.value_counts(normalize=True, dropna=True)
+    frequent = sorted(str(name) for name, share in shares.items() if share >= rare_share)
+    if not column.buckets:
+        return CategoricalFeature(name=column.name, vocabulary=tuple(frequent))
+    vocabulary = tuple(name for name in frequent if name in column.categories)
+    share_of: dict[int, float] = defaultdict(float)
+    for name, share in shares.items():
+        if name not in vocabulary:
+            share_of[bucket_of(str(name), column.buckets)] += share
+    # A bucket without rows has no token: that would stay at its random start.
+    known = sorted(bucket for bucket, share in share_of.items() if share >= rare_share)
+    return CategoricalFeature(
+        name=column.name, vocabulary=vocabulary, buckets=column.buckets, known_buckets=tuple(known)
+    )
+
+
 def _fit_numerical(
-    name: str, values: NDArray[np.float64], *, bins: int, levels: tuple[str, ...]
+    unfitted: NumericalFeature, values: NDArray[np.float64], *, bins: int
 ) -> NumericalFeature | None:
     seen = values[~np.isnan(values)]
     if len(seen) == 0 or seen.min() == seen.max():
         # A column that is only ever missing or one value still carries its missingness.
         if len(seen) in (0, len(values)):
             return None
-        return NumericalFeature(name=name, quantiles=seen[:1], edges=np.array([-1.0, 1.0]), levels=levels)
+        return replace(unfitted, quantiles=seen[:1], edges=np.array([-1.0, 1.0]))
     quantiles = np.quantile(seen, np.linspace(0, 1, min(1000, max(2, len(seen) // 30))))
     quantiles = np.maximum.accumulate(quantiles)  # interpolation can step back by a rounding error
     normal = _quantile_normal(seen, quantiles)
     edges = np.unique(np.quantile(normal, np.linspace(0, 1, bins + 1)))
     if len(edges) < 2:
         edges = np.array([normal.min(), normal.max()])
-    return NumericalFeature(name=name, quantiles=quantiles, edges=edges, levels=levels)
+    return replace(unfitted, quantiles=quantiles, edges=edges)
 
 
 def _quantile_normal(values: NDArray[np.float64], quantiles: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,6 +1,7 @@
 """Hashes that are stored: pinned by golden values, and the same however equal values are held."""
 
 import hashlib
+import json
 import struct
 from datetime import UTC, datetime
 
@@ -215,3 +216,21 @@ def test_a_digest_depends_on_names_values_and_the_order_of_rows_alone():
     assert digest_of(data) == digest_of(data.set_axis([7, 9])) == digest_of(data[["b", "a"]])
     others = [data.iloc[::-1], data.rename(columns={"a": "c"}), data.fillna("y"), data.iloc[:1]]
     assert len({digest_of(other) for other in [data, *others]}) == 5
+
+
+def test_a_date_and_a_weight_are_hashed_by_their_values():
+    columns = (Column(name="opened", kind=Kind.DATE), Column(name="w", kind=Kind.WEIGHT))
+    times = pd.Series([TIME, TIME, None], dtype="datetime64[us, UTC]")
+    rows = pd.DataFrame({"opened": times, "w": [1.0, 2.0, np.nan]})
+    names = [["opened", "date"], ["w", "weight"]]
+    salt = hashlib.blake2b(json.dumps(names).encode(), digest_size=16).digest()
+    micros = int(pd.Timestamp(TIME).timestamp() * 1_000_000)
+    expected = [
+        hashlib.blake2b(cells, digest_size=8, salt=salt, person=b"loan-default/row").digest()
+        for cells in (
+            struct.pack(">qd", micros, 1.0),
+            struct.pack(">qd", micros, 2.0),
+            struct.pack(">qd", -(2**63), np.nan),
+        )
+    ]
+    assert [number.tobytes()[::-1] for number in hash_rows(rows, columns)] == expected

@@ -475,3 +475,26 @@ def test_a_range_of_a_topic_that_was_made_anew_does_not_overwrite_the_old_one(tm
     path.write_bytes(b"damaged")
     assert write_part(tmp_path, **where, rows=old) == path
     assert read(tmp_path).applications == 4
+
+
+def test_dates_and_weights_are_stored_as_times_and_numbers(tmp_path: Path) -> None:
+    columns = (
+        Column(name="opened", kind=Kind.DATE, nullable=True, format="%d/%m/%Y"),
+        Column(name="w", kind=Kind.WEIGHT, nullable=True),
+    )
+    schema = replace(SCHEMA, columns=(*SCHEMA.columns, *columns))
+    raw = [
+        {"application_id": "a", "opened": "31/01/2011", "w": 2},
+        {"application_id": "b", "opened": None, "w": None},
+    ]
+    records = [validate_record(each, schema) for each in raw]
+    events = [
+        StoredEvent(
+            f"e{day}", APPLICATION, str(record["application_id"]), START + timedelta(days=day), record
+        )
+        for day, record in enumerate(records)
+    ]
+    # Of the second part, all dates and weights are missing.
+    contents = read(tmp_path, events[:1], events[1:], schema=schema)
+    pd.testing.assert_frame_equal(contents.frame, records_frame(records, schema))
+    assert contents.frame["opened"].tolist()[0] == pd.Timestamp("2011-01-31", tz="UTC")

@@ -56,18 +56,50 @@ def columns(draw: st.DrawFn, name: str) -> Column:
     special = (
         (math.ceil(bounds[0]), math.floor(bounds[1])) if integer else (0.0,) if bounds[0] != bounds[1] else ()
     )
+    forms = ["", "percent", "money"] if minimum is None or minimum < 0 else ["", "months", "years"]
+    decimal, thousands = draw(st.sampled_from([(".", ","), (",", "."), (",", "")]))
     return Column(
-        name=name, kind=kind, integer=integer, minimum=minimum, maximum=maximum, special=special, **options
+        name=name,
+        kind=kind,
+        integer=integer,
+        minimum=minimum,
+        maximum=maximum,
+        special=special,
+        format=draw(st.sampled_from(forms)),
+        decimal=decimal,
+        thousands=thousands,
+        **options,
     )
+
+
+time_formats = st.sampled_from(
+    [
+        "",
+        "%d/%m/%Y",
+        "%b-%y",
+        "%Y%m%d",
+        "%Y-%m-%d %H:%M:%S",
+        "epoch_seconds",
+        "epoch_milliseconds",
+        "spreadsheet",
+    ]
+)
 
 
 @st.composite
 def schemas(draw: st.DrawFn) -> Schema:
     names = [f"c{number}" for number in range(draw(st.integers(1, 5)))]
     parts = [draw(columns(name)) for name in names]
-    for name, kind in (("id", Kind.IDENTIFIER), ("made", Kind.TIMESTAMP), ("bad", Kind.TARGET)):
+    for name, kind in (("id", Kind.IDENTIFIER), ("weight", Kind.WEIGHT), ("bad", Kind.TARGET)):
         if draw(st.booleans()):
             parts.append(Column(name=name, kind=kind))
+    if draw(st.booleans()):
+        parts.append(Column(name="made", kind=Kind.TIMESTAMP, format=draw(time_formats)))
+        derive = draw(st.sampled_from(["", "years_before_application"]))
+        nullable = draw(st.booleans())
+        parts.append(
+            Column(name="opened", kind=Kind.DATE, format=draw(time_formats), derive=derive, nullable=nullable)
+        )
     return Schema(name="drawn", columns=tuple(parts))
 
 

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.column import NUMBER_KINDS, TIME_KINDS, Column, Kind
 from loan_default.errors import DataError
 
 DIGEST_VERSION = 2
@@ -82,9 +82,9 @@ def _cells(frame: pd.DataFrame, column: Column) -> NDArray[np.uint8]:
         values = pd.Series(None, index=frame.index, dtype=column.kind.dtype)
     else:
         values = frame[column.name]
-    if column.kind in (Kind.NUMERICAL, Kind.TARGET):
+    if column.kind in NUMBER_KINDS or column.kind is Kind.TARGET:
         return _bytes_of(_numbers(values))
-    if column.kind is Kind.TIMESTAMP:
+    if column.kind in TIME_KINDS:
         return _bytes_of(_times(values))
     return _text_cells(values)
 

@@ -26,9 +26,12 @@ from loan_default.data.datasets.store_parts import (
     TIME,
     stored_name,
 )
-from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.column import Column
 from loan_default.data.schema.language import Schema
 from loan_default.errors import ConfigurationError, DataError
+
+_TYPES = {"float64": pa.float64(), "datetime64[us, UTC]": TIME, "str": pa.string()}
+"""Dtype of canonical values -> their type in a part."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -188,8 +191,7 @@ def _frame(
     files: list[PartFile], sizes: list[int], rows: NDArray[np.int64], columns: tuple[Column, ...]
 ) -> pd.DataFrame:
     """The given rows in the given order; they are numbered through all parts."""
-    types = {Kind.NUMERICAL: pa.float64(), Kind.TARGET: pa.float64(), Kind.TIMESTAMP: TIME}
-    fields = {column.name: types.get(column.kind, pa.string()) for column in columns}
+    fields = {column.name: _TYPES[column.kind.dtype] for column in columns}
     wanted = np.zeros(sum(sizes), bool)
     wanted[rows] = True
     chunks: dict[str, list[pa.Array]] = {name: [] for name in fields}

@@ -249,7 +249,7 @@ def _read_times(values: pd.Series, column: Column) -> tuple[pd.Series, Problems]
     if isinstance(values.dtype, np.dtype | pd.DatetimeTZDtype) and values.dtype.kind == "M":
         utc = values.dt.tz_localize("UTC") if values.dt.tz is None else values.dt.tz_convert("UTC")
         return utc.astype(column.kind.dtype), problems
-    if pd.api.types.is_numeric_dtype(values.dtype) and not column.format:
+    if pd.api.types.is_numeric_dtype(values.dtype) and not (column.format or column.missing):
         # A bare number may count seconds, days or be a year.
         return _all_missing(column, values.index), [*problems, (time_rule(column), ~missing)]
     read = value_reader(column)

@@ -12,19 +12,23 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, ndtr
 
-from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.column import FEATURE_KINDS, Column, Kind
 from loan_default.data.schema.language import Schema
 from loan_default.errors import ConfigurationError, DataError
 
 Floats = NDArray[np.float64]
 
+_DRAWN_KINDS = FEATURE_KINDS | {Kind.DATE, Kind.WEIGHT}
+_DAYS_BEFORE = (30.0, 9000.0)
+"""Range of the days from a date to the application."""
+_WEIGHTS = (0.5, 2.0)
 _REFERENCE_ROWS = 20_000
 """Rows on which the risk is scaled and its level is set."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ColumnProcess:
-    """How the values of one numerical or coded column are drawn, and how they change the risk."""
+    """How the values of one column are drawn, and how they change the risk; of a date, the days before."""
 
     definition: Column
     loadings: tuple[float, float]
@@ -92,7 +96,7 @@ def draw_process(
             f"seed={seed}"
         )
     generator = np.random.default_rng([seed, 0])
-    drawn = [column for column in schema.columns if column.kind is Kind.NUMERICAL or column.is_coded]
+    drawn = [column for column in schema.columns if column.kind in _DRAWN_KINDS]
     columns = tuple(_draw_column(column, generator) for column in drawn)
     names = [column.name for column in schema.features]
     pair = tuple(str(name) for name in generator.permutation(names)[:2]) if len(names) > 1 else ()
@@ -143,7 +147,7 @@ def _standardised(column: ColumnProcess, view: Floats) -> ColumnProcess:
 
 
 def _draw_column(column: Column, generator: np.random.Generator) -> ColumnProcess:
-    low, high, wide = _range(column) if column.kind is Kind.NUMERICAL else (0.0, 0.0, False)
+    low, high, wide = (0.0, 0.0, False) if column.is_coded else _range(column)
     # An open column need not list any category.
     categories = column.categories or (("level 1", "level 2", "level 3") if column.is_coded else ())
     shares = np.cumsum(generator.gamma(2.0, size=len(categories)) + 0.2)
@@ -170,6 +174,8 @@ def _draw_column(column: Column, generator: np.random.Generator) -> ColumnProces
 
 def _range(column: Column) -> tuple[float, float, bool]:
     """The range `(low, high, wide)`: the bounds, with guesses for those that are not declared."""
+    if column.kind in (Kind.DATE, Kind.WEIGHT):
+        return (*(_DAYS_BEFORE if column.kind is Kind.DATE else _WEIGHTS), False)
     low, high = column.minimum, column.maximum
     if low is None and high is None:
         low, high = -10_000.0, 10_000.0

@@ -12,14 +12,15 @@ The true PD is a function of the feature columns alone: only noise keeps a model
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.column import NUMBER_KINDS, TIME_KINDS, Column, Kind
+from loan_default.data.schema.frames import read_column
 from loan_default.data.schema.language import Schema
 from loan_default.data.sources.generating_process import (
     Block,
@@ -164,14 +165,18 @@ def _generated(
     rows = np.arange(start, start + len(probability))
     processes = {column.definition.name: column for column in process.columns}
     data: dict[str, Any] = {}
+    passed = ((rows + block.draws[:, 1]) * (_YEAR / of_rows)).astype("timedelta64[us]")
+    made = pd.DatetimeIndex(_START + passed, tz="UTC")
     for column in process.schema.columns:
         if column.kind is Kind.TARGET:
             data[column.name] = (block.draws[:, 0] < probability).astype(np.float64)
         elif column.kind is Kind.IDENTIFIER:
             data[column.name] = pd.array([f"G{process.seed}-{row:08d}" for row in rows.tolist()], dtype="str")
         elif column.kind is Kind.TIMESTAMP:
-            passed = ((rows + block.draws[:, 1]) * (_YEAR / of_rows)).astype("timedelta64[us]")
-            data[column.name] = pd.DatetimeIndex(_START + passed, tz="UTC")
+            data[column.name] = _as_written(made, column)
+        elif column.kind is Kind.DATE:
+            days = pd.to_timedelta(block.values[column.name].round(), unit="D")
+            data[column.name] = _as_written(made.normalize() - days, column)
         elif column.is_coded:
             categories = pd.array(list(processes[column.name].categories), dtype="str")
             data[column.name] = categories.take(block.values[column.name], allow_fill=True)
@@ -190,9 +195,34 @@ def _positive(name: str, value: int) -> int:
 def _texts(values: pd.Series, column: Column) -> list[str]:
     if column.kind is Kind.TARGET:
         return [{1.0: column.positive, 0.0: column.negative}.get(value, "") for value in values.tolist()]
-    if column.kind is Kind.TIMESTAMP:
-        return ["" if pd.isna(time) else time.isoformat() for time in values]
-    if column.kind is not Kind.NUMERICAL:
+    if column.kind in TIME_KINDS:
+        return ["" if pd.isna(time) else _time_text(time, column.format) for time in values]
+    if column.kind not in NUMBER_KINDS:
         return ["" if pd.isna(value) else value for value in values.tolist()]
-    spelling = "{:.0f}".format if column.integer else repr
-    return ["" if math.isnan(value) else spelling(value) for value in values.tolist()]
+    return ["" if math.isnan(value) else _number_text(value, column) for value in values.tolist()]
+
+
+def _number_text(value: float, column: Column) -> str:
+    if column.integer:
+        return f"{value:.0f}"
+    text = np.format_float_positional(value, trim="0") if column.format else repr(value)
+    return text.replace(".", column.decimal)
+
+
+def _as_written(times: pd.DatetimeIndex, column: Column) -> pd.DatetimeIndex:
+    """Times without what is lost when they are written in the format of their column, such as seconds."""
+    if not column.format:
+        return times
+    texts = ["" if pd.isna(time) else _time_text(time, column.format) for time in times]
+    known = replace(column, nullable=True)
+    return pd.DatetimeIndex(read_column(pd.Series(texts, dtype="str"), known)[0])
+
+
+def _time_text(time: pd.Timestamp, form: str) -> str:
+    if "%" in form:
+        return time.strftime(form)
+    if not form:
+        return str(time.isoformat())
+    passed = time - pd.Timestamp("1899-12-30" if form == "spreadsheet" else 0, tz="UTC")
+    unit = {"spreadsheet": "1D", "epoch_seconds": "1s", "epoch_milliseconds": "1ms"}[form]
+    return repr(passed / pd.Timedelta(unit))

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from loan_default.data.schema.column import NUMBER_KINDS, Column, Kind
+from loan_default.data.schema.column import NUMBER_KINDS, TIME_KINDS, Column, Kind
 from loan_default.data.schema.frames import parse_numbers, read_column
 from loan_default.data.schema.language import Schema
 from loan_default.data.schema.values import (
@@ -73,11 +73,11 @@ def _json_values(values: pd.Series, column: Column) -> list[Any]:
         return _numbers(values, column)
     if column.kind is Kind.TARGET:
         return _labels(values, column)
-    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+    if column.kind in TIME_KINDS and pd.api.types.is_datetime64_any_dtype(values.dtype):
         return _times(values)
     if isinstance(values.dtype, pd.StringDtype):
         return [text if isinstance(text, str) and text else None for text in values.tolist()]
-    return [_json_value(value) for value in values.astype(object).tolist()]
+    return [_json_value(value, column) for value in values.astype(object).tolist()]
 
 
 def _numbers(values: pd.Series, column: Column) -> list[Any]:
@@ -86,7 +86,7 @@ def _numbers(values: pd.Series, column: Column) -> list[Any]:
     whole = (np.trunc(numbers) == numbers) & (np.abs(numbers) < _EXACT)
     cells[whole] = numbers[whole].astype(np.int64)
     cells[np.isnan(numbers)] = None
-    listed = _with_originals(cells, unreadable, values)
+    listed = _with_originals(cells, unreadable, values, column)
     # JSON has no infinity: as null, an invalid value would be taken for a missing one.
     for position in np.flatnonzero(np.isinf(numbers)).tolist():
         value = values.iloc[position]
@@ -101,7 +101,7 @@ def _labels(values: pd.Series, column: Column) -> list[Any]:
     is_invalid = np.zeros(len(cells), bool)
     for _, mask in problems:
         is_invalid |= mask
-    return _with_originals(cells, is_invalid, values)
+    return _with_originals(cells, is_invalid, values, column)
 
 
 def _times(values: pd.Series) -> list[Any]:
@@ -110,14 +110,16 @@ def _times(values: pd.Series) -> list[Any]:
     return [None if missing else text for text, missing in zip(texts.tolist(), utc.isna(), strict=True)]
 
 
-def _with_originals(cells: NDArray[np.object_], mask: NDArray[np.bool_], values: pd.Series) -> list[Any]:
+def _with_originals(
+    cells: NDArray[np.object_], mask: NDArray[np.bool_], values: pd.Series, column: Column
+) -> list[Any]:
     listed: list[Any] = cells.tolist()
     for position in np.flatnonzero(mask).tolist():
-        listed[position] = _json_value(values.iloc[position])
+        listed[position] = _json_value(values.iloc[position], column)
     return listed
 
 
-def _json_value(value: object) -> Any:
+def _json_value(value: object, column: Column) -> Any:
     if is_missing(value):
         return None
     if isinstance(value, np.generic):
@@ -130,6 +132,8 @@ def _json_value(value: object) -> Any:
             value = float(value)
     if isinstance(value, str | int) or (isinstance(value, float) and abs(value) < float("inf")):
         return value
-    if isinstance(value, datetime | date) and (time := parse_timestamp(value)) is not None:
-        return time.isoformat()
+    # As text, a time would pass for a category, which it is not in a file.
+    if column.kind in TIME_KINDS and isinstance(value, datetime | date):
+        time = parse_timestamp(value)
+        return [show(value)] if time is None else time.isoformat()
     return [show(value)]

@@ -9,7 +9,7 @@ import structlog
 
 from loan_default.data.datasets.store_compaction import compact
 from loan_default.data.datasets.store_parts import StoredEvent, write_part
-from loan_default.data.schema.column import Kind
+from loan_default.data.schema.column import TIME_KINDS
 from loan_default.kafka.consuming import Consumed, drain
 from loan_default.kafka.events import read_event
 from loan_default.kafka.messages import Partition, Record
@@ -26,7 +26,7 @@ def store_processed_data(services: Services, folder: Path, *, stop: Flag | None 
         DependencyError: the broker is away; what was not committed is written again, into the same files.
         DataError: a record of the topic is no event of ours.
     """
-    times = [column.name for column in services.schema.columns if column.kind is Kind.TIMESTAMP]
+    times = [column.name for column in services.schema.columns if column.kind in TIME_KINDS]
 
     def write(records: list[Record]) -> None:
         parts: dict[Partition, list[Record]] = {}
