@@ -1,65 +1,36 @@
-"""One column of a file that has no schema: its kind, inferred from its name and its values.
+"""One column of a file that has no schema: its kind, inferred from its values, and in doubt from its name.
 
-Each rule of thumb is one function; its decision is reported as a finding.
+Each rule of thumb is one function; its decision is reported as a finding. Text is tried as dates, then as
+numbers, then as names of the rows, and is otherwise categories.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 
 import numpy as np
 import pandas as pd
 
 from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.frames import read_column
+from loan_default.data.schema.inference.dates import DateReading, is_number_of_time, read_dates
+from loan_default.data.schema.inference.evidence import Certainty, FileEvidence, Marks
+from loan_default.data.schema.inference.findings import Finding, Report, Severity, rows_in_words
+from loan_default.data.schema.inference.identifiers import Naming, naming_by_numbers, naming_by_texts
+from loan_default.data.schema.inference.levels import is_free_text, markers_among_levels, read_levels
+from loan_default.data.schema.inference.markers import markers_in_words
+from loan_default.data.schema.inference.measurements import measured
+from loan_default.data.schema.inference.numbers import NumberReading, read_numbers
 from loan_default.data.schema.inference.plausibility import (
-    age_bounds,
-    heavy_tail,
-    isolated_bounds,
-    names_age,
-    names_identifier,
+    names_code,
     names_lender_decision,
     names_protected,
-    special_codes,
-    words_of,
+    names_weight,
 )
-from loan_default.data.schema.values import as_text, fold, parse_timestamp, plain_number, show
+from loan_default.data.schema.values import as_text, parse_timestamp, show
 
-MAX_CATEGORIES = 50
-"""A text column with more levels is not a plain list of categories."""
-MAX_FREQUENT_CATEGORIES = 200
-"""Of a longer list, as many frequent levels are kept if they cover `MIN_COVERAGE` of the rows."""
-MIN_COVERAGE = 0.8
+__all__ = ["Decision", "Finding", "Report", "Severity", "Values", "infer_column", "rows_in_words"]
 
 _FEWEST_FLAGS = 10  # rows from which on the presence of a value is a flag
 _LONGEST_FLAG = 64  # characters
-_MAX_WHOLE_NUMBERS = 200  # whole numbers with more distinct values are amounts: 1200.50 may come tomorrow
-
-_DATE_LIKE = (
-    r"^[0-9]{1,4}[/. -](?:[0-9]{1,2}|[A-Za-z]{3,9})[/. -][0-9]{2,4}\b|^[A-Za-z]{3,9}[/. -][0-9]{2,4}$"
-)
-_NUMBER_LIKE = r"^\W*[0-9][0-9.,' ]*\W*$"
-
-
-class Severity(StrEnum):
-    """How much a finding asks of the reader."""
-
-    NOTE = "note"
-    """It is handled; there is nothing to do."""
-    WARNING = "warning"
-    """It is handled by a guess, or not at all: look at it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """An observation about a file that its owner should know."""
-
-    column: str
-    """Name of the column; empty = the whole file."""
-    severity: Severity
-    message: str
-
-
-Report = Callable[[str, Severity, str], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,40 +42,79 @@ class Values:
     """The values as they are in the file, without missing ones."""
     n_missing: int
     numbers: np.ndarray = field(repr=False)
-    """The values as numbers; NaN where a value is not one."""
+    """The values as plain numbers; NaN where a value is not one."""
 
     @property
-    def column(self) -> Column:
-        """A column of this name, whose kind is still to be set."""
-        return Column(name=self.name, kind=Kind.IDENTIFIER, nullable=self.n_missing > 0)
+    def is_typed(self) -> bool:
+        """Whether the values are numbers already."""
+        dtype = self.raw.dtype
+        return bool(pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype))
+
+    @property
+    def texts(self) -> pd.Series:
+        """The values as trimmed text; None where one is neither text, number nor boolean."""
+        if isinstance(self.raw.dtype, pd.StringDtype):
+            return self.raw.str.strip()
+        return self.raw.map(as_text).str.strip()
+
+    @property
+    def looks_like_dates(self) -> bool:
+        """Whether most of the first values have the form of a date, whose dots are no marks of numbers."""
+        head = self.raw.iloc[:200].astype("str").str.strip()
+        return bool(head.str.contains(r"^[0-9]{1,4}[./-][0-9]{1,2}[./-][0-9]{2,4}\b").mean() > 0.5)
 
 
-def infer_column(values: Values, report: Report) -> Column | None:
-    """The column that the values make, or None where it can be neither a feature nor identify the row."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """What a column was taken for; `column` is None where it is left out."""
+
+    column: Column | None
+    why: str
+
+
+def infer_column(values: Values, report: Report, evidence: FileEvidence | None = None) -> Decision:
+    """The column that the values make; none where it can be neither a feature nor identify the row."""
+    name = values.name
+    evidence = evidence or FileEvidence()
     if len(values.raw) == 0:
-        report(values.name, Severity.NOTE, "left out: it has no values")
-        return None
+        return _left_out(name, report, Severity.NOTE, "it has no values")
     if values.raw.dtype.kind == "M":
-        return replace(values.column, kind=Kind.TIMESTAMP, optional=True)
-    is_plain = isinstance(values.raw.dtype, pd.StringDtype) or pd.api.types.is_numeric_dtype(values.raw.dtype)
-    if not is_plain and values.raw.map(as_text).isna().any():
-        report(values.name, Severity.WARNING, "left out: its values are neither numbers nor text")
-        return None
+        return Decision(column=Column(name=name, kind=Kind.DATE, nullable=True), why="typed times")
+    texts = values.texts
+    if not values.is_typed and texts.isna().any():
+        return _left_out(name, report, Severity.WARNING, "its values are neither numbers nor text")
+    if values.raw.dtype.kind in "mc":
+        return _left_out(name, report, Severity.WARNING, "its values are neither numbers nor text")
     if values.raw.nunique() == 1:
         only = show(values.raw.iloc[0])
         if not _is_flag(values):
-            report(values.name, Severity.NOTE, f"left out: every value is {only}")
-            return None
-        report(values.name, Severity.NOTE, f"{only} or missing: kept, as that may say something")
-    if names_lender_decision(values.name):
+            return _left_out(name, report, Severity.NOTE, f"every value is {only}")
+        report(name, Severity.NOTE, f"{only} or missing: kept, as that may say something")
+    if names_protected(name):
+        report(name, Severity.NOTE, "may be protected by law: protected = true keeps it from the model")
+    counts = texts.value_counts()
+    if not values.is_typed and (dates := read_dates(name, counts, evidence)) is not None:
+        return _infer_dates(name, dates, counts, report)
+    if names_lender_decision(name):
         report(
-            values.name, Severity.WARNING, "known only after the decision? Remove it from the schema if so"
+            name,
+            Severity.WARNING,
+            "known only after the decision? known_after_decision = true keeps it from the model",
         )
-    if names_protected(values.name):
-        report(
-            values.name, Severity.NOTE, "may be protected by law: protected = true keeps it from the model"
-        )
-    return _infer_numerical(values, report) if _is_numerical(values) else _infer_text(values, report)
+    numbers = _typed(values) if values.is_typed else read_numbers(name, counts, evidence)
+    if numbers is not None:
+        return _infer_numbers(values, texts, counts, numbers, report)
+    return _infer_text(values, texts, counts, report)
+
+
+def _typed(values: Values) -> NumberReading:
+    column = Column(name=values.name, kind=Kind.NUMERICAL, nullable=True)
+    return NumberReading(column=column, marks=Marks(), unreadable=pd.Series(dtype="int64"))
+
+
+def _left_out(name: str, report: Report, severity: Severity, reason: str) -> Decision:
+    report(name, severity, f"left out: {reason}")
+    return Decision(column=None, why=f"left out: {reason}")
 
 
 def _is_flag(values: Values) -> bool:
@@ -114,168 +124,171 @@ def _is_flag(values: Values) -> bool:
     return values.n_missing > 0 and often and len(text) <= _LONGEST_FLAG and parse_timestamp(text) is None
 
 
-def _is_numerical(values: Values) -> bool:
-    readable = np.isfinite(values.numbers)
-    if isinstance(values.raw.dtype, pd.StringDtype) and values.raw.str.fullmatch("0[0-9]+").mean() > 0.01:
-        return False  # "00501" is a code: as a number it would lose its zeros
-    if readable.all():
-        return True
-    # Some typing errors in a column of numbers, rather than a list of codes, some of them words.
-    return bool(readable.mean() >= 0.95 and len(np.unique(values.numbers[readable])) > 20)
+def _report_markers(name: str, markers: tuple[str, ...], counts: pd.Series, report: Report) -> None:
+    if markers:
+        report(name, Severity.WARNING, f"read as missing: {markers_in_words(markers, counts)}")
+
+
+# Dates -------------------------------------------------------------------------------------------------
+
+
+def _infer_dates(name: str, dates: DateReading, counts: pd.Series, report: Report) -> Decision:
+    if len(dates.patterns) > 1:
+        example = str(counts.index[0])
+        readings = " or ".join(
+            f'format = "{pattern}" ({_day_of(example, name, pattern)})' for pattern in dates.patterns
+        )
+        report(
+            name,
+            Severity.QUESTION,
+            f"left out: {example!r} can be read in {len(dates.patterns)} ways, and no value tells which. Add "
+            f'[columns.{_key(name)}] with kind = "timestamp" (or "date") and {readings}',
+        )
+        return Decision(column=None, why="left out: dates that can be read in several ways")
+    _report_markers(name, dates.missing, counts, report)
+    if dates.unreadable:
+        report(
+            name, Severity.WARNING, f"{rows_in_words(dates.unreadable)} without a readable time: quarantined"
+        )
+    if dates.proof:
+        report(name, Severity.WARNING, dates.proof)
+    why = f"dates as {dates.patterns[0]}" if dates.patterns[0] else "dates in ISO 8601"
+    return Decision(column=dates.column(name), why=why)
+
+
+def _day_of(text: str, name: str, pattern: str) -> str:
+    column = Column(name=name, kind=Kind.DATE, nullable=True, format=pattern)
+    time = read_column(pd.Series([text], dtype="str"), column)[0].iloc[0]
+    return "no date" if pd.isna(time) else f"{time:%Y-%m-%d}"
+
+
+def _key(name: str) -> str:
+    """A name as the key of a TOML table."""
+    is_bare = name.replace("_", "").replace("-", "").isalnum() and name.isascii()
+    return name if is_bare else f'"{name}"'
 
 
 # Numbers -----------------------------------------------------------------------------------------------
 
 
-def _infer_numerical(values: Values, report: Report) -> Column | None:
-    name, numbers = values.name, values.numbers[np.isfinite(values.numbers)]
-    if len(numbers) < len(values.raw):
-        count = len(values.raw) - len(numbers)
-        report(name, Severity.WARNING, f"{rows_in_words(count)} without a finite number: quarantined")
-    distinct = np.unique(numbers)
+def _infer_numbers(
+    values: Values, texts: pd.Series, counts: pd.Series, reading: NumberReading, report: Report
+) -> Decision:
+    name = values.name
+    canonical, _ = read_column(values.raw, reading.column)
+    numbers = canonical.to_numpy(dtype=np.float64)
+    is_number = np.isfinite(numbers)
+    numbers = numbers[is_number]
+    if len(numbers) == 0:
+        return _infer_text(values, texts, counts, report)
+    if form := is_number_of_time(name, numbers):
+        column = Column(
+            name=name, kind=Kind.DATE, nullable=True, format=form, missing=reading.column.missing
+        )
+        _report_markers(name, reading.column.missing, counts, report)
+        return Decision(column=column, why=f"numbers that are times: {form}")
     is_whole = bool((np.trunc(numbers) == numbers).all())
-    if is_whole and _is_numbered(values, numbers, n_distinct=len(distinct)):
-        return _identifier(values, report, is_unique=len(distinct) == len(numbers))
-    special = special_codes(numbers)
-    if special:
-        coded = np.isin(numbers, special)
-        codes = ", ".join(plain_number(code) for code in special)
+    if is_whole and not reading.column.format and reading.marks.certainty is Certainty.NONE:
+        naming = naming_by_numbers(name, texts[is_number], numbers)
+        if naming in (Naming.YES, Naming.REPEATED):
+            return _identifier(values, report, naming=naming)
+        if naming is Naming.DOUBT:
+            report(
+                name,
+                Severity.WARNING,
+                'all values are different: kept as a number; kind = "identifier" if they name the rows',
+            )
+        if naming is Naming.NO and names_code(name) and counts.size > 2:
+            return _infer_text(values, texts, counts, report)
+    _report_markers(name, reading.column.missing, counts, report)
+    n_lost = int((~is_number).sum()) - _n_markers(reading, counts)
+    if n_lost > 0:
+        report(name, Severity.WARNING, f"{rows_in_words(n_lost)} without a finite number: quarantined")
+    _report_marks(name, reading, counts, report)
+    if names_weight(name) and (numbers > 0).all():
         report(
             name,
-            Severity.WARNING,
-            f"{codes} look like codes, not measurements ({rows_in_words(coded.sum())}): read as missing",
+            Severity.QUESTION,
+            f'does it say how much a row counts? Add [columns.{_key(name)}] with kind = "weight" if so, or '
+            "with known_after_decision = false if it is a measurement; until then it is a feature",
         )
-        numbers = numbers[~coded]
-    minimum, maximum = _bounds(name, numbers, report)
-    inside = numbers[~_outside(numbers, minimum, maximum)]
-    percentile = heavy_tail(inside)
-    if percentile is not None:
-        report(
-            name,
-            Severity.NOTE,
-            f"heavy tail: 1 % of values exceed {percentile:,.10g}, the largest is {inside.max():,.10g}; kept",
-        )
-    return Column(
-        name=name,
-        kind=Kind.NUMERICAL,
-        nullable=values.n_missing > 0,
-        integer=is_whole and len(distinct) <= _MAX_WHOLE_NUMBERS,
-        minimum=minimum,
-        maximum=maximum,
-        special=special,
+    column = measured(reading.column, numbers, report)
+    form = column.format or "plain numbers"
+    return Decision(column=column, why=f"{len(numbers):,} values read as {form}{_marks_in_words(column)}")
+
+
+def _n_markers(reading: NumberReading, counts: pd.Series) -> int:
+    return int(counts[list(reading.column.missing)].sum()) if reading.column.missing else 0
+
+
+def _marks_in_words(column: Column) -> str:
+    decimal = ", decimal comma" if column.decimal == "," else ""
+    return decimal + (f", {column.thousands!r} between thousands" if column.thousands else "")
+
+
+def _report_marks(name: str, reading: NumberReading, counts: pd.Series, report: Report) -> None:
+    marks, column = reading.marks, reading.column
+    if marks.certainty is not Certainty.DOUBT or marks.other is None:
+        return
+    mark = column.thousands or column.decimal
+    example = next((text for text in counts.index if mark in text), "")
+    decimal, thousands = marks.other
+    report(
+        name,
+        Severity.WARNING,
+        f'{example!r} is read with decimal = "{column.decimal}" and thousands = "{column.thousands}"; the '
+        f'other reading is decimal = "{decimal}" and thousands = "{thousands}": no value tells which',
     )
-
-
-def _is_numbered(values: Values, numbers: np.ndarray, *, n_distinct: int) -> bool:
-    """Whether whole numbers name rows: by the column's name, or because they count the rows."""
-    if names_identifier(values.name):
-        return n_distinct == len(numbers) or n_distinct > MAX_CATEGORIES
-    if "unnamed" in words_of(values.name) or values.name.startswith("__index_level"):
-        return n_distinct == len(numbers)
-    return len(numbers) >= 20 and bool((np.diff(numbers) == 1).all())
-
-
-def _bounds(name: str, numbers: np.ndarray, report: Report) -> tuple[float | None, float | None]:
-    minimum, maximum = isolated_bounds(numbers)
-    reason = "far from all other values"
-    if names_age(name) and (age := age_bounds(numbers)):
-        minimum, maximum = age
-        reason = f"an age lies between {plain_number(minimum)} and {plain_number(maximum)}"
-    outside = _outside(numbers, minimum, maximum)
-    if outside.any():
-        few = ", ".join(plain_number(value) for value in np.unique(numbers[outside])[:5])
-        report(
-            name,
-            Severity.WARNING,
-            f"{rows_in_words(outside.sum())} with {few}: {reason}. Quarantined; edit the bounds to keep",
-        )
-    if minimum is None and numbers.min() >= 0:
-        minimum = 0.0
-    return minimum, maximum
-
-
-def _outside(numbers: np.ndarray, minimum: float | None, maximum: float | None) -> np.ndarray:
-    low = -np.inf if minimum is None else minimum
-    high = np.inf if maximum is None else maximum
-    return (numbers < low) | (numbers > high)
 
 
 # Text --------------------------------------------------------------------------------------------------
 
 
-def _infer_text(values: Values, report: Report) -> Column | None:
-    if (n_times := _count_times(values.raw)) >= 0.99 * len(values.raw):
-        if n_times < len(values.raw):
-            count = rows_in_words(len(values.raw) - n_times)
-            report(values.name, Severity.WARNING, f"{count} without a readable time: quarantined")
-        return replace(values.column, kind=Kind.TIMESTAMP, optional=True)
-    texts = values.raw.map(as_text)
-    counts = texts.value_counts()
-    if names_identifier(values.name) and (len(counts) == len(texts) or len(counts) > MAX_CATEGORIES):
-        return _identifier(values, report, is_unique=len(counts) == len(texts))
-    spellings: dict[str, list[str]] = {}
-    for text in counts.index:  # the most frequent spelling of a category comes first
-        spellings.setdefault(fold(text), []).append(text)
-    if len(spellings) == 1 and not values.n_missing:
-        report(values.name, Severity.NOTE, "left out: all values are spellings of one")
-        return None
-    if len(spellings) > MAX_CATEGORIES:
-        return _infer_long_text(values, counts, report)
-    variants = {other: first for first, *others in spellings.values() for other in others}
-    if variants:
-        few = ", ".join(f"{other!r} = {first!r}" for other, first in list(variants.items())[:3])
-        report(values.name, Severity.NOTE, f"spellings merged: {few}")
-    categories = sorted(first for first, *_ in spellings.values())
-    return replace(values.column, kind=Kind.CATEGORICAL, categories=tuple(categories), aliases=variants)
-
-
-def _infer_long_text(values: Values, counts: pd.Series, report: Report) -> Column | None:
-    name, n = values.name, int(counts.sum())
-    texts = values.raw.map(as_text)
-    hint = _rewriting_hint(texts)
-    if not hint and len(counts) == n and texts.str.fullmatch(r"\S{1,64}").all():
-        return _identifier(values, report, is_unique=True)
-    frequent = counts[counts >= max(10, n // 1000)]
-    if 1 < len(frequent) <= MAX_FREQUENT_CATEGORIES and frequent.sum() >= MIN_COVERAGE * n:
-        message = (
-            f"{len(counts):,} levels: the {len(frequent)} frequent ones are categories, others are unknown"
+def _infer_text(values: Values, texts: pd.Series, counts: pd.Series, report: Report) -> Decision:
+    name = values.name
+    markers = markers_among_levels(counts)
+    levels = counts.drop(list(markers))
+    if levels.empty:
+        return _left_out(name, report, Severity.NOTE, "all its values mean that there is none")
+    naming = naming_by_texts(name, texts[~texts.isin(markers)])
+    if naming in (Naming.YES, Naming.REPEATED):
+        return _identifier(values, report, naming=naming)
+    if is_free_text(levels):
+        what = f"free text, {len(levels):,} different values in {rows_in_words(int(levels.sum()))}"
+        return _left_out(name, report, Severity.WARNING, what)
+    reading = read_levels(name, levels)
+    n_missing = values.n_missing + int(counts[list(markers)].sum())
+    if reading.n_levels == 1 and not n_missing:
+        return _left_out(name, report, Severity.NOTE, "all values are spellings of one")
+    _report_markers(name, markers, counts, report)
+    if naming is Naming.DOUBT:
+        report(
+            name,
+            Severity.WARNING,
+            'all values are different: kept as categories; kind = "identifier" if they name the rows',
         )
-        report(name, Severity.NOTE, message + hint)
-        first = {fold(text): text for text in reversed(frequent.index.to_list())}
-        categories = tuple(sorted(first.values()))
-        return replace(values.column, kind=Kind.CATEGORICAL, categories=categories, open=True)
-    report(name, Severity.WARNING, f"left out: text with {len(counts):,} different values{hint}")
-    return None
+    if reading.merged:
+        few = ", ".join(f"{other!r} = {first!r}" for other, first in list(reading.merged.items())[:3])
+        report(name, Severity.NOTE, f"spellings merged: {few}")
+    column = replace(reading.column, missing=markers)
+    if reading.n_listed == reading.n_levels:
+        return Decision(column=column, why=f"{reading.n_levels:,} categories")
+    why = (
+        f"{reading.n_levels:,} levels: the {reading.n_listed} frequent ones are categories, the others share "
+        f"{column.buckets} {'bucket' if column.buckets == 1 else 'buckets'}"
+    )
+    report(name, Severity.NOTE, why)
+    return Decision(column=column, why=why)
 
 
-def _rewriting_hint(texts: pd.Series) -> str:
-    if texts.str.contains(_DATE_LIKE).mean() > 0.9:
-        return ". They look like dates: write them in ISO 8601 (2024-01-31) to use them"
-    if texts.str.contains(_NUMBER_LIKE).mean() > 0.9:
-        return ". They look like numbers with signs or separators: write plain numbers (1234.5) to use them"
-    return ""
+# Identifier --------------------------------------------------------------------------------------------
 
 
-def _count_times(raw: pd.Series) -> int:
-    if not isinstance(raw.dtype, pd.StringDtype):
-        return 0
-    head = [parse_timestamp(text) for text in raw.iloc[:100]]
-    if sum(time is not None for time in head) < 0.9 * len(head):
-        return 0  # most columns end here, at the cost of a hundred values
-    return sum(parse_timestamp(text) is not None for text in raw)
-
-
-# Identifier --------------------------------------------------------------------------------------
-
-
-def _identifier(values: Values, report: Report, *, is_unique: bool) -> Column:
-    what = "unique" if is_unique else "not unique"
+def _identifier(values: Values, report: Report, *, naming: Naming) -> Decision:
+    what = "unique" if naming is Naming.YES else "not unique"
     blank = f", {values.n_missing:,} blank" if values.n_missing else ""
-    severity = Severity.NOTE if is_unique else Severity.WARNING
-    report(values.name, severity, f"identifier ({what}{blank}): carried along, never a feature")
-    return replace(values.column, optional=True)
-
-
-def rows_in_words(count: int) -> str:
-    """The number of rows with its noun: "1 row", "1,000 rows"."""
-    return "1 row" if count == 1 else f"{count:,} rows"
+    severity = Severity.NOTE if naming is Naming.YES else Severity.WARNING
+    why = f"identifier ({what}{blank}): carried along, never a feature"
+    report(values.name, severity, why)
+    column = Column(name=values.name, kind=Kind.IDENTIFIER, nullable=True, optional=True)
+    return Decision(column=column, why=why)

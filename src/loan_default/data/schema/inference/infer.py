@@ -4,33 +4,35 @@ The rules are rules of thumb. Their decisions can be read and edited in the dump
 changes what the model sees is a finding.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from loan_default.data.schema.column import Column, Kind
-from loan_default.data.schema.frames import RawFrame, parse_numbers
-from loan_default.data.schema.inference.columns import (
+from loan_default.data.schema.column import TIME_KINDS, Column, Kind
+from loan_default.data.schema.file_format import FileFormat
+from loan_default.data.schema.frames import RawFrame, parse_numbers, read_column
+from loan_default.data.schema.inference.columns import Decision, Values, infer_column
+from loan_default.data.schema.inference.dates import proven_order
+from loan_default.data.schema.inference.evidence import FileEvidence, file_evidence, marks_of
+from loan_default.data.schema.inference.findings import (
+    ColumnReading,
     Finding,
     Report,
     Severity,
-    Values,
-    infer_column,
     rows_in_words,
 )
 from loan_default.data.schema.inference.outcome import infer_target
-from loan_default.data.schema.inference.plausibility import (
-    names_another_time,
-    names_application_time,
-    names_identifier,
-)
+from loan_default.data.schema.inference.plausibility import names_identifier
 from loan_default.data.schema.inference.target_values import NamedOutcomes
+from loan_default.data.schema.inference.times import settle_times
 from loan_default.data.schema.language import Schema
-from loan_default.data.schema.values import MISSING_TEXTS, is_missing
+from loan_default.data.schema.values import MISSING_TEXTS, is_missing, plain_number
 from loan_default.errors import DataError, did_you_mean
 
 __all__ = ["Finding", "Inference", "Severity", "infer_frame_schema"]
+
+_SAMPLES = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +41,8 @@ class Inference:
 
     schema: Schema
     findings: tuple[Finding, ...]
+    columns: tuple[ColumnReading, ...] = ()
+    """What each column of the file was taken for, in the order of the file."""
 
     @property
     def notes(self) -> dict[str, str]:
@@ -51,18 +55,26 @@ class Inference:
 
 
 def infer_frame_schema(
-    raw: RawFrame, *, name: str, source: str, target: str | None, named: NamedOutcomes | None = None
+    raw: RawFrame,
+    *,
+    name: str,
+    source: str,
+    target: str | None,
+    named: NamedOutcomes | None = None,
+    form: FileFormat | None = None,
 ) -> Inference:
     """Infer a schema that every usable row of a raw frame passes, with the findings behind it.
 
     Columns that cannot be features (constant, empty, free text) are left out; validation ignores them.
-    Rows with impossible values are left to quarantine by bounds, never changed.
+    Rows with impossible values are left to quarantine by bounds, never changed. The schema is lenient: any
+    feature may be missing, unseen categories pass, and only what cannot be is bounded.
 
     Args:
         name: name of the schema.
         source: name of the file, for messages.
         target: column that says who defaulted; None = a schema for scoring.
         named: what a person says of the target's values; None = name and values must say it.
+        form: how the file is written; it goes into the schema, with the marks that the numbers prove.
 
     Raises:
         ConfigurationError: a person must say which values of the target mean default.
@@ -82,7 +94,9 @@ def infer_frame_schema(
     findings: list[Finding] = []
 
     def report(column: str, severity: Severity, message: str) -> None:
-        findings.append(Finding(column, severity, message))
+        finding = Finding(column, severity, message)
+        if finding not in findings:
+            findings.append(finding)
 
     if len(raw.rejects):
         report(
@@ -90,23 +104,79 @@ def infer_frame_schema(
             Severity.WARNING,
             f"{rows_in_words(len(raw.rejects))} that cannot be read as {len(names)} fields: quarantined",
         )
-    columns: list[Column] = []
     comparable: dict[str, pd.Series] = {}
+    present: dict[str, Values] = {}
     for column_name in names:
-        values, comparable[column_name] = _present(column_name, raw.frame[column_name])
-        is_target = column_name == target
-        column = infer_target(values, report, named) if is_target else infer_column(values, report)
-        if column is not None:
-            columns.append(column)
-    columns = _keep_one(columns, Kind.IDENTIFIER, report)
-    columns = _keep_one(_without_other_times(columns, report), Kind.TIMESTAMP, report)
+        present[column_name], comparable[column_name] = _present(column_name, raw.frame[column_name])
+    evidence = _evidence(present, form, n_rows=len(raw.frame))
+    decisions: dict[str, Decision] = {}
+    for column_name, values in present.items():
+        if column_name == target:
+            outcome = infer_target(values, report, named)
+            decisions[column_name] = Decision(column=outcome, why="the outcome")
+        else:
+            decisions[column_name] = infer_column(values, report, evidence)
+    columns = [decision.column for decision in decisions.values() if decision.column is not None]
+    columns = settle_times(columns, raw.frame, report)
+    columns = _keep_one_identifier(columns, report)
     if not any(column.is_feature for column in columns):
         raise DataError(
             f"{source} must have a column to learn from, however: none of {names} can be a feature"
         )
-    schema = Schema(name=name, columns=tuple(columns), description=f"Inferred from {source}.")
+    if form is not None:
+        form = replace(form, decimal=evidence.decimal, thousands=evidence.thousands)
+    schema = Schema(name=name, columns=tuple(columns), description=f"Inferred from {source}.", format=form)
     _report_duplicates(comparable, schema, report)
-    return Inference(schema=schema, findings=tuple(findings))
+    return Inference(
+        schema=schema, findings=_in_order(findings, names), columns=tuple(_readings(decisions, schema, present))
+    )
+
+
+def _evidence(present: Mapping[str, Values], form: FileFormat | None, *, n_rows: int) -> FileEvidence:
+    """What all columns of text prove together."""
+    marks, orders = [], []
+    for values in present.values():
+        if len(values.raw) and isinstance(values.raw.dtype, pd.StringDtype):
+            counts = values.texts.value_counts()
+            order = proven_order(counts)
+            if order is not None:
+                orders.append(order)
+            elif not values.looks_like_dates:
+                marks.append(marks_of(counts))
+    return file_evidence(marks, orders, form=form, n_rows=n_rows)
+
+
+def _in_order(findings: list[Finding], names: list[str]) -> tuple[Finding, ...]:
+    """The findings on the file first, then those on its columns in the order of the file."""
+    positions = {name: position for position, name in enumerate(names)}
+    return tuple(sorted(findings, key=lambda finding: positions.get(finding.column, -1)))
+
+
+def _readings(
+    decisions: Mapping[str, Decision], schema: Schema, present: Mapping[str, Values]
+) -> Iterator[ColumnReading]:
+    for name, decision in decisions.items():
+        column = schema[name] if name in schema else None
+        samples = () if column is None else _samples(present[name].raw, column)
+        yield ColumnReading(name=name, column=column, why=decision.why, samples=samples)
+
+
+def _samples(raw: pd.Series, column: Column) -> tuple[tuple[str, str], ...]:
+    """The first different values of a column, each with its canonical value."""
+    first = raw.iloc[:1000].astype(object)
+    first = first[~first.map(str).duplicated()].iloc[:_SAMPLES]
+    canonical, _ = read_column(raw.loc[first.index], column)
+    return tuple(
+        (str(before), _shown(after, column)) for before, after in zip(first, canonical, strict=True)
+    )
+
+
+def _shown(value: object, column: Column) -> str:
+    if pd.isna(value):  # type: ignore[call-overload]
+        return "missing"
+    if column.kind in TIME_KINDS:
+        return pd.Timestamp(str(value)).isoformat().removesuffix("+00:00").removesuffix("T00:00:00")
+    return plain_number(value) if isinstance(value, float) else str(value)
 
 
 def _present(name: str, raw: pd.Series) -> tuple[Values, pd.Series]:
@@ -125,28 +195,15 @@ def _present(name: str, raw: pd.Series) -> tuple[Values, pd.Series]:
     return values, comparable
 
 
-def _without_other_times(columns: list[Column], report: Report) -> list[Column]:
-    others = [
-        column for column in columns if column.kind is Kind.TIMESTAMP and names_another_time(column.name)
-    ]
-    for column in others:
-        report(column.name, Severity.WARNING, "left out: not the time of the application, by its name")
-    return [column for column in columns if column not in others]
-
-
-def _keep_one(columns: list[Column], kind: Kind, report: Report) -> list[Column]:
-    several = [column for column in columns if column.kind is kind]
+def _keep_one_identifier(columns: list[Column], report: Report) -> list[Column]:
+    several = [column for column in columns if column.kind is Kind.IDENTIFIER]
     if len(several) < 2:
         return columns
-    is_named_so = names_application_time if kind is Kind.TIMESTAMP else names_identifier
-    named_so = [column for column in several if is_named_so(column.name)]
-    kept = named_so[0] if named_so else several[0]
-    guessed = kind is Kind.TIMESTAMP and len(named_so) != 1
+    kept = next((column for column in several if names_identifier(column.name)), several[0])
     for column in several:
         if column is not kept:
-            message = f"left out: {kept.name!r} is {'guessed to be ' if guessed else ''}the {kind}"
-            report(column.name, Severity.WARNING if guessed else Severity.NOTE, message)
-    return [column for column in columns if column.kind is not kind or column is kept]
+            report(column.name, Severity.NOTE, f"left out: {kept.name!r} is the identifier")
+    return [column for column in columns if column.kind is not Kind.IDENTIFIER or column is kept]
 
 
 def _report_duplicates(comparable: Mapping[str, pd.Series], schema: Schema, report: Report) -> None:

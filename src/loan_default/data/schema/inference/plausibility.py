@@ -9,30 +9,86 @@ from itertools import pairwise
 
 import numpy as np
 
-AGE_MINIMUM, AGE_MAXIMUM, AGE_RECORD = 18.0, 100.0, 110.0
+AGE_MINIMUM, AGE_MAXIMUM = 18.0, 110.0
 
-_WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
+_WORDS = re.compile("[A-ZÀ-Þ]+(?=[A-ZÀ-Þ][a-zß-ÿ])|[A-ZÀ-Þ]?[a-zß-ÿ]+|[A-ZÀ-Þ]+|[0-9]+")
 _HIGH_CODES = frozenset(
     float(10**digits - last) for digits in range(2, 10) for last in (1, 2, 3, 4)
 )  # 96 … 99, 996 … 999, 9996 …
 _LOW_CODES = frozenset({-7.0, -8.0, -9.0} | {1.0 - 10**digits for digits in range(2, 10)})  # -9, -99, -999 …
 
-_LENDER_WORDS = frozenset({"grade", "subgrade", "apr", "installment", "instalment"})
-_AFTERMATH_WORDS = frozenset(
-    {"recoveries", "recovered", "recovery", "collection", "collections", "settlement"}
-)
+_LENDER_WORDS = frozenset({"grade", "subgrade", "apr"})
+_AFTERMATH_WORDS = frozenset({"recoveries", "recovered", "recovery", "settlement", "chargeoff"})
 _PROTECTED_WORDS = frozenset(
-    {"sex", "gender", "race", "ethnicity", "ethnic", "religion", "nationality"}
-    | {"marital", "marriage", "age", "disability"}
+    {"sex", "gender", "race", "ethnicity", "ethnic", "religion", "nationality", "citizenship", "disability"}
+    | {"marital", "marriage", "married", "pregnant", "pregnancy"}
+    | {"geschlecht", "familienstand", "nationalität", "nationalitaet", "staatsangehörigkeit", "konfession"}
+    | {"sexe", "nationalité", "nationalite", "matrimonial", "matrimoniale", "civil", "genre"}
+    | {"sexo", "género", "genero", "gênero", "raza", "raça", "raca", "etnia", "nacionalidad", "nacionalidade"}
+    | {"religión", "religião", "sesso", "nazionalità", "nazionalita", "religione"}
 )
+_AGE_WORDS = frozenset({"age", "alter", "âge", "edad", "idade", "età", "eta", "ages"})
+_PEOPLE_WORDS = frozenset(
+    {"applicant", "borrower", "customer", "client", "person", "holder", "head", "spouse", "co", "member"}
+    | {"partner", "individual", "debtor", "user", "people", "in", "at", "of", "the", "years", "year", "yrs"}
+    | {"application", "origination", "cust", "app", "primary", "main", "current", "jahre", "años", "anos", "ans"}
+    | {"kunde", "kunden", "cliente", "antragsteller", "emprunteur", "solicitante", "richiedente", "en", "em"}
+    | {"do", "da", "de", "del", "des", "du", "la", "y", "group"}
+)
+"""Words that may stand beside "age" where it is that of a person, not of an account or a car."""
 _OTHER_TIME_WORDS = frozenset(
     {"birth", "born", "dob", "birthday", "maturity", "closed", "closing", "end", "expiry", "last", "next"}
+    | {"opened", "open", "oldest", "earliest", "first", "since", "start", "chargeoff", "paid", "payment", "due"}
+    | {"default", "chg", "off", "hire", "hired", "employed", "registered", "registration", "updated", "pull"}
+    | {"geburt", "geburtsdatum", "geburtstag", "eröffnung", "eröffnet", "naissance", "ouverture", "nacimiento"}
+    | {"apertura", "nascimento", "abertura", "nascita", "vencimento", "vencimiento", "scadenza", "échéance"}
+    | {"fälligkeit", "ende", "fin", "fim", "fine"}
 )
 _APPLICATION_TIME_WORDS = frozenset(
-    {"application", "applied", "apply", "issue", "issued", "origination", "originated", "decision"}
-    | {"created", "submitted", "funded", "disbursed", "disbursement"}
+    {"application", "applied", "apply", "issue", "issued", "origination", "originated", "decision", "app"}
+    | {"created", "submitted", "funded", "disbursed", "disbursement", "approval", "approved", "booked"}
+    | {"antrag", "antragsdatum", "antragstag", "auszahlung", "demande", "octroi", "solicitud", "solicitação"}
+    | {"solicitacao", "pedido", "concesión", "concessão", "desembolso", "richiesta", "domanda", "erogazione"}
 )
-_IDENTIFIER_WORDS = frozenset({"id", "ids", "uuid", "guid"})
+_TIME_WORDS = frozenset(
+    {"date", "dates", "time", "datetime", "timestamp", "ts", "dt", "day", "at", "on", "dob", "epoch", "unix"}
+    | {"datum", "tag", "zeit", "fecha", "data", "jour", "dia", "giorno", "d", "month", "when", "birthday"}
+)
+_IDENTIFIER_WORDS = frozenset({"id", "ids", "uuid", "guid", "key", "identifier", "kennung", "identificador"})
+_NUMBER_WORDS = frozenset({"nr", "no", "number", "num", "ref", "reference", "nummer", "numero", "número"})
+_THING_WORDS = frozenset(
+    {"loan", "account", "acct", "acc", "customer", "client", "application", "app", "contract", "case", "deal"}
+    | {"member", "applicant", "borrower", "kredit", "konto", "kunden", "kunde", "vertrag", "antrag", "prêt"}
+    | {"pret", "dossier", "compte", "contrat", "contrato", "cuenta", "conta", "cliente", "prestito", "conto"}
+    | {"pratica", "contratto", "credit", "file", "record", "row", "invoice", "policy", "card", "préstamo"}
+)
+_CODE_WORDS = frozenset(
+    {"id", "ids", "code", "zip", "zipcode", "postcode", "postal", "postalcode", "plz", "cep", "sic"}
+    | {"naics", "mcc", "fips", "codigo", "código", "codice", "kennziffer", "schlüssel"}
+)
+_WEIGHT_WORDS = frozenset({"weight", "weights", "wgt", "wt", "gewicht", "poids", "peso", "pesos"})
+_OTHER_WEIGHT_WORDS = frozenset({"body", "vehicle", "car", "kg", "lbs", "gross", "net", "risk", "rwa"})
+_AMOUNT_WORDS = frozenset(
+    {"income", "amount", "amt", "amnt", "salary", "wage", "balance", "bal", "price", "value", "debt", "limit"}
+    | {"revenue", "payment", "loan", "cost", "assets", "outgoings", "expenses", "savings", "deposit", "sales"}
+    | {"score", "days", "months", "years", "term", "count", "total", "sum", "turnover", "profit", "equity"}
+    | {"einkommen", "betrag", "gehalt", "saldo", "summe", "revenu", "montant", "salaire", "renda", "valor"}
+    | {"salário", "salario", "ingreso", "ingresos", "importe", "monto", "reddito", "importo", "stipendio"}
+    | {"rate", "ratio", "mileage", "km", "area", "size", "bill", "pay", "credit", "exposure", "principal"}
+)
+_COUNT_WORDS = frozenset(
+    {"num", "number", "count", "n", "nb", "anzahl", "nombre", "número", "numero", "cantidad", "qtd"}
+    | {"quantidade", "times", "inquiries", "accounts", "dependents", "children", "late", "delinquencies"}
+)
+_STOCK_WORDS = frozenset(
+    {"income", "salary", "wage", "price", "limit", "amount", "amt", "amnt", "loan", "term", "age", "einkommen"}
+    | {"gehalt", "betrag", "salaire", "montant", "renda", "salário", "salario", "importe", "monto", "stipendio"}
+    | {"reddito", "importo", "tenure", "revenue", "turnover", "ingresos"}
+)
+_SIGNED_WORDS = frozenset(
+    {"net", "balance", "bal", "bill", "change", "diff", "difference", "delta", "profit", "gain", "loss", "flow"}
+    | {"growth", "equity", "surplus", "saldo", "result", "variation", "trend", "return", "log", "score", "rate"}
+)
 
 
 def words_of(name: str) -> tuple[str, ...]:
@@ -41,8 +97,20 @@ def words_of(name: str) -> tuple[str, ...]:
 
 
 def names_identifier(name: str) -> bool:
-    """Whether a name says that the column names things: id, LoanID, customer_uuid."""
-    return not _IDENTIFIER_WORDS.isdisjoint(words_of(name))
+    """Whether a name says that the column names things: id, LoanID, customer_uuid, LoanNr, account number."""
+    words = words_of(name)
+    if not _IDENTIFIER_WORDS.isdisjoint(words):
+        return True
+    # "number_of_accounts" is a count.
+    first = words[0] in _NUMBER_WORDS - {"number", "num"} if words else False
+    at_an_end = first or (bool(words) and words[-1] in _NUMBER_WORDS)
+    joined = any(name.lower().endswith(end) for end in ("nummer", "number", "_no", "_nr"))
+    return joined or (at_an_end and (len(words) == 1 or not _THING_WORDS.isdisjoint(words)))
+
+
+def names_code(name: str) -> bool:
+    """Whether a name says that numbers in the column are codes: a branch id, a postcode, an industry code."""
+    return not _CODE_WORDS.isdisjoint(words_of(name))
 
 
 def names_another_time(name: str) -> bool:
@@ -55,6 +123,11 @@ def names_application_time(name: str) -> bool:
     return not _APPLICATION_TIME_WORDS.isdisjoint(words_of(name)) and not names_another_time(name)
 
 
+def names_time(name: str) -> bool:
+    """Whether a name says that the column holds times: issue_d, created_at, birth_date."""
+    return not _TIME_WORDS.isdisjoint(words_of(name))
+
+
 def names_lender_decision(name: str) -> bool:
     """Whether a name sounds like what the lender sets, or learns later: a grade, the rate, recoveries."""
     words = words_of(name)
@@ -63,24 +136,50 @@ def names_lender_decision(name: str) -> bool:
 
 
 def names_protected(name: str) -> bool:
-    """Whether a name sounds like a trait that laws on lending protect."""
-    return not _PROTECTED_WORDS.isdisjoint(words_of(name))
+    """Whether a name sounds like a trait of a person that laws on lending protect."""
+    words = words_of(name)
+    if "civil" in words and {"estado", "état", "etat", "stato"}.isdisjoint(words):
+        return False
+    return names_age(name) or not _PROTECTED_WORDS.isdisjoint(words)
 
 
 def names_age(name: str) -> bool:
-    """Whether a name has the word age in it."""
-    return "age" in words_of(name)
+    """Whether a name is that of a person's age, and not of an account's or a car's."""
+    words = words_of(name)
+    if _AGE_WORDS.isdisjoint(words):
+        return False
+    return set(words) <= _AGE_WORDS | _PEOPLE_WORDS
+
+
+def names_weight(name: str) -> bool:
+    """Whether a name may mean how much a row counts: sample_weight, wgt."""
+    words = words_of(name)
+    return not _WEIGHT_WORDS.isdisjoint(words) and _OTHER_WEIGHT_WORDS.isdisjoint(words)
+
+
+def names_amount(name: str) -> bool:
+    """Whether a name is that of a measurement, such as an income, and not of an identifier."""
+    return not _AMOUNT_WORDS.isdisjoint(words_of(name)) and not names_identifier(name)
+
+
+def names_count(name: str) -> bool:
+    """Whether a name is that of a count, which cannot be negative."""
+    return not _COUNT_WORDS.isdisjoint(words_of(name)) and _SIGNED_WORDS.isdisjoint(words_of(name))
+
+
+def names_stock(name: str) -> bool:
+    """Whether a name is that of an amount that cannot be negative, as an income or the loan itself."""
+    words = words_of(name)
+    return not _STOCK_WORDS.isdisjoint(words) and _SIGNED_WORDS.isdisjoint(words)
 
 
 def age_bounds(values: np.ndarray) -> tuple[float, float] | None:
-    """Bounds of an applicant's age in years: 18 to 100, or to the oldest up to 110 that is in the file.
+    """Bounds of an applicant's age in years, 18 to 110.
 
     None if more than 1 % of the values lie outside: then the column is some other age.
     """
-    outside = (values < AGE_MINIMUM) | (values > AGE_RECORD)
-    if outside.mean() > 0.01:
-        return None
-    return AGE_MINIMUM, max(AGE_MAXIMUM, float(values[~outside].max()))
+    outside = (values < AGE_MINIMUM) | (values > AGE_MAXIMUM)
+    return None if outside.mean() > 0.01 else (AGE_MINIMUM, AGE_MAXIMUM)
 
 
 def special_codes(values: np.ndarray) -> tuple[float, ...]:

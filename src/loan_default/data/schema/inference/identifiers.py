@@ -1,0 +1,102 @@
+"""What names the rows of a file: known by what it does, by its name only in doubt.
+
+An identifier is never repeated and measures nothing: its values count the rows, or are different although
+chance would have repeated some, or look all alike.
+"""
+
+import re
+from enum import StrEnum
+
+import numpy as np
+import pandas as pd
+
+from loan_default.data.schema.inference.plausibility import names_amount, names_code, names_identifier
+
+_FEWEST_ROWS = 20
+"""With fewer rows all values may differ by chance; then only a name tells."""
+_EXPECTED_TIES = 10.0
+"""Repetitions that chance would have made among so many numbers of that range; none = they are given out."""
+_LONG, _FULL_DECADE = 7, 6
+"""Digits that all values have: more than amounts do; as many as amounts may have, if no digit is rarer."""
+_ROWS_PER_NAME = 3
+"""An id that repeats less often names customers; one that repeats more often is a group."""
+_LONGEST = 64
+_FEW_SHAPES = 8
+
+
+class Naming(StrEnum):
+    """Whether the values of a column name the rows."""
+
+    NO = "no"
+    DOUBT = "doubt"
+    """All different, and yet it may be a measurement."""
+    YES = "yes"
+    REPEATED = "repeated"
+    """Names with some repetitions, such as a customer of two loans."""
+
+
+def naming_by_numbers(name: str, texts: pd.Series, numbers: np.ndarray) -> Naming:
+    """Whether whole numbers name the rows.
+
+    Args:
+        texts: the numbers as text, in file order: beyond 2**53 floats are not exact.
+        numbers: the same as floats.
+    """
+    n, n_distinct = len(texts), texts.nunique()
+    if n_distinct < n:
+        is_group = n_distinct * _ROWS_PER_NAME < n
+        return Naming.REPEATED if names_identifier(name) and not is_group and n_distinct > 50 else Naming.NO
+    if names_identifier(name) or (names_code(name) and n >= _FEWEST_ROWS):
+        return Naming.YES
+    if "unnamed" in name.lower() or name.startswith("__index_level"):
+        return Naming.YES
+    if n < _FEWEST_ROWS:
+        return Naming.NO
+    steps = np.diff(numbers)
+    if (steps == steps[0]).all() and steps[0] > 0 and not (names_amount(name) and steps[0] != 1):
+        return Naming.YES  # 1, 2, 3 … or 100, 107, 114 …
+    if names_amount(name):
+        return Naming.NO
+    return _by_spread(texts, numbers, is_sorted=bool((steps > 0).all() or (steps < 0).all()))
+
+
+def _by_spread(texts: pd.Series, numbers: np.ndarray, *, is_sorted: bool) -> Naming:
+    low, high = float(numbers.min()), float(numbers.max())
+    if np.abs(numbers).max() >= 2.0**53:
+        return Naming.YES
+    width = high - low + 1
+    is_round = bool((np.mod(numbers, 10) == 0).mean() > 0.5)
+    digits = texts.str.len()
+    same_digits = int(digits.iloc[0]) if digits.nunique() == 1 and low > 0 else 0
+    if not is_round and len(numbers) ** 2 / (2 * width) >= _EXPECTED_TIES:
+        return Naming.YES
+    if is_sorted or same_digits >= _LONG:
+        return Naming.YES
+    if same_digits >= _FULL_DECADE and not is_round:
+        # Amounts crowd at the low end of a decade; numbers that are given out do not.
+        first = np.floor(numbers / 10 ** (same_digits - 1))
+        if high / low < 1.5 or (np.bincount(first.astype(int), minlength=10)[1:] / len(numbers)).max() < 0.2:
+            return Naming.YES
+    return Naming.DOUBT if same_digits >= 5 and not is_round else Naming.NO
+
+
+def naming_by_texts(name: str, texts: pd.Series) -> Naming:
+    """Whether texts that are no numbers name the rows."""
+    n, n_distinct = len(texts), texts.nunique()
+    if n_distinct < n:
+        is_group = n_distinct * _ROWS_PER_NAME < n
+        return Naming.REPEATED if names_identifier(name) and not is_group and n_distinct > 50 else Naming.NO
+    if names_identifier(name):
+        return Naming.YES
+    if n < _FEWEST_ROWS or not texts.str.fullmatch(rf"\S{{1,{_LONGEST}}}").all():
+        return Naming.NO
+    shapes = texts.map(_shape).nunique()
+    is_hexadecimal = texts.str.fullmatch("[0-9a-fA-F-]{8,64}").all() and texts.str.len().nunique() == 1
+    if is_hexadecimal or shapes <= _FEW_SHAPES:
+        return Naming.YES
+    return Naming.DOUBT
+
+
+def _shape(text: str) -> str:
+    """Letters and digits by kind: L00012 and L00013 are of one shape."""
+    return re.sub("[A-Z]", "A", re.sub("[a-z]", "a", re.sub("[0-9]+", "9", text)))

@@ -1,0 +1,58 @@
+"""Texts that people write for "no value", beside those that always mean it (`values.MISSING_TEXTS`)."""
+
+import pandas as pd
+
+from loan_default.data.schema.values import fold
+
+SIGNS = frozenset(
+    {"?", "??", "???", "-", "--", "---", "\N{EN DASH}", "\N{EM DASH}", ".", "..", "...", "*", "**", "***", "_"}
+    | {"#", "/", "\\", "\N{HORIZONTAL ELLIPSIS}", "n.a.", "n.a", "#div/0!", "#value!", "#ref!", "#name?"}
+    | {"#num!", "#null!", "#n/a n/a", "#missing", "(null)", "<null>", "(none)", "<none>", "<na>", "(blank)"}
+    | {"(empty)", "nat", "-nan", "1.#qnan", "1.#ind", "-1.#ind", "missing", "not available", "not applicable"}
+    | {"not provided", "not reported", "not specified", "not stated", "not known", "unspecified", "undefined"}
+    | {"unknown", "unbekannt", "keine angabe", "k.a.", "k. a.", "nicht bekannt", "desconocido", "sin datos"}
+    | {"desconhecido", "sem dados", "sem informação", "não informado", "inconnu", "non renseigné", "s/d"}
+    | {"non disponible", "sconosciuto", "non disponibile", "non noto", "no data", "n/d", "n.d.", "n.d", "s/i"}
+)
+"""In any column. Folded, as `values.fold` does."""
+
+AMONG_NUMBERS = SIGNS | {"nd", "nr", "n.r.", "unk", "nil", "x", "xx", "xxx", "void", "blank", "empty", "na."}
+"""Among numbers and dates, where none of them can be a code."""
+
+NO_DATES = frozenset(
+    {"0000-00-00", "0000-00-00 00:00:00", "00/00/0000", "00.00.0000", "00-00-0000", "0", "00000000", "000000"}
+)
+
+_FEWEST = 2  # rows that make an unknown word a habit, no slip
+_FEWEST_WITH_DIGITS = 5
+_MOST_UNKNOWN = 5  # more different words among numbers are no markers
+
+
+def markers_among(unreadable: pd.Series, *, known: frozenset[str] = AMONG_NUMBERS) -> tuple[str, ...]:
+    """The markers among the texts that cannot be read, the most frequent first.
+
+    Known markers count from one row on. An unknown text must repeat, more often if it has digits: a slip of
+    the keyboard does not.
+
+    Args:
+        unreadable: different texts, each with its number of rows.
+    """
+    found = [text for text in unreadable.index if fold(text) in known]
+    others = unreadable.drop(found)
+    has_digits = others.index.str.contains("[0-9]") if len(others) else []
+    repeated = others[
+        [
+            rows >= (_FEWEST_WITH_DIGITS if digits else _FEWEST)
+            for rows, digits in zip(others, has_digits, strict=True)
+        ]
+    ]
+    if len(repeated) <= _MOST_UNKNOWN:
+        found += list(repeated.index)
+    return tuple(sorted(found, key=lambda text: (-int(unreadable[text]), text)))
+
+
+def markers_in_words(markers: tuple[str, ...], counts: pd.Series) -> str:
+    """The markers with their rows: "'?' (14 rows), '-' (3 rows)"."""
+    return ", ".join(
+        f"{text!r} ({int(counts[text]):,} {'row' if counts[text] == 1 else 'rows'})" for text in markers
+    )

@@ -1,0 +1,124 @@
+"""Columns of numbers as text: the plainest declaration that reads nearly all of their values.
+
+A declaration is proposed and then tried by the reader that files are read with, so that inference and reading
+cannot disagree.
+"""
+
+import re
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.frames import read_column
+from loan_default.data.schema.inference.evidence import Certainty, FileEvidence, Marks, marks_of, settle
+from loan_default.data.schema.inference.markers import AMONG_NUMBERS, markers_among
+from loan_default.data.schema.values import MUST_BE_NUMBER, fold
+
+_SAMPLE = 2_000
+"""Different texts that decide which declaration is tried on all of them."""
+_FEWEST_READABLE = 0.95
+"""Share of the rows, markers apart, that must be numbers; the others are slips."""
+_FEWEST_NUMBERS = 20
+"""With so many different numbers or fewer, words beside them make the column a list of codes."""
+_MOST_ZERO_CODES = 0.01
+"""Share of values such as 00501 from which on a column holds codes."""
+
+_UNITS = {
+    "months": r"\b(?:months?|mons?|mths?|monate?n?|mois|mes(?:es)?|mês|mesi|mo)\b",
+    "years": r"\b(?:years?|yrs?|jahre?n?|ans?|années?|años?|anos?|anni|anno)\b",
+}
+_IS_DURATION = re.compile("|".join(_UNITS.values()))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NumberReading:
+    """How text becomes numbers, and what remains."""
+
+    column: Column
+    """Kind, format, marks and markers; nullable."""
+    marks: Marks
+    unreadable: pd.Series
+    """Different texts that are no numbers and no markers, each with its rows."""
+
+
+def read_numbers(name: str, counts: pd.Series, evidence: FileEvidence) -> NumberReading | None:
+    """The declaration by which a column of text holds numbers; None where it holds none.
+
+    Args:
+        counts: different texts, trimmed and present, each with its number of rows.
+    """
+    is_marker = pd.Series([fold(text) in AMONG_NUMBERS for text in counts.index[: 10 * _SAMPLE]], dtype=bool)
+    possible = counts.drop(counts.index[: len(is_marker)][is_marker.to_numpy()])
+    if possible.empty or possible[possible.index.str.contains("[0-9]")].sum() < 0.2 * possible.sum():
+        return None
+    if possible[possible.index.str.fullmatch("0[0-9]+")].sum() > _MOST_ZERO_CODES * possible.sum():
+        return None  # as a number 00501 would lose its zeros
+    marks = settle(marks_of(possible), evidence)
+    plain = Column(name=name, kind=Kind.NUMERICAL, nullable=True)
+    sample = possible.iloc[:: max(1, len(possible) // _SAMPLE)]
+    best, best_rows = None, 0
+    for candidate in _candidates(plain, sample, marks):
+        readable = int(sample[~unreadable_texts(sample, candidate)].sum())
+        if readable > best_rows * 1.01:  # the plainer declaration wins where both read nearly alike
+            best, best_rows = candidate, readable
+    if best is None:
+        return None
+    return _accepted(replace(best, missing=()), counts, marks)
+
+
+def _accepted(column: Column, counts: pd.Series, marks: Marks) -> NumberReading | None:
+    failed = counts[unreadable_texts(counts, column)]
+    n_numbers = len(counts) - len(failed)
+    known = [text for text in failed.index if fold(text) in AMONG_NUMBERS]
+    unknown = failed.drop(known)
+    if len(unknown) and n_numbers <= _FEWEST_NUMBERS:
+        return None
+    markers = markers_among(failed)
+    rest = unknown.drop([text for text in markers if text in unknown.index])
+    n_present = int(counts.sum()) - int(failed[list(markers)].sum())
+    if rest.sum() > (1 - _FEWEST_READABLE) * n_present:
+        return None
+    return NumberReading(column=replace(column, missing=markers), marks=marks, unreadable=rest)
+
+
+def unreadable_texts(counts: pd.Series, column: Column) -> np.ndarray:
+    """The mask of the texts that the column's reader takes for no number."""
+    texts = pd.Series(counts.index, dtype="str")
+    mask = np.zeros(len(texts), bool)
+    for rule, broken in read_column(texts, column)[1]:
+        if rule.startswith(MUST_BE_NUMBER):
+            mask |= broken
+    return mask
+
+
+def _candidates(plain: Column, sample: pd.Series, marks: Marks) -> list[Column]:
+    """Declarations from the plainest on."""
+    texts = sample.index.str
+    formats = [""]
+    if texts.contains("%|percent|prozent|pct", case=False).any():
+        formats.append("percent")
+    if texts.contains(r"[^0-9.,' eE+\-]|^\(|-$").any():
+        formats.append("money")
+    if (unit := _unit(sample)) is not None:
+        formats.append(unit)
+    pairs = [(marks.decimal, marks.thousands)]
+    if marks.certainty is Certainty.NONE and pairs[0] != (".", ""):
+        pairs.append((".", ""))
+    if marks.other is not None:
+        pairs.append(marks.other)
+    return [
+        replace(plain, format=form, decimal=decimal, thousands=thousands)
+        for form in formats
+        for decimal, thousands in pairs
+    ]
+
+
+def _unit(sample: pd.Series) -> str | None:
+    """The unit that most durations name: months where any value counts in months."""
+    texts = sample.index.str.lower().str
+    rows = {unit: int(sample[texts.contains(pattern)].sum()) for unit, pattern in _UNITS.items()}
+    if not any(rows.values()):
+        return None
+    return "months" if rows["months"] else "years"

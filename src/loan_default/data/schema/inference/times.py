@@ -1,0 +1,78 @@
+"""Which column of dates is the time of the application, and which others say something about it."""
+
+from dataclasses import replace
+
+import pandas as pd
+
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.frames import read_column
+from loan_default.data.schema.inference.findings import Report, Severity, rows_in_words
+from loan_default.data.schema.inference.plausibility import names_another_time, names_application_time
+
+_LATER = 0.02
+"""Share of dates after the application from which on a date is one that is known later."""
+
+
+def settle_times(columns: list[Column], frame: pd.DataFrame, report: Report) -> list[Column]:
+    """The columns with one timestamp among the dates; others get a derivation where they say something.
+
+    Args:
+        columns: the inferred ones, all times of kind `date`.
+        frame: the raw rows.
+    """
+    dates = [column for column in columns if column.kind is Kind.DATE]
+    if not dates:
+        return columns
+    read = {column.name: read_column(frame[column.name], column)[0] for column in dates}
+    application = _application(dates, read, report)
+    settled: dict[str, Column] = {}
+    for column in dates:
+        if application is None:
+            message = "carried along, no feature: it is not the time of the application, by its name"
+            report(column.name, Severity.WARNING, message)
+            settled[column.name] = replace(column, optional=True)
+        elif column.name == application.name:
+            settled[column.name] = replace(column, kind=Kind.TIMESTAMP, optional=True)
+        else:
+            settled[column.name] = _other(column, read[column.name], application.name, read, report)
+    return [settled.get(column.name, column) for column in columns]
+
+
+def _application(dates: list[Column], read: dict[str, pd.Series], report: Report) -> Column | None:
+    """The date of the application: by its name, or the fullest of those that are named for nothing else."""
+    named = [column for column in dates if names_application_time(column.name)]
+    others = [column for column in dates if not names_another_time(column.name)]
+    candidates = named or others
+    if not candidates:
+        return None
+    chosen = max(candidates, key=lambda column: int(read[column.name].notna().sum()))
+    if len(named) != 1 and len(dates) > 1:
+        rest = ", ".join(repr(column.name) for column in candidates if column is not chosen)
+        beside = f" rather than {rest}" if rest else ""
+        report(
+            chosen.name, Severity.WARNING, f"it is guessed to be the time of the application{beside}"
+        )
+    return chosen
+
+
+def _other(
+    column: Column, times: pd.Series, application: str, read: dict[str, pd.Series], report: Report
+) -> Column:
+    before = read[application] - times
+    known = before.notna()
+    if not known.any():
+        return replace(column, optional=True)
+    later = known & (before < pd.Timedelta(0))
+    if later.sum() > _LATER * known.sum():
+        report(
+            column.name,
+            Severity.WARNING,
+            f"carried along, no feature: {rows_in_words(int(later.sum()))} of {int(known.sum()):,} lie after "
+            f"{application!r}: known only later? known_after_decision = true settles it",
+        )
+        return replace(column, optional=True)
+    if before[known].nunique() < 2:
+        report(column.name, Severity.NOTE, f"carried along, no feature: it says what {application!r} says")
+        return replace(column, optional=True)
+    report(column.name, Severity.NOTE, f"the years from it to {application!r} are a feature")
+    return replace(column, derive="years_before_application")
