@@ -76,19 +76,13 @@ def infer_column(values: Values, report: Report, evidence: FileEvidence | None =
     """The column that the values make; none where it can be neither a feature nor identify the row."""
     name = values.name
     evidence = evidence or FileEvidence()
-    if len(values.raw) == 0:
-        return _left_out(name, report, Severity.NOTE, "it has no values")
     if values.raw.dtype.kind == "M":
         return Decision(column=Column(name=name, kind=Kind.DATE, nullable=True), why="typed times")
+    if (reason := _says_nothing(values)) is not None:
+        return _left_out(name, report, *reason)
     texts = values.texts
-    if not values.is_typed and texts.isna().any():
-        return _left_out(name, report, Severity.WARNING, "its values are neither numbers nor text")
-    if values.raw.dtype.kind in "mc":
-        return _left_out(name, report, Severity.WARNING, "its values are neither numbers nor text")
     if values.raw.nunique() == 1:
         only = show(values.raw.iloc[0])
-        if not _is_flag(values):
-            return _left_out(name, report, Severity.NOTE, f"every value is {only}")
         report(name, Severity.NOTE, f"{only} or missing: kept, as that may say something")
     if names_protected(name):
         report(name, Severity.NOTE, "may be protected by law: protected = true keeps it from the model")
@@ -105,6 +99,17 @@ def infer_column(values: Values, report: Report, evidence: FileEvidence | None =
     if numbers is not None:
         return _infer_numbers(values, texts, counts, numbers, report)
     return _infer_text(values, texts, counts, report)
+
+
+def _says_nothing(values: Values) -> tuple[Severity, str] | None:
+    """Why nothing can be learned from the values, whatever they are."""
+    if len(values.raw) == 0:
+        return Severity.NOTE, "it has no values"
+    if values.raw.dtype.kind in "mc" or (not values.is_typed and values.texts.isna().any()):
+        return Severity.WARNING, "its values are neither numbers nor text"
+    if values.raw.nunique() == 1 and not _is_flag(values):
+        return Severity.NOTE, f"every value is {show(values.raw.iloc[0])}"
+    return None
 
 
 def _typed(values: Values) -> NumberReading:
@@ -182,9 +187,7 @@ def _infer_numbers(
     if len(numbers) == 0:
         return _infer_text(values, texts, counts, report)
     if form := is_number_of_time(name, numbers):
-        column = Column(
-            name=name, kind=Kind.DATE, nullable=True, format=form, missing=reading.column.missing
-        )
+        column = Column(name=name, kind=Kind.DATE, nullable=True, format=form, missing=reading.column.missing)
         _report_markers(name, reading.column.missing, counts, report)
         return Decision(column=column, why=f"numbers that are times: {form}")
     is_whole = bool((np.trunc(numbers) == numbers).all())
@@ -228,11 +231,18 @@ def _marks_in_words(column: Column) -> str:
 
 def _report_marks(name: str, reading: NumberReading, counts: pd.Series, report: Report) -> None:
     marks, column = reading.marks, reading.column
-    if marks.certainty is not Certainty.DOUBT or marks.other is None:
+    if marks.other is None:
         return
     mark = column.thousands or column.decimal
     example = next((text for text in counts.index if mark in text), "")
     decimal, thousands = marks.other
+    if marks.certainty is Certainty.SURE:
+        report(
+            name,
+            Severity.NOTE,
+            f'{example!r} is read with decimal = "{column.decimal}", as other columns of the file',
+        )
+        return
     report(
         name,
         Severity.WARNING,

@@ -14,7 +14,12 @@ from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.frames import read_column
 from loan_default.data.schema.inference.evidence import FileEvidence
 from loan_default.data.schema.inference.markers import AMONG_NUMBERS, NO_DATES, markers_among
-from loan_default.data.schema.inference.plausibility import names_another_time, names_application_time, names_time
+from loan_default.data.schema.inference.plausibility import (
+    names_amount,
+    names_another_time,
+    names_application_time,
+    names_time,
+)
 from loan_default.data.schema.values import fold
 
 _SAMPLE = 300
@@ -50,9 +55,7 @@ class DateReading:
 
     def column(self, name: str) -> Column:
         """The column by the first pattern."""
-        return Column(
-            name=name, kind=Kind.DATE, nullable=True, format=self.patterns[0], missing=self.missing
-        )
+        return Column(name=name, kind=Kind.DATE, nullable=True, format=self.patterns[0], missing=self.missing)
 
 
 def read_dates(name: str, counts: pd.Series, evidence: FileEvidence) -> DateReading | None:
@@ -106,7 +109,8 @@ def proven_order(counts: pd.Series) -> bool | None:
 
 def is_number_of_time(name: str, numbers: np.ndarray) -> str:
     """Which of the `TIME_FORMATS` the numbers of a column are, by its name and their range; "" = none."""
-    if not names_time(name) or len(numbers) == 0:
+    other = names_another_time(name) or names_application_time(name)
+    if len(numbers) == 0 or not (names_time(name) or (other and not names_amount(name))):
         return ""
     low, high = float(numbers.min()), float(numbers.max())
     if low >= _EPOCH[0] * 1000 and high <= _EPOCH[1] * 1000:
@@ -206,28 +210,38 @@ def _different(readings: list[DateReading], counts: pd.Series) -> list[DateReadi
 
 
 def _decided(readings: list[DateReading], counts: pd.Series, evidence: FileEvidence) -> DateReading:
+    # Dates that begin with a year of two digits are rare: only where nothing else reads.
+    readings = [each for each in readings if not re.match("%y[^%]", each.patterns[0])] or readings
     first = readings[0]
-    if len(readings) == 1:
-        return first
     patterns = tuple(reading.patterns[0] for reading in readings)
-    if patterns[0] == "%Y%m":  # 201309 as a day would be of 2020 in every row
+    if len(readings) == 1 or patterns[0] == "%Y%m":  # 201309 as a day would be of 2020 in every row
         return first
-    if patterns[0][:2] == "%d" and "%m" in patterns[0][3:5]:
-        if evidence.day_first is not None:
-            wanted = "%d" if evidence.day_first else "%m"
-            chosen = next(reading for reading in readings if reading.patterns[0].startswith(wanted))
-            order = "day" if evidence.day_first else "month"
-            return replace(chosen, proof=f"the {order} is taken to come first, as in other dates of the file")
-        for position, reading in enumerate(readings[:2]):
-            # 01/02/2011, 01/03/2011 … 01/12/2011: every date is the first of a month.
-            days = _read(counts.index, reading.column("any")).dropna().dt
-            if len(counts) >= 12 and days.day.nunique() == 1 and days.month.nunique() == 12:
-                order = ("day", "month")[position]
-                return replace(reading, proof=f"the {order} is taken to come first: each is the first of a month")
-        return replace(first, patterns=patterns)
-    # Digits only: in the right reading days spread over the month, and years do not.
+    between = patterns[0][2:3]
+    chosen = _by_order(readings, counts, evidence) if between != "%" else _by_spread(readings, counts)
+    return chosen or replace(first, patterns=patterns)
+
+
+def _by_order(readings: list[DateReading], counts: pd.Series, evidence: FileEvidence) -> DateReading | None:
+    """The reading that other dates of the file prove, or that makes every date the first of a month."""
+    if evidence.day_first is not None:
+        wanted, order = ("%d", "day") if evidence.day_first else ("%m", "month")
+        for reading in readings:
+            if reading.patterns[0].startswith(wanted):
+                return replace(
+                    reading, proof=f"the {order} is taken to come first, as in other dates of the file"
+                )
+    for reading, order in zip(readings[:2], ("day", "month"), strict=True):
+        # 01/02/2011, 01/03/2011 … 01/12/2011: every date is the first of a month.
+        days = _read(counts.index, reading.column("any")).dropna().dt
+        if len(counts) >= 12 and days.day.nunique() == 1 and days.month.nunique() == 12:
+            return replace(
+                reading, proof=f"the {order} is taken to come first: each is of one day of a month"
+            )
+    return None
+
+
+def _by_spread(readings: list[DateReading], counts: pd.Series) -> DateReading | None:
+    """Of digits only: in the right reading days spread over the month, and years do not."""
     spreads = [_read(counts.index, reading.column("any")).dropna().dt.day.nunique() for reading in readings]
-    widest = np.argsort(spreads)[::-1]
-    if spreads[widest[0]] >= _SPREAD * spreads[widest[1]]:
-        return readings[widest[0]]
-    return replace(first, patterns=patterns)
+    widest = sorted(range(len(readings)), key=lambda position: -spreads[position])
+    return readings[widest[0]] if spreads[widest[0]] >= _SPREAD * spreads[widest[1]] else None

@@ -7,7 +7,7 @@ the latter.
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import pandas as pd
@@ -20,6 +20,7 @@ _GROUPED = {
     mark: re.compile(rf"[1-9][0-9]{{0,2}}(?:{re.escape(mark)}[0-9]{{2,3}})*{re.escape(mark)}[0-9]{{3}}")
     for mark in (".", ",", " ", "'")
 }
+_MARKS = ((",", "."), (".", ","))
 _FEW = 0.01  # share of values that may contradict the others: typing errors
 _MOST_TEXTS = 50_000  # different texts that are looked at, evenly spread; the reader counts all of them
 _LONGEST_SIGN, _LONGEST_UNIT = 6, 14  # characters before and after a number: a currency, a unit
@@ -44,7 +45,7 @@ class Marks:
     thousands: str = ""
     certainty: Certainty = Certainty.NONE
     other: tuple[str, str] | None = None
-    """In doubt: the other reading."""
+    """In doubt, or settled by other columns: the other reading."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,89 +73,124 @@ def marks_of(counts: pd.Series) -> Marks:
             return Marks()
         if not dotted.str.fullmatch(r"[^.]*[1-9][0-9]{0,2}\.[0-9]{3}[^.0-9]*").all():
             return Marks(certainty=Certainty.SURE)
-    counts = counts.iloc[:: max(1, len(counts) // _MOST_TEXTS)]
-    plain, single, groups, fractions, both = 0, Counter[str](), Counter[str](), Counter[str](), Counter[str]()
-    plain_long = ends_in_zero = ends_in_zeros = n_numbers = 0
-    spaced: Counter[str] = Counter()
-    for text, rows in zip(counts.index, counts.to_numpy(), strict=True):
+    seen = _Seen()
+    for text, rows in counts.iloc[:: max(1, len(counts) // _MOST_TEXTS)].items():
+        seen.add(str(text), int(rows))
+    if seen.n_numbers * 2 < seen.n_rows:
+        return Marks()  # words with some numbers in them
+    return _by_both(seen) or _by_repeats(seen) or _by_fractions(seen) or _by_groups(seen) or Marks()
+
+
+@dataclass(slots=True)
+class _Seen:
+    """How the numbers of a column use the marks: rows, or different texts where it says so."""
+
+    n_rows: int = 0
+    n_numbers: int = 0
+    both: Counter[str] = field(default_factory=Counter)
+    """The last mark of numbers with both."""
+    repeated: Counter[str] = field(default_factory=Counter)
+    """Marks that stand several times in a number, each before three digits."""
+    fractions: Counter[str] = field(default_factory=Counter)
+    """Marks that cannot stand between thousands: in 3,5 and 0.125."""
+    single: Counter[str] = field(default_factory=Counter)
+    """Marks that stand once, before three digits: different texts."""
+    spaced: Counter[str] = field(default_factory=Counter)
+    """Blanks and apostrophes between thousands."""
+    plain: int = 0
+    """Different texts without a mark."""
+    plain_long: int = 0
+    """Of these, texts of more than three digits."""
+    end_in_zero: int = 0
+    end_in_zeros: int = 0
+    """Of the texts with a single mark, those that end in 0 and in 00."""
+
+    def add(self, text: str, rows: int) -> None:
+        """Count one text."""
+        self.n_rows += rows
         match = _FIRST_NUMBER.search(text)
         if match is None or match.start() > _LONGEST_SIGN or len(text) - match.end() > _LONGEST_UNIT:
-            continue
-        n_numbers += rows
+            return
+        self.n_numbers += rows
         core = match[0].translate(_BLANKS)
         for mark in (" ", "'"):
             if mark in core:
-                whole = core.split(",")[0].split(".")[0]
-                if _GROUPED[mark].fullmatch(whole):
-                    spaced[mark] += rows
+                self.spaced[mark] += rows * bool(_GROUPED[mark].fullmatch(re.split("[.,]", core)[0]))
                 core = core.replace(mark, "")
-        present = [mark for mark in ".," if mark in core]
-        if len(present) == 2:
-            both[max(present, key=core.rindex)] += rows
-        elif not present:
-            plain += 1
-            plain_long += len(core) > 3
-        elif not _GROUPED[present[0]].fullmatch(core):
-            fractions[present[0]] += rows if core.count(present[0]) == 1 else 0
-        elif core.count(present[0]) > 1:
-            groups[present[0]] += rows
+        marks = [mark for mark in ".," if mark in core]
+        if not marks:
+            self.plain += 1
+            self.plain_long += len(core) > 3
+        elif len(marks) == 2:
+            self.both[max(marks, key=core.rindex)] += rows
         else:
-            single[present[0]] += 1
-            ends_in_zero += core.endswith("0")
-            ends_in_zeros += core.endswith("00")
-    if n_numbers * 2 < counts.sum():
-        return Marks()  # words with some numbers in them
-    spacing = next((mark for mark, rows in spaced.most_common(1) if rows), "")
-    return _weigh(
-        fractions=fractions,
-        groups=groups,
-        both=both,
-        single=single,
-        spacing=spacing,
-        n_rows=int(counts.sum()),
-        mixes=plain > 0 and (plain_long == 0 or ends_in_zero > 0) and sum(single.values()) > 0,
-        is_round=ends_in_zeros * 2 > sum(single.values()),
-    )
+            self._add_marked(core, marks[0], rows)
+
+    def _add_marked(self, core: str, mark: str, rows: int) -> None:
+        if not _GROUPED[mark].fullmatch(core):
+            self.fractions[mark] += rows * (core.count(mark) == 1)
+        elif core.count(mark) > 1:
+            self.repeated[mark] += rows
+        else:
+            self.single[mark] += 1
+            self.end_in_zero += core.endswith("0")
+            self.end_in_zeros += core.endswith("00")
+
+    @property
+    def spacing(self) -> str:
+        """The blank or apostrophe between thousands, or none."""
+        return next((mark for mark, rows in self.spaced.most_common(1) if rows), "")
+
+    @property
+    def few(self) -> float:
+        """Rows up to which a mark that contradicts the others is a slip."""
+        return _FEW * self.n_rows
 
 
-def _weigh(
-    *,
-    fractions: Counter[str],
-    groups: Counter[str],
-    both: Counter[str],
-    single: Counter[str],
-    spacing: str,
-    n_rows: int,
-    mixes: bool,
-    is_round: bool,
-) -> Marks:
-    if both:
-        decimal = both.most_common(1)[0][0]
-        return Marks(decimal=decimal, thousands="," if decimal == "." else ".", certainty=Certainty.SURE)
-    # "1,250,000": a mark that repeats stands between thousands.
-    for mark, other in ((",", "."), (".", ",")):
-        if groups[mark] and fractions[mark] <= _FEW * n_rows:
+def _by_both(seen: _Seen) -> Marks | None:
+    """1,250.50: the last mark is the decimal one."""
+    if not seen.both:
+        return None
+    decimal = seen.both.most_common(1)[0][0]
+    return Marks(decimal=decimal, thousands="," if decimal == "." else ".", certainty=Certainty.SURE)
+
+
+def _by_repeats(seen: _Seen) -> Marks | None:
+    """1,250,000: a mark that repeats stands between thousands."""
+    for mark, other in _MARKS:
+        if seen.repeated[mark] and seen.fractions[mark] <= seen.few:
             return Marks(decimal=other, thousands=mark, certainty=Certainty.SURE)
-    for mark, other in ((",", "."), (".", ",")):
-        if fractions[mark] > _FEW * n_rows or (fractions[mark] and not single[mark]):
-            # "3,5": a decimal mark. Beside it "1.250" can only be grouped by the other one.
-            is_grouped = single[other] > 0 and fractions[other] <= _FEW * n_rows
-            if fractions[other] > fractions[mark]:
-                continue
-            thousands = other if is_grouped else spacing
-            return Marks(decimal=mark, thousands=thousands, certainty=Certainty.SURE)
-    for mark, other in ((",", "."), (".", ",")):
-        if single[mark]:
-            # Numbers below 1,000 have no mark and none from there on lacks it; a fraction that is written
-            # without its last zeros never ends in one.
-            if mixes and (single[mark] >= _PROOF or (mark == "," and is_round)):
-                return Marks(decimal=other, thousands=mark, certainty=Certainty.SURE)
-            as_thousands, as_decimal = (other, mark), (mark, spacing)
-            first, second = (as_thousands, as_decimal) if mark == "," else (as_decimal, as_thousands)
-            return Marks(decimal=first[0], thousands=first[1], certainty=Certainty.DOUBT, other=second)
-    if spacing:
-        return Marks(decimal=",", thousands=spacing, certainty=Certainty.NONE)
-    return Marks()
+    return None
+
+
+def _by_fractions(seen: _Seen) -> Marks | None:
+    """3,5: a decimal mark; beside it 1.250 can only be grouped by the other one."""
+    for mark, other in _MARKS:
+        proves = seen.fractions[mark] > seen.few or (seen.fractions[mark] > 0 and not seen.single[mark])
+        if proves and seen.fractions[other] <= seen.fractions[mark]:
+            is_grouped = seen.single[other] > 0 and seen.fractions[other] <= seen.few
+            return Marks(
+                decimal=mark, thousands=other if is_grouped else seen.spacing, certainty=Certainty.SURE
+            )
+    return None
+
+
+def _by_groups(seen: _Seen) -> Marks | None:
+    """1,250 beside 159: numbers below 1,000 have no mark and none from there on lacks it.
+
+    A fraction that is written without its last zeros never ends in one.
+    """
+    for mark, other in _MARKS:
+        if not seen.single[mark]:
+            continue
+        mixes = seen.plain > 0 and (seen.plain_long == 0 or seen.end_in_zero > 0)
+        is_round = seen.end_in_zeros * 2 > seen.single[mark]
+        if mixes and (seen.single[mark] >= _PROOF or (mark == "," and is_round)):
+            return Marks(decimal=other, thousands=mark, certainty=Certainty.SURE)
+        as_thousands, as_decimal = (other, mark), (mark, seen.spacing)
+        first, second = (as_thousands, as_decimal) if mark == "," else (as_decimal, as_thousands)
+        return Marks(decimal=first[0], thousands=first[1], certainty=Certainty.DOUBT, other=second)
+    return Marks(decimal=",", thousands=seen.spacing) if seen.spacing else None
 
 
 def settle(marks: Marks, evidence: FileEvidence) -> Marks:
@@ -164,9 +200,16 @@ def settle(marks: Marks, evidence: FileEvidence) -> Marks:
             return Marks(decimal=evidence.decimal, thousands=marks.thousands)
         return Marks(decimal=evidence.decimal, thousands=evidence.thousands)
     if marks.certainty is Certainty.DOUBT and evidence.is_proven and marks.other is not None:
-        for decimal, thousands in ((marks.decimal, marks.thousands), marks.other):
+        readings = ((marks.decimal, marks.thousands), marks.other)
+        for decimal, thousands in readings:
             if decimal == evidence.decimal:
-                return Marks(decimal=decimal, thousands=thousands, certainty=Certainty.SURE)
+                return replace(
+                    marks,
+                    decimal=decimal,
+                    thousands=thousands,
+                    certainty=Certainty.SURE,
+                    other=next(pair for pair in readings if pair[0] != decimal),
+                )
     if marks.certainty is Certainty.SURE and not marks.thousands and marks.decimal == evidence.decimal:
         return Marks(decimal=marks.decimal, thousands=evidence.thousands, certainty=Certainty.SURE)
     return marks
@@ -184,7 +227,11 @@ def file_evidence(
     sure = [marks for marks in columns if marks.certainty is Certainty.SURE]
     decimals = Counter(marks.decimal for marks in sure)
     known = form or FileFormat()
-    decimal, thousands, is_proven = known.decimal, known.thousands, known.decimal != "." or bool(known.thousands)
+    decimal, thousands, is_proven = (
+        known.decimal,
+        known.thousands,
+        known.decimal != "." or bool(known.thousands),
+    )
     if decimals:
         decimal, is_proven = decimals.most_common(1)[0][0], True
         if len(decimals) > 1 and decimals["."] == decimals[","]:

@@ -10,7 +10,7 @@ from enum import StrEnum
 import numpy as np
 import pandas as pd
 
-from loan_default.data.schema.inference.plausibility import names_amount, names_code, names_identifier
+from loan_default.data.schema.inference.plausibility import names_amount, names_identifier, names_region
 
 _FEWEST_ROWS = 20
 """With fewer rows all values may differ by chance; then only a name tells."""
@@ -18,6 +18,7 @@ _EXPECTED_TIES = 10.0
 """Repetitions that chance would have made among so many numbers of that range; none = they are given out."""
 _LONG, _FULL_DECADE = 7, 6
 """Digits that all values have: more than amounts do; as many as amounts may have, if no digit is rarer."""
+_FEWEST_NAMES = 50
 _ROWS_PER_NAME = 3
 """An id that repeats less often names customers; one that repeats more often is a group."""
 _LONGEST = 64
@@ -42,22 +43,26 @@ def naming_by_numbers(name: str, texts: pd.Series, numbers: np.ndarray) -> Namin
         texts: the numbers as text, in file order: beyond 2**53 floats are not exact.
         numbers: the same as floats.
     """
-    n, n_distinct = len(texts), texts.nunique()
-    if n_distinct < n:
-        is_group = n_distinct * _ROWS_PER_NAME < n
-        return Naming.REPEATED if names_identifier(name) and not is_group and n_distinct > 50 else Naming.NO
-    if names_identifier(name) or (names_code(name) and n >= _FEWEST_ROWS):
+    if texts.nunique() < len(texts):
+        return _repeated(name, texts)
+    is_index = "unnamed" in name.lower() or name.startswith("__index_level")
+    if names_identifier(name) or is_index:
         return Naming.YES
-    if "unnamed" in name.lower() or name.startswith("__index_level"):
-        return Naming.YES
-    if n < _FEWEST_ROWS:
+    if len(texts) < _FEWEST_ROWS or names_region(name):
         return Naming.NO
     steps = np.diff(numbers)
-    if (steps == steps[0]).all() and steps[0] > 0 and not (names_amount(name) and steps[0] != 1):
-        return Naming.YES  # 1, 2, 3 … or 100, 107, 114 …
+    is_counted = bool((steps == steps[0]).all())  # 1, 2, 3 … or 100, 107, 114 …
     if names_amount(name):
-        return Naming.NO
-    return _by_spread(texts, numbers, is_sorted=bool((steps > 0).all() or (steps < 0).all()))
+        return Naming.YES if is_counted and steps[0] == 1 else Naming.NO
+    is_sorted = bool((steps > 0).all() or (steps < 0).all())
+    return Naming.YES if is_counted else _by_spread(texts, numbers, is_sorted=is_sorted)
+
+
+def _repeated(name: str, texts: pd.Series) -> Naming:
+    """Whether values that repeat are names of customers; those that repeat often are groups of rows."""
+    n_distinct = texts.nunique()
+    is_rare = n_distinct > _FEWEST_NAMES and n_distinct * _ROWS_PER_NAME >= len(texts)
+    return Naming.REPEATED if is_rare and names_identifier(name) else Naming.NO
 
 
 def _by_spread(texts: pd.Series, numbers: np.ndarray, *, is_sorted: bool) -> Naming:
@@ -82,13 +87,15 @@ def _by_spread(texts: pd.Series, numbers: np.ndarray, *, is_sorted: bool) -> Nam
 
 def naming_by_texts(name: str, texts: pd.Series) -> Naming:
     """Whether texts that are no numbers name the rows."""
-    n, n_distinct = len(texts), texts.nunique()
-    if n_distinct < n:
-        is_group = n_distinct * _ROWS_PER_NAME < n
-        return Naming.REPEATED if names_identifier(name) and not is_group and n_distinct > 50 else Naming.NO
+    if texts.nunique() < len(texts):
+        return _repeated(name, texts)
     if names_identifier(name):
         return Naming.YES
-    if n < _FEWEST_ROWS or not texts.str.fullmatch(rf"\S{{1,{_LONGEST}}}").all():
+    if (
+        len(texts) < _FEWEST_ROWS
+        or names_region(name)
+        or not texts.str.fullmatch(rf"\S{{1,{_LONGEST}}}").all()
+    ):
         return Naming.NO
     shapes = texts.map(_shape).nunique()
     is_hexadecimal = texts.str.fullmatch("[0-9a-fA-F-]{8,64}").all() and texts.str.len().nunique() == 1

@@ -128,7 +128,9 @@ def infer_frame_schema(
     schema = Schema(name=name, columns=tuple(columns), description=f"Inferred from {source}.", format=form)
     _report_duplicates(comparable, schema, report)
     return Inference(
-        schema=schema, findings=_in_order(findings, names), columns=tuple(_readings(decisions, schema, present))
+        schema=schema,
+        findings=_in_order(findings, names),
+        columns=tuple(_readings(decisions, schema, present)),
     )
 
 
@@ -156,7 +158,7 @@ def _readings(
     decisions: Mapping[str, Decision], schema: Schema, present: Mapping[str, Values]
 ) -> Iterator[ColumnReading]:
     for name, decision in decisions.items():
-        column = schema[name] if name in schema else None
+        column = next((column for column in schema.columns if column.name == name), None)
         samples = () if column is None else _samples(present[name].raw, column)
         yield ColumnReading(name=name, column=column, why=decision.why, samples=samples)
 
@@ -166,9 +168,7 @@ def _samples(raw: pd.Series, column: Column) -> tuple[tuple[str, str], ...]:
     first = raw.iloc[:1000].astype(object)
     first = first[~first.map(str).duplicated()].iloc[:_SAMPLES]
     canonical, _ = read_column(raw.loc[first.index], column)
-    return tuple(
-        (str(before), _shown(after, column)) for before, after in zip(first, canonical, strict=True)
-    )
+    return tuple((str(before), _shown(after, column)) for before, after in zip(first, canonical, strict=True))
 
 
 def _shown(value: object, column: Column) -> str:

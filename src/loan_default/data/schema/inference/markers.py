@@ -5,7 +5,23 @@ import pandas as pd
 from loan_default.data.schema.values import fold
 
 SIGNS = frozenset(
-    {"?", "??", "???", "-", "--", "---", "\N{EN DASH}", "\N{EM DASH}", ".", "..", "...", "*", "**", "***", "_"}
+    {
+        "?",
+        "??",
+        "???",
+        "-",
+        "--",
+        "---",
+        "\N{EN DASH}",
+        "\N{EM DASH}",
+        ".",
+        "..",
+        "...",
+        "*",
+        "**",
+        "***",
+        "_",
+    }
     | {"#", "/", "\\", "\N{HORIZONTAL ELLIPSIS}", "n.a.", "n.a", "#div/0!", "#value!", "#ref!", "#name?"}
     | {"#num!", "#null!", "#n/a n/a", "#missing", "(null)", "<null>", "(none)", "<none>", "<na>", "(blank)"}
     | {"(empty)", "nat", "-nan", "1.#qnan", "1.#ind", "-1.#ind", "missing", "not available", "not applicable"}
@@ -39,15 +55,13 @@ def markers_among(unreadable: pd.Series, *, known: frozenset[str] = AMONG_NUMBER
     """
     found = [text for text in unreadable.index if fold(text) in known]
     others = unreadable.drop(found)
-    has_digits = others.index.str.contains("[0-9]") if len(others) else []
-    repeated = others[
-        [
-            rows >= (_FEWEST_WITH_DIGITS if digits else _FEWEST)
-            for rows, digits in zip(others, has_digits, strict=True)
-        ]
+    repeated = [
+        text
+        for text, rows in others.items()
+        if rows >= (_FEWEST_WITH_DIGITS if any(map(str.isdigit, str(text))) else _FEWEST)
     ]
     if len(repeated) <= _MOST_UNKNOWN:
-        found += list(repeated.index)
+        found += repeated
     return tuple(sorted(found, key=lambda text: (-int(unreadable[text]), text)))
 
 

@@ -1,4 +1,4 @@
-"""A column of numbers: codes among them, bounds that only impossible values break, values far from all others."""
+"""A column of numbers: codes among them, bounds that only impossible values break, values far from others."""
 
 from dataclasses import replace
 
@@ -53,18 +53,15 @@ def _possible(name: str, numbers: np.ndarray, report: Report) -> tuple[float | N
             report(
                 name,
                 Severity.WARNING,
-                f"{rows_in_words(len(impossible))} with {few}: an age lies between {plain_number(ages[0])} and "
-                f"{plain_number(ages[1])}. Quarantined; edit the bounds to keep",
+                f"{rows_in_words(len(impossible))} with {few}: an age lies between {plain_number(ages[0])} "
+                f"and {plain_number(ages[1])}. Quarantined; edit the bounds to keep",
             )
         return ages
     if numbers.min() < 0:
         return None, None
     is_whole = bool((np.trunc(numbers) == numbers).all())
     is_count = (
-        is_whole
-        and len(numbers) >= _FEWEST_COUNTS
-        and numbers.min() <= 1
-        and numbers.max() < _LARGEST_COUNT
+        is_whole and len(numbers) >= _FEWEST_COUNTS and numbers.min() <= 1 and numbers.max() < _LARGEST_COUNT
     )
     return (0.0 if is_count or names_count(name) or names_stock(name) else None), None
 
@@ -83,8 +80,8 @@ def _report_far(name: str, numbers: np.ndarray, report: Report) -> None:
         report(
             name,
             Severity.WARNING,
-            f"{rows_in_words(len(far))} with {few}: far from all other values. Kept; maximum and minimum in the "
-            "schema refuse what cannot be",
+            f"{rows_in_words(len(far))} with {few}: far from all other values. Kept; minimum and maximum "
+            "in the schema refuse what cannot be",
         )
         return
     percentile = heavy_tail(numbers)
@@ -92,5 +89,6 @@ def _report_far(name: str, numbers: np.ndarray, report: Report) -> None:
         report(
             name,
             Severity.NOTE,
-            f"heavy tail: 1 % of values exceed {percentile:,.10g}, the largest is {numbers.max():,.10g}; kept",
+            f"heavy tail: 1 % of values exceed {percentile:,.10g}, the largest is {numbers.max():,.10g}; "
+            "kept",
         )

@@ -26,8 +26,8 @@ _MOST_ZERO_CODES = 0.01
 """Share of values such as 00501 from which on a column holds codes."""
 
 _UNITS = {
-    "months": r"\b(?:months?|mons?|mths?|monate?n?|mois|mes(?:es)?|mês|mesi|mo)\b",
-    "years": r"\b(?:years?|yrs?|jahre?n?|ans?|années?|años?|anos?|anni|anno)\b",
+    "months": r"(?<![^\W\d])(?:months?|mons?|mths?|monate?n?|mois|mes(?:es)?|mês|mesi|mo)\b",
+    "years": r"(?<![^\W\d])(?:years?|yrs?|jahre?n?|ans?|années?|años?|anos?|anni|anno)\b",
 }
 _IS_DURATION = re.compile("|".join(_UNITS.values()))
 

@@ -31,16 +31,49 @@ _AGE_WORDS = frozenset({"age", "alter", "âge", "edad", "idade", "età", "eta", 
 _PEOPLE_WORDS = frozenset(
     {"applicant", "borrower", "customer", "client", "person", "holder", "head", "spouse", "co", "member"}
     | {"partner", "individual", "debtor", "user", "people", "in", "at", "of", "the", "years", "year", "yrs"}
-    | {"application", "origination", "cust", "app", "primary", "main", "current", "jahre", "años", "anos", "ans"}
+    | {
+        "application",
+        "origination",
+        "cust",
+        "app",
+        "primary",
+        "main",
+        "current",
+        "jahre",
+        "años",
+        "anos",
+        "ans",
+    }
     | {"kunde", "kunden", "cliente", "antragsteller", "emprunteur", "solicitante", "richiedente", "en", "em"}
     | {"do", "da", "de", "del", "des", "du", "la", "y", "group"}
 )
 """Words that may stand beside "age" where it is that of a person, not of an account or a car."""
 _OTHER_TIME_WORDS = frozenset(
     {"birth", "born", "dob", "birthday", "maturity", "closed", "closing", "end", "expiry", "last", "next"}
-    | {"opened", "open", "oldest", "earliest", "first", "since", "start", "chargeoff", "paid", "payment", "due"}
+    | {
+        "opened",
+        "open",
+        "oldest",
+        "earliest",
+        "first",
+        "since",
+        "start",
+        "chargeoff",
+        "paid",
+        "payment",
+        "due",
+    }
     | {"default", "chg", "off", "hire", "hired", "employed", "registered", "registration", "updated", "pull"}
-    | {"geburt", "geburtsdatum", "geburtstag", "eröffnung", "eröffnet", "naissance", "ouverture", "nacimiento"}
+    | {
+        "geburt",
+        "geburtsdatum",
+        "geburtstag",
+        "eröffnung",
+        "eröffnet",
+        "naissance",
+        "ouverture",
+        "nacimiento",
+    }
     | {"apertura", "nascimento", "abertura", "nascita", "vencimento", "vencimiento", "scadenza", "échéance"}
     | {"fälligkeit", "ende", "fin", "fim", "fine"}
 )
@@ -62,9 +95,10 @@ _THING_WORDS = frozenset(
     | {"pret", "dossier", "compte", "contrat", "contrato", "cuenta", "conta", "cliente", "prestito", "conto"}
     | {"pratica", "contratto", "credit", "file", "record", "row", "invoice", "policy", "card", "préstamo"}
 )
-_CODE_WORDS = frozenset(
-    {"id", "ids", "code", "zip", "zipcode", "postcode", "postal", "postalcode", "plz", "cep", "sic"}
-    | {"naics", "mcc", "fips", "codigo", "código", "codice", "kennziffer", "schlüssel"}
+_CODE_WORDS = frozenset({"id", "ids", "code", "codigo", "código", "codice", "kennziffer", "schlüssel"})
+_REGION_WORDS = frozenset(
+    {"zip", "zipcode", "postcode", "postal", "postalcode", "plz", "cep", "sic", "naics", "mcc", "fips"}
+    | {"employer", "arbeitgeber", "employeur", "empregador", "empleador", "city", "town", "county", "region"}
 )
 _WEIGHT_WORDS = frozenset({"weight", "weights", "wgt", "wt", "gewicht", "poids", "peso", "pesos"})
 _OTHER_WEIGHT_WORDS = frozenset({"body", "vehicle", "car", "kg", "lbs", "gross", "net", "risk", "rwa"})
@@ -81,13 +115,62 @@ _COUNT_WORDS = frozenset(
     | {"quantidade", "times", "inquiries", "accounts", "dependents", "children", "late", "delinquencies"}
 )
 _STOCK_WORDS = frozenset(
-    {"income", "salary", "wage", "price", "limit", "amount", "amt", "amnt", "loan", "term", "age", "einkommen"}
-    | {"gehalt", "betrag", "salaire", "montant", "renda", "salário", "salario", "importe", "monto", "stipendio"}
+    {
+        "income",
+        "salary",
+        "wage",
+        "price",
+        "limit",
+        "amount",
+        "amt",
+        "amnt",
+        "loan",
+        "term",
+        "age",
+        "einkommen",
+    }
+    | {
+        "gehalt",
+        "betrag",
+        "salaire",
+        "montant",
+        "renda",
+        "salário",
+        "salario",
+        "importe",
+        "monto",
+        "stipendio",
+    }
     | {"reddito", "importo", "tenure", "revenue", "turnover", "ingresos"}
 )
 _SIGNED_WORDS = frozenset(
-    {"net", "balance", "bal", "bill", "change", "diff", "difference", "delta", "profit", "gain", "loss", "flow"}
-    | {"growth", "equity", "surplus", "saldo", "result", "variation", "trend", "return", "log", "score", "rate"}
+    {
+        "net",
+        "balance",
+        "bal",
+        "bill",
+        "change",
+        "diff",
+        "difference",
+        "delta",
+        "profit",
+        "gain",
+        "loss",
+        "flow",
+    }
+    | {
+        "growth",
+        "equity",
+        "surplus",
+        "saldo",
+        "result",
+        "variation",
+        "trend",
+        "return",
+        "log",
+        "score",
+        "rate",
+    }
 )
 
 
@@ -110,7 +193,12 @@ def names_identifier(name: str) -> bool:
 
 def names_code(name: str) -> bool:
     """Whether a name says that numbers in the column are codes: a branch id, a postcode, an industry code."""
-    return not _CODE_WORDS.isdisjoint(words_of(name))
+    return names_region(name) or not _CODE_WORDS.isdisjoint(words_of(name))
+
+
+def names_region(name: str) -> bool:
+    """Whether a name says that the column holds regions, employers or industries, which never name a row."""
+    return not _REGION_WORDS.isdisjoint(words_of(name))
 
 
 def names_another_time(name: str) -> bool:
@@ -169,8 +257,10 @@ def names_count(name: str) -> bool:
 
 def names_stock(name: str) -> bool:
     """Whether a name is that of an amount that cannot be negative, as an income or the loan itself."""
-    words = words_of(name)
-    return not _STOCK_WORDS.isdisjoint(words) and _SIGNED_WORDS.isdisjoint(words)
+    words = set(words_of(name))
+    return bool(words & {"limit", "income", "salary"}) or bool(
+        words & _STOCK_WORDS and not words & _SIGNED_WORDS
+    )
 
 
 def age_bounds(values: np.ndarray) -> tuple[float, float] | None:

@@ -49,9 +49,7 @@ def _application(dates: list[Column], read: dict[str, pd.Series], report: Report
     if len(named) != 1 and len(dates) > 1:
         rest = ", ".join(repr(column.name) for column in candidates if column is not chosen)
         beside = f" rather than {rest}" if rest else ""
-        report(
-            chosen.name, Severity.WARNING, f"it is guessed to be the time of the application{beside}"
-        )
+        report(chosen.name, Severity.WARNING, f"it is guessed to be the time of the application{beside}")
     return chosen
 
 
