@@ -21,6 +21,7 @@ SIZES = {
 WITHOUT_MODULE = {
     "airflow/test_dags": "the DAG files as Airflow parses them",
     "airflow/test_runs": "runs of whole DAGs",
+    "data/schema/inference/test_variants": "columns in all their spellings, through inference and validation",
     "database/test_contract": "one suite over all databases",
     "database/test_races": "processes that race on a server",
     "kafka/test_contract": "one suite over both brokers",
@@ -47,6 +48,15 @@ NOT_MIRRORED = {"docker", "integration", "kubernetes", "mutation", "servers"}
 
 TESTED_BY = {
     "data/schema/column": "data/schema/test_language",
+    "data/schema/inference/dates": "data/schema/inference/test_variants",
+    "data/schema/inference/evidence": "data/schema/inference/test_variants",
+    "data/schema/inference/findings": "data/schema/inference/test_variants",
+    "data/schema/inference/identifiers": "data/schema/inference/test_variants",
+    "data/schema/inference/levels": "data/schema/inference/test_variants",
+    "data/schema/inference/markers": "data/schema/inference/test_variants",
+    "data/schema/inference/measurements": "data/schema/inference/test_variants",
+    "data/schema/inference/numbers": "data/schema/inference/test_variants",
+    "data/schema/inference/times": "data/schema/inference/test_infer",
     "data/schema/inference/outcome": "data/schema/inference/test_infer",
     "airflow/dags/data_ingestion": "airflow/test_dags",
     "airflow/dags/model_evaluation": "airflow/test_dags",

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:  # they bring torch and pandas, which not every command should wait for
-    from loan_default.data.schema.inference.infer import Finding
+    from loan_default.data.schema.inference.findings import Finding
     from loan_default.models.fitting import Progress as TrainingProgress
     from loan_default.pipelines.registry import Registered
     from loan_default.pipelines.scoring.file_scoring import Scored
@@ -207,9 +207,11 @@ def print_plan(console: Console, plan: "TrainingPlan", out: Path, *, kept_schema
 
 
 def print_findings(console: Console, findings: Iterable["Finding"]) -> None:
-    """Print a line for each finding, warnings first."""
-    for finding in warnings_first(findings):
-        style = "yellow" if finding.severity == "warning" else ""
+    """Print a line for each finding, the most urgent first."""
+    from loan_default.data.schema.inference.findings import most_urgent_first
+
+    for finding in most_urgent_first(findings):
+        style = {"warning": "yellow", "question": "bold yellow"}.get(finding.severity, "")
         column = f"{finding.column}: " if finding.column else ""
         say(console, f"  {finding.severity}", f"{column}{finding.message}", style=style)
 
@@ -266,16 +268,13 @@ def print_scored(console: Console, scored: "Scored") -> None:
 
 
 def findings_table(findings: Iterable["Finding"]) -> Table:
-    """A table of what was noticed in a file, warnings first."""
+    """A table of what was noticed in a file, the most urgent first."""
+    from loan_default.data.schema.inference.findings import most_urgent_first
+
     table = _table("What was noticed", "column", "severity", "message")
-    for finding in warnings_first(findings):
+    for finding in most_urgent_first(findings):
         table.add_row(Text(finding.column or "(the file)"), finding.severity, Text(finding.message))
     return table
-
-
-def warnings_first(findings: Iterable["Finding"]) -> list["Finding"]:
-    """The findings, those of severity `warning` before the others."""
-    return sorted(findings, key=lambda finding: finding.severity != "warning")
 
 
 def models_table(models: Sequence["Registered"]) -> Table:

@@ -105,5 +105,5 @@ def naming_by_texts(name: str, texts: pd.Series) -> Naming:
 
 
 def _shape(text: str) -> str:
-    """Letters and digits by kind: L00012 and L00013 are of one shape."""
+    """Each character by its kind: L00012 and L00013 are of one shape."""
     return re.sub("[A-Z]", "A", re.sub("[a-z]", "a", re.sub("[0-9]+", "9", text)))
