@@ -3,6 +3,7 @@
     LoanDefaultError
     ├── DataError          the rows, file or schema are wrong: quarantine or stop, never retry
     ├── ConfigurationError a setting or an option is wrong: stop before any work
+    │   └── UnclearFileError  a file can be read in two ways: a person says which
     ├── DependencyError    a server does not answer: back off, retry, in the end fail
     └── ArtifactError      a model file was refused
 
@@ -29,6 +30,10 @@ class ConfigurationError(LoanDefaultError, ValueError):
     """A setting or an option contradicts another one or the machine."""
 
     headline = "The configuration is not usable"
+
+
+class UnclearFileError(ConfigurationError):
+    """A file can be read in more than one way; the message has the options that settle it."""
 
 
 class DependencyError(LoanDefaultError, ConnectionError):

@@ -71,8 +71,8 @@ CONTENTS: dict[str, str] = {
     .to_csv(index=False),
     "empty.csv": "",
     "header_only.csv": "age,income,default\n",
-    "semicolons.csv": GOOD.to_csv(index=False, sep=";"),
-    "tabs.csv": GOOD.to_csv(index=False, sep="\t"),
+    "no_header.csv": GOOD.to_csv(index=False, header=False),
+    "two_ways.csv": "a,b;c\n" + "x,y;z\n" * 9,
     "constant.csv": GOOD.assign(age=30, income=1).to_csv(index=False),
     "ten_rows.csv": GOOD.head(10).to_csv(index=False),
     "encoder.pth": "not an encoder",
@@ -104,8 +104,8 @@ INPUT, DEPENDENCY, ARTIFACT = 2, 3, 4
         ("loan-default schema approvals.csv --bad no", INPUT, "--bad and --good must come with --target"),
         (f"{FILE} empty.csv", INPUT, "empty.csv is empty"),
         (f"{FILE} header_only.csv", INPUT, "header_only.csv has a header only"),
-        (f"{FILE} semicolons.csv", INPUT, "uses semicolons (';'). Save it with commas."),
-        (f"{FILE} tabs.csv", INPUT, "uses tabs"),
+        (f"{FILE} no_header.csv", INPUT, "--header none reads it as a row"),
+        (f"{FILE} two_ways.csv", INPUT, "[format] delimiter = ','"),
         (f"{FILE} constant.csv", INPUT, "constant.csv must have a column to learn from"),
         (f"{FILE} ten_rows.csv", INPUT, "at least 50 labelled rows must be there"),
         (f"{FILE} good.csv --out good.csv", INPUT, "--out must be a folder, however: good.csv is a file"),
@@ -257,7 +257,7 @@ def test_the_keyboard_stops_a_command_in_one_line(shell, monkeypatch, command, l
         raise KeyboardInterrupt
 
     monkeypatch.setattr(session, "load_settings", stop)
-    monkeypatch.setattr("loan_default.data.sources.table_files.infer_schema", stop)
+    monkeypatch.setattr("loan_default.data.sources.sniffing.detect_format", stop)
     code, _, errors = shell(command)
     assert (code, errors) == (130, line)
 

@@ -33,7 +33,7 @@ from loan_default.cli.console import (
 )
 from loan_default.errors import ConfigurationError
 from loan_default.option_lists import parse_list
-from loan_default.pipelines.training.training_options import FileData, StoreData, TrainingOptions
+from loan_default.pipelines.training.training_options import HEADERS, FileData, StoreData, TrainingOptions
 from loan_default.settings import Settings
 from loan_default.wiring import open_database, start
 
@@ -71,6 +71,8 @@ def train(
     bad: options.Bad = None,
     good: options.Good = None,
     schema: options.SchemaFile = None,
+    header: options.Header = None,
+    sheet: options.Sheet = None,
     out_of_time: options.OutOfTime = False,
     preset: options.PresetOption = "default",
     members: options.Members = None,
@@ -97,6 +99,8 @@ def train(
         target=target,
         bad=bad,
         good=good,
+        header=header,
+        sheet=sheet,
         pretrain=pretrain,
         train=train_,
         encoder=encoder,
@@ -133,6 +137,8 @@ def score(
 
     Rows that break the model's schema go to the quarantine with their reasons; the exit code is then 5.
     """
+    from loan_default.data.sources.format_words import describe_format
+    from loan_default.data.sources.sniffing import format_for
     from loan_default.models.model import load_model
     from loan_default.pipelines.scoring.file_scoring import (
         check_paths,
@@ -147,8 +153,10 @@ def score(
     chosen = _model_file(model, settings, sha256=_checked_digest(sha256))
     loaded = load_model(chosen.path, sha256=chosen.sha256)
     say(console, "model", f"{loaded.version}: {chosen.why}")
+    form = format_for(data, loaded.schema)
+    say(console, "data", f"{data.name}: {describe_format(form)}")
     with scoring_threads(), _rows_listener(console) as report:
-        scored = score_file(loaded, data, out=out, quarantine=rejected, report=report)
+        scored = score_file(loaded, data, form=form, out=out, quarantine=rejected, report=report)
     print_scored(console, scored)
     if not console.is_terminal:
         log.info(
@@ -186,10 +194,14 @@ def schema(
     target: options.TargetToLookFor = None,
     bad: options.Bad = None,
     good: options.Good = None,
+    header: options.HeaderToExpect = None,
+    sheet: options.SheetToLookAt = None,
     out: options.NewSchemaFile = None,
 ) -> None:
     """Infer a schema from a file and say what was noticed. Edit it, then train with --schema."""
     from loan_default.data.schema.schema_files import dump_schema
+    from loan_default.data.sources.format_words import describe_format
+    from loan_default.data.sources.sniffing import detect_format
     from loan_default.data.sources.table_files import infer_schema
     from loan_default.files import write_atomically
 
@@ -203,9 +215,11 @@ def schema(
             f"--out must lie in a folder, however: {taken} is a file. Choose another name."
         )
     named = _named_outcomes(target, bad=bad, good=good)
-    inference = infer_schema(data, target=target, named=named)
-    text = dump_schema(inference.schema, notes=inference.notes)
     console = make_console(stderr=True)  # what goes to standard output is a schema file
+    form = detect_format(data, header=HEADERS[header], sheet=sheet or "")
+    say(console, "read", f"{data.name}: {describe_format(form)}")
+    inference = infer_schema(data, target=target, named=named, form=form)
+    text = dump_schema(inference.schema, notes=inference.notes)
     if out is None:
         typer.echo(text)
     else:

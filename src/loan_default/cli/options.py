@@ -7,7 +7,7 @@ import typer
 
 from loan_default.addresses import check_local_path
 from loan_default.choices import DeviceName, Objective, PresetName
-from loan_default.pipelines.training.training_options import PARAMETERS
+from loan_default.pipelines.training.training_options import PARAMETERS, HeaderName
 
 
 def _option(panel: str, text: str, *names: str) -> typer.models.OptionInfo:
@@ -35,7 +35,10 @@ def local_path(text: str) -> Path:
     return Path(text)
 
 
-_DATA_FILE = "CSV (.csv, .csv.gz) or Parquet file."
+_DATA_FILE = (
+    "File of applications: CSV or other text (any delimiter and encoding), Excel, Parquet, Feather, "
+    "JSON lines or ARFF, also gzipped or zipped."
+)
 
 
 def _training_option(name: str) -> typer.models.OptionInfo:
@@ -61,6 +64,8 @@ Target = Annotated[str | None, _training_option("target")]
 Bad = Annotated[str | None, _training_option("bad")]
 Good = Annotated[str | None, _training_option("good")]
 SchemaFile = Annotated[Path | None, _training_option("schema")]
+Header = Annotated[HeaderName | None, _training_option("header")]
+Sheet = Annotated[str | None, _training_option("sheet")]
 OutOfTime = Annotated[bool, _training_option("out_of_time")]
 PresetOption = Annotated[PresetName, _training_option("preset")]
 Members = Annotated[int | None, _training_option("members")]
@@ -110,6 +115,8 @@ TargetToLookFor = Annotated[
     str | None,
     typer.Option("--target", help="Column that says who defaulted. Default: none, a schema for scoring."),
 ]
+HeaderToExpect = Annotated[HeaderName | None, typer.Option("--header", help=_training_option("header").help)]
+SheetToLookAt = Annotated[str | None, typer.Option("--sheet", help=_training_option("sheet").help)]
 NewSchemaFile = Annotated[Path | None, path_option("File to save it to. Default: it is printed.", "--out")]
 
 # ingest, prepare, dead-letters

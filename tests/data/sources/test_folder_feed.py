@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.file_format import FileFormat
 from loan_default.data.schema.language import Schema
 from loan_default.data.schema.schema_files import dump_schema
 from loan_default.data.sources import folder_feed
@@ -142,8 +143,8 @@ def test_a_file_that_grows_while_it_is_looked_at_waits(
     os.utime(path, (1e9, 1e9))
     read = folder_feed._read_to_the_end
 
-    def grow(path: Path) -> None:
-        read(path)
+    def grow(path: Path, form: FileFormat) -> None:
+        read(path, form)
         stream.write("7,1\n")
         stream.close()
 
@@ -273,13 +274,13 @@ def test_what_was_refused_before_is_known_as_long_as_it_lies_there(tmp_path: Pat
 
 def test_other_things_stay_where_they_are(tmp_path: Path) -> None:
     (tmp_path / "sub.csv").mkdir()
-    drop(tmp_path, "loans.xlsx")
-    (tmp_path / "link.csv").symlink_to(tmp_path / "loans.xlsx")
+    drop(tmp_path, "loans.docx")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "loans.docx")
     feed = feed_of(tmp_path)
     assert run(feed) == []
-    assert feed.unknown == ["loans.xlsx"]
+    assert feed.unknown == ["loans.docx"]
     assert {waits.name for waits in feed.waiting} == {"sub.csv", "link.csv"}
-    assert {"sub.csv", "loans.xlsx", "link.csv"} <= set(names(tmp_path))
+    assert {"sub.csv", "loans.docx", "link.csv"} <= set(names(tmp_path))
 
 
 @pytest.mark.parametrize("stem", ["x" * 251, "\u00e9" * 125, "a-b", "with space", "\udcff"])

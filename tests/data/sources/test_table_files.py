@@ -55,9 +55,16 @@ def test_names_are_stripped_and_invented(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("file.xlsx", b"x", "must end in .csv, .csv.gz, .parquet"),
-        ("file.parquet", b"not parquet", "must be Parquet"),
-        ("file.csv.gz", b"not gzip", "must be readable"),
+        ("file.xlsx", b"x", "neither .xlsx nor a table"),
+        ("file.parquet", b"unreadable", "neither .parquet nor a table"),
+        ("file.parquet", b"PAR1 broken off", "must be Parquet that is readable"),
+        ("file.csv.gz", b"unreadable", "neither .gz nor a table"),
+        ("file.csv", b"PK\3\4xxxx", "must be readable"),
+        ("file.csv", b"\x89PNG\r\n\0\0\0", "looks binary"),
+        ("file.csv", b"%PDF-1.4\n%", "is PDF"),
+        ("file.xls", b"<html><table><tr><td>1", "is HTML"),
+        ("file.csv", b"BZh91AY&SY", "packed by bzip2"),
+        ("file.json", b'[{"a": 1}, {"a": 2}]', "is one list"),
         ("file.csv.gz", gzip.compress(b"a,b\n" + b"1,2\n" * 99_999)[:-20], "readable to its end"),
     ],
 )

@@ -39,13 +39,13 @@ def test_a_file_without_schema_gets_an_inferred_one_that_can_be_saved_and_read(l
 @pytest.fixture
 def reads(monkeypatch):
     """The files whose rows are read, each time that they are."""
-    read, paths = table_files.iter_csv, []
+    read, paths = table_files.iter_text, []
 
-    def recording(path, names, rows):
+    def recording(path, names, rows, *, form):
         paths.append(path)
-        return read(path, names, rows)
+        return read(path, names, rows, form=form)
 
-    monkeypatch.setattr(table_files, "iter_csv", recording)
+    monkeypatch.setattr(table_files, "iter_text", recording)
     return paths
 
 

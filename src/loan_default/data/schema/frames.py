@@ -55,6 +55,8 @@ class RawFrame:
     """Text columns (CSV; "" = missing) or typed columns (Parquet); the index is the row number."""
     rejects: pd.DataFrame = field(default_factory=_no_rejects)
     """Rows that could not be split into columns: `row`, `reason`, `text` as in the file."""
+    footer_lines: int = 0
+    """Lines at the end of the file that are no rows, such as a total; they were passed over."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

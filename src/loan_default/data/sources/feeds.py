@@ -24,9 +24,11 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
+from loan_default.data.schema.file_format import FileFormat
 from loan_default.data.schema.language import Schema
 from loan_default.data.sources.generator import chunks, to_text
 from loan_default.data.sources.json_rows import json_rows, row_subjects
+from loan_default.data.sources.sniffing import format_for
 from loan_default.data.sources.table_files import iter_frames, read_columns, stem_of
 from loan_default.errors import ConfigurationError, DataError, did_you_mean
 from loan_default.files import sha256_of, write_atomically
@@ -91,7 +93,8 @@ class FileFeed:
 
     def batches(self) -> Iterator[FeedBatch]:
         """The next rows of the file."""
-        check_columns(self.path, self.schema)
+        form = format_for(self.path, self.schema)
+        check_columns(self.path, self.schema, form)
         digest = sha256_of(self.path)
         watermark = Watermark(self.state, digest=digest, what=self.path.name)
         stop = None if self.rows is None else watermark.next_row + self.rows
@@ -101,6 +104,7 @@ class FileFeed:
             prefix=f"{plain_text(stem_of(self.path))}-{digest[:8]}",
             start=watermark.next_row,
             stop=stop,
+            form=form,
         )
         source = plain_text(self.path.name)
         yield from batches_of(rows, watermark=watermark, source=source, batch_rows=self.batch_rows)
@@ -244,7 +248,13 @@ def batches_of(
 
 
 def file_rows(
-    path: Path, schema: Schema, *, prefix: str, start: int, stop: int | None = None
+    path: Path,
+    schema: Schema,
+    *,
+    prefix: str,
+    start: int,
+    stop: int | None = None,
+    form: FileFormat | None = None,
 ) -> Iterator[NumberedRows]:
     """The rows of a file from `start` to before `stop` (None = its end), with ids `<prefix>-<row>`.
 
@@ -252,7 +262,7 @@ def file_rows(
         DataError: as `iter_frames`.
     """
     unsplit: NumberedRows = []
-    for raw in iter_frames(path, rows=_FRAME_ROWS):
+    for raw in iter_frames(path, rows=_FRAME_ROWS, form=form):
         for number, text in zip(raw.rejects["row"].tolist(), raw.rejects["text"].tolist(), strict=True):
             if number >= start and (stop is None or number < stop):
                 unsplit.append((number, _unsplit_row(f"{prefix}-{number}", text)))
@@ -269,9 +279,9 @@ def file_rows(
     yield sorted(unsplit, key=_row_number)
 
 
-def check_columns(path: Path, schema: Schema) -> None:
+def check_columns(path: Path, schema: Schema, form: FileFormat) -> None:
     """Raise DataError where a file cannot be read, or lacks a column without which no row can pass."""
-    names = read_columns(path)
+    names = read_columns(path, form=form)
     unknown = [name for name in names if name not in schema]
     for column in schema.columns:
         if column.name not in names and not column.may_be_left_out:

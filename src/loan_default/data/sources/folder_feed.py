@@ -1,4 +1,4 @@
-"""A folder that CSV and Parquet files are dropped into: each is taken once, whoever reads and whoever dies.
+"""A folder that files of applications are dropped into: each is taken once, whoever reads and whoever dies.
 
     loans.csv                               a file that has just come
     .taken/<token>-loans.csv                being sent; the process that sends it has locked it (flock)
@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from loan_default.data.schema.file_format import FileFormat
 from loan_default.data.schema.language import Schema
 from loan_default.data.sources.feeds import (
     BATCH_ROWS,
@@ -32,8 +33,9 @@ from loan_default.data.sources.feeds import (
     file_rows,
     plain_text,
 )
+from loan_default.data.sources.sniffing import format_for
 from loan_default.data.sources.table_files import iter_frames, stem_of, suffix_of
-from loan_default.errors import ConfigurationError, DataError
+from loan_default.errors import ConfigurationError, DataError, UnclearFileError
 from loan_default.files import sha256_of, write_atomically
 
 _WATERMARK = ".json"
@@ -82,7 +84,7 @@ class FolderFeed:
         self.refused: list[RefusedFile] = []
         """Files that this feed has refused since `batches` was last called."""
         self.unknown: list[str] = []
-        """Files that were seen then and are neither CSV nor Parquet by their names; they stay."""
+        """Files that were seen then and are no files of applications by their names; they stay."""
         self.waiting: list[WaitingFile] = []
         """Files that were seen then and left for later: too young, empty, being written, or locked by another
         process."""
@@ -173,15 +175,16 @@ class FolderFeed:
         path = taken
         name, digest = _dropped_name(path), sha256_of(path)
         try:
-            check_columns(path, self._schema)
+            form = format_for(path, self._schema)
+            check_columns(path, self._schema, form)
             if not begun:
-                _read_to_the_end(path)
+                _read_to_the_end(path, form)
             if _has_changed(status, lock):
                 self._wait(path, _GROWS)
                 return
             watermark = Watermark(_watermark_of(path), digest=digest, what=name, advice=_DROP_AGAIN)
             end = watermark.next_row
-            rows = file_rows(path, self._schema, prefix=f"file-{digest[:16]}", start=end)
+            rows = file_rows(path, self._schema, prefix=f"file-{digest[:16]}", start=end, form=form)
             for batch in batches_of(
                 rows,
                 watermark=watermark,
@@ -190,7 +193,7 @@ class FolderFeed:
             ):
                 end += len(batch.rows)
                 yield batch
-        except DataError as error:
+        except (DataError, UnclearFileError) as error:
             # A file that still changes is validated when it has settled.
             if _has_changed(status, lock):
                 self._wait(path, _GROWS)
@@ -269,8 +272,8 @@ def _has_changed(status: os.stat_result, lock: int) -> bool:
     return (status.st_size, status.st_mtime_ns) != (now.st_size, now.st_mtime_ns)
 
 
-def _read_to_the_end(path: Path) -> None:
-    for _ in iter_frames(path, rows=BATCH_ROWS):
+def _read_to_the_end(path: Path, form: FileFormat) -> None:
+    for _ in iter_frames(path, rows=BATCH_ROWS, form=form):
         pass
 
 

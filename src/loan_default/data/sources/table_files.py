@@ -1,77 +1,132 @@
-"""Files as raw frames: CSV, gzipped CSV and Parquet, read as a stream and never trusted.
+"""Files as raw frames, whatever their kind, read as a stream and never trusted.
 
-A raw frame holds the values as they stood in the file; its index is the row's number, from 0 for the
-first row after the header (blank lines are not rows). Rows that cannot be split into columns are not
-lost: they stand beside the frame with their number and text.
+    text (CSV and its kin)   text_files.py      Parquet, Feather   arrow_files.py
+    Excel                    workbooks.py       JSON lines, ARFF   json_lines.py, arff_files.py
+
+A raw frame holds the values as they stood in the file; its index is the row's number, from 0 for the first
+row after the header (blank lines are not rows). Rows that cannot be split into columns are not lost: they
+stand beside the frame with their number and text. Lines at the end that are no rows, such as a total, are
+counted.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from loan_default.data.schema.file_format import Container, FileFormat
 from loan_default.data.schema.frames import RawFrame
 from loan_default.data.schema.inference.infer import Inference, infer_frame_schema
 from loan_default.data.schema.inference.target_values import NamedOutcomes
-from loan_default.data.sources.csv_files import iter_csv, read_header
+from loan_default.data.sources.arff_files import arff_names, iter_arff
+from loan_default.data.sources.arrow_files import arrow_names, iter_arrow
+from loan_default.data.sources.footers import without_footer
+from loan_default.data.sources.json_lines import iter_json, json_names
+from loan_default.data.sources.sniffing import detect_format
+from loan_default.data.sources.text_files import first_record, iter_text
+from loan_default.data.sources.workbooks import iter_records, read_sheet
 from loan_default.errors import DataError
 
-SUFFIXES = (".csv", ".csv.gz", ".parquet")
+SCORES_SUFFIXES = (".csv", ".csv.gz", ".parquet")
+"""Suffixes of files of scores."""
+_PLAIN_SUFFIXES = (
+    ".csv", ".tsv", ".tab", ".psv", ".txt", ".dat", ".data", ".asc", ".jsonl", ".ndjson", ".arff",
+)  # fmt: skip
+SUFFIXES = (
+    *(f"{suffix}{packed}" for suffix in _PLAIN_SUFFIXES for packed in (".gz", ".zip", "")),
+    ".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".parquet", ".feather", ".arrow", ".zip", ".gz",
+)  # fmt: skip
+"""Suffixes of files of applications. What is in a file decides how it is read; a folder is looked through for
+files of these names."""
 
 
-def read_columns(path: Path) -> list[str]:
+def read_columns(path: Path, *, form: FileFormat | None = None) -> list[str]:
     """The column names of a file, stripped; a column without a name is called `unnamed_1` by its number.
 
+    Args:
+        form: how the file is written, by `format_for`; None = it is found out.
+
     Raises:
-        DataError: no such file, not one of `SUFFIXES`, not what its suffix says, or an unusable header.
+        DataError: no such file, it is damaged or no table, or its header is unusable.
+        UnclearFileError: it can be read in two ways.
     """
-    if _checked_suffix(path) == ".parquet":
-        return _clean_names(_open_parquet(path).schema_arrow.names, path)
-    return _clean_names(read_header(path), path)
+    form = form or detect_format(path)
+    if form.container is Container.EXCEL:
+        return _sheet_names(read_sheet(path, sheet=form.sheet)[1], form, path)
+    if form.container in (Container.PARQUET, Container.FEATHER):
+        return _clean_names(arrow_names(path, form), path)
+    if form.container is Container.JSON_LINES:
+        return _clean_names(json_names(path, form), path)
+    if form.container is Container.ARFF:
+        return _clean_names(arff_names(path, form), path)
+    return _header_names(first_record(path, form), form, path)
 
 
-def iter_frames(path: Path, *, rows: int = 65_536) -> Iterator[RawFrame]:
-    """A file in raw frames of at most `rows` rows; memory stays flat whatever the size of the file.
+def iter_frames(path: Path, *, rows: int = 65_536, form: FileFormat | None = None) -> Iterator[RawFrame]:
+    """A file in raw frames of at most `rows` rows; memory stays flat whatever the size of a text file.
+
+    Args:
+        form: as for `read_columns`.
 
     Raises:
         DataError: as `read_columns`, at once; no rows, or a file that breaks off, while reading.
+        UnclearFileError: as `read_columns`.
     """
     if rows < 1:
         raise DataError(f"rows must be a positive integer, however: rows={rows}")
-    names = read_columns(path)
-    if _checked_suffix(path) == ".parquet":
-        return _not_empty(_iter_parquet(path, names, rows), path)
-    return _not_empty(iter_csv(path, names, rows), path)
+    form = form or detect_format(path)
+    if form.container is Container.EXCEL:
+        _, records = read_sheet(path, sheet=form.sheet)
+        frames = iter_records(records, _sheet_names(records, form, path), rows, form=form)
+    else:
+        names = read_columns(path, form=form)
+        readers = {
+            Container.PARQUET: iter_arrow,
+            Container.FEATHER: iter_arrow,
+            Container.JSON_LINES: iter_json,
+            Container.ARFF: iter_arff,
+        }
+        frames = readers.get(form.container, iter_text)(path, names, rows, form=form)
+    if form.footer:
+        frames = without_footer(frames, form=form)
+    return _not_empty(frames, path)
 
 
-def read_frame(path: Path) -> RawFrame:
+def read_frame(path: Path, *, form: FileFormat | None = None) -> RawFrame:
     """A whole file as one raw frame.
 
     Raises:
-        DataError: as `iter_frames`.
+        DataError, UnclearFileError: as `iter_frames`.
     """
-    parts = list(iter_frames(path))
+    parts = list(iter_frames(path, form=form))
     if len(parts) == 1:
         return parts[0]
     return RawFrame(
         frame=pd.concat([part.frame for part in parts]),
         rejects=pd.concat([part.rejects for part in parts], ignore_index=True),
+        footer_lines=sum(part.footer_lines for part in parts),
     )
 
 
-def infer_schema(path: Path, *, target: str | None, named: NamedOutcomes | None = None) -> Inference:
-    """Read a whole file and infer its schema, as `infer_frame_schema` does.
+def infer_schema(
+    path: Path, *, target: str | None, named: NamedOutcomes | None = None, form: FileFormat | None = None
+) -> Inference:
+    """Read a whole file and infer its schema, with the format of the file, as `infer_frame_schema` does.
 
     Raises:
-        ConfigurationError: as `infer_frame_schema`.
+        ConfigurationError: as `infer_frame_schema`, or the file can be read in two ways.
         DataError: the file cannot be read, or gives no schema.
     """
-    return infer_frame_schema(
-        read_frame(path), name=stem_of(path), source=path.name, target=target, named=named
-    )
+    form = form or detect_format(path)
+    raw = read_frame(path, form=form)
+    inferred = infer_frame_schema(raw, name=stem_of(path), source=path.name, target=target, named=named)
+    return with_format(inferred, form)
+
+
+def with_format(inference: Inference, form: FileFormat) -> Inference:
+    """The inference whose schema also says how the file is written."""
+    return replace(inference, schema=replace(inference.schema, format=form))
 
 
 def stem_of(path: Path) -> str:
@@ -90,18 +145,18 @@ def suffix_of(path: Path) -> str | None:
     return None
 
 
-def _checked_suffix(path: Path) -> str:
-    if path.is_dir():
-        raise DataError(f"the data must be a file, however: {path} is a directory. Name one file in it.")
-    if not path.exists():
-        raise DataError(f"the data file must exist, however: {path} was not found. Check the path.")
-    suffix = suffix_of(path)
-    if suffix is None:
-        raise DataError(
-            f"the data file must end in {', '.join(SUFFIXES)}, however: {path.name}. "
-            "Save it as CSV or Parquet."
-        )
-    return suffix
+def _header_names(cells: list[str], form: FileFormat, path: Path) -> list[str]:
+    if form.header:
+        return _clean_names(cells, path)
+    return [f"column_{number}" for number in range(1, len(cells) + 1)]
+
+
+def _sheet_names(records: list[list[str]], form: FileFormat, path: Path) -> list[str]:
+    below = [record for record in records[form.skip :] if record]
+    if not below:
+        raise DataError(f"the data file must hold a header and rows, however: {path.name} is empty")
+    width = len(below[0]) if form.header else max(len(record) for record in below)
+    return _header_names([*below[0], *[""] * (width - len(below[0]))], form, path)
 
 
 def _clean_names(raw: list[str], path: Path) -> list[str]:
@@ -132,32 +187,3 @@ def _not_empty(frames: Iterator[RawFrame], path: Path) -> Iterator[RawFrame]:
         yield frame
     if not has_rows:
         raise DataError(f"the data file must hold rows, however: {path.name} has a header only")
-
-
-# Parquet -------------------------------------------------------------------------------------------------
-
-
-def _open_parquet(path: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"the data file must be Parquet, however: {path.name}: {reason}") from error
-
-
-def _iter_parquet(path: Path, names: list[str], rows: int) -> Iterator[RawFrame]:
-    # Whole numbers stay whole beside missing ones: identifiers beyond 2**53 would change as floats.
-    small = (pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32())
-    dtypes: dict[Any, Any] = {**dict.fromkeys(small, pd.Int64Dtype()), pa.uint64(): pd.UInt64Dtype()}
-    start = 0
-    try:
-        for batch in _open_parquet(path).iter_batches(batch_size=rows):
-            table = pa.Table.from_batches([batch]).rename_columns(names)
-            frame = table.to_pandas(types_mapper=dtypes.get, ignore_metadata=True, date_as_object=False)
-            frame.index = pd.RangeIndex(start, start + len(frame))
-            start += len(frame)
-            yield RawFrame(frame=frame)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        raise DataError(
-            f"the data file must be readable to its end, however: {path.name}: {error}"
-        ) from error

@@ -10,7 +10,7 @@ from loan_default.data.sources.folder_feed import FolderFeed
 
 log = structlog.get_logger()
 
-_REMAINS = "its name must end like one of CSV or Parquet; it stays"
+_REMAINS = "its name must end like one of a file of applications, such as .csv; it stays"
 
 
 class Skipped(NamedTuple):

@@ -21,9 +21,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from loan_default.data.schema.file_format import FileFormat
 from loan_default.data.schema.frames import RENAMED, Validation, validate
+from loan_default.data.sources.sniffing import check_file, format_for
 from loan_default.data.sources.spreadsheets import write_csv
-from loan_default.data.sources.table_files import SUFFIXES, iter_frames, read_columns, suffix_of
+from loan_default.data.sources.table_files import SCORES_SUFFIXES, iter_frames, read_columns
 from loan_default.errors import ConfigurationError
 from loan_default.evaluation.metrics import score_points
 from loan_default.files import write_atomically
@@ -60,6 +62,8 @@ class Scored:
     """Optional features that the file lacks, so that they are missing in every row."""
     ignored: tuple[str, ...]
     """Columns of the file that the schema does not know."""
+    footer_lines: int = 0
+    """Lines at the end of the file that are no rows, such as a total."""
 
     @property
     def rows_per_second(self) -> float:
@@ -79,7 +83,7 @@ def check_paths(data: Path, *, out: Path, quarantine: Path) -> None:
         DataError: the data file is not readable.
         ConfigurationError: a file cannot be written there, or would overwrite another one of the three.
     """
-    read_columns(data)
+    check_file(data)
     _suffix_of_scores(out)
     if not quarantine.name.lower().endswith(".csv"):
         raise ConfigurationError(f"--quarantine must end in .csv, however: {quarantine.name}")
@@ -111,7 +115,13 @@ def scoring_threads(environ: Mapping[str, str] = os.environ) -> Iterator[int]:
 
 
 def score_file(
-    model: LoanModel, data: Path, *, out: Path, quarantine: Path, report: Callable[[int], None]
+    model: LoanModel,
+    data: Path,
+    *,
+    out: Path,
+    quarantine: Path,
+    report: Callable[[int], None],
+    form: FileFormat | None = None,
 ) -> Scored:
     """Score all rows of a file that pass the model's schema.
 
@@ -121,13 +131,15 @@ def score_file(
 
     Args:
         report: called with the number of rows read so far.
+        form: how the file is written, by `format_for` and the model's schema; None = it is found out.
 
     Raises:
         DataError: the file is unusable, or a column that must be there is not.
         ConfigurationError: a file cannot be written.
     """
     started, tally = time.monotonic(), _Tally()
-    present = read_columns(data)
+    form = form or format_for(data, model.schema)
+    present = read_columns(data, form=form)
     identifier = model.schema.identifier
     named_by = identifier.name if identifier and identifier.name in present else None
     rejected_columns = _quarantine_columns(present)
@@ -139,11 +151,12 @@ def score_file(
                 _scores_writer(scores, _suffix_of_scores(out), named_by) as write,
                 _csv_writer(rejected) as reject,
             ):
-                for raw in iter_frames(data, rows=CHUNK_ROWS):
+                for raw in iter_frames(data, rows=CHUNK_ROWS, form=form):
                     validation = validate(raw, model.schema, labelled=False)
                     write(_scores(model, validation.accepted, named_by, tally))
                     reject(validation.rejected.reindex(columns=rejected_columns))
                     tally.count(validation)
+                    tally.footer_lines += raw.footer_lines
                     report(tally.read)
             # The scores come last: where they are, the run is complete.
             if tally.quarantined:
@@ -166,6 +179,7 @@ def score_file(
         seconds=time.monotonic() - started,
         absent=tuple(name for name in model.architecture.features.names if name not in present),
         ignored=tally.ignored,
+        footer_lines=tally.footer_lines,
     )
 
 
@@ -178,6 +192,7 @@ class _Tally:
     sum_pd: float = 0.0
     reasons: Counter[str] = field(default_factory=Counter)
     ignored: tuple[str, ...] = ()
+    footer_lines: int = 0
 
     @property
     def read(self) -> int:
@@ -251,10 +266,10 @@ def _csv_writer(path: Path, *, compressed: bool = False) -> Iterator[Write]:
 
 
 def _suffix_of_scores(out: Path) -> str:
-    suffix = suffix_of(out)
-    if suffix is None:
-        raise ConfigurationError(f"--out must end in {', '.join(SUFFIXES)}, however: {out.name}")
-    return suffix
+    for suffix in SCORES_SUFFIXES:
+        if out.name.lower().endswith(suffix):
+            return suffix
+    raise ConfigurationError(f"--out must end in {', '.join(SCORES_SUFFIXES)}, however: {out.name}")
 
 
 def _move(source: Path, target: Path) -> None:

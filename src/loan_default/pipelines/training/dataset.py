@@ -14,9 +14,11 @@ from loan_default.data.datasets.duplicates import drop_duplicates
 from loan_default.data.datasets.row_hashing import DIGEST_VERSION, digest_of
 from loan_default.data.datasets.store_files import short_names
 from loan_default.data.datasets.training_store import read_store
+from loan_default.data.schema.file_format import FileFormat
 from loan_default.data.schema.frames import RawFrame, Validation, validate
 from loan_default.data.schema.language import Schema
 from loan_default.data.schema.values import as_text, fold, is_missing
+from loan_default.data.sources.sniffing import format_for
 from loan_default.data.sources.table_files import iter_frames
 from loan_default.database.documents import TrainingData
 from loan_default.errors import DataError
@@ -42,6 +44,8 @@ class Dataset:
     """SHA-256 of the accepted rows."""
     period: tuple[datetime, datetime] | None
     """Times of the first and the last application; None where they are not known."""
+    footer_lines: int = 0
+    """Lines at the end of the file that are no rows."""
     parts: tuple[str, ...] = ()
     """Names of the parts of the training store that the rows are from; see `store_files.short_names`."""
     not_known_yet: Mapping[str, int] = field(default_factory=dict)
@@ -175,10 +179,13 @@ def load_snapshot(folder: Path, schema: Schema, snapshot: TrainingData, *, matur
     return dataset
 
 
-def load_dataset(data: Path, schema: Schema, *, raw: RawFrame | None = None) -> Dataset:
+def load_dataset(
+    data: Path, schema: Schema, *, form: FileFormat | None = None, raw: RawFrame | None = None
+) -> Dataset:
     """All labelled or unlabelled rows of a file that pass the schema.
 
     Args:
+        form: how the file is written; None = it is found out.
         raw: the rows of the file where they are read already; None = the file is read in parts, so that it is
             never whole in memory before its rows are validated.
 
@@ -188,11 +195,12 @@ def load_dataset(data: Path, schema: Schema, *, raw: RawFrame | None = None) -> 
     accepted, quarantined, outcomes = [], [], []
     reasons: Counter[str] = Counter()
     ignored: tuple[str, ...] = ()
-    rows_read = 0
-    parts = iter_frames(data) if raw is None else [raw]
+    rows_read = footer_lines = 0
+    parts = iter_frames(data, form=form or format_for(data, schema)) if raw is None else [raw]
     for part in parts:
         validation = validate(part, schema, labelled=True)
         rows_read += len(part.frame) + len(part.rejects)
+        footer_lines += part.footer_lines
         accepted.append(validation.accepted)
         if schema.target is not None:
             labels = validation.accepted[schema.target.name]
@@ -220,6 +228,7 @@ def load_dataset(data: Path, schema: Schema, *, raw: RawFrame | None = None) -> 
         digest=digest_of(frame),
         period=_period(frame, schema),
         not_known_yet=_not_known_yet(outcomes, frame),
+        footer_lines=footer_lines,
     )
 
 

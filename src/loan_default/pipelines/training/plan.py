@@ -26,6 +26,9 @@ from loan_default.data.datasets.splits import (
 )
 from loan_default.data.schema.inference.target_values import NamedOutcomes
 from loan_default.data.schema.language import Schema
+from loan_default.data.schema.schema_files import load_schema
+from loan_default.data.sources.format_words import describe_format
+from loan_default.data.sources.sniffing import format_for
 from loan_default.errors import DataError
 from loan_default.models.device import Compute, choose_compute, usable_cores
 from loan_default.models.features import Features, Inputs, fit_features
@@ -36,6 +39,7 @@ from loan_default.models.presets import Preset, preset_for
 from loan_default.pipelines.training.dataset import Dataset, load_dataset, load_snapshot, load_store
 from loan_default.pipelines.training.schema_choice import SchemaChoice, choose_schema
 from loan_default.pipelines.training.training_options import (
+    HEADERS,
     PERMANENT_HOLDOUT,
     FileData,
     StoreData,
@@ -161,10 +165,12 @@ def plan_training(
     members = options.members or preset_for(options.preset, rows=0).members
     compute = choose_compute(options.device, members=members, environ=environ, cores=usable_cores())
     encoder = load_encoder(options.encoder) if options.encoder is not None else None
-    watch.start("read", options.data.name)
+    form = _find_format(options)
+    written = f": {describe_format(form)}" if form is not None else ""
+    watch.start("read", f"{options.data.name}{written}")
     named = NamedOutcomes(bad=options.values("bad"), good=options.values("good"))
     schema_choice = choose_schema(
-        options.data, schema=options.schema, target=options.target, named=named or None
+        options.data, schema=options.schema, target=options.target, named=named or None, form=form
     )
     if schema_choice.schema.target is None:
         raise DataError(
@@ -206,13 +212,21 @@ def plan_training(
     )
 
 
+def _find_format(options: TrainingOptions) -> FileFormat | None:
+    """How the file of the data is written; None = the training store."""
+    if isinstance(options.data, StoreData):
+        return None
+    schema = load_schema(options.schema) if options.schema is not None else None
+    return format_for(options.data.path, schema, header=HEADERS[options.header], sheet=options.sheet or "")
+
+
 _SPLITS = {"stratified": "stratified", "out of time": "out of time", PERMANENT_HOLDOUT: "permanent holdout"}
 """Split -> what is printed and logged of it."""
 
 
 def _load(data: FileData | StoreData, choice: SchemaChoice) -> Dataset:
     if isinstance(data, FileData):
-        return load_dataset(data.path, choice.schema, raw=choice.raw)
+        return load_dataset(data.path, choice.schema, form=choice.form, raw=choice.raw)
     days = data.maturity_days
     if data.snapshot is not None:
         return load_snapshot(data.folder, choice.schema, data.snapshot, maturity_days=days)

@@ -1,17 +1,19 @@
 """Which schema the data of a training have: a given one, the bundled one, or one that is inferred."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
+from loan_default.data.schema.file_format import FileFormat
 from loan_default.data.schema.frames import RawFrame
 from loan_default.data.schema.inference.infer import Finding, infer_frame_schema
 from loan_default.data.schema.inference.target_values import NamedOutcomes
 from loan_default.data.schema.language import Schema
 from loan_default.data.schema.schema_files import dump_schema, load_schema
 from loan_default.data.schema.values import outcome_lookup
-from loan_default.data.sources.table_files import read_columns, read_frame, stem_of
+from loan_default.data.sources.sniffing import detect_format
+from loan_default.data.sources.table_files import read_columns, read_frame, stem_of, with_format
 from loan_default.errors import ConfigurationError
 from loan_default.pipelines.training.training_options import FileData, StoreData
 
@@ -27,6 +29,8 @@ class SchemaChoice:
     """Comments for the saved schema, by column."""
     origin: str
     """Where the schema comes from, in words: the file that was read, or the data it was inferred from."""
+    form: FileFormat | None = None
+    """How the file is written; None = it is the training store, or was not looked at."""
     raw: RawFrame | None = field(default=None, compare=False, repr=False)
     """The rows that the schema was inferred from, for `load_dataset`; None where the file was not read."""
 
@@ -41,11 +45,13 @@ def choose_schema(
     schema: Path | None,
     target: str | None,
     named: NamedOutcomes | None = None,
+    form: FileFormat | None = None,
 ) -> SchemaChoice:
     """The schema of the data: the given one, the bundled one for the bundled data, else an inferred one.
 
     Args:
         named: what a person says of the target's values; a given schema must say the same.
+        form: how the file is written, by `format_for`; None = it is found out.
 
     Raises:
         ConfigurationError: neither a schema nor a target is named, they contradict each other, a person must
@@ -55,25 +61,28 @@ def choose_schema(
     if schema is None and isinstance(data, FileData) and data.path.resolve() == BUNDLED_DATA.resolve():
         schema = BUNDLED_SCHEMA
     if schema is not None:
-        return _given_schema(schema, target=target, named=named)
+        return replace(_given_schema(schema, target=target, named=named), form=form)
     if isinstance(data, StoreData):
         raise ConfigurationError(
             f"the training store must come with --schema FILE, however: {data.folder} has none."
         )
+    form = form or detect_format(data.path)
     if target is None:
-        columns = read_columns(data.path)
+        columns = read_columns(data.path, form=form)
         some = ", ".join(columns[:30]) + (f", … ({len(columns)} in all)" if len(columns) > 30 else "")
         raise ConfigurationError(
             f"a file of one's own must come with --target COLUMN or --schema FILE, however: {data.name} has "
             f"neither. Its columns are {some}."
         )
-    raw = read_frame(data.path)
-    inference = infer_frame_schema(raw, name=stem_of(data.path), source=data.name, target=target, named=named)
+    raw = read_frame(data.path, form=form)
+    inferred = infer_frame_schema(raw, name=stem_of(data.path), source=data.name, target=target, named=named)
+    inference = with_format(inferred, form)
     return SchemaChoice(
         schema=inference.schema,
         findings=inference.findings,
         notes=inference.notes,
         origin=f"inferred from {data.name}",
+        form=form,
         raw=raw,
     )
 

@@ -21,6 +21,11 @@ SplitName = Literal["stratified", "out of time", "for good"]
 PERMANENT_HOLDOUT: SplitName = "for good"
 """Rows of the training store are split by their content, so that test rows remain test rows as it grows."""
 
+HeaderName = Literal["none", "first"]
+"""What a person says of the header of a file: it has none, or it is the first line."""
+HEADERS: Mapping[HeaderName | None, bool | None] = {None: None, "none": False, "first": True}
+"""That, as readers take it; None = it is found out."""
+
 SEEDS = 2**32
 _MOST_SCHEDULED = 1_000
 """Epochs and members of a scheduled run at most: a typing error should not occupy the machine for days."""
@@ -138,6 +143,27 @@ class TrainingOptions:
             panel="Data",
             text="Schema file.",
             unset="inferred, printed and saved",
+            scheduled=False,
+        ),
+    )
+    header: HeaderName | None = field(
+        default=None,
+        metadata=_shown(
+            kind="name",
+            panel="Data",
+            text="none = the file has no header, its columns are column_1, column_2, …; first = it has one.",
+            unset="found out from the file",
+            names=tuple(HEADERS)[1:],
+            scheduled=False,
+        ),
+    )
+    sheet: str | None = field(
+        default=None,
+        metadata=_shown(
+            kind="text",
+            panel="Data",
+            text="Sheet of a workbook.",
+            unset="the only one with rows",
             scheduled=False,
         ),
     )

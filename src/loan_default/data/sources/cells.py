@@ -1,0 +1,65 @@
+"""What a cell of text looks like: a number in any country's writing, a date, no value, or words.
+
+This is for finding out how a file is written; values are read by `data.schema`.
+"""
+
+import re
+
+_NO_VALUE = re.compile(
+    r"\s*(|n/?a|#n/a|nan|null|none|nil|missing|unknown|[?.*-]{1,3}|\\n|#div/0!|#null!)\s*", re.IGNORECASE
+)
+_SIGNS = r"[€$£¥₹₽%]|[A-Z]{3}|R\$|zł|Kč|kr"
+_NUMBER = re.compile(
+    rf"\s*\(?\s*[+-]?\s*(?:{_SIGNS})?\s*[+-]?"
+    r"(?:\d{1,3}(?:[.,' \u00a0\u202f\u2019]\d{3})+(?:[.,]\d*)?|\d+(?:[.,]\d*)?|[.,]\d+)"
+    rf"(?:[eE][+-]?\d+)?\s*(?:{_SIGNS})?\s*-?\s*\)?\s*"
+)
+_TIME = re.compile(
+    r"\s*\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s*([AP]M)?)?\s*"
+    r"(Z|[+-]\d{2}:?\d{2})?\s*"
+)
+_TOTAL = re.compile(
+    r"\W*(grand\s+|sub-?)?(total(s|e|en)?|totaux|sums?|summen?|insgesamt|gesamt(summe|betrag)?|suma|soma|"
+    r"somme|somma|totaal|razem|ogółem|celkem|összesen|summa|yhteensä|toplam|итого|всего|合计|总计|合計|count|anzahl)\b",
+    re.IGNORECASE,
+)
+_END = re.compile(
+    r"\W*(eof|trailer|trl|tr|end|footer|end of (file|report|data))\W*|"
+    r"\W*\d+\s+(rows?|records?|zeilen|datensätze|lignes|filas|linhas|righe)\b.*",
+    re.IGNORECASE,
+)
+_RULE = re.compile(r"[-=_*#.~+\s]{3,}")
+
+
+def is_no_value(cell: str) -> bool:
+    """Whether a cell is empty or one of the usual markers for "not known"."""
+    return _NO_VALUE.fullmatch(cell) is not None
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell is a number, with any marks, percent or currency."""
+    return _NUMBER.fullmatch(cell) is not None
+
+
+def is_time(cell: str) -> bool:
+    """Whether a cell is a date or time of digits."""
+    return _TIME.fullmatch(cell) is not None
+
+
+def is_footer(cells: list[str], n_columns: int) -> bool:
+    """Whether cells after the last row are a total, a note or a blank, and no row of `n_columns` fields.
+
+    A row that is only cut off is none: it begins as rows do.
+    """
+    if n_columns < 2:
+        return False
+    filled = [cell.strip() for cell in cells if cell.strip()]
+    if not filled:
+        return True
+    first, is_full = filled[0], len(cells) == n_columns and len(filled) == n_columns
+    if not is_full and (_TOTAL.match(first) or _END.fullmatch(first)):
+        return True
+    if len(filled) > 1 or (len(cells) == n_columns and (n_columns < 3 or not cells[0].strip())):
+        return False
+    has_words = re.search(r"[^\W\d_]{2,}\W*\s+\W*\w|[^\W\d_]{2,}:", first) is not None
+    return _RULE.fullmatch(first) is not None or has_words

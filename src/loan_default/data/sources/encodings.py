@@ -1,0 +1,225 @@
+"""The encoding of a text file, and its text as a stream of UTF-8.
+
+A file is looked through once, from its first byte to its last: an accent may come late. UTF-8 is known by its
+own rules and UTF-16 by its mark or its zeros; of the code pages with one byte a letter, Western European is
+the rule, and `charset-normalizer` is asked where its letters make no words.
+"""
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from charset_normalizer import from_bytes
+
+from loan_default.data.sources.packing import open_unpacked, readable
+from loan_default.errors import DataError
+
+_BLOCK_BYTES = 512 * 1024
+_HEAD_BYTES = 256 * 1024
+"""How much of the beginning and at most of the end is looked at closely."""
+_TAIL_BYTES = 64 * 1024
+_ODD_BYTES = 64 * 1024
+"""How much text with other bytes than ASCII and UTF-8 is kept to tell its code page."""
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""Byte order mark -> codec that reads it; the longer ones first."""
+_OTHER_SCRIPTS = [
+    "cp1251", "koi8_r", "cp866", "cp1253", "cp1255", "cp1256",
+    "shift_jis", "euc_jp", "gb18030", "big5", "euc_kr",
+]  # fmt: skip
+_LATIN_PAGES = ["cp1252", "cp1250", "cp1254", "iso8859_2", "cp850", "cp852", "mac_roman"]
+_BAD = re.compile("[\udc80-\udcff]")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Glance:
+    """What is known of a text file after it was looked through."""
+
+    encoding: str
+    head: str
+    """The beginning, up to the last whole line of 256 KB (all of a smaller file)."""
+    tail: str
+    """The end: the last whole lines of 64 KB."""
+    is_whole: bool
+    """Whether `head` is the whole file."""
+    is_ascii: bool
+    """Whether it is plain letters only, which most encodings write alike."""
+
+
+def look_through(path: Path) -> Glance:
+    """Read a text file once, and find out its encoding.
+
+    Raises:
+        DataError: it cannot be read, is empty or is not text.
+    """
+    scan = _Scan()
+    with readable(path), open_unpacked(path) as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            scan.add(block)
+    if not scan.head.strip(b"\r\n\t \0\xef\xbb\xbf\xff\xfe"):
+        raise DataError(f"the data file must hold a header and rows, however: {path.name} is empty")
+    encoding = scan.encoding(path)
+    is_whole = scan.size <= len(scan.head)
+    return Glance(
+        encoding=encoding,
+        head=_whole_lines(bytes(scan.head), encoding, is_whole=is_whole),
+        tail=_last_lines(bytes(scan.tail), encoding, offset=scan.size - len(scan.tail)),
+        is_whole=is_whole,
+        is_ascii=encoding == "utf-8" and not scan.n_good and not scan.n_bad,
+    )
+
+
+def utf8_chunks(stream: IO[bytes], encoding: str, *, block_bytes: int = _BLOCK_BYTES) -> Iterator[bytes]:
+    """The text of a stream in UTF-8, without a byte order mark.
+
+    Bytes that are not of the encoding stay what they are, so that they are not UTF-8 either, and their row is
+    rejected.
+
+    Raises:
+        DataError: text in UTF-16 breaks off within a letter.
+    """
+    name = codecs.lookup(encoding).name
+    is_first = True
+    if name in ("utf-8", "utf-8-sig", "ascii"):
+        while block := stream.read(block_bytes):
+            yield block.removeprefix(codecs.BOM_UTF8) if is_first else block
+            is_first = False
+        return
+    damage = "surrogatepass" if name.startswith(("utf-16", "utf-32")) else "surrogateescape"
+    decoder = codecs.getincrementaldecoder(encoding)(errors=damage)
+    try:
+        while block := stream.read(block_bytes):
+            text = decoder.decode(block)
+            if is_first and text:
+                text, is_first = text.removeprefix("\ufeff"), False
+            yield text.encode("utf-8", damage)
+        yield decoder.decode(b"", final=True).encode("utf-8", damage)
+    except UnicodeError as error:
+        raise DataError(f"the data file must be in {encoding} to its end, however: {error}") from error
+
+
+def same_encoding(first: str, second: str) -> bool:
+    """Whether two encodings are read alike: byte order and byte order mark do not matter."""
+    return _family(first) == _family(second)
+
+
+def _family(encoding: str) -> str:
+    name = codecs.lookup(encoding).name
+    for family in ("utf-8", "utf-16", "utf-32"):
+        if name.startswith(family):
+            return family
+    # Latin-1 is Windows-1252 without its letters from 0x80 to 0x9F.
+    return {"ascii": "utf-8", "iso8859-1": "cp1252", "iso8859-15": "cp1252"}.get(name, name)
+
+
+class _Scan:
+    """What was seen of a stream of bytes so far."""
+
+    def __init__(self) -> None:
+        self.head, self.tail = bytearray(), bytearray()
+        self.size = self.n_good = self.n_bad = 0
+        self._odd = bytearray()
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="surrogateescape")
+
+    def add(self, block: bytes) -> None:
+        self.size += len(block)
+        if len(self.head) < _HEAD_BYTES:
+            self.head += block[: _HEAD_BYTES - len(self.head)]
+        self.tail += block[-_TAIL_BYTES:]
+        del self.tail[:-_TAIL_BYTES]
+        if block.isascii():
+            self.n_bad += len(_BAD.findall(self._decoder.decode(block[:4])))
+            self._decoder.reset()
+            return
+        text = self._decoder.decode(block)
+        n_bad = len(_BAD.findall(text))
+        self.n_bad += n_bad
+        self.n_good += len(block) - len(text)
+        if n_bad and len(self._odd) < _ODD_BYTES:
+            for line in re.split(rb"[\r\n]", block):
+                if not line.isascii() and len(self._odd) < _ODD_BYTES:
+                    self._odd += line[:1000] + b"\n"
+
+    def encoding(self, path: Path) -> str:
+        start = bytes(self.head[:4])
+        for mark, codec in _MARKS.items():
+            if start.startswith(mark):
+                return codec
+        if (wide := _wide_encoding(bytes(self.head[:4096]))) is not None:
+            return wide
+        zeros = self.head.count(0)
+        if (
+            zeros > len(self.head) / 200
+            or 0 in re.split(rb"[\r\n]", self.head.lstrip(b"\r\n"), maxsplit=1)[0]
+        ):
+            raise DataError(
+                f"a data file must be a table, however: {path.name} looks binary. Export it as CSV in UTF-8."
+            )
+        if not self.n_bad or self.n_good >= self.n_bad:
+            return "utf-8"
+        return _code_page(bytes(self._odd))
+
+
+def _wide_encoding(start: bytes) -> str | None:
+    """UTF-16 without a mark: every other byte of plain letters is zero."""
+    if len(start) < 4:
+        return None
+    even, odd = start[0::2].count(0), start[1::2].count(0)
+    half = len(start) / 2
+    if odd > 0.4 * half and even < 0.05 * half:
+        return "utf-16-le"
+    if even > 0.4 * half and odd < 0.05 * half:
+        return "utf-16-be"
+    return None
+
+
+def _code_page(odd: bytes) -> str:
+    """The code page of lines that hold other bytes than ASCII, where they are not UTF-8."""
+    western = odd.decode("cp1252", "replace")
+    others = [letter for letter in western if not letter.isascii()]
+    # What stands alone is no letter of a word and no sign of money, but a damaged byte.
+    sense = r"(?<=[^\W\d_])[^\x00-\x7f]|[^\x00-\x7f](?=[^\W\d_])|[€£¥¢°§ªº«»\u2010-\u2027]"
+    if 2 * len(re.findall(sense, western)) < len(others):
+        return "utf-8"
+    letters = re.findall(r"[^\W\d_]", "".join(others))
+    # Whole words of accented letters are another alphabet; signs within words are another code page.
+    is_other_script = len(re.findall(r"[^\W\d_a-zA-Z]{3,}", western)) > len(others) / 12
+    within = len(
+        re.findall(r"(?<=[^\W\d_])[\u0080-\u00bf\u2000-\u20ab\u20ad-\u2122\ufffd](?=[^\W\d_])", western)
+    )
+    if not is_other_script and within <= len(letters) / 20:
+        return "cp1252"
+    pages = [*_OTHER_SCRIPTS, *_LATIN_PAGES] if is_other_script else _LATIN_PAGES
+    best = from_bytes(odd, cp_isolation=pages).best()
+    return codecs.lookup(best.encoding).name if best is not None else "cp1252"
+
+
+def _whole_lines(head: bytes, encoding: str, *, is_whole: bool) -> str:
+    decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
+    text = decoder.decode(head, final=is_whole).removeprefix("\ufeff")
+    if is_whole:
+        return text
+    end = max(text.rfind("\n"), text.rfind("\r"))
+    return text[: end + 1] if end >= 0 else text
+
+
+def _last_lines(tail: bytes, encoding: str, *, offset: int) -> str:
+    name = codecs.lookup(encoding).name
+    if name == "utf-16" and offset:
+        # The mark is at the beginning of the file: letters of the end tell the byte order.
+        encoding = "utf-16-be" if tail[0::2].count(0) > tail[1::2].count(0) else "utf-16-le"
+    if name.startswith("utf-16"):
+        tail = tail[offset % 2 :]
+    text = tail.decode(encoding, "replace").removeprefix("\ufeff")
+    if not offset:
+        return text
+    begin = re.search(r"[\r\n]", text)
+    return text[begin.end() :] if begin else ""

@@ -1,0 +1,263 @@
+"""How a file is written, found out from its content: what a person would see who opened it.
+
+detect_format   a file of which nothing is known
+format_for      the next file of a schema: written as the schema says, or refused with both formats named
+"""
+
+import json
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+from loan_default.data.schema.column import Kind
+from loan_default.data.schema.file_format import Container, FileFormat
+from loan_default.data.schema.language import Schema
+from loan_default.data.sources.arff_files import arff_quote, is_arff
+from loan_default.data.sources.cells import is_footer
+from loan_default.data.sources.dialects import (
+    Dialect,
+    count_footer_lines,
+    find_dialect,
+    find_header,
+    header_of,
+    title_records,
+)
+from loan_default.data.sources.encodings import Glance, look_through, same_encoding
+from loan_default.data.sources.format_words import describe_format
+from loan_default.data.sources.number_marks import find_marks, marks_of
+from loan_default.data.sources.packing import compression_of, open_unpacked, readable
+from loan_default.data.sources.workbooks import read_sheet
+from loan_default.errors import DataError, UnclearFileError
+
+_BINARY = {b"PAR1": Container.PARQUET, b"ARROW1": Container.FEATHER, b"FEA1": Container.FEATHER}
+_WORKBOOKS = (b"PK\3\4", b"\xd0\xcf\x11\xe0")
+_SAMPLE_ROWS = 1_000
+
+
+def detect_format(
+    path: Path, *, header: bool | None = None, sheet: str = "", known: Collection[str] = ()
+) -> FileFormat:
+    """How a file is written.
+
+    Args:
+        header: whether a line names the columns; None = it is found out.
+        sheet: of a workbook; "" = the only one with rows.
+        known: names of columns that a header would hold; empty = none are known.
+
+    Raises:
+        DataError: no such file, or it is damaged or no table.
+        UnclearFileError: it can be read in two ways, and a person has to say which.
+    """
+    check_file(path)
+    compression = compression_of(path)
+    with readable(path), open_unpacked(path) as stream:
+        start = stream.read(8)
+    for magic, container in _BINARY.items():
+        if start.startswith(magic):
+            return FileFormat(container=container, compression=compression)
+    if start.startswith(_WORKBOOKS):
+        return replace(_sheet_format(path, header=header, sheet=sheet, known=known), compression=compression)
+    glance = look_through(path)
+    return replace(_text_format(path, glance, header=header, known=known), compression=compression)
+
+
+def format_for(
+    path: Path, schema: Schema | None, *, header: bool | None = None, sheet: str = ""
+) -> FileFormat:
+    """How the next file of a schema is written; what changes no value may differ from the schema's format.
+
+    Args:
+        schema: its format is that of the file; None, or one without a format = it is found out.
+        header, sheet: as for `detect_format`, for a schema without a format.
+
+    Raises:
+        DataError: as `detect_format`, or it is not written as the schema says.
+        UnclearFileError: as `detect_format`, for a schema without a format.
+    """
+    names = [column.name for column in schema.columns] if schema is not None else []
+    declared = schema.format if schema is not None else None
+    if schema is None or declared is None:
+        return detect_format(path, header=header, sheet=sheet, known=names)
+    header_known = names if declared.header else ()
+    try:
+        found = detect_format(path, header=declared.header, sheet=declared.sheet, known=header_known)
+    except UnclearFileError:
+        found = replace(declared, compression=compression_of(path))  # its schema answers the question
+    if found.container is not declared.container:
+        raise _written_otherwise(path, declared, found)
+    if found.container is not Container.TEXT:
+        if found.skip != declared.skip and not declared.header:
+            raise _written_otherwise(path, declared, found)
+        return replace(found, decimal=declared.decimal, thousands=declared.thousands)
+    glance = look_through(path)
+    if not glance.is_ascii and not same_encoding(found.encoding, declared.encoding):
+        raise _written_otherwise(path, declared, found)
+    if glance.is_ascii and declared.encoding.startswith("utf-16"):
+        raise _written_otherwise(path, declared, found)
+    dialect = find_dialect(
+        glance.head, is_whole=glance.is_whole, name=path.name, delimiter=declared.delimiter
+    )
+    is_known = _names_columns(dialect, names) if declared.header else False
+    if (
+        found.delimiter != declared.delimiter
+        and not is_known
+        and declared.delimiter in glance.head + found.delimiter
+    ):
+        raise _written_otherwise(path, declared, found)
+    if found.delimiter != declared.delimiter and not is_known and found.delimiter in glance.head:
+        raise _written_otherwise(path, declared, found)
+    skip = dialect.lines[dialect.first]
+    if skip != declared.skip and not is_known:
+        raise _written_otherwise(path, declared, found)
+    if _contradicts_marks(dialect, schema, declared):
+        raise _written_otherwise(path, declared, found)
+    return replace(
+        declared,
+        compression=found.compression,
+        encoding=declared.encoding if glance.is_ascii else found.encoding,
+        quote=dialect.quote if dialect.quote != '"' or declared.quote == "" else declared.quote,
+        skip=skip,
+        footer=declared.footer or count_footer_lines(glance.tail.splitlines(), dialect) > 0,
+    )
+
+
+def _written_otherwise(path: Path, declared: FileFormat, found: FileFormat) -> DataError:
+    return DataError(
+        f"{path.name} must be written as its schema says, however: the schema says "
+        f"{describe_format(declared)}; the file is {describe_format(found)}. Save it as the schema says, or "
+        "change [format] of the schema."
+    )
+
+
+def _names_columns(dialect: Dialect, names: Collection[str]) -> bool:
+    cells = {cell.strip() for cell in dialect.records[dialect.first]}
+    return dialect.n_columns > 1 and len(cells & set(names)) * 2 >= min(len(names), len(cells))
+
+
+def _contradicts_marks(dialect: Dialect, schema: Schema, declared: FileFormat) -> bool:
+    """Whether the number columns without marks of their own are written with the other decimal mark."""
+    header = [cell.strip() for cell in dialect.records[dialect.first]]
+    if not declared.header:
+        header = [f"column_{index + 1}" for index in range(dialect.n_columns)]
+    rows = [
+        row for row in dialect.records[dialect.first + declared.header :] if len(row) == dialect.n_columns
+    ]
+    agrees = contradicts = 0
+    for index, name in enumerate(header):
+        if name not in schema:
+            continue
+        column = schema[name]
+        if column.kind is not Kind.NUMERICAL or column.decimal != "." or column.thousands or column.format:
+            continue
+        decimal, _, _ = marks_of([row[index] for row in rows[:_SAMPLE_ROWS]])
+        agrees += decimal == declared.decimal
+        contradicts += decimal not in ("", declared.decimal)
+    return contradicts > agrees
+
+
+# Text ----------------------------------------------------------------------------------------------------
+
+
+def _text_format(path: Path, glance: Glance, *, header: bool | None, known: Collection[str]) -> FileFormat:
+    head = glance.head.lstrip()
+    _check_no_document(head, path)
+    if head.startswith("{") and _is_object(head.splitlines()[0]):
+        return FileFormat(container=Container.JSON_LINES, encoding=glance.encoding)
+    if is_arff(head):
+        return FileFormat(container=Container.ARFF, encoding=glance.encoding, quote=arff_quote(head))
+    dialect = find_dialect(glance.head, is_whole=glance.is_whole, name=path.name)
+    if dialect.n_columns == 1:
+        _check_promise(path)
+    if header is None:
+        header = find_header(dialect, name=path.name, known=known)
+    if header is None:
+        raise _unclear_header(path)
+    rows = dialect.records[dialect.first + header :]
+    rows = [row for row in rows if len(row) == dialect.n_columns]
+    decimal, thousands = find_marks(rows, delimiter=dialect.delimiter)
+    return FileFormat(
+        encoding=glance.encoding,
+        delimiter=dialect.delimiter,
+        quote=dialect.quote,
+        header=header,
+        skip=dialect.lines[dialect.first],
+        footer=count_footer_lines(glance.tail.splitlines(), dialect) > 0,
+        decimal=decimal,
+        thousands=thousands,
+    )
+
+
+def check_file(path: Path) -> None:
+    """Raise DataError where there is no such file."""
+    if path.is_dir():
+        raise DataError(f"the data must be a file, however: {path} is a directory. Name one file in it.")
+    if not path.exists():
+        raise DataError(f"the data file must exist, however: {path} was not found. Check the path.")
+
+
+def _check_no_document(head: str, path: Path) -> None:
+    start = head[:2000].lower()
+    kinds = {
+        "%pdf": "PDF",
+        "{\\rtf": "RTF",
+        "<!doctype": "HTML",
+        "<html": "HTML",
+        "<table": "HTML",
+        "<?xml": "XML",
+    }
+    for beginning, kind in kinds.items():
+        if start.startswith(beginning):
+            raise DataError(f"a data file must be a table, however: {path.name} is {kind}. Export it as CSV.")
+    if start.startswith("[") and head.rstrip().endswith(("]", "}", ",")) and "{" in start[:50]:
+        raise DataError(
+            f"JSON must have one object a line, however: {path.name} is one list. Write it as JSON lines."
+        )
+
+
+def _check_promise(path: Path) -> None:
+    """Refuse a file of one column whose name promises something else: it is damaged rather than a table."""
+    for suffix in (".parquet", ".feather", ".xlsx", ".xlsb", ".ods", ".gz", ".zip"):
+        if path.name.lower().endswith(suffix):
+            raise DataError(
+                f"the data file must be readable as what its name says, or be a table, however: {path.name} "
+                f"is neither {suffix} nor a table of text"
+            )
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def _unclear_header(path: Path) -> UnclearFileError:
+    return UnclearFileError(
+        f"the first line must name the columns, however: that of {path.name} looks like a row. "
+        "--header none reads it as a row (the columns are then column_1, column_2, …), --header first as "
+        "names; in a schema file, [format] header = false or true."
+    )
+
+
+# Workbooks -----------------------------------------------------------------------------------------------
+
+
+def _sheet_format(path: Path, *, header: bool | None, sheet: str, known: Collection[str]) -> FileFormat:
+    _, records = read_sheet(path, sheet=sheet)
+    filled = [index for index, record in enumerate(records) if record]
+    width = max(len(records[index]) for index in filled)
+    padded = [[*records[index], *[""] * (width - len(records[index]))] for index in filled]
+    first = title_records(padded, width)
+    if header is None:
+        cells = [cell.strip() for cell in padded[first]]
+        is_known = sum(cell in known for cell in cells) * 2 >= min(len(known), len(cells)) if known else False
+        header = True if is_known else header_of(padded[first], padded[first + 1 : first + 1 + _SAMPLE_ROWS])
+    if header is None:
+        raise _unclear_header(path)
+    return FileFormat(
+        container=Container.EXCEL,
+        header=header,
+        skip=filled[first],
+        footer=is_footer(padded[-1], width) if len(padded) > first + 1 else False,
+        sheet=sheet,
+    )

@@ -1,0 +1,55 @@
+"""Encodings: found out from bytes, and read as a stream whose damaged rows can be told."""
+
+import io
+
+import pytest
+
+from loan_default.data.sources.encodings import look_through, same_encoding, utf8_chunks
+from loan_default.errors import DataError
+
+TEXTS = {
+    "cp1252": "nome,município,renda\nJoão,São Paulo,1\nInês,Niterói,2\nFrançois,Besançon,3\n",
+    "cp1250": "imię,miasto\nŁukasz,Łódź\nZażółć,Gdańsk\nPaweł,Poznań\nJiří,Plzeň\n" * 5,
+    "cp1251": "\u0438\u043c\u044f,\u0433\u043e\u0434\n\u0418\u0432\u0430\u043d,1\n" * 20,
+    "gb18030": "姓名,城市,收入\n张伟,北京,1\n王芳,上海,2\n" * 9,
+}
+
+
+@pytest.mark.parametrize("encoding", sorted(TEXTS))
+def test_a_code_page_is_found_out_by_its_words(tmp_path, encoding):
+    path = tmp_path / "loans.csv"
+    path.write_bytes(TEXTS[encoding].encode(encoding))
+    glance = look_through(path)
+    assert glance.head == TEXTS[encoding], glance.encoding
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
+def test_a_stream_in_unicode_comes_in_utf8_whatever_the_size_of_the_blocks(encoding, size):
+    text = "id,name\n1,Zürich\n2,東京\n3,\U0001f600\n"
+    chunks = utf8_chunks(io.BytesIO(text.encode(encoding)), encoding, block_bytes=max(size, 3))
+    assert b"".join(chunks).decode() == text
+
+
+def test_an_accent_far_from_the_beginning_is_seen(tmp_path):
+    path = tmp_path / "loans.csv"
+    path.write_bytes(b"id,town\n" + b"1,Bern\n" * 200_000 + "2,Genève\n".encode("latin-1"))
+    assert look_through(path).encoding == "cp1252"
+
+
+def test_damaged_bytes_in_utf8_stay_utf8(tmp_path):
+    path = tmp_path / "loans.csv"
+    path.write_bytes("id,town\n1,Zürich\n2,Köln\n".encode() + b"3,\xff\n")
+    assert look_through(path).encoding == "utf-8"
+
+
+def test_text_in_utf16_that_breaks_off_is_named():
+    with pytest.raises(DataError, match="must be in utf-16-le to its end"):
+        list(utf8_chunks(io.BytesIO("ab".encode("utf-16-le")[:-1]), "utf-16-le"))
+
+
+def test_encodings_that_are_read_alike_are_the_same():
+    assert same_encoding("UTF-8", "utf-8-sig")
+    assert same_encoding("utf-16", "utf-16-be")
+    assert same_encoding("latin-1", "cp1252")
+    assert not same_encoding("utf-8", "cp1252")
