@@ -187,10 +187,10 @@ def print_plan(console: Console, plan: "TrainingPlan", out: Path, *, kept_schema
         console,
         "rows",
         f"{dataset.rows_read:,} read: {len(dataset.frame):,} accepted, {len(dataset.quarantined):,} "
-        f"quarantined, {dataset.duplicates:,} duplicates",
+        f"quarantined, {dataset.duplicates:,} duplicates"
+        + f", {counted(dataset.footer_lines, 'footer line')} passed over"
+        * bool(dataset.footer_lines),
     )
-    if dataset.footer_lines:
-        say(console, "passed over", f"{counted(dataset.footer_lines, 'line')} below the rows: a footer")
     print_reasons(console, dataset.reasons)
     if dataset.not_known_yet:
         counts = ", ".join(f"{value or 'blank'} {rows:,}" for value, rows in dataset.not_known_yet.items())
@@ -252,9 +252,10 @@ def metrics_of_result_table(result: "TrainingResult") -> Table:
 
 def print_scored(console: Console, scored: "Scored") -> None:
     """Print how many rows of a file were scored, and what became of the others."""
-    say(console, "read", f"{counted(scored.rows_read, 'row')}, {scored.rows_per_second:,.0f} a second")
-    if scored.footer_lines:
-        say(console, "passed over", f"{counted(scored.footer_lines, 'line')} below the rows: a footer")
+    footer = f" ({counted(scored.footer_lines, 'footer line')} passed over)" if scored.footer_lines else ""
+    say(
+        console, "read", f"{counted(scored.rows_read, 'row')}{footer}, {scored.rows_per_second:,.0f} a second"
+    )
     mean = "" if scored.mean_pd is None else f", mean PD {scored.mean_pd:.2%}"
     say(console, "scored", f"{counted(scored.rows_scored, 'row')}{mean}: {scored.out}")
     if scored.quarantine is not None:

@@ -1,4 +1,4 @@
-"""Encodings: found out from bytes, and read as a stream whose damaged rows can be told."""
+"""Encodings: found out from bytes, and read as a stream that keeps damaged bytes."""
 
 import io
 

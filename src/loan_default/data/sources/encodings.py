@@ -1,8 +1,8 @@
 """The encoding of a text file, and its text as a stream of UTF-8.
 
 A file is looked through once, from its first byte to its last: an accent may come late. UTF-8 is known by its
-own rules and UTF-16 by its mark or its zeros; of the code pages with one byte a letter, Western European is
-the rule, and `charset-normalizer` is asked where its letters make no words.
+own rules and UTF-16 by its mark or its zeros; of the code pages with one byte a character, Western European is
+the rule, and `charset-normalizer` is asked where its characters make no words.
 """
 
 import codecs
@@ -51,7 +51,7 @@ class Glance:
     is_whole: bool
     """Whether `head` is the whole file."""
     is_ascii: bool
-    """Whether it is plain letters only, which most encodings write alike."""
+    """Whether it is ASCII only, which most encodings write alike."""
 
 
 def look_through(path: Path) -> Glance:
@@ -84,7 +84,7 @@ def utf8_chunks(stream: IO[bytes], encoding: str, *, block_bytes: int = _BLOCK_B
     rejected.
 
     Raises:
-        DataError: text in UTF-16 breaks off within a letter.
+        DataError: text in UTF-16 breaks off within a character.
     """
     name = codecs.lookup(encoding).name
     is_first = True
@@ -116,7 +116,7 @@ def _family(encoding: str) -> str:
     for family in ("utf-8", "utf-16", "utf-32"):
         if name.startswith(family):
             return family
-    # Latin-1 is Windows-1252 without its letters from 0x80 to 0x9F.
+    # Latin-1 is Windows-1252 without its characters from 0x80 to 0x9F.
     return {"ascii": "utf-8", "iso8859-1": "cp1252", "iso8859-15": "cp1252"}.get(name, name)
 
 
@@ -169,7 +169,7 @@ class _Scan:
 
 
 def _wide_encoding(start: bytes) -> str | None:
-    """UTF-16 without a mark: every other byte of plain letters is zero."""
+    """UTF-16 without a mark: every other byte of ASCII text is zero."""
     if len(start) < 4:
         return None
     even, odd = start[0::2].count(0), start[1::2].count(0)
@@ -184,18 +184,18 @@ def _wide_encoding(start: bytes) -> str | None:
 def _code_page(odd: bytes) -> str:
     """The code page of lines that hold other bytes than ASCII, where they are not UTF-8."""
     western = odd.decode("cp1252", "replace")
-    others = [letter for letter in western if not letter.isascii()]
-    # What stands alone is no letter of a word and no sign of money, but a damaged byte.
+    others = [each for each in western if not each.isascii()]
+    # What stands alone is neither part of a word nor a sign of money, but a damaged byte.
     sense = r"(?<=[^\W\d_])[^\x00-\x7f]|[^\x00-\x7f](?=[^\W\d_])|[€£¥¢°§ªº«»\u2010-\u2027]"
     if 2 * len(re.findall(sense, western)) < len(others):
         return "utf-8"
-    letters = re.findall(r"[^\W\d_]", "".join(others))
-    # Whole words of accented letters are another alphabet; signs within words are another code page.
+    alphabetic = re.findall(r"[^\W\d_]", "".join(others))
+    # Whole words of accents are another alphabet; signs within words are another code page.
     is_other_script = len(re.findall(r"[^\W\d_a-zA-Z]{3,}", western)) > len(others) / 12
     within = len(
         re.findall(r"(?<=[^\W\d_])[\u0080-\u00bf\u2000-\u20ab\u20ad-\u2122\ufffd](?=[^\W\d_])", western)
     )
-    if not is_other_script and within <= len(letters) / 20:
+    if not is_other_script and within <= len(alphabetic) / 20:
         return "cp1252"
     pages = [*_OTHER_SCRIPTS, *_LATIN_PAGES] if is_other_script else _LATIN_PAGES
     best = from_bytes(odd, cp_isolation=pages).best()
@@ -214,7 +214,7 @@ def _whole_lines(head: bytes, encoding: str, *, is_whole: bool) -> str:
 def _last_lines(tail: bytes, encoding: str, *, offset: int) -> str:
     name = codecs.lookup(encoding).name
     if name == "utf-16" and offset:
-        # The mark is at the beginning of the file: letters of the end tell the byte order.
+        # The mark is at the beginning of the file: zeros at the end show the byte order.
         encoding = "utf-16-be" if tail[0::2].count(0) > tail[1::2].count(0) else "utf-16-le"
     if name.startswith("utf-16"):
         tail = tail[offset % 2 :]

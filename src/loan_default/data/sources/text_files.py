@@ -268,7 +268,7 @@ def _count_quotes(source: _Source) -> int:
 
 
 def _decode(batch: pa.RecordBatch, numbers: np.ndarray, form: FileFormat) -> _Block:
-    """Text columns of bytes that were read as Latin-1; rows with bytes of no letter are rejected."""
+    """Text columns of bytes that were read as Latin-1; rows with bytes of no character are rejected."""
     table = pa.Table.from_batches([batch])
     texts = [column.cast(pa.string()) for column in table.columns]
     raw: dict[int, list[bytes]] = {}

@@ -24,6 +24,7 @@ from loan_default.data.datasets.splits import (
     split_out_of_time,
     split_rows,
 )
+from loan_default.data.schema.file_format import FileFormat
 from loan_default.data.schema.inference.target_values import NamedOutcomes
 from loan_default.data.schema.language import Schema
 from loan_default.data.schema.schema_files import load_schema
