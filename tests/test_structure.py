@@ -83,6 +83,7 @@ TESTED_BY = {
     "kafka/partition_log": "kafka/test_memory",
     "kafka/topics": "kafka/test_contract",
     "limits": "kafka/test_dead_letters",
+    "models/categories": "models/test_features",
     "pipelines/ingestion/skipped_files": "cli/test_stream_commands",
     "pipelines/ingestion/training_store_writer": "pipelines/training/test_snapshots",
     "pipelines/services": "pipelines/ingestion/test_ingestion_steps",

@@ -47,6 +47,7 @@ SCORED = Scored(
     seconds=0.5,
     absent=("ratio",),
     ignored=("note",),
+    unseen={"home: a category unknown to the model": 7},
 )
 
 
@@ -135,13 +136,15 @@ def test_scored_rows_add_up_on_the_screen(screen):
         "scored      1,190 rows, mean PD 22.13%: scores.csv",
         "quarantined 10 rows: scores.quarantine.csv",
         "        10  age: must be at least 18",
+        "unseen      scored, though training never saw it:",
+        "         7  home: a category unknown to the model",
         "absent      ratio: not known in any row",
         "ignored     note: not in the schema",
     ]
 
 
 def test_nothing_to_complain_about_is_not_mentioned(screen):
-    print_scored(screen, replace(SCORED, quarantine=None, mean_pd=None, absent=(), ignored=()))
+    print_scored(screen, replace(SCORED, quarantine=None, mean_pd=None, absent=(), ignored=(), unseen={}))
     assert _text(screen).count("\n") == 2
 
 

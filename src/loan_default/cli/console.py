@@ -266,6 +266,9 @@ def print_scored(console: Console, scored: "Scored") -> None:
             style="yellow",
         )
         print_reasons(console, scored.reasons)
+    if scored.unseen:
+        say(console, "unseen", "scored, though training never saw it:", style="yellow")
+        print_reasons(console, scored.unseen)
     if scored.absent:
         say(console, "absent", f"{', '.join(scored.absent)}: not known in any row", style="yellow")
     if scored.ignored:

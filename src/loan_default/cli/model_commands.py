@@ -165,6 +165,7 @@ def score(
             read=scored.rows_read,
             scored=scored.rows_scored,
             quarantined=scored.rows_quarantined,
+            unseen=dict(scored.unseen),
             rows_per_second=round(scored.rows_per_second),
         )
     if scored.rows_quarantined:

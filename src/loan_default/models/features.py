@@ -8,8 +8,6 @@ The fitted part is plain values and arrays, is stored inside the model file, and
 input: an unseen category, a missing or infinite value and an absent column are all just "not known".
 """
 
-import hashlib
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,11 +19,14 @@ from scipy.special import ndtri
 
 from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.language import Schema
-from loan_default.data.schema.values import fold
 from loan_default.errors import DataError
+from loan_default.models.categories import (
+    MAX_BUCKETS,
+    CategoricalFeature,
+    category_positions,
+    fit_categorical,
+)
 
-MAX_BUCKETS = 100_000
-"""More buckets than that are refused in a file: each has a token in memory."""
 _MICROS_OF_YEAR = 31_557_600_000_000
 _CLIP = 1e-7
 """Probability clip of the quantile-normal transform; ±5.2 in normal units, as in scikit-learn."""
@@ -60,49 +61,10 @@ class NumericalFeature:
     """Ordinal: levels from low to high, whose ranks are the values; empty = a number already."""
     application_time: str = ""
     """Date: the column with the time of the application, up to which years are counted; empty = no date."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CategoricalFeature:
-    """One fitted categorical column."""
-
-    name: str
-    vocabulary: tuple[str, ...]
-    """Categories with codes 1, 2, …; everything else is code 0, or that of its bucket."""
-    buckets: int = 0
-    """Number of buckets that the hash of any other text falls into; 0 = none."""
-    known_buckets: tuple[int, ...] = ()
-    """Buckets, ascending, that training rows fell into; they have the codes after the vocabulary."""
-
-    @property
-    def cardinality(self) -> int:
-        """Number of codes, the 0 included."""
-        return len(self.vocabulary) + len(self.known_buckets) + 1
-
-    def codes(self, values: pd.Series) -> NDArray[np.int64]:
-        """The code of each value, `(n,)`."""
-        codes = _positions(values, self.vocabulary) + 1
-        if not self.buckets:
-            return codes
-        texts = values.astype(object)
-        is_other = (codes == 0) & np.array([isinstance(text, str) for text in texts], dtype=bool)
-        positions, others = pd.factorize(texts[is_other])
-        buckets = np.array([bucket_of(text, self.buckets) for text in others], dtype=np.int64)
-        code_of = np.zeros(self.buckets, np.int64)
-        code_of[list(self.known_buckets)] = len(self.vocabulary) + 1 + np.arange(len(self.known_buckets))
-        codes[is_other] = code_of[buckets][positions]
-        return codes
-
-
-def bucket_of(text: str, buckets: int) -> int:
-    """The bucket, from 0, of a category by its text; the same in every release and process.
-
-    Spellings that differ by case or outer spaces alone share one. A change here would give stored models
-    other inputs.
-    """
-    folded = fold(text).encode(errors="replace")
-    digest = hashlib.blake2b(folded, digest_size=8, person=b"loan-default/bkt").digest()
-    return int.from_bytes(digest, "big") % buckets
+    is_complete: bool = False
+    """No training row lacked it; False also in files of older releases, where that is not known."""
+    is_whole: bool = False
+    """It held whole numbers only; False also in files of older releases."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,7 +95,7 @@ class Features:
         numerical = np.full((len(frame), len(self.numerical)), np.nan, dtype=np.float32)
         for column, feature in enumerate(self.numerical):
             if feature.name in frame:
-                values = _values_of(feature, frame)
+                values = values_of(feature, frame)
                 numerical[:, column] = _quantile_normal(values, feature.quantiles)
         codes = np.zeros((len(frame), len(self.categorical)), dtype=np.int64)
         for column, category in enumerate(self.categorical):
@@ -168,12 +130,12 @@ def fit_features(
         if column.name not in frame:
             continue
         if column.kind is Kind.CATEGORICAL:
-            category = _fit_categorical(frame[column.name], column, rare_share=rare_share)
+            category = fit_categorical(frame[column.name], column, rare_share=rare_share)
             if category is not None:
                 categorical.append(category)
         else:
             unfitted = _unfitted(column, schema)
-            numbers = _values_of(unfitted, frame)
+            numbers = values_of(unfitted, frame)
             known = len(numbers) - int(np.isnan(numbers).sum())
             bins = max(1, min(max_bins, known // rows_per_bin))
             feature = _fit_numerical(unfitted, numbers, bins=bins)
@@ -199,6 +161,7 @@ def features_to_dict(features: Features) -> dict[str, Any]:
                 "levels": list(feature.levels),
             }
             | ({"application_time": feature.application_time} if feature.application_time else {})
+            | _flags(feature)
             for feature in features.numerical
         ],
         "categorical": [
@@ -208,6 +171,7 @@ def features_to_dict(features: Features) -> dict[str, Any]:
                 if feature.buckets
                 else {}
             )
+            | _flags(feature)
             for feature in features.categorical
         ],
     }
@@ -228,6 +192,8 @@ def features_from_dict(raw: Mapping[str, Any]) -> Features:
                 edges=np.asarray(item["edges"], dtype=np.float64),
                 levels=tuple(item["levels"]),
                 application_time=item.get("application_time", ""),
+                is_complete=item.get("is_complete") is True,
+                is_whole=item.get("is_whole") is True,
             )
             for item in raw["numerical"]
         ),
@@ -237,12 +203,20 @@ def features_from_dict(raw: Mapping[str, Any]) -> Features:
                 vocabulary=tuple(item["vocabulary"]),
                 buckets=item.get("buckets", 0),
                 known_buckets=tuple(item.get("known_buckets", ())),
+                is_complete=item.get("is_complete") is True,
             )
             for item in raw["categorical"]
         ),
     )
     _check(features)
     return features
+
+
+def _flags(feature: NumericalFeature | CategoricalFeature) -> dict[str, bool]:
+    flags = {"is_complete": feature.is_complete}
+    if isinstance(feature, NumericalFeature):
+        flags["is_whole"] = feature.is_whole
+    return {name: flag for name, flag in flags.items() if flag}
 
 
 def _check(features: Features) -> None:
@@ -274,7 +248,7 @@ def _check(features: Features) -> None:
                 raise DataError(f"{what} must be finite and ascend, however: {feature.name!r} has {array}")
 
 
-def _values_of(feature: NumericalFeature, frame: pd.DataFrame) -> NDArray[np.float64]:
+def values_of(feature: NumericalFeature, frame: pd.DataFrame) -> NDArray[np.float64]:
     """The values of a feature before they are transformed, NaN where missing."""
     if not feature.application_time:
         return _to_numbers(frame[feature.name], feature.levels)
@@ -295,7 +269,7 @@ def _years_between(dates: pd.Series, times: pd.Series) -> NDArray[np.float64]:
 def _to_numbers(values: pd.Series, levels: tuple[str, ...]) -> NDArray[np.float64]:
     """Values as floats, NaN where missing, infinite, or an unknown level."""
     if levels:
-        ranks = _positions(values, levels).astype(np.float64)
+        ranks = category_positions(values, levels).astype(np.float64)
         return np.where(ranks < 0, np.nan, ranks)
     if values.dtype == object:  # pandas raises on some objects, and reads some as what they are not
         numbers = np.array([_to_number(value) for value in values.tolist()], dtype=np.float64)
@@ -313,13 +287,6 @@ def _to_number(value: Any) -> float:
         return np.nan
 
 
-def _positions(values: pd.Series, names: tuple[str, ...]) -> NDArray[np.int64]:
-    """Position of each value among the names, -1 for anything that is none of them."""
-    texts = [value if isinstance(value, str) else None for value in values.tolist()]
-    found: NDArray[np.int64] = pd.Index(names, dtype=object).get_indexer(pd.Index(texts, dtype=object))
-    return found
-
-
 def _unfitted(column: Column, schema: Schema) -> NumericalFeature:
     """What is known of a numerical feature before any value is."""
     application = schema.timestamp if column.derive else None
@@ -329,25 +296,6 @@ def _unfitted(column: Column, schema: Schema) -> NumericalFeature:
         edges=np.zeros(0),
         levels=column.categories if column.kind is Kind.ORDINAL else (),
         application_time=application.name if application is not None else "",
-    )
-
-
-def _fit_categorical(values: pd.Series, column: Column, *, rare_share: float) -> CategoricalFeature | None:
-    if values.nunique(dropna=False) <= 1:
-        return None
-    shares = values.value_counts(normalize=True, dropna=True)
-    frequent = sorted(str(name) for name, share in shares.items() if share >= rare_share)
-    if not column.buckets:
-        return CategoricalFeature(name=column.name, vocabulary=tuple(frequent))
-    vocabulary = tuple(name for name in frequent if name in column.categories)
-    share_of: dict[int, float] = defaultdict(float)
-    for name, share in shares.items():
-        if name not in vocabulary:
-            share_of[bucket_of(str(name), column.buckets)] += share
-    # A bucket without rows has no token: that would stay at its random start.
-    known = sorted(bucket for bucket, share in share_of.items() if share >= rare_share)
-    return CategoricalFeature(
-        name=column.name, vocabulary=vocabulary, buckets=column.buckets, known_buckets=tuple(known)
     )
 
 
@@ -366,7 +314,14 @@ def _fit_numerical(
     edges = np.unique(np.quantile(normal, np.linspace(0, 1, bins + 1)))
     if len(edges) < 2:
         edges = np.array([normal.min(), normal.max()])
-    return replace(unfitted, quantiles=quantiles, edges=edges)
+    is_measured = not unfitted.levels and not unfitted.application_time
+    return replace(
+        unfitted,
+        quantiles=quantiles,
+        edges=edges,
+        is_complete=len(seen) == len(values),
+        is_whole=is_measured and bool((np.trunc(seen) == seen).all()),
+    )
 
 
 def _quantile_normal(values: NDArray[np.float64], quantiles: NDArray[np.float64]) -> NDArray[np.float64]:

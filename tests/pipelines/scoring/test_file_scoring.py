@@ -301,3 +301,28 @@ def test_threads_follow_the_environment_and_are_put_back():
         with scoring_threads({"OMP_NUM_THREADS": "1"}) as threads:
             assert threads == torch.get_num_threads() == 1
         assert torch.get_num_threads() == 3
+
+
+def test_what_training_never_saw_is_scored_and_counted(model, sound_applications, tmp_path):
+    lenient = tuple(
+        replace(column, nullable=True, open=column.is_coded, minimum=None, maximum=None, integer=False)
+        if column.is_feature
+        else column
+        for column in model.schema.columns
+    )
+    model = replace(model, schema=replace(model.schema, columns=lenient))
+    raw = sound_applications.copy()
+    raw.loc[[4, 200], "purpose"] = "boat"
+    raw["debt"] = ""
+    raw.loc[5, "income"] = "99999999"
+    raw.loc[6, "income"] = "much"
+    data, out = tmp_path / "new.csv", tmp_path / "scores.csv"
+    raw.to_csv(data, index=False)
+    scored = score_file(model, data, out=out, quarantine=quarantine_beside(out), report=lambda rows: None)
+    assert (scored.rows_scored, scored.rows_quarantined) == (299, 1)
+    assert scored.rows_read == scored.rows_scored + scored.rows_quarantined == len(raw)
+    assert scored.unseen["debt: missing, as in no training row"] == 299
+    assert scored.unseen["purpose: a category unknown to the model"] == 2
+    assert scored.unseen["income: above the range of the training rows"] >= 1
+    assert list(scored.unseen.values()) == sorted(scored.unseen.values(), reverse=True)
+    assert pd.read_csv(out)["pd"].between(0, 1).all()

@@ -120,13 +120,9 @@ def infer_schema(
     """
     form = form or detect_format(path)
     raw = read_frame(path, form=form)
-    inferred = infer_frame_schema(raw, name=stem_of(path), source=path.name, target=target, named=named)
-    return with_format(inferred, form)
-
-
-def with_format(inference: Inference, form: FileFormat) -> Inference:
-    """The inference whose schema also says how the file is written."""
-    return replace(inference, schema=replace(inference.schema, format=form))
+    return infer_frame_schema(
+        raw, name=stem_of(path), source=path.name, target=target, named=named, form=form
+    )
 
 
 def stem_of(path: Path) -> str:

@@ -31,6 +31,7 @@ from loan_default.evaluation.metrics import score_points
 from loan_default.files import write_atomically
 from loan_default.models.device import choose_compute, torch_threads, usable_cores
 from loan_default.models.model import LoanModel
+from loan_default.models.unseen import count_unseen
 
 CHUNK_ROWS = 8_192
 """Rows that are in memory at once; a larger number is not faster."""
@@ -64,6 +65,8 @@ class Scored:
     """Columns of the file that the schema does not know."""
     footer_lines: int = 0
     """Lines at the end of the file that are no rows, such as a total."""
+    unseen: Mapping[str, int] = field(default_factory=dict)
+    """What training never saw -> rows that were scored all the same, the most frequent first."""
 
     @property
     def rows_per_second(self) -> float:
@@ -180,6 +183,7 @@ def score_file(
         absent=tuple(name for name in model.architecture.features.names if name not in present),
         ignored=tally.ignored,
         footer_lines=tally.footer_lines,
+        unseen=dict(tally.unseen.most_common()),
     )
 
 
@@ -193,6 +197,7 @@ class _Tally:
     reasons: Counter[str] = field(default_factory=Counter)
     ignored: tuple[str, ...] = ()
     footer_lines: int = 0
+    unseen: Counter[str] = field(default_factory=Counter)
 
     @property
     def read(self) -> int:
@@ -209,6 +214,7 @@ def _scores(model: LoanModel, accepted: pd.DataFrame, named_by: str | None, tall
     """The rows of the output for a batch of accepted rows."""
     pds = model.predict_pd(accepted) if len(accepted) else np.zeros(0)
     tally.sum_pd += float(pds.sum())
+    tally.unseen.update(count_unseen(model.architecture.features, accepted))
     names = accepted.index.astype(np.int64) if named_by is None else accepted[named_by]
     return pd.DataFrame(
         {

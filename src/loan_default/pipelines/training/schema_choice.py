@@ -13,7 +13,7 @@ from loan_default.data.schema.language import Schema
 from loan_default.data.schema.schema_files import dump_schema, load_schema
 from loan_default.data.schema.values import outcome_lookup
 from loan_default.data.sources.sniffing import detect_format
-from loan_default.data.sources.table_files import read_columns, read_frame, stem_of, with_format
+from loan_default.data.sources.table_files import read_columns, read_frame, stem_of
 from loan_default.errors import ConfigurationError
 from loan_default.pipelines.training.training_options import FileData, StoreData
 
@@ -75,8 +75,9 @@ def choose_schema(
             f"neither. Its columns are {some}."
         )
     raw = read_frame(data.path, form=form)
-    inferred = infer_frame_schema(raw, name=stem_of(data.path), source=data.name, target=target, named=named)
-    inference = with_format(inferred, form)
+    inference = infer_frame_schema(
+        raw, name=stem_of(data.path), source=data.name, target=target, named=named, form=form
+    )
     return SchemaChoice(
         schema=inference.schema,
         findings=inference.findings,
