@@ -15,10 +15,10 @@ from loan_default.data.schema.language import Schema
 from loan_default.data.schema.schema_files import dump_schema, schema_from_dict
 from loan_default.data.sources.generator import generate, to_text
 from loan_default.errors import DataError
+from loan_default.models.categories import bucket_of
 from loan_default.models.features import (
     Features,
     Inputs,
-    bucket_of,
     features_from_dict,
     features_to_dict,
     fit_features,

@@ -213,9 +213,8 @@ def print_findings(console: Console, findings: Iterable["Finding"]) -> None:
     from loan_default.data.schema.inference.findings import most_urgent_first
 
     for finding in most_urgent_first(findings):
-        style = {"warning": "yellow", "question": "bold yellow"}.get(finding.severity, "")
-        column = f"{finding.column}: " if finding.column else ""
-        say(console, f"  {finding.severity}", f"{column}{finding.message}", style=style)
+        text = ": ".join(filter(None, (finding.column, finding.message)))
+        say(console, f"  {finding.severity}", text, style={"note": ""}.get(finding.severity, "yellow"))
 
 
 def print_reasons(console: Console, reasons: Mapping[str, int]) -> None:
