@@ -22,9 +22,9 @@ from loan_default.cli.console import (
     print_model,
     print_plan,
     print_result,
-    print_scored,
     say,
 )
+from loan_default.cli.scored_rows import print_scored
 from loan_default.data.schema.inference.infer import Finding, Severity
 from loan_default.models.fitting import Epoch, Progress
 from loan_default.pipelines.registry import find_model, list_models

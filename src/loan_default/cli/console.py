@@ -21,7 +21,6 @@ if TYPE_CHECKING:  # they bring torch and pandas, which not every command should
     from loan_default.data.schema.inference.findings import Finding
     from loan_default.models.fitting import Progress as TrainingProgress
     from loan_default.pipelines.registry import Registered
-    from loan_default.pipelines.scoring.file_scoring import Scored
     from loan_default.pipelines.training.listeners import Listener
     from loan_default.pipelines.training.local_run import TrainingResult
     from loan_default.pipelines.training.plan import TrainingPlan
@@ -247,31 +246,6 @@ def metrics_of_result_table(result: "TrainingResult") -> Table:
     """The metrics on the test rows with their 95 % ranges."""
     ranges = {name: (each.value, each.low, each.high) for name, each in result.intervals.items()}
     return _metrics_table("Test rows: metrics with 95 % ranges", ranges)
-
-
-def print_scored(console: Console, scored: "Scored") -> None:
-    """Print how many rows of a file were scored, and what became of the others."""
-    footer = f" ({counted(scored.footer_lines, 'footer line')} passed over)" if scored.footer_lines else ""
-    say(
-        console, "read", f"{counted(scored.rows_read, 'row')}{footer}, {scored.rows_per_second:,.0f} a second"
-    )
-    mean = "" if scored.mean_pd is None else f", mean PD {scored.mean_pd:.2%}"
-    say(console, "scored", f"{counted(scored.rows_scored, 'row')}{mean}: {scored.out}")
-    if scored.quarantine is not None:
-        say(
-            console,
-            "quarantined",
-            f"{counted(scored.rows_quarantined, 'row')}: {scored.quarantine}",
-            style="yellow",
-        )
-        print_reasons(console, scored.reasons)
-    if scored.unseen:
-        say(console, "unseen", "scored, though training never saw it:", style="yellow")
-        print_reasons(console, scored.unseen)
-    if scored.absent:
-        say(console, "absent", f"{', '.join(scored.absent)}: not known in any row", style="yellow")
-    if scored.ignored:
-        say(console, "ignored", f"{', '.join(scored.ignored)}: not in the schema")
 
 
 def findings_table(findings: Iterable["Finding"]) -> Table:

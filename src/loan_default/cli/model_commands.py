@@ -28,9 +28,9 @@ from loan_default.cli.console import (
     models_table,
     print_model,
     print_result,
-    print_scored,
     say,
 )
+from loan_default.cli.scored_rows import print_scored
 from loan_default.errors import ConfigurationError
 from loan_default.option_lists import parse_list
 from loan_default.pipelines.training.training_options import HEADERS, FileData, StoreData, TrainingOptions
