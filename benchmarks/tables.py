@@ -2,14 +2,19 @@
 
     python -m benchmarks.tables           # a minute
 
+The second table reads the same rows as other kinds of file, beside pandas and, where it is installed
+(`make .venv/benchmarks`), DuckDB on the same file.
+
 The training store holds the same rows, which came by way of the broker in memory; the generator draws as
 many. The two lines about the store differ by what a second validation of its rows costs.
 """
 
+import importlib
 import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +26,7 @@ from loan_default.data.schema.language import Schema
 from loan_default.data.schema.schema_files import load_schema
 from loan_default.data.sources.feeds import FileFeed
 from loan_default.data.sources.generator import generate
+from loan_default.data.sources.sniffing import detect_format
 from loan_default.data.sources.table_files import infer_schema, read_frame
 from loan_default.pipelines.ingestion.ingestion_steps import (
     ingest_raw_data,
@@ -58,6 +64,66 @@ def main() -> None:
     print("| work | rows/s | ratio |", "|---|---|---|", sep="\n")
     for work, rate in rates.items():
         print(f"| {work} | {rate:,.0f} | {rate / peer:.2f} |")
+    _print_readers()
+
+
+def _print_readers() -> None:
+    """Print the rates at which each kind of file is found out and read, beside those of others."""
+    frame = pd.read_csv(BUNDLED_DATA)
+    with tempfile.TemporaryDirectory() as name:
+        plain, wide = Path(name, "plain.csv"), Path(name, "wide.csv")
+        semicolons, packed = Path(name, "semicolons.csv"), Path(name, "packed.csv.gz")
+        parquet, feather, lines = (Path(name, f"x.{kind}") for kind in ("parquet", "feather", "jsonl"))
+        frame.to_csv(plain, index=False)
+        frame.to_csv(packed, index=False)
+        frame.to_csv(wide, index=False, encoding="utf-16")
+        frame.to_csv(semicolons, index=False, sep=";", decimal=",", encoding="cp1252")
+        frame.to_parquet(parquet)
+        frame.to_feather(feather)
+        frame.to_json(lines, orient="records", lines=True)
+        others: dict[Path, Callable[[], object]] = {
+            plain: lambda: pd.read_csv(plain),
+            packed: lambda: pd.read_csv(packed),
+            wide: lambda: pd.read_csv(wide, encoding="utf-16"),
+            semicolons: lambda: pd.read_csv(semicolons, sep=";", decimal=",", encoding="cp1252"),
+            parquet: lambda: pd.read_parquet(parquet),
+            feather: lambda: pd.read_feather(feather),
+            lines: lambda: pd.read_json(lines, lines=True),
+        }
+        print(
+            "\n| file | found out, rows/s | read, rows/s | pandas | DuckDB |",
+            "|---|---|---|---|---|",
+            sep="\n",
+        )
+        for path, pandas_read in others.items():
+            works = [
+                partial(detect_format, path),
+                partial(read_frame, path),
+                pandas_read,
+                partial(_duckdb, path),
+            ]
+            shown = [_shown_rate(work, len(frame)) for work in works]
+            print(f"| {path.name} | {' | '.join(shown)} |")
+
+
+def _duckdb(path: Path) -> object:
+    duckdb = importlib.import_module("duckdb")
+    readers = {".parquet": "read_parquet", ".jsonl": "read_json"}
+    if path.suffix == ".feather":
+        raise NotImplementedError
+    encoding = {"wide.csv": ", encoding='utf-16'", "semicolons.csv": ", encoding='latin-1'"}.get(
+        path.name, ""
+    )
+    options = ", all_varchar=true, store_rejects=true" if path.suffix in (".csv", ".gz") else ""
+    call = f"{readers.get(path.suffix, 'read_csv')}('{path}'{options}{encoding})"
+    return duckdb.connect().sql(f"SELECT * FROM {call}").df()  # names of our own
+
+
+def _shown_rate(work: Callable[[], object], rows: int) -> str:
+    try:
+        return f"{rows / min(_seconds(work) for _ in range(ROUNDS)):,.0f}"
+    except (ImportError, NotImplementedError):
+        return "-"
 
 
 def _fill(folder: Path, schema: Schema) -> None:

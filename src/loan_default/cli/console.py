@@ -25,8 +25,7 @@ if TYPE_CHECKING:  # they bring torch and pandas, which not every command should
     from loan_default.pipelines.training.local_run import TrainingResult
     from loan_default.pipelines.training.plan import TrainingPlan
 
-_PLAIN_WIDTH = 200
-"""Columns where there is no terminal to ask."""
+_PLAIN_WIDTH = 200  # columns where there is no terminal to ask
 _LOG_SECONDS = 60.0
 """How often a long stage says in the log that it is alive."""
 

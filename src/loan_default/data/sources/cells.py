@@ -33,12 +33,12 @@ _RULE = re.compile(r"[-=_*#.~+\s]{3,}")
 
 def is_no_value(cell: str) -> bool:
     """Whether a cell is empty or one of the usual markers for "not known"."""
-    return _NO_VALUE.fullmatch(cell) is not None
+    return not cell[:1].isdigit() and _NO_VALUE.fullmatch(cell) is not None
 
 
 def is_number(cell: str) -> bool:
     """Whether a cell is a number, with any marks, percent or currency."""
-    return _NUMBER.fullmatch(cell) is not None
+    return cell.isdigit() or _NUMBER.fullmatch(cell) is not None
 
 
 def is_time(cell: str) -> bool:

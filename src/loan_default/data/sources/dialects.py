@@ -25,6 +25,8 @@ DELIMITERS = {
 }
 """The characters that are tried, in words."""
 _SAMPLE_ROWS = 1_000
+_HEADER_ROWS = 50
+"""Rows below a line that are enough to know it for a header, or for one of them."""
 _LONGEST_TITLE = 50
 """Most lines above the header."""
 _CLEARLY = 0.03
@@ -126,7 +128,7 @@ def find_header(dialect: Dialect, *, name: str, known: Collection[str]) -> bool 
     cells = [cell.strip() for cell in dialect.records[dialect.first]]
     if known and sum(cell in known for cell in cells) * 2 >= min(len(known), len(cells)):
         return True
-    rows = dialect.records[dialect.first + 1 : dialect.first + 1 + _SAMPLE_ROWS]
+    rows = dialect.records[dialect.first + 1 : dialect.first + 1 + _HEADER_ROWS]
     rows = [row for row in rows if len(row) == len(cells)]
     answer = header_of(cells, rows)
     if answer is not True and dialect.first:
@@ -257,7 +259,7 @@ def _clean_share(rows: list[list[str]], delimiter: str) -> float:
     """Share of the fields that are values: not text in which another delimiter still stands."""
     others = [each for each in DELIMITERS if each not in (delimiter, " ")]
     n_clean = n_fields = 0
-    for row in rows[:200]:
+    for row in rows[:50]:
         for cell in row:
             n_fields += 1
             n_clean += is_number(cell) or not any(other in cell for other in others)

@@ -1,8 +1,8 @@
 """The encoding of a text file, and its text as a stream of UTF-8.
 
 A file is looked through once, from its first byte to its last: an accent may come late. UTF-8 is known by its
-own rules and UTF-16 by its mark or its zeros; of the code pages with one byte a character, Western European is
-the rule, and `charset-normalizer` is asked where its characters make no words.
+own rules and UTF-16 by its mark or its zeros; of the code pages with one byte a character, Western European
+is the rule, and `charset-normalizer` is asked where its characters make no words.
 """
 
 import codecs
@@ -186,7 +186,7 @@ def _code_page(odd: bytes) -> str:
     western = odd.decode("cp1252", "replace")
     others = [each for each in western if not each.isascii()]
     # What stands alone is neither part of a word nor a sign of money, but a damaged byte.
-    sense = r"(?<=[^\W\d_])[^\x00-\x7f]|[^\x00-\x7f](?=[^\W\d_])|[€£¥¢°§ªº«»\u2010-\u2027]"
+    sense = r"(?<=[^\W\d_])[^\x00-\x7f]|[^\x00-\x7f](?=[^\W\d_])|[\xc0-\xfd€£¥¢°§ªº«»\u2010-\u2027]"
     if 2 * len(re.findall(sense, western)) < len(others):
         return "utf-8"
     alphabetic = re.findall(r"[^\W\d_]", "".join(others))

@@ -32,6 +32,8 @@ from loan_default.errors import DataError, UnclearFileError
 _BINARY = {b"PAR1": Container.PARQUET, b"ARROW1": Container.FEATHER, b"FEA1": Container.FEATHER}
 _WORKBOOKS = (b"PK\3\4", b"\xd0\xcf\x11\xe0")
 _SAMPLE_ROWS = 1_000
+_MARK_ROWS = 200
+"""Rows that are looked at for decimal and thousands marks; the inference corrects them by all."""
 
 
 def detect_format(
@@ -166,6 +168,8 @@ def _text_format(path: Path, glance: Glance, *, header: bool | None, known: Coll
     if is_arff(head):
         return FileFormat(container=Container.ARFF, encoding=glance.encoding, quote=arff_quote(head))
     dialect = find_dialect(glance.head, is_whole=glance.is_whole, name=path.name)
+    if not dialect.records:
+        raise DataError(f"the data file must hold a header and rows, however: {path.name} is empty")
     if dialect.n_columns == 1:
         _check_promise(path)
     if header is None:
@@ -174,7 +178,7 @@ def _text_format(path: Path, glance: Glance, *, header: bool | None, known: Coll
         raise _unclear_header(path)
     rows = dialect.records[dialect.first + header :]
     rows = [row for row in rows if len(row) == dialect.n_columns]
-    decimal, thousands = find_marks(rows, delimiter=dialect.delimiter)
+    decimal, thousands = find_marks(rows[:_MARK_ROWS], delimiter=dialect.delimiter)
     return FileFormat(
         encoding=glance.encoding,
         delimiter=dialect.delimiter,

@@ -163,7 +163,7 @@ def _parse_blocks(source: _Source, *, block_bytes: int) -> Iterator[_Block]:
         reason = f"a row must have {row.expected_columns} fields, however: {fields}"
         # The reader counts records from 1, with the header.
         text = _bytes_of(row.text).decode(errors="replace")
-        if not text.strip():
+        if not text.strip() and source.form.delimiter not in text:
             blank.append(row.number - 1 + source.first)
             return "skip"
         ragged.append((row.number - 1 + source.first, reason, text))
