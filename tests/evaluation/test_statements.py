@@ -222,3 +222,29 @@ def test_sums_and_losses_are_written_out() -> None:
     assert statements.calibration_step(0.44, 0.45).text.startswith(
         "Log loss on the test split 0.4400 before, 0.4500 after."
     )
+
+
+def test_an_auc_above_98_percent_is_never_called_good():
+    interval = Interval(value=0.9951, low=0.99, high=1.0)
+    found = statements.ranking(
+        interval, rows=5_000, defaults=900, alone={"status": 1.0, "paid": 0.97, "income": 0.6, "age": 0.5}
+    )
+    assert found.tone is Tone.CAUTION
+    assert "status 1.000, paid 0.970, income 0.600." in found.text
+    assert "twins" in found.text
+    assert statements.ranking(interval, rows=50, defaults=9).tone is Tone.CAUTION
+    fine = Interval(value=0.98, low=0.97, high=0.99)
+    assert statements.ranking(fine, rows=5_000, defaults=900).tone is Tone.GOOD
+
+
+@pytest.mark.parametrize("slope", [100.0, -100.0])
+def test_separated_classes_have_no_slope_to_speak_of(slope):
+    found = statements.calibration(
+        Interval(value=slope, low=slope, high=slope),
+        Interval(value=0.0, low=-0.1, high=0.1),
+        predicted=0.3,
+        observed=0.3,
+    )
+    assert found.tone is Tone.CAUTION
+    assert "separate the classes" in found.title
+    assert "too close together" not in found.title

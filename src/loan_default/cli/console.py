@@ -201,6 +201,9 @@ def print_plan(console: Console, plan: "TrainingPlan", out: Path, *, kept_schema
     if plan.schema_choice.findings:
         print_findings(console, plan.schema_choice.findings)
         say(console, "", f"To change it, edit the file and add --schema {saved}")
+    for leak in plan.leaks.leaks:
+        text = f"{leak.column}: {leak.evidence}{'; allowed' if leak.stops else ''}. Known in time?"
+        say(console, "  warning", text, style="yellow")
     say(console, "split", plan.split.reason)
     for choice in plan.choices:
         say(console, choice.what, f"{choice.value}: {choice.reason}")

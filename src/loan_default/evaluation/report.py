@@ -141,7 +141,7 @@ def _range(interval: Interval, name: str) -> str:
 def _statements(inputs: ReportInputs, metrics: Metrics, deciles: DataFrame) -> list[Statement]:
     data, intervals = inputs.data, inputs.intervals
     found = [
-        statements.ranking(intervals["auc"], rows=metrics.rows, defaults=metrics.bads),
+        statements.ranking(intervals["auc"], rows=metrics.rows, defaults=metrics.bads, alone=inputs.alone),
         statements.rank_order(deciles["bad_rate"].tolist()),
         statements.calibration(
             intervals["calibration_slope"],

@@ -123,6 +123,8 @@ class ReportInputs:
     test: TestPredictions
     intervals: Mapping[str, Interval]
     """Intervals of `test.calibrated` from `bootstrap_intervals`; at least `REQUIRED_METRICS`."""
+    alone: Mapping[str, float] = field(default_factory=dict)
+    """Column -> AUC of the column alone on the training rows, the highest first; empty = not known."""
     baseline_intervals: Mapping[str, Interval] = field(default_factory=dict)
     """Intervals of `test.baseline` from `bootstrap_intervals`."""
     auc_difference: Interval | None = None

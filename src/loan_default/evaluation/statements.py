@@ -1,11 +1,12 @@
 """What the metrics of a test split say, as plain sentences that are computed from the metrics."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from loan_default.evaluation.bootstrap import Interval
 from loan_default.evaluation.formats import metric
+from loan_default.evaluation.metrics import STEEPEST_SLOPE
 
 FEW_DEFAULTS = 100
 """With fewer defaults on the test split its metrics are too uncertain to evaluate a model by."""
@@ -13,6 +14,10 @@ FEW_DEFAULTS = 100
 WIDEST = 1.0
 """Widest interval of a calibration slope or intercept that still tells something. A wider one holds, beside
 the ideal value, a slope of 0.5 or 1.5, or odds that are wrong by a factor of 1.6."""
+
+
+TOO_GOOD = 0.98
+"""A higher AUC is not called good: it suggests a leak, or twins of the test rows."""
 
 
 class Tone(StrEnum):
@@ -35,14 +40,29 @@ class Statement:
     text: str
 
 
-def ranking(auc: Interval, *, rows: int, defaults: int) -> Statement:
-    """Whether the model ranks better than chance, and on how many defaults that rests."""
+def ranking(
+    auc: Interval, *, rows: int, defaults: int, alone: Mapping[str, float] | None = None
+) -> Statement:
+    """Whether the model ranks better than chance, and on how many defaults that rests.
+
+    Args:
+        alone: column -> AUC of the column alone, the highest first; None = not known.
+    """
     base = f"AUC {_with_range(auc)} on {rows:,} rows with {defaults:,} defaults."
     if auc.low <= 0.5:
         return Statement(
             tone=Tone.CAUTION,
             title="Not shown to rank at all.",
             text=f"{base} The interval holds 0.5, which is what chance reaches.",
+        )
+    if auc.value > TOO_GOOD:
+        strongest = ", ".join(f"{column} {value:.3f}" for column, value in list((alone or {}).items())[:3])
+        shown = f" Strongest alone, by AUC on the training rows: {strongest}." if strongest else ""
+        return Statement(
+            tone=Tone.CAUTION,
+            title="Too good to be believed before it is explained.",
+            text=f"{base} No honest model of applications ranks so well: a column may be known only after "
+            f"the outcome, or rows of the test may have twins among the training rows.{shown}",
         )
     if min(defaults, rows - defaults) < FEW_DEFAULTS:
         return Statement(
@@ -77,6 +97,12 @@ def calibration(slope: Interval, intercept: Interval, *, predicted: float, obser
         f"Mean PD {predicted:.1%}, observed default rate {observed:.1%}; "
         f"slope {_slope_with_range(slope)}, intercept {_with_range(intercept, sign=True)}."
     )
+    if abs(slope.value) >= STEEPEST_SLOPE:
+        return Statement(
+            tone=Tone.CAUTION,
+            title="Calibration cannot be determined: the PDs separate the classes.",
+            text=f"{base} No slope fits where every default has a higher PD than every other row.",
+        )
     faults = []
     if slope.high < 1:
         faults.append("high PDs are too high and low PDs too low")

@@ -21,6 +21,7 @@ from loan_default.pipelines.training.training_options import (
     FileData,
     StoreData,
     TrainingOptions,
+    flag_of,
     json_schema,
 )
 from loan_default.settings import Settings
@@ -66,7 +67,7 @@ def test_the_whitelist_of_the_api_is_what_a_scheduled_run_takes():
     assert set(SCHEDULED_PARAMETERS) == scheduled | RUN
     assert scheduled == {
         *("preset", "pretrain", "objective", "epochs", "pretraining_epochs", "members", "seed"),
-        "out_of_time",
+        *("out_of_time", "allow_leaks"),
     }
 
 
@@ -74,6 +75,7 @@ def test_what_a_scheduled_run_accepts():
     assert {name: json_schema(parameter) for name, parameter in SCHEDULED_PARAMETERS.items()} == {
         "pretrain": {"type": "boolean"},
         "out_of_time": {"type": "boolean"},
+        "allow_leaks": {"type": "boolean"},
         "preset": {"enum": [None, "fast", "default", "best"]},
         "objective": {"enum": [None, "detection", "nt-xent", "both"]},
         "seed": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
@@ -100,13 +102,13 @@ def test_the_options_are_imported_without_torch_or_pandas():
     assert done.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("name", ["bad", "good"])
+@pytest.mark.parametrize("name", ["bad", "good", "known_after_decision"])
 def test_lists_are_text_with_commas(name):
     options = TrainingOptions(data=FileData(Path("loans.csv")), **{name: 'Charged Off, "Late, 30 days"'})
     assert options.values(name) == ("Charged Off", "Late, 30 days")
     assert TrainingOptions(data=FileData(Path("loans.csv"))).values(name) == ()
     for text in ("", "a,,b", '"a', "a,a"):
-        with pytest.raises(ConfigurationError, match=f"^--{name} must"):
+        with pytest.raises(ConfigurationError, match=f"^{flag_of(name)} must"):
             TrainingOptions(data=FileData(Path("loans.csv")), **{name: text})
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from loan_default.choices import Choice
 from loan_default.data.datasets.duplicates import duplicate_groups
+from loan_default.data.datasets.leakage import LeakCheck, check_leaks
 from loan_default.data.datasets.row_hashing import DIGEST_VERSION, hash_rows
 from loan_default.data.datasets.splits import (
     SPLIT_VERSION,
@@ -38,6 +39,7 @@ from loan_default.models.member_training import Labelled
 from loan_default.models.model import PretrainedEncoder, load_encoder
 from loan_default.models.presets import Preset, preset_for
 from loan_default.pipelines.training.dataset import Dataset, load_dataset, load_snapshot, load_store
+from loan_default.pipelines.training.leak_questions import leaks_found, weights_by_name
 from loan_default.pipelines.training.schema_choice import SchemaChoice, choose_schema
 from loan_default.pipelines.training.training_options import (
     HEADERS,
@@ -66,6 +68,8 @@ class TrainingPlan:
     compute: Compute
     encoder: PretrainedEncoder | None
     """The pretrained encoder that the options name."""
+    leaks: LeakCheck
+    """What each column says of the outcome by itself."""
     choices: tuple[Choice, ...]
     """What was decided automatically."""
 
@@ -171,18 +175,25 @@ def plan_training(
     watch.start("read", f"{options.data.name}{written}")
     named = NamedOutcomes(bad=options.values("bad"), good=options.values("good"))
     schema_choice = choose_schema(
-        options.data, schema=options.schema, target=options.target, named=named or None, form=form
+        options.data,
+        schema=options.schema,
+        target=options.target,
+        named=named or None,
+        too_late=options.values("known_after_decision"),
+        form=form,
     )
     if schema_choice.schema.target is None:
         raise DataError(
             f"a schema for training must have a target column, however: {schema_choice.schema.name} has none."
         )
     dataset = _load(options.data, schema_choice)
+    inferred = schema_choice.raw is not None
     schema_choice = replace(schema_choice, raw=None)  # the rows as they were in the file are not needed again
     watch.start("split", _SPLITS[options.split])
     hashes = hash_rows(dataset.frame, dataset.schema.features)  # once: it is what takes long
     groups = duplicate_groups(dataset.frame, dataset.schema, hashes=hashes)
     split = _split(options, dataset, groups, hashes)
+    leaks = _checked_leaks(options, dataset, split, inferred=inferred)
     unlabelled = _unlabelled_to_pretrain_on(options, dataset, split, groups, hashes)
     watch.start("features", f"fitted on {len(split.train):,} training rows")
     preset = preset_for(options.preset, rows=len(split.train), unlabelled=len(unlabelled))
@@ -209,6 +220,7 @@ def plan_training(
         preset=preset,
         compute=compute,
         encoder=encoder,
+        leaks=leaks,
         choices=tuple(choices),
     )
 
@@ -232,6 +244,23 @@ def _load(data: FileData | StoreData, choice: SchemaChoice) -> Dataset:
     if data.snapshot is not None:
         return load_snapshot(data.folder, choice.schema, data.snapshot, maturity_days=days)
     return load_store(data.folder, choice.schema, maturity_days=days, now=datetime.now(UTC))
+
+
+def _checked_leaks(options: TrainingOptions, dataset: Dataset, split: Split, *, inferred: bool) -> LeakCheck:
+    """What each column says of the outcome by itself.
+
+    Raises:
+        ConfigurationError: a column gives the outcome away, or is called like a weight, and nobody has said
+            what it is.
+    """
+    leaks = check_leaks(dataset.frame.iloc[split.train], dataset.schema, dataset.labels[split.train])
+    if inferred:
+        known = {leak.column for leak in leaks.leaks if leak.stops}
+        by_name = [leak for leak in weights_by_name(dataset.schema) if leak.column not in known]
+        leaks = replace(leaks, leaks=(*leaks.leaks, *by_name))
+    if leaks.stopping and not options.allow_leaks:
+        raise leaks_found(leaks, options, dataset.schema)
+    return leaks
 
 
 def _split(

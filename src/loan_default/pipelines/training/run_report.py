@@ -80,6 +80,7 @@ def build_report(
         ),
         created_at=datetime.now(UTC),
         data=_data_summary(plan),
+        alone=plan.leaks.alone,
         test=TestPredictions(
             y=test.y, calibrated=test.calibrated, uncalibrated=test.raw, baseline=test.baseline
         ),
@@ -149,5 +150,8 @@ def _data_summary(plan: TrainingPlan) -> DataSummary:
             for column in dataset.schema.columns
             if column.kind is not Kind.TARGET
         ),
-        findings=tuple((finding.column, finding.message) for finding in plan.schema_choice.findings),
+        findings=(
+            *((leak.column, f"may give the outcome away: {leak.evidence}") for leak in plan.leaks.leaks),
+            *((finding.column, finding.message) for finding in plan.schema_choice.findings),
+        ),
     )

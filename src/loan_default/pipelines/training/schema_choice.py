@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
+from loan_default.data.schema.column import Kind
 from loan_default.data.schema.file_format import FileFormat
 from loan_default.data.schema.frames import RawFrame
 from loan_default.data.schema.inference.infer import Finding, infer_frame_schema
@@ -14,7 +15,7 @@ from loan_default.data.schema.schema_files import dump_schema, load_schema
 from loan_default.data.schema.values import outcome_lookup
 from loan_default.data.sources.sniffing import detect_format
 from loan_default.data.sources.table_files import read_columns, read_frame, stem_of
-from loan_default.errors import ConfigurationError
+from loan_default.errors import ConfigurationError, did_you_mean
 from loan_default.pipelines.training.training_options import FileData, StoreData
 
 
@@ -46,12 +47,14 @@ def choose_schema(
     target: str | None,
     named: NamedOutcomes | None = None,
     form: FileFormat | None = None,
+    too_late: tuple[str, ...] = (),
 ) -> SchemaChoice:
     """The schema of the data: the given one, the bundled one for the bundled data, else an inferred one.
 
     Args:
         named: what a person says of the target's values; a given schema must say the same.
         form: how the file is written, by `format_for`; None = it is found out.
+        too_late: columns that are known too late to be features; a given schema says so itself.
 
     Raises:
         ConfigurationError: neither a schema nor a target is named, they contradict each other, a person must
@@ -61,6 +64,11 @@ def choose_schema(
     if schema is None and isinstance(data, FileData) and data.path.resolve() == BUNDLED_DATA.resolve():
         schema = BUNDLED_SCHEMA
     if schema is not None:
+        if too_late:
+            raise ConfigurationError(
+                "--known-after-decision must come without a schema, however: there is one. Write "
+                f"known_after_decision = true below [columns.{too_late[0]}] in {schema.name}."
+            )
         return replace(_given_schema(schema, target=target, named=named), form=form)
     if isinstance(data, StoreData):
         raise ConfigurationError(
@@ -79,13 +87,31 @@ def choose_schema(
         raw, name=stem_of(data.path), source=data.name, target=target, named=named, form=form
     )
     return SchemaChoice(
-        schema=inference.schema,
+        schema=_without_late(inference.schema, too_late, raw),
         findings=inference.findings,
         notes=inference.notes,
         origin=f"inferred from {data.name}",
         form=form,
         raw=raw,
     )
+
+
+def _without_late(schema: Schema, too_late: tuple[str, ...], raw: RawFrame) -> Schema:
+    """The schema with some columns marked as known after the decision."""
+    names = [str(name) for name in raw.frame.columns]
+    for name in too_late:
+        if name not in names:
+            raise ConfigurationError(
+                f"--known-after-decision must name columns of the file, however: {name!r}."
+                + did_you_mean(name, names)
+            )
+    columns = (
+        replace(column, known_after_decision=True)
+        if column.name in too_late and column.kind is not Kind.TARGET
+        else column
+        for column in schema.columns
+    )
+    return replace(schema, columns=tuple(columns))
 
 
 def _given_schema(path: Path, *, target: str | None, named: NamedOutcomes | None) -> SchemaChoice:

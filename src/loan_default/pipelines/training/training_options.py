@@ -167,6 +167,24 @@ class TrainingOptions:
             scheduled=False,
         ),
     )
+    known_after_decision: str | None = field(
+        default=None,
+        metadata=_shown(
+            kind="list",
+            panel="Data",
+            text="Columns that are known too late to be features.",
+            unset="none",
+            scheduled=False,
+        ),
+    )
+    allow_leaks: bool = field(
+        default=False,
+        metadata=_shown(
+            kind="boolean",
+            panel="Data",
+            text="Go on with columns that nearly decide the outcome by themselves.",
+        ),
+    )
     out_of_time: bool = field(
         default=False,
         metadata=_shown(
@@ -279,14 +297,14 @@ class TrainingOptions:
                 raise ConfigurationError(f"--{name.replace('_', '-')} must be at least 1, however: {value}")
         for name in LISTS:
             if (text := getattr(self, name)) is not None:
-                parse_list(text, option=f"--{name}")
+                parse_list(text, option=flag_of(name))
         if not 0 <= self.seed < SEEDS:
             raise ConfigurationError(f"--seed must be at least 0 and below 2^32, however: {self.seed}")
 
     def values(self, name: str) -> tuple[str, ...]:
         """The values that a list option names; empty = it is not given."""
         text = getattr(self, name)
-        return () if text is None else parse_list(text, option=f"--{name}")
+        return () if text is None else parse_list(text, option=flag_of(name))
 
     @property
     def split(self) -> SplitName:
@@ -306,6 +324,12 @@ PARAMETERS: Mapping[str, Parameter] = {
     if _PARAMETER in option.metadata
 }
 """Name of an option -> how it is shown, in the order in which help lists them; all but the data."""
+
+
+def flag_of(name: str) -> str:
+    """The option of a command: --allow-leaks of allow_leaks."""
+    return f"--{name.replace('_', '-')}"
+
 
 LISTS = tuple(name for name, parameter in PARAMETERS.items() if parameter.kind == "list")
 """Options that name several values."""

@@ -1,0 +1,161 @@
+"""What gives the outcome away is found, and what merely predicts it is not."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from benchmarks.leaks import LEAKS, clean_set, false_alarms, found_leaks
+from loan_default.data.datasets import leakage
+from loan_default.data.datasets.leakage import Leak, LeakCheck, check_leaks
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.language import Schema
+
+
+def checked(values: object, y: np.ndarray, **settings_: object) -> LeakCheck:
+    """The check of one column x; text makes a category, numbers a number."""
+    series = pd.Series(values)
+    is_number = pd.api.types.is_numeric_dtype(series.dtype)
+    settings_ = {"kind": Kind.NUMERICAL if is_number else Kind.CATEGORICAL, "nullable": True, **settings_}
+    if settings_["kind"] is Kind.CATEGORICAL:
+        settings_["open"] = True
+    schema = Schema(
+        name="s",
+        columns=(
+            Column(name="x", **settings_),
+            Column(name="other", kind=Kind.NUMERICAL),
+            Column(name="bad", kind=Kind.TARGET),
+        ),
+    )
+    return check_leaks(pd.DataFrame({"x": series, "other": np.arange(len(y)) % 7.0}), schema, y)
+
+
+def leak_of(check: LeakCheck) -> Leak:
+    (leak,) = check.leaks
+    assert leak.column == "x"
+    return leak
+
+
+@pytest.fixture
+def y() -> np.ndarray:
+    return (np.random.default_rng(2).random(600) < 0.2).astype(float)
+
+
+def test_the_outcome_under_another_name_stops(y):
+    leak = leak_of(checked(np.where(y == 1, "CHGOFF", "P I F"), y))
+    assert leak.stops
+    assert leak.evidence.startswith("AUC 1.000 alone; 'CHGOFF' means default: ")
+
+
+def test_a_number_that_splits_the_outcomes_stops_either_way_round(y):
+    generator = np.random.default_rng(0)
+    for sign in (1, -1):
+        leak = leak_of(checked(sign * (y * 10 + generator.random(600)), y))
+        assert leak.stops
+        assert "AUC 1.000 alone" in leak.evidence
+
+
+def test_what_is_filled_for_some_defaults_only_stops(y):
+    generator = np.random.default_rng(0)
+    some = (y == 1) & (generator.random(600) < 0.5)
+    leak = leak_of(checked(np.where(some, generator.random(600), np.nan), y))
+    assert leak.stops
+    assert f"filled for default only: {some.sum()} of {some.sum()} such rows defaulted" in leak.evidence
+    recovered = leak_of(checked(np.where(some, generator.random(600) + 1, 0.0), y))
+    assert "a value other than 0 means default" in recovered.evidence
+
+
+def test_what_is_filled_for_good_ends_only_stops(y):
+    paid = (y == 0) & (np.random.default_rng(0).random(600) < 0.6)
+    leak = leak_of(checked(pd.Series(np.where(paid, "2015", None), dtype="str"), y))
+    assert leak.stops
+    assert "filled for good ends only: 0 of" in leak.evidence
+
+
+def test_a_time_is_checked_by_its_being_filled(y):
+    times = pd.Series(pd.Timestamp("2015-01-01", tz="UTC"), index=range(600)).astype("datetime64[us, UTC]")
+    times[y == 0] = pd.NaT
+    for kind in (Kind.TIMESTAMP, Kind.DATE):
+        assert "filled for default only" in leak_of(checked(times, y, kind=kind)).evidence
+    assert checked(times.fillna(pd.Timestamp("2015-01-01", tz="UTC")), y, kind=Kind.DATE).leaks == ()
+
+
+def test_a_derived_date_is_checked_as_the_model_sees_it(y):
+    made = pd.Series(pd.to_datetime("2014-01-01", utc=True), index=range(600)).astype("datetime64[us, UTC]")
+    days = pd.to_timedelta(np.where(y == 1, 90, -400) + np.arange(600) % 50, unit="D")
+    schema = Schema(
+        name="s",
+        columns=(
+            Column(name="made", kind=Kind.TIMESTAMP),
+            Column(name="last_payment", kind=Kind.DATE, derive="years_before_application"),
+            Column(name="other", kind=Kind.NUMERICAL),
+            Column(name="bad", kind=Kind.TARGET),
+        ),
+    )
+    frame = pd.DataFrame({"made": made, "last_payment": made + days, "other": 1.0})
+    check = check_leaks(frame, schema, y)
+    assert [leak.column for leak in check.stopping] == ["last_payment"]
+
+
+def test_a_very_strong_column_is_a_warning(y):
+    generator = np.random.default_rng(4)
+    values = 2.5 * y + generator.normal(size=600)
+    assert 0.95 < roc_auc_score(y, values) < 0.98
+    leak = leak_of(checked(values, y))
+    assert not leak.stops
+    assert checked(1.2 * y + generator.normal(size=600), y).leaks == ()
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_what_a_person_has_settled_is_not_checked(y, settled):
+    check = checked(y * 1.0, y, known_after_decision=settled)
+    assert check.leaks == ()
+    assert list(check.alone) == ["other"]
+    assert checked(y + 1, y, kind=Kind.WEIGHT).leaks == ()
+    assert checked(y * 1.0, y, protected=True).leaks == ()
+
+
+def test_few_rows_decide_nothing():
+    y = np.zeros(60)
+    y[:9] = 1
+    assert checked(y * 1.0, y) == LeakCheck(alone={})
+    y[:10] = 1
+    assert checked(y * 1.0, y).leaks != ()
+
+
+def test_levels_of_their_own_rows_are_no_leak(y):
+    assert checked([f"L{number}" for number in range(600)], y).leaks == ()
+    assert checked([f"L{number // 3}" for number in range(600)], y).leaks == ()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(10, 90))
+@settings(max_examples=40)
+def test_the_rank_statistic_is_that_of_scikit_learn(seed, bads):
+    generator = np.random.default_rng(seed)
+    y = np.zeros(100)
+    y[:bads] = 1
+    scores = generator.integers(0, 8, 100).astype(float)
+    assert leakage._auc(scores, y) == pytest.approx(roc_auc_score(y, scores))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rows", "bads"), [(300, 30), (1_000, 500)])
+def test_clean_sets_raise_no_alarm(rows, bads):
+    stopped, warned = false_alarms(60, rows=rows, bads=bads, seed=7)
+    assert stopped == 0
+    assert warned <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("leak", LEAKS)
+def test_leaks_with_few_wrong_labels_are_found(leak):
+    for noise in (0.0, 0.01, 0.05):
+        stopped, _ = found_leaks(10, rows=2_000, bads=400, noise=noise, leak=leak, seed=7)
+        assert stopped >= (9 if noise < 0.05 else 6), noise
+
+
+def test_a_clean_set_has_predictors():
+    frame, y = clean_set(np.random.default_rng(0), rows=2_000, bads=400)
+    assert roc_auc_score(y, frame["better"]) > 0.75
