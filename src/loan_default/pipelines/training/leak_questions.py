@@ -22,7 +22,7 @@ _OTHER_WEIGHT_WORDS = frozenset(
 
 
 def weights_by_name(schema: Schema) -> tuple[Leak, ...]:
-    """Numbers whose names say that they are weights of rows; a person has not said what they are."""
+    """Numbers whose names say that they are weights of rows; a person has not settled what they are."""
     return tuple(
         Leak(column=each.name, evidence="its name is that of a weight", stops=True, could_be_weight=True)
         for each in schema.features

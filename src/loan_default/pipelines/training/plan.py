@@ -250,7 +250,7 @@ def _checked_leaks(options: TrainingOptions, dataset: Dataset, split: Split, *, 
     """What each column says of the outcome by itself.
 
     Raises:
-        ConfigurationError: a column gives the outcome away, or is called like a weight, and nobody has said
+        ConfigurationError: a column gives the outcome away, or is called like a weight, and nobody has settled
             what it is.
     """
     leaks = check_leaks(dataset.frame.iloc[split.train], dataset.schema, dataset.labels[split.train])
