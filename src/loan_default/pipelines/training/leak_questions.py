@@ -3,13 +3,16 @@
 import json
 import re
 import shlex
+from dataclasses import replace
 
-from loan_default.data.datasets.leakage import Leak, LeakCheck
+from loan_default.data.datasets.leakage import Leak, LeakCheck, check_leaks
+from loan_default.data.datasets.splits import Split
 from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.inference.plausibility import words_of
 from loan_default.data.schema.language import Schema
 from loan_default.errors import ConfigurationError
 from loan_default.option_lists import option_text
+from loan_default.pipelines.training.dataset import Dataset
 from loan_default.pipelines.training.training_options import FileData, TrainingOptions
 
 _WEIGHT_WORDS = frozenset(
@@ -19,6 +22,23 @@ _WEIGHT_WORDS = frozenset(
 _OTHER_WEIGHT_WORDS = frozenset(
     {"kg", "lb", "lbs", "body", "vehicle", "car", "truck", "gross", "net", "curb"}
 )
+
+
+def checked_leaks(options: TrainingOptions, dataset: Dataset, split: Split, *, inferred: bool) -> LeakCheck:
+    """What each column says of the outcome by itself.
+
+    Raises:
+        ConfigurationError: a column gives the outcome away, or is called like a weight, and nobody has
+            settled what it is.
+    """
+    leaks = check_leaks(dataset.frame.iloc[split.train], dataset.schema, dataset.labels[split.train])
+    if inferred:
+        known = {leak.column for leak in leaks.leaks if leak.stops}
+        by_name = [leak for leak in weights_by_name(dataset.schema) if leak.column not in known]
+        leaks = replace(leaks, leaks=(*leaks.leaks, *by_name))
+    if leaks.stopping and not options.allow_leaks:
+        raise leaks_found(leaks, options, dataset.schema)
+    return leaks
 
 
 def weights_by_name(schema: Schema) -> tuple[Leak, ...]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from loan_default.choices import Choice
 from loan_default.data.datasets.duplicates import duplicate_groups
-from loan_default.data.datasets.leakage import LeakCheck, check_leaks
+from loan_default.data.datasets.leakage import LeakCheck
 from loan_default.data.datasets.row_hashing import DIGEST_VERSION, hash_rows
 from loan_default.data.datasets.splits import (
     SPLIT_VERSION,
@@ -39,7 +39,7 @@ from loan_default.models.member_training import Labelled
 from loan_default.models.model import PretrainedEncoder, load_encoder
 from loan_default.models.presets import Preset, preset_for
 from loan_default.pipelines.training.dataset import Dataset, load_dataset, load_snapshot, load_store
-from loan_default.pipelines.training.leak_questions import leaks_found, weights_by_name
+from loan_default.pipelines.training.leak_questions import checked_leaks
 from loan_default.pipelines.training.schema_choice import SchemaChoice, choose_schema
 from loan_default.pipelines.training.training_options import (
     HEADERS,
@@ -193,7 +193,7 @@ def plan_training(
     hashes = hash_rows(dataset.frame, dataset.schema.features)  # once: it is what takes long
     groups = duplicate_groups(dataset.frame, dataset.schema, hashes=hashes)
     split = _split(options, dataset, groups, hashes)
-    leaks = _checked_leaks(options, dataset, split, inferred=inferred)
+    leaks = checked_leaks(options, dataset, split, inferred=inferred)
     unlabelled = _unlabelled_to_pretrain_on(options, dataset, split, groups, hashes)
     watch.start("features", f"fitted on {len(split.train):,} training rows")
     preset = preset_for(options.preset, rows=len(split.train), unlabelled=len(unlabelled))
@@ -244,23 +244,6 @@ def _load(data: FileData | StoreData, choice: SchemaChoice) -> Dataset:
     if data.snapshot is not None:
         return load_snapshot(data.folder, choice.schema, data.snapshot, maturity_days=days)
     return load_store(data.folder, choice.schema, maturity_days=days, now=datetime.now(UTC))
-
-
-def _checked_leaks(options: TrainingOptions, dataset: Dataset, split: Split, *, inferred: bool) -> LeakCheck:
-    """What each column says of the outcome by itself.
-
-    Raises:
-        ConfigurationError: a column gives the outcome away, or is called like a weight, and nobody has settled
-            what it is.
-    """
-    leaks = check_leaks(dataset.frame.iloc[split.train], dataset.schema, dataset.labels[split.train])
-    if inferred:
-        known = {leak.column for leak in leaks.leaks if leak.stops}
-        by_name = [leak for leak in weights_by_name(dataset.schema) if leak.column not in known]
-        leaks = replace(leaks, leaks=(*leaks.leaks, *by_name))
-    if leaks.stopping and not options.allow_leaks:
-        raise leaks_found(leaks, options, dataset.schema)
-    return leaks
 
 
 def _split(
