@@ -74,7 +74,6 @@ TESTED_BY = {
     "data/sources/json_lines": "data/sources/test_table_files",
     "data/sources/packing": "data/sources/test_table_files",
     "data/sources/text_streams": "data/sources/test_encodings",
-    "data/sources/workbooks": "data/sources/test_table_files",
     "database/control_documents": "database/test_control_repositories",
     "evaluation/report_inputs": "evaluation/test_report",
     "failpoints": "integration/test_ingestion_faults",
