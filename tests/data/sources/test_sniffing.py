@@ -236,8 +236,8 @@ def test_random_files_are_read_whole_or_refused(tmp_path, number):
             continue
         read += 1
         if form.container is Container.TEXT and form.delimiter != " " and form.quote and content.isascii():
-            if b'""' in content:
-                continue  # a line of two quotes is a row of one empty field to us, and blank to the oracle
+            if b'""' in content or len(raw.frame.columns) == 1:
+                continue  # the oracle passes over rows of two quotes, and of a blank in one column
             lines = re.split("\r\n|\n|\r", content.decode())[form.skip :]
             records = csv.reader(
                 [f"{line}\n" for line in lines], delimiter=form.delimiter, quotechar=form.quote
