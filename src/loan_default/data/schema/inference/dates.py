@@ -96,6 +96,9 @@ def read_dates(name: str, counts: pd.Series, evidence: FileEvidence) -> DateRead
 
 def proven_order(counts: pd.Series) -> bool | None:
     """Whether dates between separators begin with the day (True) or the month; None where nothing tells."""
+    head = counts.index[:: max(1, len(counts) // _SAMPLE)]
+    if head.str.contains(r"^[0-9]{1,2}[/.-][0-9]{1,2}[/.-][0-9]{2,4}\b").mean() < 0.5:
+        return None  # most columns end here
     fields = counts.index.str.extract(r"^([0-9]{1,2})[/.-]([0-9]{1,2})[/.-](?:[0-9]{4}|[0-9]{2})\b")
     numbers = pd.DataFrame(fields).apply(pd.to_numeric).set_axis(counts.index)
     known = numbers[0].notna()
