@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 from babel.numbers import format_decimal
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loan_default.data.schema.column import Column, Kind
@@ -157,6 +157,7 @@ def test_durations(text, months):
 
 
 @pytest.mark.parametrize("marks", MARKS)
+@settings(deadline=None)
 @given(
     number=st.decimals(-(10**9), 10**9, places=2) | st.integers(-(10**12), 10**12),
     form=st.sampled_from(["", "{} %", "{}%", "$ {}", "{} EUR", "CHF\u00a0{}"]),
@@ -170,6 +171,7 @@ def test_numbers_in_any_marks_come_back(marks, number, form):
     assert read(written, format=kind, decimal=decimal, thousands=thousands) == float(number)
 
 
+@settings(deadline=None)
 @given(
     number=st.decimals(-(10**9), 10**9, places=3),
     locale=st.sampled_from(
@@ -191,6 +193,7 @@ def test_what_a_library_writes_for_a_country_is_read(number, locale):
     assert read(text, format="money", decimal=decimal, thousands=thousands) == float(number)
 
 
+@settings(deadline=None)
 @given(
     text=st.text("0123456789.,'()-+%$\u20ac \u00a0eEinf", max_size=9) | st.text(max_size=8),
     marks=st.sampled_from(MARKS),

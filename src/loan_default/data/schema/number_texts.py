@@ -23,11 +23,11 @@ NumberReader = Callable[[str], float | None]
 
 INFINITY_PATTERN = r"^[+-]?[iI][nN][fF](?:[iI][nN][iI][tT][yY])?$"
 
-_PLAIN_CHARACTERS = (
+_PLAIN_CHARACTERS = (  # what replaces others, all of which are not ASCII
     # Blanks that are typeset; among them the ones that French and SI put between thousands.
-    (" ", "\t\N{NO-BREAK SPACE}\u1680\u2000-\u200a\u202f\u205f\u3000"),
+    (" ", "\N{NO-BREAK SPACE}\u1680\u2000-\u200a\u202f\u205f\u3000"),
     ("-", "\N{MINUS SIGN}\u2010-\u2013\ufe63\uff0d"),
-    ("'", "\N{RIGHT SINGLE QUOTATION MARK}\N{LEFT SINGLE QUOTATION MARK}`\N{ACUTE ACCENT}"),
+    ("'", "\N{RIGHT SINGLE QUOTATION MARK}\N{LEFT SINGLE QUOTATION MARK}\N{ACUTE ACCENT}"),
     ("%", "\N{FULLWIDTH PERCENT SIGN}\N{SMALL PERCENT SIGN}"),
 )
 _CURRENCY_SIGNS = "$¢£¤¥֏؋৳฿៛\u20a0-\u20c0\ufdfc\ufe69\uff04\uffe0\uffe1\uffe5\uffe6"
@@ -44,6 +44,7 @@ _CURRENCY_WORDS = (
     "euros euro dollars dollar dólares dollari pounds pfund reais real pesos franken francs franchi rupees "
     "Rs. Rs Kč zł kr. kr Ft lei Fr. Fr RM Rp"
 )
+_SIGN = f"(?:[A-Z]{{0,3}}[{_CURRENCY_SIGNS}])?"
 _PERCENT_WORDS = (
     "percent",
     "per cent",
@@ -69,15 +70,23 @@ def is_plain(column: Column) -> bool:
 
 def number_reader(column: Column) -> NumberReader:
     """The reader of single texts of a numerical column."""
-    if column.format in DURATION_FORMATS:
-        return duration_reader(column)
-    pattern, infinity = re.compile(_pattern(column)), re.compile(INFINITY_PATTERN)
-    table, thousands = _translation(), _thousands(column)
+    read = duration_reader(column) if column.format in DURATION_FORMATS else _marked_number_reader(column)
+    infinity = re.compile(INFINITY_PATTERN)
+
+    def read_any(text: str) -> float | None:
+        number = read(text)
+        return float(text) if number is None and infinity.match(text) else number
+
+    return read_any
+
+
+def _marked_number_reader(column: Column) -> NumberReader:
+    pattern, table, thousands = re.compile(_pattern(column)), _translation(), _thousands(column)
 
     def read(text: str) -> float | None:
         match = pattern.match(text.translate(table))
         if match is None:
-            return float(text) if infinity.match(text) else None
+            return None
         group = match.groupdict(default="")
         signs = group["before"] + group["inside"] + group["after"]
         if len(signs) > 1 or bool(group["open"]) != bool(group["close"]) or (signs and group["open"]):
@@ -97,60 +106,93 @@ def plain_numbers(texts: pa.Array, column: Column) -> pa.Array:
     if column.format in DURATION_FORMATS:
         return _each_distinct(texts, number_reader(column))
     plain = texts
-    for character, others in _PLAIN_CHARACTERS:
-        plain = pc.replace_substring_regex(plain, f"[{others}]", character)
-    found = pc.extract_regex(plain, _pattern(column))
+    if not pc.all(pc.string_is_ascii(texts)).as_py():
+        for character, others in _PLAIN_CHARACTERS:
+            plain = pc.replace_substring_regex(plain, f"[{others}]", character)
+    if not column.format:
+        return _marked_numbers(plain, column)
+    numbers = _matched_numbers(plain, _pattern(column, currency=_SIGN), column)
+    if column.format == "money":
+        # An expression with every currency takes ten times as long: only what is left is tried by it.
+        left = pc.if_else(pc.is_null(numbers), plain, pa.scalar(None, texts.type))
+        if left.null_count < len(left):
+            numbers = pc.coalesce(numbers, _matched_numbers(left, _pattern(column), column))
+    infinite = pc.match_substring_regex(texts, INFINITY_PATTERN)
+    if pc.any(infinite).as_py():
+        infinities = pc.if_else(infinite, texts, pa.scalar(None, texts.type))
+        numbers = pc.coalesce(numbers, pc.cast(infinities, pa.float64()))
+    return numbers
+
+
+def _marked_numbers(plain: pa.Array, column: Column) -> pa.Array:
+    """Numbers that only have marks: no group of the expression is needed, which is faster."""
+    decimal = re.escape(column.decimal)
+    pattern = rf"^[+-]?(?:(?:{_digits(column)})(?:{decimal}[0-9]*)?|{decimal}[0-9]+){_EXPONENT}$"
+    readable = pc.or_(
+        pc.match_substring_regex(plain, pattern), pc.match_substring_regex(plain, INFINITY_PATTERN)
+    )
+    numbers = pc.if_else(readable, plain, pa.scalar(None, plain.type))
+    if thousands := _thousands(column):
+        numbers = pc.replace_substring(numbers, thousands, "")
+    return pc.cast(pc.replace_substring(numbers, column.decimal, "."), pa.float64())
+
+
+def _matched_numbers(plain: pa.Array, pattern: str, column: Column) -> pa.Array:
+    found = pc.extract_regex(plain, pattern)
     opened, before, inside, whole, fraction, exponent, after, closed = (
         pc.struct_field(found, name) for name in _GROUPS
     )
     if thousands := _thousands(column):
         whole = pc.replace_substring(whole, thousands, "")
     fraction = pc.replace_substring(fraction, column.decimal, ".")
-    empty = pa.scalar("", texts.type)
+    empty = pa.scalar("", plain.type)
     signs = pc.binary_join_element_wise(before, inside, after, empty)
     has_open, has_close = pc.not_equal(opened, ""), pc.not_equal(closed, "")
     is_wrong = pc.or_(pc.greater(pc.binary_length(signs), 1), pc.xor(has_open, has_close))
     is_wrong = pc.or_(is_wrong, pc.and_(pc.not_equal(signs, ""), has_open))
     has_no_digit = pc.and_(pc.equal(whole, ""), pc.less(pc.binary_length(fraction), 2))
     is_wrong = pc.or_(is_wrong, has_no_digit)
-    minus = pc.if_else(pc.or_(pc.equal(signs, "-"), has_open), pa.scalar("-", texts.type), empty)
+    minus = pc.if_else(pc.or_(pc.equal(signs, "-"), has_open), pa.scalar("-", plain.type), empty)
     number = pc.binary_join_element_wise(minus, whole, fraction, exponent, empty)
-    numbers = pc.cast(pc.if_else(is_wrong, pa.scalar(None, texts.type), number), pa.float64())
-    infinite = pc.match_substring_regex(texts, INFINITY_PATTERN)
-    if pc.any(infinite).as_py():
-        numbers = pc.coalesce(
-            numbers, pc.cast(pc.if_else(infinite, texts, pa.scalar(None, texts.type)), pa.float64())
-        )
-    return numbers
+    return pc.cast(pc.if_else(is_wrong, pa.scalar(None, plain.type), number), pa.float64())
 
 
 _GROUPS = ("open", "before", "inside", "whole", "fraction", "exponent", "after", "close")
 
 
-def _pattern(column: Column) -> str:
-    """The expression of a number's text; its groups are those of `_GROUPS`, in that order."""
-    decimal, thousands = re.escape(column.decimal), re.escape(_thousands(column))
-    digits = "[0-9]+"
-    if thousands:
-        digits = f"[1-9][0-9]{{0,2}}(?:{thousands}[0-9]{{3}})+|{digits}"
-    if column.thousands == ",":  # as in India: 1,00,000
-        digits = f"[1-9][0-9]?(?:,[0-9]{{2}})+,[0-9]{{3}}|{digits}"
+def _pattern(column: Column, *, currency: str = "") -> str:
+    """The expression of a number's text; its groups are those of `_GROUPS`, in that order.
+
+    `currency` is what may stand beside money; empty = any sign, code or word.
+    """
+    currency = currency or _any_currency()
+    decimal, digits = re.escape(column.decimal), _digits(column)
     fewest = "+" if column.format else "*"
     number = f"(?P<whole>(?:{digits})?)(?P<fraction>(?:{decimal}[0-9]{fewest})?)(?P<exponent>{_EXPONENT})"
     if column.format == "money":
         # "1.250,-" and "1.250,--" stand for ",00".
-        number = f" *{_currency()} *(?P<inside>[+-]?) *{number}(?:{decimal}--?)? *{_currency()} *"
+        number = f" *{currency} *(?P<inside>[+-]?) *{number}(?:{decimal}--?)? *{currency} *"
         after = "(?P<after>[+-]?)"
     elif column.format == "percent":
         words = "|".join(_PERCENT_WORDS)
-        number = f" *%? *(?P<inside>){number} *(?:%|(?i:{words}))? *"
+        number = f" *%? *(?P<inside>){number} *(?:%|(?i:{words}))? *(?i:p\\.? ?a\\.?)? *"
         after = "(?P<after>)"
     else:
         return f"^(?P<open>)(?P<before>[+-]?)(?P<inside>){number}(?P<after>)(?P<close>)$"
     return rf"^(?P<open>\(?) *(?P<before>[+-]?){number}{after} *(?P<close>\)?)$"
 
 
-def _currency() -> str:
+def _digits(column: Column) -> str:
+    """The expression of a whole number with its mark between thousands."""
+    digits = "[0-9]+"
+    if thousands := re.escape(_thousands(column)):
+        digits = f"[1-9][0-9]{{0,2}}(?:{thousands}[0-9]{{3}})+|{digits}"
+    if column.thousands == ",":  # as in India: 1,00,000
+        digits = f"[1-9][0-9]?(?:,[0-9]{{2}})+,[0-9]{{3}}|{digits}"
+    return digits
+
+
+def _any_currency() -> str:
     words = "|".join(re.escape(word) for word in f"{_CURRENCY_CODES} {_CURRENCY_WORDS}".split())
     return f"(?:(?i:{words})|[A-Z]{{0,3}}[{_CURRENCY_SIGNS}])?"
 
