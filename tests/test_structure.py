@@ -22,6 +22,7 @@ SIZES = {
 WITHOUT_MODULE = {
     "airflow/test_dags": "the DAG files as Airflow parses them",
     "airflow/test_runs": "runs of whole DAGs",
+    "data/schema/test_agreement": "files, records and batches beside one another",
     "data/schema/inference/test_variants": "columns in all their spellings, through inference and validation",
     "database/test_contract": "one suite over all databases",
     "database/test_races": "processes that race on a server",
@@ -49,6 +50,8 @@ NOT_MIRRORED = {"docker", "integration", "kubernetes", "mutation", "servers"}
 
 TESTED_BY = {
     "data/schema/column": "data/schema/test_language",
+    "data/schema/durations": "data/schema/test_number_texts",
+    "data/schema/number_rules": "data/schema/test_values",
     "data/schema/inference/dates": "data/schema/inference/test_variants",
     "data/schema/inference/evidence": "data/schema/inference/test_variants",
     "data/schema/inference/findings": "data/schema/inference/test_variants",
@@ -86,7 +89,6 @@ TESTED_BY = {
     "limits": "kafka/test_dead_letters",
     "models/categories": "models/test_features",
     "pipelines/ingestion/skipped_files": "cli/test_stream_commands",
-    "pipelines/ingestion/training_store_writer": "pipelines/training/test_snapshots",
     "pipelines/services": "pipelines/ingestion/test_ingestion_steps",
     "pipelines/training/provenance": "pipelines/training/test_local_run",
 }

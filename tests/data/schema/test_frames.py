@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.frames import parse_numbers, validate
 from loan_default.data.schema.language import Schema
-from loan_default.data.schema.values import number_problems, value_reader
+from loan_default.data.schema.number_rules import number_problems
+from loan_default.data.schema.values import value_reader
 from loan_default.data.sources.table_files import RawFrame, read_frame
 from loan_default.errors import DataError
 

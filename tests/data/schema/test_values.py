@@ -9,23 +9,20 @@ import pandas as pd
 import pytest
 
 from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.number_rules import MUST_BE_FINITE, MUST_BE_WHOLE, number_problems, plain_number
 from loan_default.data.schema.values import (
-    MUST_BE_FINITE,
     MUST_BE_NUMBER,
     MUST_BE_PRINTABLE,
     MUST_BE_TEXT,
     MUST_BE_TIME,
-    MUST_BE_WHOLE,
     MUST_NOT_BE_MISSING,
     as_text,
     category_lookup,
     fold,
     is_missing,
     is_whole,
-    number_problems,
     one_of,
     parse_timestamp,
-    plain_number,
     reason,
     show,
     value_reader,

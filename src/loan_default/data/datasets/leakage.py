@@ -20,7 +20,7 @@ from scipy.stats import binom, rankdata
 
 from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.language import Schema
-from loan_default.data.schema.values import plain_number
+from loan_default.data.schema.number_rules import plain_number
 
 FEWEST = 10
 """Rows of each outcome below which no column is checked."""

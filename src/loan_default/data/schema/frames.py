@@ -16,16 +16,14 @@ import pyarrow.compute as pc
 
 from loan_default.data.schema.column import NUMBER_KINDS, TIME_KINDS, Column, Kind
 from loan_default.data.schema.language import Schema
-from loan_default.data.schema.number_texts import is_plain, plain_numbers
+from loan_default.data.schema.number_rules import NUMBER_PATTERN, number_problems
+from loan_default.data.schema.number_texts import is_plain, missing_numbers, plain_numbers
 from loan_default.data.schema.values import (
     MUST_BE_NUMBER,
     MUST_NOT_BE_MISSING,
-    NUMBER_PATTERN,
     fold,
     is_missing,
-    missing_numbers,
     missing_texts,
-    number_problems,
     reason,
     show,
     time_rule,

@@ -101,6 +101,15 @@ def _marked_number_reader(column: Column) -> NumberReader:
     return read
 
 
+def missing_numbers(column: Column) -> tuple[float, ...]:
+    """The numbers among the missing markers of a column of numbers: -1 of "-1", however it is written."""
+    if not column.missing:
+        return ()
+    read = number_reader(column)
+    numbers = (read(text.strip()) for text in column.missing)
+    return tuple(number for number in numbers if number is not None)
+
+
 def plain_numbers(texts: pa.Array, column: Column) -> pa.Array:
     """The numbers of trimmed texts, float64; null where a text is none, or is null."""
     if column.format in DURATION_FORMATS:

@@ -13,8 +13,10 @@ import numpy as np
 
 from loan_default.data.schema.column import NUMBER_KINDS, Column
 from loan_default.data.schema.language import Schema
+from loan_default.data.schema.number_rules import number_problems
+from loan_default.data.schema.number_texts import missing_numbers
 from loan_default.data.schema.records import RecordError, record_model, validate_record
-from loan_default.data.schema.values import is_missing, missing_numbers, number_problems, value_reader
+from loan_default.data.schema.values import is_missing, value_reader
 
 _ABSENT = object()
 """Marks that a record has no value where it must have one."""

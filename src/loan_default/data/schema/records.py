@@ -23,8 +23,9 @@ from pydantic_core import PydanticCustomError
 
 from loan_default.data.schema.column import NUMBER_KINDS, TIME_KINDS, Column, Kind
 from loan_default.data.schema.language import Schema
+from loan_default.data.schema.number_rules import MUST_BE_FINITE
 from loan_default.data.schema.number_texts import has_rules
-from loan_default.data.schema.values import MUST_BE_FINITE, Reader, reason, show, time_rule, value_reader
+from loan_default.data.schema.values import Reader, reason, show, time_rule, value_reader
 from loan_default.errors import DataError, did_you_mean
 
 

@@ -21,7 +21,7 @@ TimeReader = Callable[[str], datetime | None]
 """From a trimmed text to its time in UTC, None where it is none."""
 
 DIRECTIVES = "YymdbBhHIMSfpaAzjT"
-"""Letters that may follow a % in a pattern, beside %%."""
+"""What may follow a % in a pattern, beside %%."""
 
 _FIRST_SHORT_YEAR = 1940
 _NAME = r"([^\W\d_]+)\.?"
@@ -43,6 +43,11 @@ _MONTHS = (
 _ISO_WITH_ZONE = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})"
 )
+_NUMBERS_THAT_ARE_TIMES = {
+    "epoch_seconds": "a number of seconds since 1970",
+    "epoch_milliseconds": "a number of milliseconds since 1970",
+    "spreadsheet": "a date as spreadsheets count days, such as 45322",
+}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SPREADSHEET_EPOCH = datetime(1899, 12, 30, tzinfo=UTC)
 _LAST_SERIAL = 2_958_466
@@ -56,21 +61,24 @@ def check_pattern(pattern: str, where: str) -> None:
     Raises:
         DataError: an unknown directive, one that is there twice, or no year.
     """
-    letters = re.findall("%(.?)", pattern.replace("%%", ""), re.DOTALL)
-    for letter in letters:
-        if not letter or letter not in DIRECTIVES:
+    directives = re.findall("%(.?)", pattern.replace("%%", ""), re.DOTALL)
+    for directive in directives:
+        if not directive or directive not in DIRECTIVES:
             known = " ".join(f"%{each}" for each in DIRECTIVES)
             raise DataError(
-                f"{where}: format must have directives of {known}, however: %{letter} in {pattern!r}"
+                f"{where}: format must have directives of {known}, however: %{directive} in {pattern!r}"
             )
-    meanings = [
-        "month" if letter in "mbBh" else letter.lower() if letter in "yY" else letter for letter in letters
-    ]
+    meanings = ["month" if each in "mbBh" else "year" if each in "yY" else each for each in directives]
     twice = sorted({each for each in meanings if meanings.count(each) > 1})
     if twice:
         raise DataError(f"{where}: format must say each thing once, however: {pattern!r} has two of {twice}")
-    if "y" not in meanings:
+    if "year" not in meanings:
         raise DataError(f"{where}: format must have a year, %Y or %y, however: {pattern!r}")
+
+
+def rule_of_format(form: str) -> str:
+    """The rule that a format makes, in words."""
+    return f"must be a time as {form}" if "%" in form else f"must be {_NUMBERS_THAT_ARE_TIMES[form]}"
 
 
 def time_of_number(number: float, form: str) -> datetime | None:
@@ -124,7 +132,7 @@ def _number_reader(form: str) -> TimeReader:
 
 
 def _pattern_reader(pattern: str) -> TimeReader:
-    expression, letters = _expression(pattern)
+    expression, directives = _expression(pattern)
     compiled = re.compile(expression)
     months = {name: number for number, names in enumerate(_MONTHS, 1) for name in names.split()}
 
@@ -133,7 +141,7 @@ def _pattern_reader(pattern: str) -> TimeReader:
         if match is None:
             return None
         try:
-            return _time(dict(zip(letters, match.groups(), strict=True)), months)
+            return _time(dict(zip(directives, match.groups(), strict=True)), months)
         except (ValueError, OverflowError):
             return None
 
@@ -141,28 +149,28 @@ def _pattern_reader(pattern: str) -> TimeReader:
 
 
 def _expression(pattern: str) -> tuple[str, list[str]]:
-    """The regular expression of a pattern, and the letter of each of its groups."""
+    """The regular expression of a pattern, and the directive of each of its groups."""
     parts = re.findall(r"%.|\s+|.", pattern.replace("%T", "%H:%M:%S"), re.DOTALL)
     is_number = [each[0] == "%" and each[1:] in _NUMBERS for each in parts]
-    expression, letters = "", []
+    expression, directives = "", []
     for index, each in enumerate(parts):
-        letter = each[1:] if each[0] == "%" and each != "%%" else ""
-        if each == "%%" or not letter:
+        directive = each[1:] if each[0] == "%" and each != "%%" else ""
+        if each == "%%" or not directive:
             expression += r"\s+" if each.isspace() else re.escape("%" if each == "%%" else each)
             continue
-        letters.append(letter)
+        directives.append(directive)
         if is_number[index]:
-            most = _NUMBERS[letter]
+            most = _NUMBERS[directive]
             touches = is_number[index - 1 : index] == [True] or is_number[index + 1 : index + 2] == [True]
-            fewest = most if touches or letter in "Yy" else 1
+            fewest = most if touches or directive in "Yy" else 1
             expression += f"([0-9]{{{fewest},{most}}})"
         else:
             expression += {
                 "f": "([0-9]{1,9})",
                 "p": r"([AaPp]\.?[Mm]\.?)",
                 "z": r"(Z|[+-][0-9]{2}:?[0-9]{2})",
-            }.get(letter, _NAME)
-    return expression, letters
+            }.get(directive, _NAME)
+    return expression, directives
 
 
 def _time(found: dict[str, str], months: dict[str, int]) -> datetime | None:
@@ -170,9 +178,9 @@ def _time(found: dict[str, str], months: dict[str, int]) -> datetime | None:
         int(found["Y"]) if "Y" in found else _FIRST_SHORT_YEAR + (int(found["y"]) - _FIRST_SHORT_YEAR) % 100
     )
     month, day = 1, int(found.get("d", 1))
-    for letter in "bBh":
-        if letter in found:
-            month = months.get(_folded(found[letter]), 0)
+    for directive in "bBh":
+        if directive in found:
+            month = months.get(_folded(found[directive]), 0)
     if "m" in found:
         month = int(found["m"])
     hour = int(found.get("H", 0))

@@ -18,8 +18,14 @@ import pandas as pd
 
 from loan_default.data.schema.booleans import UNMISTAKABLE, boolean_aliases, truth_of
 from loan_default.data.schema.column import NUMBER_KINDS, TIME_KINDS, Column, Kind
-from loan_default.data.schema.number_texts import NumberReader, has_rules, number_reader
-from loan_default.data.schema.time_texts import TimeReader, time_of_number, time_reader
+from loan_default.data.schema.number_rules import (
+    MUST_BE_FINITE,
+    is_infinite_text,
+    number_problem,
+    plain_number,
+)
+from loan_default.data.schema.number_texts import NumberReader, has_rules, missing_numbers, number_reader
+from loan_default.data.schema.time_texts import TimeReader, rule_of_format, time_of_number, time_reader
 
 Reading = tuple[Any, str]
 Reader = Callable[[object], Reading]
@@ -42,23 +48,10 @@ None of them is ever a value. Others may be a category, such as "?", "-" or "unk
 
 MUST_NOT_BE_MISSING = "must not be missing"
 MUST_BE_NUMBER = "must be a number"
-MUST_BE_FINITE = "must be finite"
-MUST_BE_WHOLE = "must be a whole number"
-MUST_BE_POSITIVE = "must be above 0"
 MUST_BE_TEXT = "must be text"
 MUST_BE_PRINTABLE = "must be printable text of at most 256 characters"
 MUST_BE_TIME = "must be a date or time in ISO 8601, such as 2024-01-31 or 2024-01-31T12:00:00Z"
 
-# ASCII digits only, no thousands separators: "1,234" may mean two different numbers.
-NUMBER_PATTERN = (
-    r"^[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)$"
-)
-
-_TIMES = {
-    "epoch_seconds": "a number of seconds since 1970",
-    "epoch_milliseconds": "a number of milliseconds since 1970",
-    "spreadsheet": "a date as spreadsheets count days, such as 45322",
-}
 _MAX_TEXT = 256
 _WHOLE = re.compile(r"([+-]?[0-9]+)\.0+")
 
@@ -95,61 +88,9 @@ def missing_texts(column: Column) -> frozenset[str]:
     return MISSING_TEXTS | {fold(text) for text in column.missing}
 
 
-def missing_numbers(column: Column) -> tuple[float, ...]:
-    """The numbers among the missing markers of a column of numbers: -1 of "-1", however it is written."""
-    if not column.missing:
-        return ()
-    read = number_reader(column)
-    numbers = (read(text.strip()) for text in column.missing)
-    return tuple(number for number in numbers if number is not None)
-
-
 def time_rule(column: Column) -> str:
     """The rule that the format of a column of times makes."""
-    if not column.format:
-        return MUST_BE_TIME
-    return (
-        f"must be a time as {column.format}" if "%" in column.format else f"must be {_TIMES[column.format]}"
-    )
-
-
-def number_problems(values: np.ndarray, column: Column) -> list[tuple[str, np.ndarray]]:
-    """The broken rules of a column of numbers (NaN = missing, no problem), each with the mask of its rows.
-
-    A value is listed under the first rule that it breaks.
-    """
-    rules: list[tuple[str, np.ndarray]] = [(MUST_BE_FINITE, np.isinf(values))]
-    if column.kind is Kind.WEIGHT:
-        rules.append((MUST_BE_POSITIVE, values <= 0))
-    if column.integer:
-        rules.append((MUST_BE_WHOLE, np.trunc(values) != values))
-    if column.minimum is not None:
-        rules.append((at_least(column.minimum), values < column.minimum))
-    if column.maximum is not None:
-        rules.append((at_most(column.maximum), values > column.maximum))
-    problems = []
-    is_unlisted = ~np.isnan(values)
-    for rule, broken in rules:
-        mask = broken & is_unlisted
-        if mask.any():
-            problems.append((rule, mask))
-            is_unlisted &= ~mask
-    return problems
-
-
-def at_least(bound: float) -> str:
-    """The rule that a lower bound makes."""
-    return f"must be at least {plain_number(bound)}"
-
-
-def at_most(bound: float) -> str:
-    """The rule that an upper bound makes."""
-    return f"must be at most {plain_number(bound)}"
-
-
-def plain_number(value: float) -> str:
-    """The shortest text of a number: "18" of 18.0, "0.1" of 0.1."""
-    return str(int(value)) if float(value).is_integer() and abs(value) < 1e16 else repr(float(value))
+    return rule_of_format(column.format) if column.format else MUST_BE_TIME
 
 
 def parse_timestamp(value: object) -> datetime | None:
@@ -261,7 +202,7 @@ def _read_number(
         return _missing(column)
     elif isinstance(value, bool | np.bool_) or not isinstance(value, int | float | Decimal | np.number):
         # A feed sends a number that JSON cannot hold as the text that stood in the file.
-        return None, MUST_BE_FINITE if isinstance(value, str) and _is_infinite(value) else MUST_BE_NUMBER
+        return None, MUST_BE_FINITE if isinstance(value, str) and is_infinite_text(value) else MUST_BE_NUMBER
     else:
         try:
             number = float(value)
@@ -271,30 +212,10 @@ def _read_number(
 
 
 def _checked_number(number: float, column: Column) -> Reading:
-    rule = "" if number in column.special else _number_problem(number, column)
+    rule = "" if number in column.special else number_problem(number, column)
     if rule or number in column.special:
         return None, rule
     return number + 0.0, ""  # adding 0.0 turns -0.0 into 0.0
-
-
-def _is_infinite(text: str) -> bool:
-    text = text.strip()
-    return re.fullmatch(NUMBER_PATTERN, text) is not None and math.isinf(float(text))
-
-
-def _number_problem(number: float, column: Column) -> str:
-    # The same rules as in `number_problems`, which is faster for many numbers and slower for one.
-    if math.isinf(number):
-        return MUST_BE_FINITE
-    if column.kind is Kind.WEIGHT and number <= 0:
-        return MUST_BE_POSITIVE
-    if column.integer and not number.is_integer():
-        return MUST_BE_WHOLE
-    if column.minimum is not None and number < column.minimum:
-        return at_least(column.minimum)
-    if column.maximum is not None and number > column.maximum:
-        return at_most(column.maximum)
-    return ""
 
 
 def _lookup_of(column: Column) -> Callable[[str], str | None]:

@@ -15,7 +15,7 @@ from loan_default.data.schema.inference.plausibility import (
     names_stock,
     special_codes,
 )
-from loan_default.data.schema.values import plain_number
+from loan_default.data.schema.number_rules import plain_number
 
 _FEWEST_COUNTS, _LARGEST_COUNT = 100, 1_000
 """Whole numbers from 0 or 1 on, in so many rows and below so much, are counts."""
