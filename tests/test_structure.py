@@ -61,7 +61,6 @@ TESTED_BY = {
     "data/schema/inference/measurements": "data/schema/inference/test_variants",
     "data/schema/inference/numbers": "data/schema/inference/test_variants",
     "data/schema/inference/times": "data/schema/inference/test_infer",
-    "data/schema/inference/outcome": "data/schema/inference/test_infer",
     "airflow/dags/data_ingestion": "airflow/test_dags",
     "airflow/dags/model_evaluation": "airflow/test_dags",
     "airflow/dags/model_training": "airflow/test_dags",
