@@ -272,3 +272,54 @@ def test_figures_are_frozen_and_all_documented_numbers() -> None:
         type(getattr(measured, field.name)).__name__ == field.type.__name__
         for field in dataclasses.fields(Metrics)
     )
+
+
+# Weights -----------------------------------------------------------------------------------------------
+
+
+def weighted_rows(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    pd_ = np.round(generator.uniform(0.01, 0.99, 200), 3)
+    y = (generator.random(200) < pd_).astype(float)
+    return y, pd_, generator.integers(1, 5, 200).astype(float)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whole_weights_say_the_same_as_repeated_rows(seed):
+    y, pd_, weights = weighted_rows(seed)
+    times = weights.astype(int)
+    repeated = measure(np.repeat(y, times), np.repeat(pd_, times))
+    weighted = measure(y, pd_, weights=weights)
+    for name in (
+        "auc",
+        "gini",
+        "ks",
+        "ks_at",
+        "pr_auc",
+        "brier",
+        "brier_skill",
+        "log_loss",
+        "ece",
+        "mean_pd",
+    ):
+        assert getattr(weighted, name) == pytest.approx(getattr(repeated, name)), name
+    for name in ("base_rate", "calibration_slope", "calibration_intercept"):
+        assert getattr(weighted, name) == pytest.approx(getattr(repeated, name), abs=1e-6), name
+    assert (weighted.rows, weighted.bads) == (200, int(y.sum()))
+
+
+def test_weighted_metrics_are_those_of_scikit_learn():
+    from sklearn import metrics as oracle
+
+    y, pd_, weights = weighted_rows(9)
+    found = measure(y, pd_, weights=7 * weights)
+    assert found.auc == pytest.approx(oracle.roc_auc_score(y, pd_, sample_weight=weights))
+    assert found.pr_auc == pytest.approx(oracle.average_precision_score(y, pd_, sample_weight=weights))
+    assert found.brier == pytest.approx(oracle.brier_score_loss(y, pd_, sample_weight=weights))
+    assert found.log_loss == pytest.approx(oracle.log_loss(y, pd_, sample_weight=weights))
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, -1.0], [1.0, np.nan], [np.inf, 1.0]])
+def test_weights_are_above_0_one_a_row(weights):
+    with pytest.raises(DataError, match="weights must be above 0, one a row"):
+        measure([0.0, 1.0], [0.2, 0.4], weights=weights)

@@ -91,3 +91,17 @@ def test_without_calibration_nothing_changes() -> None:
     values = np.array([0.001, 0.3, 0.99])
     np.testing.assert_allclose(Platt().apply(values), values)
     assert Platt().apply(np.zeros(0)).shape == (0,)
+
+
+def test_whole_weights_calibrate_like_repeated_rows():
+    generator = np.random.default_rng(1)
+    p = generator.uniform(0.02, 0.98, 300)
+    y = (generator.random(300) < p).astype(np.float32)
+    weights = generator.integers(1, 4, 300)
+    weighted = fit_platt(p, y, weights.astype(float))
+    repeated = fit_platt(np.repeat(p, weights), np.repeat(y, weights))
+    assert weighted.slope == pytest.approx(repeated.slope, rel=1e-3)
+    assert weighted.intercept == pytest.approx(repeated.intercept, abs=1e-3)
+    turned = fit_platt(1 - p, y, weights.astype(float))
+    same = fit_platt(np.repeat(1 - p, weights), np.repeat(y, weights))
+    assert turned.intercept == pytest.approx(same.intercept, rel=1e-6)

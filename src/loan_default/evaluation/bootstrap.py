@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from loan_default.errors import ConfigurationError, did_you_mean
-from loan_default.evaluation.metrics import WEIGHTED, Floats, Metrics, measure, rank_rows, weigh
+from loan_default.evaluation.metrics import (
+    WEIGHTED,
+    Floats,
+    Metrics,
+    checked_weights,
+    measure,
+    rank_rows,
+    weigh,
+)
 
 _NOT_ESTIMATES = ("rows", "bads", "ks_at")
 _RAISED_BY_NOISE = ("ece",)
@@ -33,9 +41,18 @@ class Interval:
 
 
 def bootstrap_intervals(
-    y: ArrayLike, pd: ArrayLike, *, seed: int, draws: int = 300, level: float = 0.95
+    y: ArrayLike,
+    pd: ArrayLike,
+    *,
+    seed: int,
+    weights: ArrayLike | None = None,
+    draws: int = 300,
+    level: float = 0.95,
 ) -> Mapping[str, Interval]:
     """Compute intervals of all fields of `Metrics` that are estimates, by name.
+
+    Args:
+        weights: `(N,)` how much each row counts; rows are drawn alike and count by them. None = all alike.
 
     Raises:
         DataError: as `measure`.
@@ -43,10 +60,11 @@ def bootstrap_intervals(
     """
     _check(draws, level)
     names = [field.name for field in fields(Metrics) if field.name not in _NOT_ESTIMATES]
-    whole, rows, redrawn = measure(y, pd), rank_rows(y, pd), _Counter()
+    whole, rows, redrawn = measure(y, pd, weights=weights), rank_rows(y, pd), _Counter()
+    counts_as = np.ones(len(rows.y)) if weights is None else checked_weights(weights, len(rows.y))[rows.order]
     drawn = np.empty((draws, len(names)))
-    for number, weights in enumerate(_draws(rows.y, draws, seed=seed, redrawn=redrawn)):
-        metrics = weigh(rows, weights)
+    for number, drawn_rows in enumerate(_draws(rows.y, draws, seed=seed, redrawn=redrawn)):
+        metrics = weigh(rows, drawn_rows * counts_as)
         drawn[number] = [getattr(metrics, name) for name in names]
     for name in _RAISED_BY_NOISE:
         column = drawn[:, names.index(name)]
@@ -68,6 +86,7 @@ def paired_bootstrap(
     *,
     metric: str,
     seed: int,
+    weights: ArrayLike | None = None,
     draws: int = 1000,
     level: float = 0.95,
 ) -> Interval:
@@ -75,6 +94,7 @@ def paired_bootstrap(
 
     Args:
         metric: a key of `metrics.WEIGHTED`: auc, ks, pr_auc, brier …
+        weights: `(N,)` how much each row counts; None = all alike.
 
     Raises:
         DataError: as `measure`.
@@ -89,11 +109,14 @@ def paired_bootstrap(
     compute, redrawn = WEIGHTED[metric], _Counter()
     challenger, champion = rank_rows(y, new), rank_rows(y, old)
 
-    def difference(weights: Floats) -> float:
-        return compute(challenger, weights[challenger.order]) - compute(champion, weights[champion.order])
-
     outcomes = np.asarray(y, np.float64)
-    drawn = np.array([difference(weights) for weights in _draws(outcomes, draws, seed=seed, redrawn=redrawn)])
+    counts_as = np.ones(len(outcomes)) if weights is None else checked_weights(weights, len(outcomes))
+
+    def difference(drawn_rows: Floats) -> float:
+        used = drawn_rows * counts_as
+        return compute(challenger, used[challenger.order]) - compute(champion, used[champion.order])
+
+    drawn = np.array([difference(rows) for rows in _draws(outcomes, draws, seed=seed, redrawn=redrawn)])
     low, high = _percentiles(drawn, level)
     return Interval(
         value=difference(np.ones(len(outcomes))), low=float(low), high=float(high), redrawn=redrawn.count

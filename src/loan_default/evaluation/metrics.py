@@ -10,7 +10,7 @@ makes the bootstrap fast: it sorts once and then only draws weights.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -114,14 +114,36 @@ def rank_rows(y: ArrayLike, pd: ArrayLike) -> Ranked:
     return _ranked(outcomes, scores)
 
 
-def measure(y: ArrayLike, pd: ArrayLike) -> Metrics:
+def measure(y: ArrayLike, pd: ArrayLike, *, weights: ArrayLike | None = None) -> Metrics:
     """Compute all metrics of one set of predictions.
 
+    Args:
+        weights: `(N,)` how much each row counts, above 0; None = all alike. Weights of 3 say the same as rows
+            that stand there three times, but `rows` and `bads` count rows.
+
     Raises:
-        DataError: as `rank_rows`.
+        DataError: as `rank_rows`, or weights that are not above 0, one a row.
     """
     rows = rank_rows(y, pd)
-    return weigh(rows, np.ones(len(rows.y)))
+    if weights is None:
+        return weigh(rows, np.ones(len(rows.y)))
+    metrics = weigh(rows, checked_weights(weights, len(rows.y))[rows.order])
+    return replace(metrics, rows=len(rows.y), bads=int(rows.y.sum()))
+
+
+def checked_weights(weights: ArrayLike, rows: int) -> Floats:
+    """Weights `(N,)` with a mean of 1.
+
+    Raises:
+        DataError: they are not above 0 and finite, one a row.
+    """
+    array = np.asarray(weights, np.float64)
+    if array.shape != (rows,) or not np.isfinite(array).all() or array.min() <= 0:
+        raise DataError(
+            f"weights must be above 0, one a row, however: shape={array.shape} for {rows} rows, "
+            f"smallest={array.min(initial=np.inf)}"
+        )
+    return np.asarray(array / array.mean())
 
 
 def weigh(rows: Ranked, weights: Floats) -> Metrics:

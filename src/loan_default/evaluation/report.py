@@ -41,7 +41,7 @@ def render_report(inputs: ReportInputs) -> str:
     Raises:
         DataError: the test predictions are no PDs, or hold one class only.
     """
-    metrics = measure(inputs.test.y, inputs.test.calibrated)
+    metrics = measure(inputs.test.y, inputs.test.calibrated, weights=inputs.test.weights)
     deciles = decile_table(inputs.test.y, inputs.test.calibrated)
     before = inputs.test.uncalibrated
     split_rows = sum(split.rows for split in inputs.data.splits)
@@ -56,7 +56,9 @@ def render_report(inputs: ReportInputs) -> str:
         "statements": _statements(inputs, metrics, deciles),
         "sections": _sections(inputs),
         "metrics": metrics,
-        "metrics_before": None if before is None else measure(inputs.test.y, before),
+        "metrics_before": None
+        if before is None
+        else measure(inputs.test.y, before, weights=inputs.test.weights),
         "deciles": list(deciles.itertuples(index=False)),
         "metric_rows": _metric_rows(inputs),
         "settings": formats.grouped(inputs.hyperparameters),
@@ -157,7 +159,8 @@ def _statements(inputs: ReportInputs, metrics: Metrics, deciles: DataFrame) -> l
         ),
     ]
     if inputs.test.uncalibrated is not None:
-        before = measure(inputs.test.y, inputs.test.uncalibrated).log_loss
+        test = inputs.test
+        before = measure(test.y, test.uncalibrated, weights=test.weights).log_loss
         found.insert(3, statements.calibration_step(before, metrics.log_loss))
     if inputs.auc_difference is not None:
         found.insert(1, statements.against_baseline(inputs.auc_difference))

@@ -108,6 +108,8 @@ class TestPredictions:
     """The PDs before the calibrator; None = there is no calibrator."""
     baseline: NDArray[np.float64] | None = None
     """The PDs of logistic regression on the same rows; None = it was not fitted."""
+    weights: NDArray[np.float64] | None = None
+    """How much each row counts in metrics; None = all alike. Charts and groups count rows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

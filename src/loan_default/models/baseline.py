@@ -10,6 +10,11 @@ from loan_default.models.features import Features, Inputs
 from loan_default.models.member_training import Labelled
 
 
+def normalised(weights: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    """Weights with a mean of 1, so that they leave the strength of a penalty as it is."""
+    return None if weights is None else weights / weights.mean()
+
+
 def fit_logistic(features: Features, train: Labelled) -> Callable[[Inputs], NDArray[np.float64]]:
     """A function from inputs to PDs `(rows,)`, fitted on the training rows.
 
@@ -24,7 +29,9 @@ def fit_logistic(features: Features, train: Labelled) -> Callable[[Inputs], NDAr
         ]
         return np.hstack([np.where(missing, 0.0, inputs.numerical), missing, *categories])
 
-    model = LogisticRegression(C=1.0, max_iter=2000).fit(design(train.inputs), train.labels)
+    model = LogisticRegression(C=1.0, max_iter=2000).fit(
+        design(train.inputs), train.labels, sample_weight=normalised(train.weights)
+    )
 
     def predict(inputs: Inputs) -> NDArray[np.float64]:
         probabilities: NDArray[np.float64] = model.predict_proba(design(inputs))[:, 1]

@@ -23,16 +23,20 @@ class Platt:
         return np.clip(np.asarray(expit(self.slope * raw + self.intercept)), _CLIP, 1 - _CLIP)
 
 
-def fit_platt(probability: NDArray[np.float64], labels: NDArray[np.float32]) -> Platt:
+def fit_platt(
+    probability: NDArray[np.float64],
+    labels: NDArray[np.float32],
+    weights: NDArray[np.float64] | None = None,
+) -> Platt:
     """Slope and intercept of largest likelihood on rows that the network was not fitted on.
 
     A slope that is not positive would turn the ranking round; it means that the network learned nothing,
     and then the odds are left as they are but for the level.
     """
     raw = logit(np.clip(probability, _CLIP, 1 - _CLIP))
-    model = LogisticRegression(C=1e6, max_iter=1000).fit(raw[:, None], labels)
+    model = LogisticRegression(C=1e6, max_iter=1000).fit(raw[:, None], labels, sample_weight=weights)
     slope = float(model.coef_[0, 0])
     if slope <= 0:
-        mean = float(np.clip(labels.mean(), _CLIP, 1 - _CLIP))
-        return Platt(intercept=float(logit(mean) - raw.mean()))
+        mean = float(np.clip(np.average(labels, weights=weights), _CLIP, 1 - _CLIP))
+        return Platt(intercept=float(logit(mean) - np.average(raw, weights=weights)))
     return Platt(slope=slope, intercept=float(model.intercept_[0]))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,8 +33,19 @@ class Labelled:
     inputs: Inputs
     labels: NDArray[np.float32]
     """(rows,), 1 = default, 0 = none; never missing."""
+    weights: NDArray[np.float64] | None = None
+    """(rows,), how much each row counts, above 0; None = all alike."""
 
     def __post_init__(self) -> None:
+        if self.weights is not None and (
+            len(self.weights) != len(self.labels)
+            or not np.isfinite(self.weights).all()
+            or self.weights.min(initial=1) <= 0
+        ):
+            raise ValueError(
+                f"weights must be above 0, one a row, however: rows={len(self.labels)}, "
+                f"weights={len(self.weights)}, smallest={self.weights.min(initial=1)}"
+            )
         if len(self.inputs) != len(self.labels) or not np.isin(self.labels, (0, 1)).all():
             raise ValueError(
                 f"labels must be 0 or 1, one a row, however: rows={len(self.inputs)}, "
@@ -121,33 +133,36 @@ def trained_classifier(architecture: Architecture, state: StateDict, train: Inpu
 
 
 class _Member:
-    """The task of one member: mean over its predictors of the cross entropy; validation AUC."""
+    """The task of one member: mean over its predictors of the cross entropy; validation AUC.
 
-    def __init__(
-        self,
-        module: Classifier,
-        train: tuple[Tensor, Tensor],
-        labels: Tensor,
-        validation: tuple[Tensor, Tensor],
-        outcomes: NDArray[np.float32],
-    ) -> None:
+    Rows count by their weights, which have a mean of 1 over the training rows.
+    """
+
+    def __init__(self, module: Classifier, train: Labelled, validation: Labelled, device: Device) -> None:
         self.module: nn.Module = module
-        self.n_rows = len(labels)
-        self._train, self._labels = train, labels
-        self._validation, self._outcomes = validation, outcomes
+        self.n_rows = len(train.labels)
+        self._train = to_tensors(train.inputs, device)
+        self._labels = torch.from_numpy(train.labels).to(device)
+        self._weights = None
+        if train.weights is not None:
+            normalised = (train.weights / train.weights.mean()).astype(np.float32)
+            self._weights = torch.from_numpy(normalised).to(device)
+        self._validation, self._outcomes = to_tensors(validation.inputs, device), validation.labels
+        self._validation_weights = validation.weights
 
     def losses(self, rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:  # noqa: ARG002
         """Cross entropy of training rows."""
         logits = self.module(self._train[0][rows], self._train[1][rows])
         labels = self._labels[rows][:, None].expand_as(logits)
-        return {"loss": F.binary_cross_entropy_with_logits(logits, labels)}
+        weights = None if self._weights is None else self._weights[rows][:, None].expand_as(logits)
+        return {"loss": F.binary_cross_entropy_with_logits(logits, labels, weight=weights)}
 
     def score(self, module: nn.Module) -> float:
         """AUC on the validation rows; NaN if a prediction is not finite."""
         probability = predict(module, self._validation)
         if not np.isfinite(probability).all():
             return float("nan")
-        return float(roc_auc_score(self._outcomes, probability))
+        return float(roc_auc_score(self._outcomes, probability, sample_weight=self._validation_weights))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +184,7 @@ class _Work:
             module = self.architecture.new_classifier()
             if self.encoder_state is not None:
                 module.encoder.load_state_dict(from_bytes(self.encoder_state))
-            task = _Member(
-                module.to(device),
-                to_tensors(self.train.inputs, device),
-                torch.from_numpy(self.train.labels).to(device),
-                to_tensors(self.validation.inputs, device),
-                self.validation.labels,
-            )
+            task = _Member(module.to(device), self.train, self.validation, device)
             return fit(
                 task,
                 self.config,
@@ -221,7 +230,11 @@ _TRAIN, _VALIDATION, _ENCODER = "train.npz", "validation.npz", "encoder"
 
 def _put_into_files(work: _Work, folder: Path) -> _FiledWork:
     for name, rows in ((_TRAIN, work.train), (_VALIDATION, work.validation)):
-        np.savez(folder / name, numerical=rows.inputs.numerical, codes=rows.inputs.codes, labels=rows.labels)
+        arrays: dict[str, Any] = {"labels": rows.labels}
+        arrays |= {"numerical": rows.inputs.numerical, "codes": rows.inputs.codes}
+        if rows.weights is not None:
+            arrays["weights"] = rows.weights
+        np.savez(folder / name, **arrays)
     if work.encoder_state is not None:
         (folder / _ENCODER).write_bytes(work.encoder_state)
     return _FiledWork(
@@ -236,4 +249,5 @@ def _put_into_files(work: _Work, folder: Path) -> _FiledWork:
 def _read_rows(path: Path) -> Labelled:
     with np.load(path) as arrays:
         inputs = Inputs(numerical=arrays["numerical"], codes=arrays["codes"])
-        return Labelled(inputs=inputs, labels=arrays["labels"])
+        weights = arrays["weights"] if "weights" in arrays.files else None
+        return Labelled(inputs=inputs, labels=arrays["labels"], weights=weights)

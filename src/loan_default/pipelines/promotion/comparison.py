@@ -295,8 +295,9 @@ def _store_metrics(
     rows, dataset = measured.rows, measured.dataset
     y = dataset.labels[rows.positions]
     pds = model.predict_pd(dataset.frame.iloc[rows.positions])
-    metrics, reasons = metrics_to_store(asdict(measure(y, pds)))
-    intervals = bootstrap_intervals(y, pds, seed=0)
+    weights = None if dataset.weights is None else dataset.weights[rows.positions]
+    metrics, reasons = metrics_to_store(asdict(measure(y, pds, weights=weights)))
+    intervals = bootstrap_intervals(y, pds, seed=0, weights=weights)
     document = PerformanceMetrics(
         version=model.version,
         dataset=rows.name,

@@ -58,6 +58,13 @@ class Dataset:
         assert self.schema.target is not None
         return self.frame[self.schema.target.name].to_numpy(dtype=np.float64)
 
+    @property
+    def weights(self) -> NDArray[np.float64] | None:
+        """(accepted rows,), how much each row counts; None = the schema has no weight, all count alike."""
+        if self.schema.weight is None:
+            return None
+        return self.frame[self.schema.weight.name].to_numpy(dtype=np.float64)
+
 
 class EmptyStoreError(DataError):
     """The training store holds no application yet, or none of the time that was asked for."""

@@ -129,8 +129,11 @@ class TrainingPlan:
 
     def labelled(self, positions: NDArray[np.int64]) -> Labelled:
         """Inputs and labels of the rows at some positions."""
+        weights = self.dataset.weights
         return Labelled(
-            inputs=self.inputs[positions], labels=self.dataset.labels[positions].astype(np.float32)
+            inputs=self.inputs[positions],
+            labels=self.dataset.labels[positions].astype(np.float32),
+            weights=None if weights is None else weights[positions],
         )
 
 

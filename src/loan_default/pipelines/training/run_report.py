@@ -41,7 +41,8 @@ def importance_of(plan: TrainingPlan, trained: Trained) -> list[Importance]:
 
 def intervals_on_test_rows(trained: Trained, *, seed: int) -> Mapping[str, Interval]:
     """Metrics on the test rows with their bootstrap ranges."""
-    return bootstrap_intervals(trained.test.y, trained.test.calibrated, seed=seed)
+    test = trained.test
+    return bootstrap_intervals(test.y, test.calibrated, seed=seed, weights=test.weights)
 
 
 @with_threads_of_run
@@ -82,11 +83,17 @@ def build_report(
         data=_data_summary(plan),
         alone=plan.leaks.alone,
         test=TestPredictions(
-            y=test.y, calibrated=test.calibrated, uncalibrated=test.raw, baseline=test.baseline
+            y=test.y,
+            calibrated=test.calibrated,
+            uncalibrated=test.raw,
+            baseline=test.baseline,
+            weights=test.weights,
         ),
         intervals=intervals,
-        baseline_intervals=bootstrap_intervals(test.y, test.baseline, seed=seed),
-        auc_difference=paired_bootstrap(test.y, test.calibrated, test.baseline, metric="auc", seed=seed),
+        baseline_intervals=bootstrap_intervals(test.y, test.baseline, seed=seed, weights=test.weights),
+        auc_difference=paired_bootstrap(
+            test.y, test.calibrated, test.baseline, metric="auc", seed=seed, weights=test.weights
+        ),
         pretraining=tuple(EpochPoint(epoch=each.epoch, losses=each.losses) for each in pretrained),
         training=tuple(
             MemberCurve(

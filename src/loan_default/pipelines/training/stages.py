@@ -61,6 +61,8 @@ class Predictions:
     """Mean of the members before calibration."""
     baseline: NDArray[np.float64]
     """PDs of logistic regression."""
+    weights: NDArray[np.float64] | None = None
+    """How much each row counts; None = all alike."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -168,7 +170,7 @@ def train_classifier(
     watch.start("calibrate", f"on {len(validation.labels):,} validation rows")
     members = _members_of(plan, fitted, train.inputs)
     raw = mean_probability(members, validation.inputs)
-    platt = fit_platt(raw, validation.labels)
+    platt = fit_platt(raw, validation.labels, validation.weights)
     watch.start("evaluate", f"on {len(plan.split.test):,} test rows")
     test = plan.labelled(plan.split.test)
     baseline = fit_logistic(plan.features, train)
@@ -264,6 +266,7 @@ def _predictions(
         calibrated=platt.apply(raw),
         raw=raw,
         baseline=baseline(rows.inputs),
+        weights=rows.weights,
     )
 
 
@@ -290,8 +293,8 @@ def _assemble(
         members=members,
         calibration=platt,
         metrics={
-            "validation": asdict(measure(on_validation.y, on_validation.calibrated)),
-            "test": asdict(measure(on_test.y, on_test.calibrated)),
+            name: asdict(measure(rows.y, rows.calibrated, weights=rows.weights))
+            for name, rows in (("validation", on_validation), ("test", on_test))
         },
         reference=reference_of(train, plan.features, on_validation.calibrated),
         provenance=provenance,
