@@ -17,6 +17,7 @@ from sklearn.metrics import roc_auc_score
 from loan_default.data.schema.language import Schema
 from loan_default.data.sources.generator import generate
 from loan_default.errors import ArtifactError, ConfigurationError, DependencyError
+from loan_default.models import member_training as module
 from loan_default.models.classifier import HeadConfig
 from loan_default.models.encoder import EncoderConfig
 from loan_default.models.features import fit_features
@@ -282,3 +283,29 @@ def test_it_finds_nothing_in_shuffled_labels(schema: Schema) -> None:
     n, m = result["bads"], result["goods"]
     error = math.sqrt((n + m + 1) / (12 * n * m))  # of the AUC of scores that know nothing
     assert abs(result["auc"] - 0.5) < 4 * error, result
+
+
+def test_the_loss_of_a_member_counts_rows_by_their_weights():
+    generator = np.random.default_rng(0)
+    labels = (generator.random(40) < 0.4).astype(np.float32)
+    weights = generator.integers(1, 4, 40).astype(float)
+    inputs = module.Inputs(
+        numerical=generator.normal(size=(40, 1)).astype(np.float32), codes=np.zeros((40, 0), np.int64)
+    )
+
+    class Linear(torch.nn.Module):
+        def forward(self, numerical, codes):
+            return numerical
+
+    def loss(rows: np.ndarray, weights: np.ndarray | None) -> float:
+        data = Labelled(inputs=inputs[rows], labels=labels[rows], weights=weights)
+        task = module._Member(Linear(), data, data, torch.device("cpu"))
+        return float(task.losses(torch.arange(len(rows)), torch.Generator())["loss"])
+
+    everything = np.arange(40)
+    repeated = np.repeat(everything, weights.astype(int))
+    assert loss(everything, weights) == pytest.approx(loss(repeated, None), rel=1e-5)
+    assert loss(everything, 5 * weights) == pytest.approx(loss(everything, weights), rel=1e-5)
+    data = Labelled(inputs=inputs, labels=labels, weights=weights)
+    score = module._Member(Linear(), data, data, torch.device("cpu")).score(Linear())
+    assert score == pytest.approx(roc_auc_score(labels, inputs.numerical[:, 0], sample_weight=weights))

@@ -159,8 +159,7 @@ def _statements(inputs: ReportInputs, metrics: Metrics, deciles: DataFrame) -> l
         ),
     ]
     if inputs.test.uncalibrated is not None:
-        test = inputs.test
-        before = measure(test.y, test.uncalibrated, weights=test.weights).log_loss
+        before = measure(inputs.test.y, inputs.test.uncalibrated, weights=inputs.test.weights).log_loss
         found.insert(3, statements.calibration_step(before, metrics.log_loss))
     if inputs.auc_difference is not None:
         found.insert(1, statements.against_baseline(inputs.auc_difference))

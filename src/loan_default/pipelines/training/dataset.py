@@ -60,10 +60,21 @@ class Dataset:
 
     @property
     def weights(self) -> NDArray[np.float64] | None:
-        """(accepted rows,), how much each row counts; None = the schema has no weight, all count alike."""
+        """(accepted rows,), how much each row counts; None = the schema has no weight, all count alike.
+
+        Raises:
+            DataError: a row with a label has no weight.
+        """
         if self.schema.weight is None:
             return None
-        return self.frame[self.schema.weight.name].to_numpy(dtype=np.float64)
+        name = self.schema.weight.name
+        weights = self.frame[name].to_numpy(dtype=np.float64)
+        lacking = int((np.isnan(weights) & ~np.isnan(self.labels)).sum())
+        if lacking:
+            raise DataError(
+                f"rows with a label must have a weight, however: {name!r} is missing in {lacking:,} of them."
+            )
+        return weights
 
 
 class EmptyStoreError(DataError):
