@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:  # they bring torch and pandas, which not every command should wait for
-    from loan_default.data.schema.inference.findings import Finding
+    from loan_default.data.schema.inference.findings import ColumnReading, Finding
     from loan_default.models.fitting import Progress as TrainingProgress
     from loan_default.pipelines.registry import Registered
     from loan_default.pipelines.training.listeners import Listener
@@ -258,6 +258,20 @@ def findings_table(findings: Iterable["Finding"]) -> Table:
     for finding in most_urgent_first(findings):
         table.add_row(Text(finding.column or "(the file)"), finding.severity, Text(finding.message))
     return table
+
+
+def columns_table(readings: Iterable["ColumnReading"]) -> Table:
+    """A table of how each column of a file is read."""
+    table = _table("How the columns are read", "column", "read as", "why", "values before → after")
+    for reading in readings:
+        samples = "\n".join(f"{before} → {after}" for before, after in reading.samples)
+        table.add_row(Text(reading.name), reading.read_as, Text(reading.why), Text(samples))
+    return table
+
+
+def print_question(console: Console, question: str) -> None:
+    """Print what a person must answer, with its lines and indents as they are."""
+    console.print(Text(question), soft_wrap=True, highlight=False)
 
 
 def models_table(models: Sequence["Registered"]) -> Table:

@@ -18,7 +18,13 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from loan_default.cli import dead_letter_commands, model_commands, stack_commands, stream_commands
+from loan_default.cli import (
+    dead_letter_commands,
+    file_commands,
+    model_commands,
+    stack_commands,
+    stream_commands,
+)
 from loan_default.cli.console import ExitCode
 from loan_default.errors import ArtifactError, DependencyError, LoanDefaultError
 
@@ -31,7 +37,8 @@ app = typer.Typer(
 app.command(help=model_commands.TRAIN_HELP)(model_commands.train)
 app.command()(model_commands.score)
 app.command()(model_commands.models)
-app.command()(model_commands.schema)
+app.command()(file_commands.schema)
+app.command()(file_commands.doctor)
 app.command()(stack_commands.init)
 app.command()(stream_commands.ingest)
 app.command()(stream_commands.prepare)

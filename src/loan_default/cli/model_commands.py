@@ -22,8 +22,6 @@ from loan_default.cli.console import (
     PlainListener,
     TerminalListener,
     TerminalRows,
-    counted,
-    findings_table,
     make_console,
     models_table,
     print_model,
@@ -32,13 +30,11 @@ from loan_default.cli.console import (
 )
 from loan_default.cli.scored_rows import print_scored
 from loan_default.errors import ConfigurationError
-from loan_default.option_lists import parse_list
-from loan_default.pipelines.training.training_options import HEADERS, FileData, StoreData, TrainingOptions
+from loan_default.pipelines.training.training_options import FileData, StoreData, TrainingOptions
 from loan_default.settings import Settings
 from loan_default.wiring import open_database, start
 
 if TYPE_CHECKING:
-    from loan_default.data.schema.inference.target_values import NamedOutcomes
     from loan_default.pipelines.registry import ModelFile
     from loan_default.pipelines.training.local_run import TrainingResult
 
@@ -192,62 +188,6 @@ def models(version: options.Version = None, as_json: options.AsJson = False) -> 
         console.print(models_table(listed))
     else:
         say(console, "models", "none yet; train one with train.py --pretrain --train")
-
-
-def schema(
-    data: options.DataToLookAt,
-    target: options.TargetToLookFor = None,
-    bad: options.Bad = None,
-    good: options.Good = None,
-    header: options.HeaderToExpect = None,
-    sheet: options.SheetToLookAt = None,
-    out: options.NewSchemaFile = None,
-) -> None:
-    """Infer a schema from a file and say what was noticed. Edit it, then train with --schema."""
-    from loan_default.data.schema.schema_files import dump_schema
-    from loan_default.data.sources.format_words import describe_format
-    from loan_default.data.sources.sniffing import detect_format
-    from loan_default.data.sources.table_files import infer_schema
-    from loan_default.files import write_atomically
-
-    if out is not None and out.exists():
-        raise ConfigurationError(
-            f"--out must not exist yet, however: {out} does, and may have been edited. Choose another name."
-        )
-    taken = next((path for path in out.parents if path.is_file()), None) if out is not None else None
-    if taken is not None:
-        raise ConfigurationError(
-            f"--out must lie in a folder, however: {taken} is a file. Choose another name."
-        )
-    named = _named_outcomes(target, bad=bad, good=good)
-    console = make_console(stderr=True)  # what goes to standard output is a schema file
-    form = detect_format(data, header=HEADERS[header], sheet=sheet or "")
-    say(console, "read", f"{data.name}: {describe_format(form)}")
-    inference = infer_schema(data, target=target, named=named, form=form)
-    text = dump_schema(inference.schema, notes=inference.notes)
-    if out is None:
-        typer.echo(text)
-    else:
-        write_atomically(out, text.encode())
-    console.print(findings_table(inference.findings))
-    if out is not None:
-        say(console, "schema", f"{out}: {counted(len(inference.schema.columns), 'column')}")
-
-
-def _named_outcomes(target: str | None, *, bad: str | None, good: str | None) -> "NamedOutcomes | None":
-    """What `--bad` and `--good` say of the target; None = nothing."""
-    from loan_default.data.schema.inference.target_values import NamedOutcomes
-
-    if bad is None and good is None:
-        return None
-    if target is None:
-        raise ConfigurationError(
-            "--bad and --good must come with --target, however: it is not given. Add --target COLUMN."
-        )
-    return NamedOutcomes(
-        bad=() if bad is None else parse_list(bad, option="--bad"),
-        good=() if good is None else parse_list(good, option="--good"),
-    )
 
 
 def _refuse_without(stage: str, given: Mapping[str, object]) -> None:

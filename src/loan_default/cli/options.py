@@ -119,6 +119,9 @@ TargetToLookFor = Annotated[
 ]
 HeaderToExpect = Annotated[HeaderName | None, typer.Option("--header", help=_training_option("header").help)]
 SheetToLookAt = Annotated[str | None, typer.Option("--sheet", help=_training_option("sheet").help)]
+SchemaPage = Annotated[
+    Path | None, path_option("Page for people to save. It holds values of the file.", "--html")
+]
 NewSchemaFile = Annotated[Path | None, path_option("File to save it to. Default: it is printed.", "--out")]
 
 # ingest, prepare, dead-letters

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from loan_default.data.schema.column import Column
+from loan_default.data.schema.column import FEATURE_KINDS, Column, Kind
 
 
 class Severity(StrEnum):
@@ -44,6 +44,19 @@ class ColumnReading:
     """The evidence in words, with counts."""
     samples: tuple[tuple[str, str], ...]
     """Up to three different values as they stand in the file, each with its canonical value as text."""
+
+    @property
+    def read_as(self) -> str:
+        """What the column is, in words: "numerical, percent", "date, not a feature", "left out"."""
+        column = self.column
+        if column is None:
+            return "left out"
+        words = [str(column.kind)]
+        words += [each for each in (column.format, column.derive.replace("_", " ")) if each]
+        can_be_feature = column.kind in FEATURE_KINDS or column.kind is Kind.DATE
+        if can_be_feature and not column.is_feature:
+            words.append("not a feature")
+        return ", ".join(words)
 
 
 def most_urgent_first(findings: Iterable[Finding]) -> list[Finding]:

@@ -1,0 +1,98 @@
+"""Whether a file can be trained on as it is: what a training would find before its work, and no more."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from loan_default.data.schema.inference.findings import ColumnReading, Finding, Severity, rows_in_words
+from loan_default.data.schema.inference.outcome_words import is_conventional_name, meaning_of_name
+from loan_default.data.sources.sniffing import detect_format
+from loan_default.data.sources.table_files import infer_schema
+from loan_default.errors import ConfigurationError, DataError
+from loan_default.pipelines.training.plan import Stopwatch, TrainingPlan, plan_training
+from loan_default.pipelines.training.training_options import HEADERS, FileData, TrainingOptions
+
+_MOST_LEVELS = 12
+"""Levels of a column that may be the outcome."""
+_MOST_RULES = 5
+"""Broken rules that are shown."""
+
+
+class Verdict(StrEnum):
+    """What a file needs before it is trained on."""
+
+    READY = "ready"
+    READY_WITH_WARNINGS = "ready with warnings"
+    NEEDS_AN_ANSWER = "needs an answer"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checkup:
+    """What a training would find in a file before its work."""
+
+    verdict: Verdict
+    plan: TrainingPlan | None = None
+    """What a training would do; None = a person must answer first."""
+    warnings: tuple[Finding, ...] = ()
+    """What to look at, the most urgent first."""
+    question: str = ""
+    """What must be answered, with the options or lines that do; empty = nothing."""
+
+
+def check_up(options: TrainingOptions, *, watch: Stopwatch) -> Checkup:
+    """Read, check and split the data as a training does, and say whether it could go on.
+
+    Raises:
+        ConfigurationError: the machine, or an option that is not about the data, is unusable.
+    """
+    if options.target is None and options.schema is None and isinstance(options.data, FileData):
+        return Checkup(verdict=Verdict.NEEDS_AN_ANSWER, question=_which_target(options, options.data))
+    try:
+        plan = plan_training(options, watch=watch)
+    except (ConfigurationError, DataError) as error:
+        return Checkup(verdict=Verdict.NEEDS_AN_ANSWER, question=str(error))
+    warnings = tuple(_warnings_of(plan))
+    verdict = Verdict.READY_WITH_WARNINGS if warnings else Verdict.READY
+    return Checkup(verdict=verdict, plan=plan, warnings=warnings)
+
+
+def _warnings_of(plan: TrainingPlan) -> list[Finding]:
+    """Findings that ask for a look, rows that are lost to the quarantine, and columns that say very much."""
+    found = [each for each in plan.schema_choice.findings if each.severity is not Severity.NOTE]
+    if quarantined := len(plan.dataset.quarantined):
+        rules = list(plan.dataset.reasons.items())
+        shown = ", ".join(f"{rule} ({rows:,})" for rule, rows in rules[:_MOST_RULES])
+        more = f", … ({len(rules)} rules in all)" if len(rules) > _MOST_RULES else ""
+        found.append(
+            Finding("", Severity.WARNING, f"{rows_in_words(quarantined)} quarantined: {shown}{more}")
+        )
+    found += [Finding(leak.column, Severity.WARNING, leak.evidence) for leak in plan.leaks.leaks]
+    return found
+
+
+def _which_target(options: TrainingOptions, data: FileData) -> str:
+    """The question which column says who defaulted, with those that may."""
+    try:
+        form = detect_format(data.path, header=HEADERS[options.header], sheet=options.sheet or "")
+        columns = infer_schema(data.path, target=None, form=form).columns
+    except (ConfigurationError, DataError) as error:
+        return str(error)
+    likely = [each.name for each in columns if _may_be_outcome(each)]
+    few = [each.name for each in columns if each.name not in likely and _has_few_levels(each)]
+    lines = [f"a column must say who defaulted, however: none is named. Add --target COLUMN for {data.name}."]
+    if likely:
+        lines.append(f"Likely by their names: {', '.join(likely)}.")
+    if few:
+        lines.append(f"Others with few values: {', '.join(few)}.")
+    return "\n".join(lines)
+
+
+def _may_be_outcome(reading: ColumnReading) -> bool:
+    named_so = bool(meaning_of_name(reading.name)) or is_conventional_name(reading.name)
+    return named_so and (_has_few_levels(reading) or len(reading.samples) == 2)
+
+
+def _has_few_levels(reading: ColumnReading) -> bool:
+    column = reading.column
+    if column is None:
+        return False
+    return len(reading.samples) == 2 or 2 <= len(column.categories) <= _MOST_LEVELS

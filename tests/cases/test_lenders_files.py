@@ -1,0 +1,134 @@
+"""Small files as lenders write them, through the commands of a person; `cases.toml` says what is right."""
+
+import shlex
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from loan_default.cli import main as cli
+from loan_default.data.schema.schema_files import load_schema
+from loan_default.pipelines.training.dataset import load_dataset
+
+HERE = Path(__file__).parent
+FILES = HERE / "files"
+CASES: list[dict[str, Any]] = tomllib.loads((HERE / "cases.toml").read_text(encoding="utf-8"))["case"]
+
+STOPS: dict[str, tuple[str, ...]] = {
+    "marketplace": ("Charged Off", "Fully Paid", "Current", "--bad", "--good"),
+    "approvals": ("approved", "decision", "--bad", "--good"),
+    "leaks": ("chargeoff_date", "chargeoff_principal", "status", "known_after_decision = true"),
+    "weight_column_is_feature": ("sample_weight", "known_after_decision = true", 'kind = "weight"'),
+    "decision_words_wrong_columns": ("total_paid_to_date", "known_after_decision = true"),
+}
+"""File -> what the message must hold where training has to stop."""
+NOT_NAMED = {
+    "decision_words_wrong_columns": ("num_collections_last_12m", "current_installment_accounts"),
+}
+"""File -> what the message must not blame."""
+
+pytestmark = pytest.mark.slow
+
+Shell = Callable[[str], tuple[int, str]]
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    """Runs a command line in a folder of its own: the exit code, and all that it says."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOAN_DEFAULT_HOME", "home")
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("MONGODB_URI", raising=False)
+
+    def run(line: str) -> tuple[int, str]:
+        program, *words = shlex.split(line)
+        monkeypatch.setattr(sys, "argv", [program, *words])
+        with pytest.raises(SystemExit) as stop:
+            cli.train_main() if program == "train.py" else cli.main()
+        captured = capsys.readouterr()
+        return int(stop.value.code or 0), captured.out + captured.err
+
+    return run
+
+
+def train_command(case: dict[str, Any]) -> str:
+    data = shlex.quote(str(FILES / case["file"]))
+    return f"train.py --train --preset fast --epochs 1 --members 1 --data {data} {case['options']} --out run"
+
+
+def name_of(case: dict[str, Any]) -> str:
+    return f"{case['file']} {'stops' if 'stop' in case else 'trains'}"
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "stop" in case], ids=name_of)
+def test_training_stops_with_what_settles_it(case, shell):
+    stem = Path(case["file"]).stem
+    code, said = shell(train_command(case))
+    flat = " ".join(said.split())
+    assert (code, "Traceback" in said) == (2, False)
+    assert [words for words in STOPS[stem] if words not in flat] == [], said
+    assert [words for words in NOT_NAMED.get(stem, ()) if words in flat] == [], said
+    assert not Path("run", "model.pth").exists()
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "stop" not in case], ids=name_of)
+def test_training_reads_every_row_and_column_as_it_is_meant(case, shell):
+    code, said = shell(train_command(case))
+    assert code == 0, said
+    schema = load_schema(Path("run", "schema.toml"))
+    dataset = load_dataset(FILES / case["file"], schema)
+    assert dataset.rows_read == case["rows"]
+    assert len(dataset.frame) + dataset.duplicates == case["kept"], dict(dataset.reasons)
+    if "bad" in case:
+        assert (dataset.labels == 1).sum() == case["bad"]
+    kinds = {column.name: str(column.kind) for column in schema.columns}
+    for column, kind in case.get("kinds", {}).items():
+        assert kinds.get(column) in kind.split(" or "), (column, kinds.get(column))
+    features = {column.name for column in schema.features}
+    assert features.isdisjoint(case.get("not_features", ()))
+
+
+def test_a_model_scores_what_its_training_file_happened_not_to_hold(shell):
+    (case,) = (case for case in CASES if "scores" in case)
+    assert shell(train_command(case))[0] == 0
+    code, said = shell(f"loan-default score --data {FILES / 'closed_schema_score.csv'} --out scores.csv")
+    assert code == 0, said
+    scores = pd.read_csv("scores.csv")
+    assert (len(scores), scores["pd"].between(0, 1).all()) == (60, True)
+    for column in ("late_payments", "purpose"):
+        assert column in said, "a warning for each column with values that training had not"
+
+
+def test_a_column_in_doubt_is_left_out_with_both_readings(shell):
+    (case,) = (case for case in CASES if case["file"] == "ambiguous_dates.csv")
+    code, said = shell(train_command(case))
+    assert code == 0
+    schema = load_schema(Path("run", "schema.toml"))
+    assert "application_date" not in {column.name for column in schema.features}
+    text = Path("run", "schema.toml").read_text(encoding="utf-8") + said
+    assert all(pattern in text for pattern in ("%d/%m/%Y", "%m/%d/%Y"))
+
+
+def test_a_file_without_a_header_is_a_question(shell):
+    code, said = shell(f"train.py --train --preset fast --data {FILES / 'no_header.dat'} --target column_3")
+    assert (code, "--header none" in said) == (2, True)
+
+
+def test_a_number_with_a_decimal_comma_is_a_number(shell):
+    (case,) = (case for case in CASES if case["file"].startswith("decimal_comma"))
+    assert shell(train_command(case))[0] == 0
+    margin = load_schema(Path("run", "schema.toml"))["interest_margin"]
+    assert (str(margin.kind), margin.decimal) == ("numerical", ",")
+
+
+def test_a_code_keeps_its_leading_zero_and_an_employer_stays_a_feature(shell):
+    (case,) = (case for case in CASES if case["file"] == "many_levels.csv")
+    assert shell(train_command(case))[0] == 0
+    schema = load_schema(Path("run", "schema.toml"))
+    assert {"zip", "employer"} <= {column.name for column in schema.features}
+    levels = [*schema["zip"].categories]
+    assert all(len(level) == 5 for level in levels)
