@@ -4,7 +4,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from loan_default.data.schema.inference.findings import ColumnReading, Finding, Severity, rows_in_words
-from loan_default.data.schema.inference.outcome_words import is_conventional_name, meaning_of_name
+from loan_default.data.schema.inference.outcome_words import (
+    is_conventional_name,
+    is_status_name,
+    meaning_of_name,
+)
 from loan_default.data.sources.sniffing import detect_format
 from loan_default.data.sources.table_files import infer_schema
 from loan_default.errors import ConfigurationError, DataError
@@ -87,12 +91,12 @@ def _which_target(options: TrainingOptions, data: FileData) -> str:
 
 
 def _may_be_outcome(reading: ColumnReading) -> bool:
-    named_so = bool(meaning_of_name(reading.name)) or is_conventional_name(reading.name)
-    return named_so and (_has_few_levels(reading) or len(reading.samples) == 2)
+    name = reading.name
+    named_so = bool(meaning_of_name(name)) or is_conventional_name(name) or is_status_name(name)
+    return named_so and _has_few_levels(reading)
 
 
 def _has_few_levels(reading: ColumnReading) -> bool:
-    column = reading.column
-    if column is None:
-        return False
-    return len(reading.samples) == 2 or 2 <= len(column.categories) <= _MOST_LEVELS
+    levels = len(reading.column.categories) if reading.column is not None else 0
+    # A column of numbers shows three samples where it has three.
+    return 2 <= levels <= _MOST_LEVELS or (levels == 0 and len(reading.samples) == 2)

@@ -1,0 +1,89 @@
+"""`loan-default schema` and `loan-default doctor`: what a person learns of a file before a training."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from loan_default.cli import main as cli
+from loan_default.data.schema.schema_files import load_schema
+
+Shell = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    """Runs a command in a folder of its own: exit code, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["loan-default", *words])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        captured = capsys.readouterr()
+        return int(stop.value.code or 0), captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def loans(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(2)
+    n = 300
+    path = tmp_path / "loans.csv"
+    pd.DataFrame(
+        {
+            "rate": [f"{rate:.2f}%" for rate in rng.uniform(3, 20, n)],
+            "opened": [f"{day:02}.0{month}.2019" for day, month in rng.integers(1, 9, (n, 2))],
+            "home": rng.choice(["own", "rent"], n),
+            "bad": rng.integers(0, 2, n),
+        }
+    ).to_csv(path, index=False)
+    return path
+
+
+def test_each_column_is_shown_with_its_values_and_what_is_in_doubt(shell, loans):
+    code, out, err = shell(
+        "schema", str(loans), "--target", "bad", "--out", "loans.toml", "--html", "page.html"
+    )
+    assert (code, out) == (0, "")
+    assert "numerical, percent" in err
+    assert "question" in err
+    assert load_schema(Path("loans.toml"))["rate"].format == "percent"
+    assert "numerical, percent" in Path("page.html").read_text(encoding="utf-8")
+
+
+def test_programs_read_the_same_as_json(shell, loans):
+    code, out, _ = shell("schema", str(loans), "--target", "bad", "--json")
+    read = json.loads(out)
+    assert (code, read["format"]["container"]) == (0, "text")
+    by_name = {column["name"]: column for column in read["columns"]}
+    assert list(by_name) == ["rate", "opened", "home", "bad"]
+    assert by_name["rate"]["schema"]["format"] == "percent"
+    before, after = by_name["rate"]["samples"][0].values()
+    assert float(before.rstrip("%")) == float(after)
+    assert (by_name["opened"]["read_as"], by_name["opened"]["is_feature"]) == ("left out", False)
+    assert {"column", "severity", "message"} == set(read["findings"][0])
+
+
+def test_a_doctor_ends_with_a_verdict_and_the_next_command(shell, loans):
+    code, out, _ = shell("doctor", str(loans), "--target", "bad")
+    assert code == 0
+    assert "ready with warnings" in out, "a column of dates is in doubt"
+    assert "%d.%m.%Y" in out
+    assert "train.py --pretrain --train --data" in out.splitlines()[-1]
+
+
+def test_a_doctor_asks_and_says_by_which_options_it_is_answered(shell, loans):
+    code, out, _ = shell("doctor", str(loans))
+    assert (code, "needs an answer" in out, "--target" in out) == (2, True, True)
+
+
+def test_the_next_command_repeats_the_options(shell, loans):
+    _, out, _ = shell("doctor", str(loans), "--target", "bad", "--bad", "1", "--good", "0")
+    assert "--target bad --bad 1 --good 0" in out.splitlines()[-1]
