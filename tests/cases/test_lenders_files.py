@@ -38,7 +38,7 @@ Shell = Callable[[str], tuple[int, str]]
 
 @pytest.fixture
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    """Runs a command line in a folder of its own: the exit code, and all that it says."""
+    """Runs a command line in a folder of its own: the exit code, and all that it prints."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LOAN_DEFAULT_HOME", "home")
     monkeypatch.setenv("COLUMNS", "200")
@@ -67,18 +67,18 @@ def name_of(case: dict[str, Any]) -> str:
 @pytest.mark.parametrize("case", [case for case in CASES if "stop" in case], ids=name_of)
 def test_training_stops_with_what_settles_it(case, shell):
     stem = Path(case["file"]).stem
-    code, said = shell(train_command(case))
-    flat = " ".join(said.split())
-    assert (code, "Traceback" in said) == (2, False)
-    assert [words for words in STOPS[stem] if words not in flat] == [], said
-    assert [words for words in NOT_NAMED.get(stem, ()) if words in flat] == [], said
+    code, output = shell(train_command(case))
+    flat = " ".join(output.split())
+    assert (code, "Traceback" in output) == (2, False)
+    assert [words for words in STOPS[stem] if words not in flat] == [], output
+    assert [words for words in NOT_NAMED.get(stem, ()) if words in flat] == [], output
     assert not Path("run", "model.pth").exists()
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if "stop" not in case], ids=name_of)
 def test_training_reads_every_row_and_column_as_it_is_meant(case, shell):
-    code, said = shell(train_command(case))
-    assert code == 0, said
+    code, output = shell(train_command(case))
+    assert code == 0, output
     schema = load_schema(Path("run", "schema.toml"))
     dataset = load_dataset(FILES / case["file"], schema)
     assert dataset.rows_read == case["rows"]
@@ -95,27 +95,27 @@ def test_training_reads_every_row_and_column_as_it_is_meant(case, shell):
 def test_a_model_scores_what_its_training_file_happened_not_to_hold(shell):
     (case,) = (case for case in CASES if "scores" in case)
     assert shell(train_command(case))[0] == 0
-    code, said = shell(f"loan-default score --data {FILES / 'closed_schema_score.csv'} --out scores.csv")
-    assert code == 0, said
+    code, output = shell(f"loan-default score --data {FILES / 'closed_schema_score.csv'} --out scores.csv")
+    assert code == 0, output
     scores = pd.read_csv("scores.csv")
     assert (len(scores), scores["pd"].between(0, 1).all()) == (60, True)
     for column in ("late_payments", "purpose"):
-        assert column in said, "a warning for each column with values that training had not"
+        assert column in output, "a warning for each column with values that training had not"
 
 
 def test_a_column_in_doubt_is_left_out_with_both_readings(shell):
     (case,) = (case for case in CASES if case["file"] == "ambiguous_dates.csv")
-    code, said = shell(train_command(case))
+    code, output = shell(train_command(case))
     assert code == 0
     schema = load_schema(Path("run", "schema.toml"))
     assert "application_date" not in {column.name for column in schema.features}
-    text = Path("run", "schema.toml").read_text(encoding="utf-8") + said
+    text = Path("run", "schema.toml").read_text(encoding="utf-8") + output
     assert all(pattern in text for pattern in ("%d/%m/%Y", "%m/%d/%Y"))
 
 
 def test_a_file_without_a_header_is_a_question(shell):
-    code, said = shell(f"train.py --train --preset fast --data {FILES / 'no_header.dat'} --target column_3")
-    assert (code, "--header none" in said) == (2, True)
+    code, output = shell(f"train.py --train --preset fast --data {FILES / 'no_header.dat'} --target column_3")
+    assert (code, "--header none" in output) == (2, True)
 
 
 def test_a_number_with_a_decimal_comma_is_a_number(shell):

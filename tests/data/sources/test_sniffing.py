@@ -8,12 +8,14 @@ import re
 import zipfile
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.file_format import Compression, Container, FileFormat
+from loan_default.data.schema.frames import validate
 from loan_default.data.schema.language import Schema
 from loan_default.data.sources.format_words import describe_format
 from loan_default.data.sources.sniffing import detect_format, format_for
@@ -245,3 +247,18 @@ def test_random_files_are_read_whole_or_refused(tmp_path, number):
             expected = sum(len(cells) > 1 or bool(cells and cells[0].strip()) for cells in records)
             assert len(raw.frame) + len(raw.rejects) + raw.footer_lines == expected - form.header, content
     assert read > number / 10
+
+
+def test_a_file_whose_values_have_types_is_read_whatever_the_text_of_its_schema(tmp_path):
+    frame = pd.DataFrame({"income": [1234.5, 2000.0], "bad": [0, 1]})
+    frame.to_parquet(tmp_path / "loans.parquet")
+    columns = (
+        Column(name="income", kind=Kind.NUMERICAL, decimal=",", thousands="."),
+        Column(name="bad", kind=Kind.TARGET),
+    )
+    schema = Schema(
+        name="loans", columns=columns, format=FileFormat(delimiter=";", decimal=",", thousands=".")
+    )
+    form = format_for(tmp_path / "loans.parquet", schema)
+    rows = validate(read_frame(tmp_path / "loans.parquet", form=form), schema, labelled=True).accepted
+    assert rows["income"].tolist() == [1234.5, 2000.0]

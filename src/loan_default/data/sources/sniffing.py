@@ -36,6 +36,9 @@ _MARK_ROWS = 200
 """Rows that are looked at for decimal and thousands marks; the inference corrects them by all."""
 
 
+_TYPED = (Container.PARQUET, Container.FEATHER)
+
+
 def detect_format(
     path: Path, *, header: bool | None = None, sheet: str = "", known: Collection[str] = ()
 ) -> FileFormat:
@@ -85,6 +88,8 @@ def format_for(
         found = detect_format(path, header=declared.header, sheet=declared.sheet, known=header_known)
     except UnclearFileError:
         found = replace(declared, compression=compression_of(path))  # its schema answers the question
+    if found.container in _TYPED:
+        return found  # its numbers and times are values already: no mark can be misread
     if found.container is not declared.container:
         raise _written_otherwise(path, declared, found)
     if found.container is not Container.TEXT:
