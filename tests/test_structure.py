@@ -69,7 +69,6 @@ TESTED_BY = {
     "choices": "models/test_device",
     "cli/model_commands": "cli/test_main",
     "cli/scored_rows": "cli/test_console",
-    "data/sources/arff_files": "data/sources/test_table_files",
     "data/sources/arrow_files": "data/sources/test_table_files",
     "data/sources/cells": "data/sources/test_dialects",
     "data/sources/footers": "data/sources/test_sniffing",

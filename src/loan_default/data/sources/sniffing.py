@@ -12,7 +12,7 @@ from pathlib import Path
 from loan_default.data.schema.column import Kind
 from loan_default.data.schema.file_format import Container, FileFormat
 from loan_default.data.schema.language import Schema
-from loan_default.data.sources.arff_files import arff_quote, is_arff
+from loan_default.data.sources.arff_files import is_arff
 from loan_default.data.sources.cells import is_footer
 from loan_default.data.sources.dialects import (
     Dialect,
@@ -171,7 +171,7 @@ def _text_format(path: Path, glance: Glance, *, header: bool | None, known: Coll
     if head.startswith("{") and _is_object(head.splitlines()[0]):
         return FileFormat(container=Container.JSON_LINES, encoding=glance.encoding)
     if is_arff(head):
-        return FileFormat(container=Container.ARFF, encoding=glance.encoding, quote=arff_quote(head))
+        return FileFormat(container=Container.ARFF, encoding=glance.encoding)
     dialect = find_dialect(glance.head, is_whole=glance.is_whole, name=path.name)
     if not dialect.records:
         raise DataError(f"the data file must hold a header and rows, however: {path.name} is empty")
