@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loan_default.data.schema.column import NUMBER_KINDS, Column, Kind
-from loan_default.data.schema.frames import RawFrame, validate
+from loan_default.data.schema.column import NUMBER_FORMATS, NUMBER_KINDS, Column, Kind
+from loan_default.data.schema.frames import RawFrame, read_column, validate
 from loan_default.data.schema.language import Schema
 from loan_default.data.schema.record_batches import RecordBatchReader
 from loan_default.data.schema.records import RecordError, record_model, records_frame, validate_record
@@ -67,6 +67,7 @@ texts = st.sampled_from(
             "A ",
         ),
         *("b", "\x1f5", "\u00a05", "5\u2003"),
+        *("k.A.", "k. A.", "(n/d)", "brak danych", "sin dato", "Není známo", "**", "00/00/0000", "\u2014"),
     ]
 )
 typed = st.sampled_from(
@@ -247,3 +248,34 @@ def test_a_missing_marker_that_is_a_number_is_that_number_however_it_is_written(
     frame = pd.DataFrame({"a": pd.Series(["-1", "-1.0", " ? ", "1"], dtype="str"), "other": np.zeros(4)})
     accepted = validate(RawFrame(frame=frame), schema_of(column), labelled=True).accepted["a"].tolist()
     assert [math.isnan(value) for value in accepted] == [True, True, True, False]
+
+
+MARKERS = ["k.A.", "K. A.", "n/d", "n.d.", "s/d", "S. D.", "brak", "Brak danych", "sin dato"]
+MARKERS += ["-", "?", ".", "#N/D", "#N/A", "--", "\u2014", "***", "não informado", "NAO INFORMADO"]
+MARKERS += ["non renseigné", "(n/a)", "neuvedeno", "není známo", "non disponibile", "not reported"]
+MARKERS += ["nicht bekannt", "[missing]", "-brak-", "n.c.", "", "NA"]
+NUMBERS_AND_TIMES = [
+    Column(name="a", kind=Kind.NUMERICAL, nullable=True),
+    Column(name="a", kind=Kind.NUMERICAL, nullable=True, integer=True, minimum=0),
+    Column(name="a", kind=Kind.NUMERICAL, nullable=True, decimal=",", thousands="."),
+    *(Column(name="a", kind=Kind.NUMERICAL, nullable=True, format=each) for each in NUMBER_FORMATS),
+    Column(name="a", kind=Kind.DATE, nullable=True),
+    Column(name="a", kind=Kind.TIMESTAMP, nullable=True, format="%d/%m/%Y"),
+    Column(name="a", kind=Kind.DATE, nullable=True, format="epoch_seconds"),
+]
+
+
+@pytest.mark.parametrize("column", NUMBERS_AND_TIMES, ids=lambda each: f"{each.kind} {each.format}")
+def test_markers_that_no_schema_declares_are_missing_among_numbers_and_times(column):
+    check_agreement(pd.Series(MARKERS, dtype="str"), column)
+    records = [{"a": marker, "other": 0} for marker in MARKERS]
+    assert [read["a"] for read in RecordBatchReader(schema_of(column))(records)] == [None] * len(MARKERS)
+    values, problems = read_column(pd.Series(MARKERS, dtype="str"), column)
+    assert problems == []
+    assert values.isna().all()
+
+
+@pytest.mark.parametrize("marker", ["k.A.", "brak", "?", "-", "n/d"])
+def test_the_same_markers_are_categories_unless_the_schema_declares_them(marker):
+    column = Column(name="a", kind=Kind.CATEGORICAL, nullable=True, open=True)
+    assert read_column(pd.Series([marker], dtype="str"), column)[0].tolist() == [marker]

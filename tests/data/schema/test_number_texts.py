@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.frames import parse_numbers
+from loan_default.data.schema.missing_texts import stands_for_no_number
 from loan_default.data.schema.number_texts import number_reader
-from loan_default.data.schema.values import MISSING_TEXTS
+from loan_default.data.schema.values import fold
 
 MARKS = [(".", ""), (",", ""), (".", ","), (",", "."), (",", " "), (".", "'"), (".", "\u2019"), (".", "_")]
 FORMATS = ["", "percent", "money", "months", "years"]
@@ -24,7 +25,7 @@ def column(**settings: object) -> Column:
 def read(text: str, **settings: object) -> float | None:
     """The number of a text, read alone; a column of it must read the same."""
     alone = number_reader(column(**settings))(text.strip())
-    if alone is None and text.strip().casefold() in MISSING_TEXTS:
+    if alone is None and stands_for_no_number(fold(text)):
         alone = math.nan
     numbers, unreadable = parse_numbers(pd.Series([text, "x", text], dtype="str"), column(**settings))
     assert unreadable.tolist() == [alone is None, True, alone is None]
@@ -88,7 +89,6 @@ def test_percent(text, number):
         ("5)", None),
         ("$", None),
         ("()", None),
-        (".", None),
         ("1.2k", None),
         ("3M", None),
         ("ABC 5", None),

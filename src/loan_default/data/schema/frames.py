@@ -21,9 +21,8 @@ from loan_default.data.schema.number_texts import is_plain, missing_numbers, pla
 from loan_default.data.schema.values import (
     MUST_BE_NUMBER,
     MUST_NOT_BE_MISSING,
-    fold,
     is_missing,
-    missing_texts,
+    missing_test,
     reason,
     show,
     time_rule,
@@ -200,8 +199,8 @@ def _numbers_of_text(text: pa.Array, column: Column) -> tuple[np.ndarray, np.nda
     else:
         numbers = plain_numbers(trimmed, column)
     doubtful = pc.and_(pc.is_valid(trimmed), pc.is_null(numbers))
-    markers = missing_texts(column)
-    missing = [other for other in pc.unique(trimmed.filter(doubtful)).to_pylist() if fold(other) in markers]
+    is_marker = missing_test(column)
+    missing = [other for other in pc.unique(trimmed.filter(doubtful)).to_pylist() if is_marker(other)]
     unreadable = pc.and_not(doubtful, pc.is_in(trimmed, pa.array(missing, trimmed.type)))
     return _to_numpy(numbers), unreadable.to_numpy(zero_copy_only=False)
 
@@ -216,7 +215,8 @@ def _numbers_of_objects(values: pd.Series, column: Column) -> tuple[np.ndarray, 
     texts: dict[int, str] = {}
     for position, value in enumerate(values.astype(object)):
         if isinstance(value, str):
-            texts[position] = value.encode(errors="replace").decode()
+            # Half a character must not become "?", which means "no value".
+            texts[position] = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
             continue
         number, rule = read_any(value)
         unreadable[position] = rule == MUST_BE_NUMBER

@@ -18,6 +18,11 @@ import pandas as pd
 
 from loan_default.data.schema.booleans import UNMISTAKABLE, boolean_aliases, truth_of
 from loan_default.data.schema.column import NUMBER_KINDS, TIME_KINDS, Column, Kind
+from loan_default.data.schema.missing_texts import (
+    MISSING_TEXTS,
+    stands_for_no_number,
+    stands_for_no_time,
+)
 from loan_default.data.schema.number_rules import (
     MUST_BE_FINITE,
     is_infinite_text,
@@ -29,22 +34,7 @@ from loan_default.data.schema.time_texts import TimeReader, rule_of_format, time
 
 Reading = tuple[Any, str]
 Reader = Callable[[object], Reading]
-
-MISSING_TEXTS = frozenset(
-    {
-        "", "na", "n/a", "n.a.", "nan", "-nan", "null", "none", "<null>", "(null)", "[null]",
-        # R writes NA, Python nan, SQL dumps \\N, pandas <NA> and NaT, C on Windows 1.#QNAN.
-        "\\n", "<na>", "nat", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan",
-        # Spreadsheets whose formula failed, in six languages.
-        "#n/a", "#na", "#null!", "#div/0!", "#ref!", "#value!", "#name?", "#num!", "#spill!", "#calc!",
-        "#nv", "#bezug!", "#wert!", "#zahl!", "#valeur!", "#nom?", "#nombre!", "#n/d", "#nome?", "#núm!",
-        "#¡div/0!", "#¡ref!", "#¡valor!", "#¿nombre?", "#¡num!", "#¡nulo!", "#valor!", "#valore!", "#rif!",
-    }
-)  # fmt: skip
-"""Text that stands for "no value" in every column, in lower case.
-
-None of them is ever a value. Others may be a category, such as "?", "-" or "unknown": columns declare them.
-"""
+MissingTest = Callable[[str], bool]
 
 MUST_NOT_BE_MISSING = "must not be missing"
 MUST_BE_NUMBER = "must be a number"
@@ -60,32 +50,46 @@ def value_reader(column: Column) -> Reader:
     """The reader of a column's values, by its kind.
 
     Text in a column of numbers is read where the column says how: by a format, marks or missing markers.
-    Otherwise numbers must be numbers.
+    Otherwise numbers must be numbers, or one of the texts that can only mean "no value".
     """
-    markers = missing_texts(column)
+    is_marker = missing_test(column)
     if column.kind in NUMBER_KINDS:
         of_text = number_reader(column) if has_rules(column) else None
         return partial(
             _read_number,
             column=column,
             of_text=of_text,
-            markers=markers,
+            is_marker=is_marker,
             missing_numbers=frozenset(missing_numbers(column)),
         )
     if column.kind in TIME_KINDS:
         of_text_in_format = time_reader(column.format) if column.format else None
-        return partial(_read_time, column=column, of_text=of_text_in_format, markers=markers)
+        return partial(_read_time, column=column, of_text=of_text_in_format, is_marker=is_marker)
     if column.kind is Kind.IDENTIFIER:
-        return partial(_read_identifier, column=column, markers=markers)
+        return partial(_read_identifier, column=column, is_marker=is_marker)
     if column.kind is Kind.TARGET:
         return _label_reader(column)
     declared = frozenset(fold(text) for text in column.missing)
     return partial(_read_category, column=column, lookup=_lookup_of(column), declared=declared)
 
 
-def missing_texts(column: Column) -> frozenset[str]:
-    """The texts that mean "no value" in a column, as `fold` makes them."""
-    return MISSING_TEXTS | {fold(text) for text in column.missing}
+def missing_test(column: Column) -> MissingTest:
+    """The test of whether a text means "no value" in a column.
+
+    Among numbers and times it knows many words, since none of them can be a value there.
+    """
+    declared = frozenset(fold(text) for text in column.missing)
+    says_nothing: MissingTest = MISSING_TEXTS.__contains__
+    if column.kind in NUMBER_KINDS:
+        says_nothing = stands_for_no_number
+    elif column.kind in TIME_KINDS:
+        says_nothing = stands_for_no_time
+
+    def is_marker(text: str) -> bool:
+        folded = fold(text)
+        return folded in declared or says_nothing(folded)
+
+    return is_marker
 
 
 def time_rule(column: Column) -> str:
@@ -190,15 +194,15 @@ def _read_number(
     *,
     column: Column,
     of_text: NumberReader | None,
-    markers: frozenset[str],
+    is_marker: MissingTest,
     missing_numbers: frozenset[float],
 ) -> Reading:
     number: float | None
     if isinstance(value, str) and of_text is not None:
         number = of_text(value.strip())
         if number is None:
-            return _missing(column) if fold(value) in markers else (None, MUST_BE_NUMBER)
-    elif is_missing(value):
+            return _missing(column) if is_marker(value) else (None, MUST_BE_NUMBER)
+    elif is_missing(value) or (isinstance(value, str) and is_marker(value)):
         return _missing(column)
     elif isinstance(value, bool | np.bool_) or not isinstance(value, int | float | Decimal | np.number):
         # A feed sends a number that JSON cannot hold as the text that stood in the file.
@@ -296,25 +300,25 @@ def excluded_outcome(value: str) -> str:
     return f"must not be {show(value)}, which the schema excludes"
 
 
-def _read_identifier(value: object, *, column: Column, markers: frozenset[str]) -> Reading:
+def _read_identifier(value: object, *, column: Column, is_marker: MissingTest) -> Reading:
     if is_missing(value):
         return _missing(column)
     text = as_text(value)
     if text is None or isinstance(value, bool | np.bool_):
         return None, MUST_BE_TEXT
-    if fold(text) in markers:
+    if is_marker(text):
         return _missing(column)
     return _printable(text)
 
 
 def _read_time(
-    value: object, *, column: Column, of_text: TimeReader | None, markers: frozenset[str]
+    value: object, *, column: Column, of_text: TimeReader | None, is_marker: MissingTest
 ) -> Reading:
     if is_missing(value):
         return _missing(column)
     is_number = isinstance(value, int | float | Decimal | np.number) and not isinstance(value, bool)
     text = as_text(value) if isinstance(value, str) or (is_number and column.missing) else None
-    if text is not None and fold(text) in markers:
+    if text is not None and is_marker(text):
         return _missing(column)
     time: datetime | None
     if of_text is not None and isinstance(value, str):

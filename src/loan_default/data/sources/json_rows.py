@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from loan_default.data.schema.column import NUMBER_KINDS, TIME_KINDS, Column, Kind
 from loan_default.data.schema.frames import parse_numbers, read_column
 from loan_default.data.schema.language import Schema
+from loan_default.data.schema.missing_texts import MISSING_TEXTS
 from loan_default.data.schema.values import (
-    MISSING_TEXTS,
     as_text,
     is_missing,
     is_whole,

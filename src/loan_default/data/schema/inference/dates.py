@@ -13,14 +13,18 @@ import pandas as pd
 from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.frames import read_column
 from loan_default.data.schema.inference.evidence import FileEvidence
-from loan_default.data.schema.inference.markers import AMONG_NUMBERS, NO_DATES, markers_among
+from loan_default.data.schema.inference.markers import (
+    AMONG_NUMBERS,
+    NO_DATES,
+    is_marker_among_numbers,
+    markers_among,
+)
 from loan_default.data.schema.inference.plausibility import (
     names_amount,
     names_another_time,
     names_application_time,
     names_time,
 )
-from loan_default.data.schema.values import fold
 
 _SAMPLE = 300
 """Different texts on which a pattern is tried before it is tried on all."""
@@ -64,8 +68,9 @@ def read_dates(name: str, counts: pd.Series, evidence: FileEvidence) -> DateRead
     Args:
         counts: different texts, trimmed and present, each with its number of rows.
     """
-    is_none = np.array([fold(text) in AMONG_NUMBERS or text in NO_DATES for text in counts.index[:10_000]])
-    possible = counts.drop(counts.index[:10_000][is_none])
+    head = counts.index[:10_000]
+    is_none = np.array([is_marker_among_numbers(text) or text in NO_DATES for text in head])
+    possible = counts.drop(head[is_none])
     if possible.empty or len(possible.index[0]) > 40:
         return None
     sample = possible.iloc[:: max(1, len(possible) // _SAMPLE)]

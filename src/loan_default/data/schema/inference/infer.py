@@ -27,8 +27,9 @@ from loan_default.data.schema.inference.plausibility import names_identifier
 from loan_default.data.schema.inference.target_values import NamedOutcomes
 from loan_default.data.schema.inference.times import settle_times
 from loan_default.data.schema.language import Schema
+from loan_default.data.schema.missing_texts import MISSING_TEXTS
 from loan_default.data.schema.number_rules import plain_number
-from loan_default.data.schema.values import MISSING_TEXTS, is_missing
+from loan_default.data.schema.values import is_missing
 from loan_default.errors import DataError, did_you_mean
 
 __all__ = ["Finding", "Inference", "Severity", "infer_frame_schema"]

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from loan_default.data.schema.missing_texts import stands_for_no_number
 from loan_default.data.schema.values import fold
 
 SIGNS = frozenset(
@@ -44,6 +45,12 @@ _FEWEST_WITH_DIGITS = 5
 _MOST_UNKNOWN = 5  # more different words among numbers are no markers
 
 
+def is_marker_among_numbers(text: str, *, known: frozenset[str] = AMONG_NUMBERS) -> bool:
+    """Whether a text among numbers or dates is known to mean "no value"."""
+    folded = fold(text)
+    return folded in known or stands_for_no_number(folded)
+
+
 def markers_among(unreadable: pd.Series, *, known: frozenset[str] = AMONG_NUMBERS) -> tuple[str, ...]:
     """The markers among the texts that cannot be read, the most frequent first.
 
@@ -53,7 +60,7 @@ def markers_among(unreadable: pd.Series, *, known: frozenset[str] = AMONG_NUMBER
     Args:
         unreadable: different texts, each with its number of rows.
     """
-    found = [text for text in unreadable.index if fold(text) in known]
+    found = [text for text in unreadable.index if is_marker_among_numbers(text, known=known)]
     others = unreadable.drop(found)
     repeated = [
         text

@@ -4,7 +4,6 @@ A declaration is proposed and then tried by the reader that files are read with,
 cannot disagree.
 """
 
-import re
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,8 +12,8 @@ import pandas as pd
 from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.frames import read_column
 from loan_default.data.schema.inference.evidence import Certainty, FileEvidence, Marks, marks_of, settle
-from loan_default.data.schema.inference.markers import AMONG_NUMBERS, markers_among
-from loan_default.data.schema.values import MUST_BE_NUMBER, fold
+from loan_default.data.schema.inference.markers import is_marker_among_numbers, markers_among
+from loan_default.data.schema.values import MUST_BE_NUMBER
 
 _SAMPLE = 2_000
 """Different texts that decide which declaration is tried on all of them."""
@@ -29,7 +28,6 @@ _UNITS = {
     "months": r"(?<![^\W\d])(?:months?|mons?|mths?|monate?n?|mois|mes(?:es)?|mês|mesi|mo)\b",
     "years": r"(?<![^\W\d])(?:years?|yrs?|jahre?n?|ans?|années?|años?|anos?|anni|anno)\b",
 }
-_IS_DURATION = re.compile("|".join(_UNITS.values()))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +47,9 @@ def read_numbers(name: str, counts: pd.Series, evidence: FileEvidence) -> Number
     Args:
         counts: different texts, trimmed and present, each with its number of rows.
     """
-    is_marker = pd.Series([fold(text) in AMONG_NUMBERS for text in counts.index[: 10 * _SAMPLE]], dtype=bool)
+    is_marker = pd.Series(
+        [is_marker_among_numbers(text) for text in counts.index[: 10 * _SAMPLE]], dtype=bool
+    )
     possible = counts.drop(counts.index[: len(is_marker)][is_marker.to_numpy()])
     if possible.empty or possible[possible.index.str.contains("[0-9]")].sum() < 0.2 * possible.sum():
         return None
@@ -71,7 +71,7 @@ def read_numbers(name: str, counts: pd.Series, evidence: FileEvidence) -> Number
 def _accepted(column: Column, counts: pd.Series, marks: Marks) -> NumberReading | None:
     failed = counts[unreadable_texts(counts, column)]
     n_numbers = len(counts) - len(failed)
-    known = [text for text in failed.index if fold(text) in AMONG_NUMBERS]
+    known = [text for text in failed.index if is_marker_among_numbers(text)]
     unknown = failed.drop(known)
     if len(unknown) and n_numbers <= _FEWEST_NUMBERS:
         return None
