@@ -66,15 +66,15 @@ def _batches(path: Path, rows: int, form: FileFormat) -> Iterator[pa.RecordBatch
 
 def _open_feather(path: Path) -> Any:
     """A reader of Feather; the first version of it, which has no parts, as a table."""
-    source = _source(path)
-    with pa.PythonFile(source) if isinstance(source, io.BytesIO) else pa.OSFile(source) as file:
-        is_first_version = file.read(4) == b"FEA1"
+    content = unpacked_bytes(path)
+    if content is None:
+        with path.open("rb") as stream:
+            is_first_version = stream.read(4) == b"FEA1"
+    else:
+        is_first_version = content.startswith(b"FEA1")
     if is_first_version:
         return pyarrow.feather.read_table(_source(path))
-    source = _source(path)
-    return pa.ipc.open_file(
-        pa.py_buffer(source.getvalue()) if isinstance(source, io.BytesIO) else pa.memory_map(source)
-    )
+    return pa.ipc.open_file(pa.memory_map(str(path)) if content is None else pa.py_buffer(content))
 
 
 def _source(path: Path) -> Any:
