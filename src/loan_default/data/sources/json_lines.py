@@ -3,7 +3,7 @@
 Numbers are text as JSON writes them; null and absent keys are missing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +37,16 @@ def json_names(path: Path, form: FileFormat) -> list[str]:
     return list(names)
 
 
-def iter_json(path: Path, names: list[str], rows: int, *, form: FileFormat) -> Iterator[RawFrame]:
+def iter_json(path: Path, names: Mapping[str, str], rows: int, *, form: FileFormat) -> Iterator[RawFrame]:
     """The rows in raw frames of at most `rows` rows; a line that is no object is rejected.
 
     Args:
-        names: the columns; each is the key at its position in `json_names`.
+        names: key of `json_names` -> name of its column.
 
     Raises:
         DataError: the file breaks off.
     """
-    keys = json_names(path, form)
+    columns = list(names.values())
     cells: list[list[str]] = []
     numbers: list[int] = []
     rejects: list[tuple[int, str, str]] = []
@@ -55,13 +55,13 @@ def iter_json(path: Path, names: list[str], rows: int, *, form: FileFormat) -> I
         if found is None:
             rejects.append((number, "a row must be a JSON object", line.decode(errors="replace").rstrip()))
         else:
-            cells.append([json_text(found.get(key)) for key in keys])
+            cells.append([json_text(found.get(key)) for key in names])
             numbers.append(number)
         if len(numbers) == rows:
-            yield _raw_frame(cells, numbers, rejects, names)
+            yield _raw_frame(cells, numbers, rejects, columns)
             cells, numbers, rejects = [], [], []
     if numbers or rejects:
-        yield _raw_frame(cells, numbers, rejects, names)
+        yield _raw_frame(cells, numbers, rejects, columns)
 
 
 def json_text(value: Any) -> str:

@@ -78,12 +78,15 @@ def iter_frames(path: Path, *, rows: int = 65_536, form: FileFormat | None = Non
     if form.container is Container.EXCEL:
         _, records = read_sheet(path, sheet=form.sheet)
         frames = iter_records(records, _sheet_names(records, form, path), rows, form=form)
+    elif form.container is Container.JSON_LINES:
+        keys = json_names(path, form)
+        columns = dict(zip(keys, _clean_names(keys, path), strict=True))
+        frames = iter_json(path, columns, rows, form=form)
     else:
         names = read_columns(path, form=form)
         readers = {
             Container.PARQUET: iter_arrow,
             Container.FEATHER: iter_arrow,
-            Container.JSON_LINES: iter_json,
             Container.ARFF: iter_arff,
         }
         frames = readers.get(form.container, iter_text)(path, names, rows, form=form)
