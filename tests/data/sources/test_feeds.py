@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -534,3 +535,18 @@ def test_a_schema_without_a_target_generates_applications(tmp_path: Path) -> Non
 def test_times_are_utc(tmp_path: Path) -> None:
     (batch,) = run(GeneratedFeed(SCHEMA, rows=1, seed=1, state=tmp_path / "s.json"))
     assert datetime.fromisoformat(batch.rows[0].data["made"]).astimezone(UTC).year == 2025
+
+
+def test_how_a_file_is_written_is_logged_with_its_first_rows_only(tmp_path):
+    path = tmp_path / "loans.csv"
+    path.write_text("id;income;bad\n1;2;0\n2;3;1\n", encoding="utf-8")
+    columns = (Column(name="id", kind=Kind.IDENTIFIER), Column(name="income", kind=Kind.NUMERICAL))
+    schema = Schema(name="loans", columns=(*columns, Column(name="bad", kind=Kind.TARGET)))
+    feed = FileFeed(path, schema, state=tmp_path / "state.json", batch_rows=1)
+    with structlog.testing.capture_logs() as logs:
+        for batch in feed.batches():
+            batch.done()
+        assert not list(feed.batches())
+    assert [(each["event"], each["file"], each["written_as"]) for each in logs] == [
+        ("file_read", "loans.csv", "CSV in ASCII, fields separated by semicolons")
+    ]

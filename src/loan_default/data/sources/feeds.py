@@ -26,6 +26,7 @@ import pandas as pd
 
 from loan_default.data.schema.file_format import FileFormat
 from loan_default.data.schema.language import Schema
+from loan_default.data.sources.format_words import format_logged
 from loan_default.data.sources.generator import chunks, to_text
 from loan_default.data.sources.json_rows import json_rows, row_subjects
 from loan_default.data.sources.sniffing import format_for
@@ -98,16 +99,12 @@ class FileFeed:
         digest = sha256_of(self.path)
         watermark = Watermark(self.state, digest=digest, what=self.path.name)
         stop = None if self.rows is None else watermark.next_row + self.rows
-        rows = file_rows(
-            self.path,
-            self.schema,
-            prefix=f"{plain_text(stem_of(self.path))}-{digest[:8]}",
-            start=watermark.next_row,
-            stop=stop,
-            form=form,
-        )
+        prefix = f"{plain_text(stem_of(self.path))}-{digest[:8]}"
+        start = watermark.next_row
+        rows = file_rows(self.path, self.schema, prefix=prefix, start=start, stop=stop, form=form)
         source = plain_text(self.path.name)
-        yield from batches_of(rows, watermark=watermark, source=source, batch_rows=self.batch_rows)
+        found = batches_of(rows, watermark=watermark, source=source, batch_rows=self.batch_rows)
+        yield from format_logged(found, form, file=source)
 
 
 @dataclass(frozen=True, slots=True)

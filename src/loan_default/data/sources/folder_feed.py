@@ -33,6 +33,7 @@ from loan_default.data.sources.feeds import (
     file_rows,
     plain_text,
 )
+from loan_default.data.sources.format_words import format_logged
 from loan_default.data.sources.sniffing import format_for
 from loan_default.data.sources.table_files import iter_frames, stem_of, suffix_of
 from loan_default.errors import ConfigurationError, DataError, UnclearFileError
@@ -185,12 +186,9 @@ class FolderFeed:
             watermark = Watermark(_watermark_of(path), digest=digest, what=name, advice=_DROP_AGAIN)
             end = watermark.next_row
             rows = file_rows(path, self._schema, prefix=f"file-{digest[:16]}", start=end, form=form)
-            for batch in batches_of(
-                rows,
-                watermark=watermark,
-                source=plain_text(name),
-                batch_rows=self._batch_rows,
-            ):
+            source = plain_text(name)
+            batches = batches_of(rows, watermark=watermark, source=source, batch_rows=self._batch_rows)
+            for batch in format_logged(batches, form, file=source):
                 end += len(batch.rows)
                 yield batch
         except (DataError, UnclearFileError) as error:

@@ -1,6 +1,10 @@
 """How a file is written, in words for people."""
 
 import codecs
+from collections.abc import Iterator
+from typing import TypeVar
+
+import structlog
 
 from loan_default.data.schema.file_format import Compression, Container, FileFormat
 from loan_default.data.sources.dialects import DELIMITERS
@@ -34,6 +38,10 @@ _MARKS = {
     "_": "underscores",
 }
 
+log = structlog.get_logger()
+
+Batch = TypeVar("Batch")
+
 
 def describe_format(form: FileFormat) -> str:
     """A format in words, such as "CSV in Windows-1252, fields separated by semicolons, a footer"."""
@@ -59,6 +67,17 @@ def describe_format(form: FileFormat) -> str:
     if form.thousands:
         parts.append(f"{_MARKS.get(form.thousands, form.thousands)} between thousands")
     return ", ".join(parts)
+
+
+def format_logged(batches: Iterator[Batch], form: FileFormat, *, file: str) -> Iterator[Batch]:
+    """The batches of a file; before the first one, how the file is written is logged.
+
+    A file that is looked at again and has nothing new is not logged again.
+    """
+    for number, batch in enumerate(batches):
+        if not number:
+            log.info("file_read", file=file, written_as=describe_format(form))
+        yield batch
 
 
 def _kind(form: FileFormat) -> str:
