@@ -17,6 +17,8 @@ from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.file_format import Compression, Container, FileFormat
 from loan_default.data.schema.frames import validate
 from loan_default.data.schema.language import Schema
+from loan_default.data.sources import sniffing
+from loan_default.data.sources.encodings import same_encoding
 from loan_default.data.sources.format_words import describe_format
 from loan_default.data.sources.sniffing import detect_format, format_for
 from loan_default.data.sources.table_files import read_columns, read_frame
@@ -132,6 +134,61 @@ def test_a_file_that_is_written_otherwise_is_refused_with_both_formats(tmp_path,
     schema = schema_of(write(tmp_path, table(";")))
     with pytest.raises(DataError, match=r"must be written as its schema says.*" + words):
         format_for(write(tmp_path, content, "next.csv"), schema)
+
+
+PLAIN = [["1", "Bern", "12.5"], ["2", "Basel", "7.25"], ["3", "Chur", "1250.75"]]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "ascii"])
+def test_a_schema_of_a_file_in_ascii_reads_any_encoding_that_extends_it(tmp_path, encoding):
+    schema = schema_of(write(tmp_path, table(";", rows=PLAIN)))
+    assert schema.format.encoding == "ascii"
+    rows = PLAIN if encoding == "ascii" else ROWS
+    path = write(tmp_path, table(";", rows=rows).encode(encoding), "next.csv")
+    form = format_for(path, schema)
+    assert same_encoding(form.encoding, encoding)
+    raw = read_frame(path, form=form)
+    assert raw.frame.to_numpy().tolist() == rows
+    assert raw.rejects.empty
+
+
+def test_a_schema_of_a_file_in_ascii_does_not_read_two_bytes_a_character(tmp_path):
+    schema = schema_of(write(tmp_path, table(";", rows=PLAIN)))
+    path = write(tmp_path, table(";").encode("utf-16"), "next.csv")
+    with pytest.raises(DataError, match=r"says CSV in ASCII, .*; the file is CSV in UTF-16"):
+        format_for(path, schema)
+
+
+@pytest.mark.parametrize("kind", ["json_lines", "arff"])
+def test_an_encoding_that_a_file_has_shown_is_the_one_of_the_next_of_any_kind_of_text(tmp_path, kind):
+    texts = {
+        "json_lines": '{"town": "TOWN"}\n',
+        "arff": "@relation r\n@attribute town string\n@data\n'TOWN'\n",
+    }
+    column = (Column(name="town", kind=Kind.CATEGORICAL, open=True),)
+
+    def file(town, encoding):
+        return write(tmp_path, texts[kind].replace("TOWN", town).encode(encoding), f"{encoding}.x")
+
+    shown = Schema(name="loans", columns=column, format=detect_format(file("Zürich", "utf-8")))
+    with pytest.raises(DataError, match=r"in UTF-8; the file is .* in Windows-1252"):
+        format_for(file("Zürich", "cp1252"), shown)
+    unknown = Schema(name="loans", columns=column, format=detect_format(file("Bern", "ascii")))
+    for encoding in ("utf-8", "cp1252"):
+        path = file("Zürich", encoding)
+        raw = read_frame(path, form=format_for(path, unknown))
+        assert raw.frame["town"].tolist() == ["Zürich"]
+        assert raw.rejects.empty
+
+
+def test_a_text_file_is_looked_through_once(tmp_path, monkeypatch):
+    path = write(tmp_path, table(";"))
+    schema = schema_of(path)
+    looked = []
+    whole = sniffing.look_through
+    monkeypatch.setattr(sniffing, "look_through", lambda path: looked.append(path) or whole(path))
+    format_for(path, schema)
+    assert looked == [path]
 
 
 def test_a_schema_says_whether_there_is_a_header(tmp_path):

@@ -5,7 +5,7 @@
     [format]
     container = "text"          # text (CSV and its kin) | excel | parquet | feather | json_lines | arff
     compression = "gzip"        # gzip | zip; absent = none
-    encoding = "cp1252"         # text: as Python names it
+    encoding = "cp1252"         # text: as Python names it; "ascii" = any that extends it
     delimiter = ";"             # text: one character; " " = any run of blanks
     quote = '"'                 # text: one character; "" = none
     header = false              # absent = the first row names the columns; false = column_1, column_2, …
@@ -55,7 +55,7 @@ class FileFormat:
     container: Container = Container.TEXT
     compression: Compression = Compression.NONE
     encoding: str = "utf-8"
-    """Text: a codec of Python."""
+    """Text: a codec of Python. "ascii" = any that extends it: a file of ASCII does not show its encoding."""
     delimiter: str = ","
     """Text: one character between fields; a blank = any run of blanks."""
     quote: str = '"'

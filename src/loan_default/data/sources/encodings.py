@@ -44,14 +44,13 @@ class Glance:
     """What is known of a text file after it was looked through."""
 
     encoding: str
+    """ "ascii" = all its bytes are ASCII, which most encodings write alike."""
     head: str
     """The beginning, up to the last whole line of 256 KB (all of a smaller file)."""
     tail: str
     """The end: the last whole lines of 64 KB."""
     is_whole: bool
     """Whether `head` is the whole file."""
-    is_ascii: bool
-    """Whether it is ASCII only, which most encodings write alike."""
 
 
 def look_through(path: Path) -> Glance:
@@ -73,7 +72,6 @@ def look_through(path: Path) -> Glance:
         head=_whole_lines(bytes(scan.head), encoding, is_whole=is_whole),
         tail=_last_lines(bytes(scan.tail), encoding, offset=scan.size - len(scan.tail)),
         is_whole=is_whole,
-        is_ascii=encoding == "utf-8" and not scan.n_good and not scan.n_bad,
     )
 
 
@@ -109,6 +107,17 @@ def utf8_chunks(stream: IO[bytes], encoding: str, *, block_bytes: int = _BLOCK_B
 def same_encoding(first: str, second: str) -> bool:
     """Whether two encodings are read alike: byte order and byte order mark do not matter."""
     return _family(first) == _family(second)
+
+
+def is_written_in(found: str, declared: str) -> bool:
+    """Whether text in the encoding `found` can be what a schema declares.
+
+    A schema whose file was ASCII tells nothing of the encoding, and ASCII is written alike in each that
+    extends it: all but those of two or four bytes a character.
+    """
+    if "ascii" in (codecs.lookup(found).name, codecs.lookup(declared).name):
+        return not any(_family(each) in ("utf-16", "utf-32") for each in (found, declared))
+    return same_encoding(found, declared)
 
 
 def _family(encoding: str) -> str:
@@ -163,6 +172,8 @@ class _Scan:
             raise DataError(
                 f"a data file must be a table, however: {path.name} looks binary. Export it as CSV in UTF-8."
             )
+        if not self.n_bad and not self.n_good:
+            return "ascii"
         if not self.n_bad or self.n_good >= self.n_bad:
             return "utf-8"
         return _code_page(bytes(self._odd))

@@ -22,7 +22,7 @@ from loan_default.data.sources.dialects import (
     header_of,
     title_records,
 )
-from loan_default.data.sources.encodings import Glance, look_through, same_encoding
+from loan_default.data.sources.encodings import Glance, is_written_in, look_through
 from loan_default.data.sources.format_words import describe_format
 from loan_default.data.sources.number_marks import find_marks, marks_of
 from loan_default.data.sources.packing import compression_of, open_unpacked, readable
@@ -54,16 +54,7 @@ def detect_format(
         UnclearFileError: it can be read in two ways, and a person has to say which.
     """
     check_file(path)
-    compression = compression_of(path)
-    with readable(path), open_unpacked(path) as stream:
-        start = stream.read(8)
-    for magic, container in _BINARY.items():
-        if start.startswith(magic):
-            return FileFormat(container=container, compression=compression)
-    if start.startswith(_WORKBOOKS):
-        return replace(_sheet_format(path, header=header, sheet=sheet, known=known), compression=compression)
-    glance = look_through(path)
-    return replace(_text_format(path, glance, header=header, known=known), compression=compression)
+    return _format_of(path, _text_of(path), header=header, sheet=sheet, known=known)
 
 
 def format_for(
@@ -84,23 +75,24 @@ def format_for(
     if schema is None or declared is None:
         return detect_format(path, header=header, sheet=sheet, known=names)
     header_known = names if declared.header else ()
+    check_file(path)
+    glance = _text_of(path)
     try:
-        found = detect_format(path, header=declared.header, sheet=declared.sheet, known=header_known)
+        found = _format_of(path, glance, header=declared.header, sheet=declared.sheet, known=header_known)
     except UnclearFileError:
-        found = replace(declared, compression=compression_of(path))  # its schema answers the question
+        # Its schema answers the question.
+        encoding = glance.encoding if glance is not None else declared.encoding
+        found = replace(declared, compression=compression_of(path), encoding=encoding)
     if found.container in _TYPED:
         return found  # its numbers and times are values already: no mark can be misread
     if found.container is not declared.container:
         raise _written_otherwise(path, declared, found)
-    if found.container is not Container.TEXT:
+    if glance is not None and not is_written_in(found.encoding, declared.encoding):
+        raise _written_otherwise(path, declared, found)
+    if found.container is not Container.TEXT or glance is None:
         if found.skip != declared.skip and not declared.header:
             raise _written_otherwise(path, declared, found)
         return replace(found, decimal=declared.decimal, thousands=declared.thousands)
-    glance = look_through(path)
-    if not glance.is_ascii and not same_encoding(found.encoding, declared.encoding):
-        raise _written_otherwise(path, declared, found)
-    if glance.is_ascii and declared.encoding.startswith("utf-16"):
-        raise _written_otherwise(path, declared, found)
     dialect = find_dialect(
         glance.head, is_whole=glance.is_whole, name=path.name, delimiter=declared.delimiter
     )
@@ -121,11 +113,35 @@ def format_for(
     return replace(
         declared,
         compression=found.compression,
-        encoding=declared.encoding if glance.is_ascii else found.encoding,
+        encoding=found.encoding,
         quote=dialect.quote if dialect.quote != '"' or declared.quote == "" else declared.quote,
         skip=skip,
         footer=declared.footer or count_footer_lines(glance.tail.splitlines(), dialect) > 0,
     )
+
+
+def _text_of(path: Path) -> Glance | None:
+    """What is known of the text of a file; None where it is no text by its first bytes."""
+    with readable(path), open_unpacked(path) as stream:
+        start = stream.read(8)
+    if start.startswith((*_BINARY, *_WORKBOOKS)):
+        return None
+    return look_through(path)
+
+
+def _format_of(
+    path: Path, glance: Glance | None, *, header: bool | None, sheet: str, known: Collection[str]
+) -> FileFormat:
+    """How a file is written, by its text or, where it has none, by its content."""
+    compression = compression_of(path)
+    if glance is not None:
+        return replace(_text_format(path, glance, header=header, known=known), compression=compression)
+    with readable(path), open_unpacked(path) as stream:
+        start = stream.read(8)
+    for magic, container in _BINARY.items():
+        if start.startswith(magic):
+            return FileFormat(container=container, compression=compression)
+    return replace(_sheet_format(path, header=header, sheet=sheet, known=known), compression=compression)
 
 
 def _written_otherwise(path: Path, declared: FileFormat, found: FileFormat) -> DataError:
