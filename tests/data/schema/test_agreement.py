@@ -104,7 +104,7 @@ def columns(draw: st.DrawFn) -> Column:
     if kind in NUMBER_KINDS:
         settings["decimal"], settings["thousands"] = draw(marks)
     if kind is Kind.NUMERICAL:
-        settings["format"] = draw(st.sampled_from(["", "percent", "money", "months", "years"]))
+        settings["format"] = draw(st.sampled_from(["", *NUMBER_FORMATS]))
         settings["special"] = draw(st.sampled_from([(), (99,)]))
         settings["minimum"] = draw(st.sampled_from([None, 0]))
         settings["integer"] = draw(st.booleans())
@@ -273,6 +273,33 @@ def test_markers_that_no_schema_declares_are_missing_among_numbers_and_times(col
     values, problems = read_column(pd.Series(MARKERS, dtype="str"), column)
     assert problems == []
     assert values.isna().all()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.Series(
+            ["yes", "NO", "ja", "nein", "T", "F", "oui", "Non", "sí", "tak", "nie", "1", "0", "1.0", "0.0"]
+        ),
+        pd.Series(["yes", "NO", "true", "FALSE", " t ", "n", "2", "maybe", "", "o", "inf"], dtype="str"),
+        pd.Series([True, False, True]),
+        pd.Series([True, None, False], dtype="boolean"),
+        pd.Series([True, None, "yes", 0, 1.0, "x", 10**400], dtype=object),
+        pd.Series([1.0, 0.0, np.nan]),
+    ],
+)
+def test_words_for_yes_and_no_are_1_and_0_in_a_column_of_numbers_that_declares_them(values):
+    column = Column(name="a", kind=Kind.NUMERICAL, nullable=True, format="boolean")
+    check_agreement(values, column)
+    numbers, _ = read_column(values, column)
+    meant = {"yes": 1, "ja": 1, "t": 1, "oui": 1, "sí": 1, "tak": 1, "true": 1, "1": 1, "1.0": 1}
+    meant |= {"no": 0, "nein": 0, "f": 0, "non": 0, "nie": 0, "false": 0, "0": 0, "0.0": 0, "n": 0, "2": 2}
+    expected = [meant.get(str(value).strip().casefold(), math.nan) for value in values]
+    np.testing.assert_array_equal(numbers[~np.isinf(numbers)], np.array(expected)[~np.isinf(numbers)])
+    if values.dtype == bool or values.dtype == "boolean":
+        records = [{"a": None if pd.isna(value) else bool(value), "other": 0} for value in values]
+        read = RecordBatchReader(schema_of(column))(records)
+        assert [each["a"] for each in read] == [None if pd.isna(number) else number for number in numbers]
 
 
 @pytest.mark.parametrize("marker", ["k.A.", "brak", "?", "-", "n/d"])

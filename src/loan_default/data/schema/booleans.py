@@ -1,4 +1,4 @@
-"""Words for yes and no in English, German, French, Spanish, Portuguese and Italian."""
+"""Words for yes and no in English, German, French, Spanish, Portuguese, Italian, Polish and Czech."""
 
 from collections.abc import Mapping
 
@@ -6,9 +6,12 @@ from loan_default.data.schema.column import Column
 
 YES = frozenset(
     {"1", "yes", "y", "true", "t", "on", "ja", "j", "wahr", "oui", "o", "vrai", "v", "sí", "si", "s", "sì"}
-    | {"verdadero", "sim", "verdadeiro", "vero"}
+    | {"verdadero", "sim", "verdadeiro", "vero", "tak", "prawda", "ano", "pravda"}
 )
-NO = frozenset({"0", "no", "n", "false", "f", "off", "nein", "falsch", "non", "faux", "falso", "não", "nao"})
+NO = frozenset(
+    {"0", "no", "n", "false", "f", "off", "nein", "falsch", "non", "faux", "falso", "não", "nao"}
+    | {"nie", "fałsz", "ne", "nepravda"}
+)
 UNMISTAKABLE = frozenset({"0", "1", "y", "n", "t", "f"})
 """Single characters that say yes or no also beside others; an O may be meant as a zero."""
 _PAIRS = frozenset(
@@ -30,6 +33,10 @@ _PAIRS = frozenset(
         ("nao", "sim"),
         ("falso", "verdadeiro"),
         ("falso", "vero"),
+        ("nie", "tak"),
+        ("fałsz", "prawda"),
+        ("ne", "ano"),
+        ("nepravda", "pravda"),
     }
 )
 """What two categories must be, without case, to be a no and a yes beyond doubt."""
@@ -50,6 +57,12 @@ def boolean_aliases(column: Column) -> Mapping[str, str]:
         elif folded not in _PAIRS:
             return {}
     return dict.fromkeys(sorted(NO), no) | dict.fromkeys(sorted(YES), yes)
+
+
+def truth_among_numbers(folded: str) -> float | None:
+    """The 1 or 0 that a folded word for yes or no means beside numbers; None where it means none of them."""
+    truth = None if folded == "o" else truth_of(folded)  # an O may be meant as a zero
+    return None if truth is None else float(truth)
 
 
 def truth_of(folded: str) -> bool | None:

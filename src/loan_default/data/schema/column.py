@@ -67,8 +67,9 @@ KEYS_OF_KIND: Mapping[Kind, tuple[str, ...]] = {
 }
 """Keys that a column of each kind may have in a schema file, beside `kind` and `SHARED_KEYS`."""
 
-NUMBER_FORMATS = ("percent", "money", "months", "years")
-"""How text in a numerical column may be written: "14.5 %", "$1,250.00", "2 yrs 3 mon" as months or years."""
+NUMBER_FORMATS = ("percent", "money", "months", "years", "boolean")
+"""How text in a numerical column may be written: "14.5 %", "$1,250.00", "2 yrs 3 mon" as months or years,
+yes and no as 1 and 0."""
 CODE_FORMATS = ("boolean",)
 TIME_FORMATS = ("epoch_seconds", "epoch_milliseconds", "spreadsheet")
 """Numbers that are times: since 1970, or days as spreadsheets count. Otherwise a pattern of `strptime`."""
@@ -198,7 +199,7 @@ class Column:
                 f"{where}: format must be one of {', '.join(formats)}, however: {self.format!r}."
                 + did_you_mean(self.format, formats)
             )
-        if self.format == "boolean" and len(self.categories) != 2:
+        if self.is_coded and self.format == "boolean" and len(self.categories) != 2:
             raise DataError(
                 f"{where}: a boolean must have two categories, no and yes, however: {list(self.categories)}"
             )

@@ -6,7 +6,7 @@ then validated. A wrong value rejects its row and no more; only a missing column
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from loan_default.data.schema.column import NUMBER_KINDS, TIME_KINDS, Column, Kind
 from loan_default.data.schema.language import Schema
+from loan_default.data.schema.missing_texts import LONGEST_MARKER
 from loan_default.data.schema.number_rules import NUMBER_PATTERN, number_problems
 from loan_default.data.schema.number_texts import is_plain, missing_numbers, plain_numbers
 from loan_default.data.schema.values import (
@@ -128,6 +129,8 @@ def parse_numbers(values: pd.Series, column: Column = _ANY_NUMBER) -> tuple[np.n
     The column says how text is read and what is missing; without it, only plain numbers are numbers.
     """
     if pd.api.types.is_bool_dtype(values.dtype) and not pd.api.types.is_object_dtype(values.dtype):
+        if column.format == "boolean":
+            return values.to_numpy(dtype=np.float64, na_value=np.nan), np.zeros(len(values), bool)
         return np.full(len(values), np.nan), values.notna().to_numpy()
     if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_complex_dtype(values.dtype):
         numbers, unreadable = values.to_numpy(dtype=np.float64, na_value=np.nan), np.zeros(len(values), bool)
@@ -200,9 +203,19 @@ def _numbers_of_text(text: pa.Array, column: Column) -> tuple[np.ndarray, np.nda
         numbers = plain_numbers(trimmed, column)
     doubtful = pc.and_(pc.is_valid(trimmed), pc.is_null(numbers))
     is_marker = missing_test(column)
-    missing = [other for other in pc.unique(trimmed.filter(doubtful)).to_pylist() if is_marker(other)]
+    missing = [other for other in _possible_markers(trimmed.filter(doubtful), column) if is_marker(other)]
     unreadable = pc.and_not(doubtful, pc.is_in(trimmed, pa.array(missing, trimmed.type)))
     return _to_numpy(numbers), unreadable.to_numpy(zero_copy_only=False)
+
+
+def _possible_markers(texts: pa.Array, column: Column) -> list[str]:
+    """The different texts that may mean "no value"; a look at each of many remarks would take long."""
+    if not column.missing:
+        is_short = pc.less_equal(pc.utf8_length(texts), LONGEST_MARKER)
+        has_digit = pc.match_substring_regex(texts, "^[^#]*[0-9][^#]*$")  # 1.#QNAN, #DIV/0! are some
+        texts = texts.filter(pc.and_not(is_short, has_digit))
+    listed: list[str] = pc.unique(texts).to_pylist()
+    return listed
 
 
 def _to_numpy(numbers: pa.Array) -> np.ndarray:
@@ -210,7 +223,7 @@ def _to_numpy(numbers: pa.Array) -> np.ndarray:
 
 
 def _numbers_of_objects(values: pd.Series, column: Column) -> tuple[np.ndarray, np.ndarray]:
-    read_any = value_reader(_ANY_NUMBER)
+    read_any = value_reader(replace(_ANY_NUMBER, format=column.format))
     numbers, unreadable = np.full(len(values), np.nan), np.zeros(len(values), bool)
     texts: dict[int, str] = {}
     for position, value in enumerate(values.astype(object)):

@@ -21,6 +21,9 @@ declare them; in a column of numbers or times they can mean nothing else.
 """
 
 _SIGNS = re.compile(r"[?*.\-\u2010-\u2015_#/\\~\N{HORIZONTAL ELLIPSIS}]+")
+LONGEST_MARKER = 40
+"""Characters that a text for "no value" has at most, with brackets and blanks."""
+_WITHOUT_DIGITS = re.compile(rf"[^0-9]{{1,{LONGEST_MARKER}}}")
 _ZERO_DATE = re.compile(r"0{1,4}([-/.])0{1,2}\1(?:0{4}|0{1,2})(?:[ t]0{1,2}:00(?::00(?:\.0+)?)?)?")
 _WORDS = (
     # English
@@ -64,10 +67,12 @@ def stands_for_no_number(folded: str) -> bool:
 
     Brackets around it, blanks, accents and dots at the ends of abbreviations make no difference.
     """
-    if folded in MISSING_TEXTS or _SIGNS.fullmatch(folded):
+    if folded in MISSING_TEXTS:
         return True
-    if folded[:1].isdigit():
+    if _WITHOUT_DIGITS.fullmatch(folded) is None:
         return False  # most texts end here
+    if _SIGNS.fullmatch(folded):
+        return True
     bare = _bare(folded)
     return bare in _NO_NUMBERS or (bare != "" and bare in MISSING_TEXTS)
 

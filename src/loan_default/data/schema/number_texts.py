@@ -15,6 +15,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from loan_default.data.schema.booleans import truth_among_numbers
 from loan_default.data.schema.column import Column
 from loan_default.data.schema.durations import DURATION_FORMATS, duration_reader
 
@@ -71,10 +72,13 @@ def is_plain(column: Column) -> bool:
 def number_reader(column: Column) -> NumberReader:
     """The reader of single texts of a numerical column."""
     read = duration_reader(column) if column.format in DURATION_FORMATS else _marked_number_reader(column)
+    is_boolean = column.format == "boolean"
     infinity = re.compile(INFINITY_PATTERN)
 
     def read_any(text: str) -> float | None:
         number = read(text)
+        if number is None and is_boolean:
+            number = truth_among_numbers(text.casefold())
         return float(text) if number is None and infinity.match(text) else number
 
     return read_any
@@ -112,7 +116,7 @@ def missing_numbers(column: Column) -> tuple[float, ...]:
 
 def plain_numbers(texts: pa.Array, column: Column) -> pa.Array:
     """The numbers of trimmed texts, float64; null where a text is none, or is null."""
-    if column.format in DURATION_FORMATS:
+    if column.format in (*DURATION_FORMATS, "boolean"):
         return _each_distinct(texts, number_reader(column))
     plain = texts
     if not pc.all(pc.string_is_ascii(texts)).as_py():

@@ -81,11 +81,12 @@ def _column_reader(column: Column) -> _Read:
 
 def _number_reader(column: Column) -> _Read:
     markers = missing_numbers(column)
+    kinds = _NUMBERS | {bool} if column.format == "boolean" else _NUMBERS
 
     def read(values: tuple[Any, ...], doubtful: set[int]) -> list[Any]:
         known: Sequence[Any] = values
-        if not _NUMBERS.issuperset(map(type, values)):
-            known = _without(doubtful, values, lambda value: type(value) not in _NUMBERS)
+        if not kinds.issuperset(map(type, values)):
+            known = _without(doubtful, values, lambda value: type(value) not in kinds)
         try:
             numbers = np.array(known, dtype=np.float64)
         except OverflowError:

@@ -135,8 +135,9 @@ def _json_schema(column: Column) -> dict[str, Any]:
         schema = {"type": "integer" if column.integer else "number"}
         schema |= {key: bound for key, bound in bounds.items() if bound is not None}
         if has_rules(column):
-            alternatives = [schema, {"type": "string"}, *([{"type": "null"}] if column.nullable else [])]
-            return {"anyOf": alternatives}
+            others = ["string", *(["boolean"] if column.format == "boolean" else [])]
+            others += ["null"] if column.nullable else []
+            return {"anyOf": [schema, *({"type": other} for other in others)]}
     elif column.is_coded and not column.open:
         schema["enum"] = list(column.categories)
     elif column.kind is Kind.TARGET:

@@ -18,11 +18,7 @@ import pandas as pd
 
 from loan_default.data.schema.booleans import UNMISTAKABLE, boolean_aliases, truth_of
 from loan_default.data.schema.column import NUMBER_KINDS, TIME_KINDS, Column, Kind
-from loan_default.data.schema.missing_texts import (
-    MISSING_TEXTS,
-    stands_for_no_number,
-    stands_for_no_time,
-)
+from loan_default.data.schema.missing_texts import MISSING_TEXTS, stands_for_no_number, stands_for_no_time
 from loan_default.data.schema.number_rules import (
     MUST_BE_FINITE,
     is_infinite_text,
@@ -204,6 +200,8 @@ def _read_number(
             return _missing(column) if is_marker(value) else (None, MUST_BE_NUMBER)
     elif is_missing(value) or (isinstance(value, str) and is_marker(value)):
         return _missing(column)
+    elif isinstance(value, bool | np.bool_) and column.format == "boolean":
+        number = float(value)
     elif isinstance(value, bool | np.bool_) or not isinstance(value, int | float | Decimal | np.number):
         # A feed sends a number that JSON cannot hold as the text that stood in the file.
         return None, MUST_BE_FINITE if isinstance(value, str) and is_infinite_text(value) else MUST_BE_NUMBER

@@ -99,6 +99,45 @@ def test_percent_money_and_durations_are_numbers(write, format_):
     assert (column.kind, column.format) == (Kind.NUMERICAL, format_)
 
 
+@pytest.mark.parametrize(
+    ("unit", "texts"),
+    [
+        ("years", {"moins d'un an": 0, "1 an": 1, "4 ans": 4, "plus de 10 ans": 10}),
+        ("years", {"moins de 1 an": 0, "1 an": 1, "4 ans": 4, "plus d\u2019un an": 1}),
+        ("years", {"menos de 1 año": 0, "un año": 1, "4 años": 4, "más de 10 años": 10}),
+        ("years", {"unter 1 Jahr": 0, "ein Jahr": 1, "4 Jahre": 4, "über 10 Jahre": 10}),
+        ("years", {"weniger als ein Jahr": 0, "1 Jahr": 1, "2 Jahre": 2, "mehr als 10 Jahre": 10}),
+        ("years", {"menos de um ano": 0, "1 ano": 1, "4 anos": 4, "mais de 10 anos": 10}),
+        ("years", {"meno di un anno": 0, "1 anno": 1, "4 anni": 4, "più di 10 anni": 10}),
+        ("years", {"less than 1 year": 0, "one year": 1, "4 years": 4, "over 10 years": 10}),
+        ("years", {"poniżej 1 roku": 0, "1 rok": 1, "4 lata": 4, "ponad 10 lat": 10}),
+        ("years", {"méně než 1 rok": 0, "1 rok": 1, "4 roky": 4, "5 let": 5, "více než 10 let": 10}),
+        ("months", {"12 miesięcy": 12, "1 miesiąc": 1, "48 mies.": 48, "3 miesiące": 3}),
+        ("months", {"12 měsíců": 12, "1 měsíc": 1, "3 měsíce": 3}),
+    ],
+)
+def test_durations_in_words_of_eight_languages(unit, texts):
+    values = [*texts] * 40
+    column = inferred("tenure", values).schema["tenure"]
+    assert (column.kind, column.format) == (Kind.NUMERICAL, unit)
+    assert read_column(pd.Series(values), column)[0].tolist() == [*texts.values()] * 40
+
+
+@pytest.mark.parametrize("spelling", ["{}", "{}.0", " {}"])
+@pytest.mark.parametrize(
+    "words", [("no", "yes"), ("False", "true"), ("Nein", "JA"), ("non", "Oui"), ("F", "T")]
+)
+def test_a_column_of_0_and_1_reads_yes_and_no_later(spelling, words):
+    texts = [spelling.format(flag) for flag in RNG.integers(0, 2, N)]
+    column = inferred("insured", texts).schema["insured"]
+    assert (column.kind, column.format) == (Kind.NUMERICAL, "boolean")
+    assert read_column(pd.Series([*words, "1", "0"]), column)[0].tolist() == [0, 1, 1, 0]
+    plain = Column(name="insured", kind=Kind.NUMERICAL, nullable=True)
+    assert column.interpretation == plain.interpretation
+    counted = inferred("late", [*texts, "2"]).schema["late"]
+    assert (counted.kind, counted.format) == (Kind.NUMERICAL, "")
+
+
 def test_numbers_from_1000_on_with_a_comma_are_thousands():
     texts = [f"{income:,.0f}" for income in INCOMES / 20]
     assert any("," in text for text in texts)

@@ -216,6 +216,8 @@ def _infer_numbers(
             "with known_after_decision = false if it is a measurement; until then it is a feature",
         )
     column = measured(reading.column, numbers, report)
+    if not column.format and np.isin(numbers, (0.0, 1.0)).all():
+        column = replace(column, format="boolean")  # so that yes and true are read as 1 later
     form = column.format or "plain numbers"
     return Decision(column=column, why=f"{len(numbers):,} values read as {form}{_marks_in_words(column)}")
 

@@ -208,6 +208,8 @@ def _whole_reading(counts: pd.Series, column: Column) -> DateReading | None:
 
 def _different(readings: list[DateReading], counts: pd.Series) -> list[DateReading]:
     """Without readings that give the dates of an earlier one."""
+    if len(readings) < 2:
+        return readings
     kept: list[tuple[DateReading, pd.Series]] = []
     for reading in readings:
         times = _read(counts.index, reading.column("any"))

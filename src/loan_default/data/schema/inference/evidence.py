@@ -23,6 +23,7 @@ _GROUPED = {
 _MARKS = ((",", "."), (".", ","))
 _FEW = 0.01  # share of values that may contradict the others: typing errors
 _MOST_TEXTS = 20_000  # different texts that are looked at, evenly spread; the reader counts all of them
+_FIRST_LOOK = 1_000
 _LONGEST_SIGN, _LONGEST_UNIT = 6, 14  # characters before and after a number: a currency, a unit
 _PROOF = 20  # different values from which on a habit is no chance
 
@@ -73,9 +74,11 @@ def marks_of(counts: pd.Series) -> Marks:
             return Marks()
         if not dotted.str.fullmatch(r"[^.]*[1-9][0-9]{0,2}\.[0-9]{3}[^.0-9]*").all():
             return Marks(certainty=Certainty.SURE)
-    seen = _Seen()
-    for text, rows in counts.iloc[:: max(1, len(counts) // _MOST_TEXTS)].items():
-        seen.add(str(text), int(rows))
+    if len(counts) > 10 * _FIRST_LOOK:
+        first = _seen(counts, _FIRST_LOOK)
+        if first.n_numbers * 10 < first.n_rows:
+            return Marks()  # words; a look at a thousand of them is enough
+    seen = _seen(counts, _MOST_TEXTS)
     if seen.n_numbers * 2 < seen.n_rows:
         return Marks()  # words with some numbers in them
     return _by_both(seen) or _by_repeats(seen) or _by_fractions(seen) or _by_groups(seen) or Marks()
@@ -145,6 +148,15 @@ class _Seen:
     def few(self) -> float:
         """Rows up to which a mark that contradicts the others is a slip."""
         return _FEW * self.n_rows
+
+
+def _seen(counts: pd.Series, n_texts: int) -> _Seen:
+    """How so many texts, evenly spread, use the marks."""
+    seen = _Seen()
+    some = counts.iloc[:: max(1, len(counts) // n_texts)]
+    for text, rows in zip(some.index.tolist(), some.tolist(), strict=True):
+        seen.add(text, rows)
+    return seen
 
 
 def _by_both(seen: _Seen) -> Marks | None:

@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 
 from loan_default.data.schema.column import Column, Kind
-from loan_default.data.schema.frames import read_column
+from loan_default.data.schema.frames import parse_numbers
 from loan_default.data.schema.inference.evidence import Certainty, FileEvidence, Marks, marks_of, settle
 from loan_default.data.schema.inference.markers import is_marker_among_numbers, markers_among
-from loan_default.data.schema.values import MUST_BE_NUMBER
 
 _SAMPLE = 2_000
 """Different texts that decide which declaration is tried on all of them."""
@@ -25,8 +24,9 @@ _MOST_ZERO_CODES = 0.01
 """Share of values such as 00501 from which on a column holds codes."""
 
 _UNITS = {
-    "months": r"(?<![^\W\d])(?:months?|mons?|mths?|monate?n?|mois|mes(?:es)?|mês|mesi|mo)\b",
-    "years": r"(?<![^\W\d])(?:years?|yrs?|jahre?n?|ans?|années?|años?|anos?|anni|anno)\b",
+    "months": r"(?<![^\W\d])(?:months?|mons?|mths?|monate?n?|mois|mes(?:es)?|mês|mesi|mo|miesi\w+|mies|"
+    r"měsíc\w*)\b",
+    "years": r"(?<![^\W\d])(?:years?|yrs?|jahre?n?|ans?|années?|años?|anos?|anni|anno|rok\w?|lata?|let)\b",
 }
 
 
@@ -84,13 +84,9 @@ def _accepted(column: Column, counts: pd.Series, marks: Marks) -> NumberReading 
 
 
 def unreadable_texts(counts: pd.Series, column: Column) -> np.ndarray:
-    """The mask of the texts that the column's reader takes for no number."""
-    texts = pd.Series(counts.index, dtype="str")
-    mask = np.zeros(len(texts), bool)
-    for rule, broken in read_column(texts, column)[1]:
-        if rule.startswith(MUST_BE_NUMBER):
-            mask |= broken
-    return mask
+    """The mask of the texts that the column's reader takes for no number, markers among them."""
+    numbers, _ = parse_numbers(pd.Series(counts.index, dtype="str"), column)
+    return np.array(np.isnan(numbers))
 
 
 def _candidates(plain: Column, sample: pd.Series, marks: Marks) -> list[Column]:
