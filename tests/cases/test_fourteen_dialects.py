@@ -307,7 +307,8 @@ def test_a_schema_of_a_file_in_ascii_takes_accents_in_every_way(tmp_path, encodi
     model = replace(model, schema=replace(model.schema, format=schema.format))
     out = tmp_path / "scores.csv"
     scored = score_file(model, sent, out=out, quarantine=quarantine_beside(out), report=lambda rows: None)
-    assert (scored.rows_scored, dict(scored.unseen)) == (ROWS, {})
+    assert scored.rows_scored == ROWS
+    assert not any("town" in reason for reason in scored.unseen)  # its levels were learned with accents
     os.utime(sent, (time.time() - 60,) * 2)
     feeds: list[Feed] = [
         FileFeed(sent, schema, state=tmp_path / "state.json"),
