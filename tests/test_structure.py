@@ -56,7 +56,6 @@ TESTED_BY = {
     "data/schema/inference/dates": "data/schema/inference/test_variants",
     "data/schema/inference/evidence": "data/schema/inference/test_variants",
     "data/schema/inference/findings": "data/schema/inference/test_variants",
-    "data/schema/inference/identifiers": "data/schema/inference/test_variants",
     "data/schema/inference/levels": "data/schema/inference/test_variants",
     "data/schema/inference/markers": "data/schema/inference/test_variants",
     "data/schema/inference/measurements": "data/schema/inference/test_variants",

@@ -8,7 +8,7 @@ from dataclasses import replace
 from loan_default.data.datasets.leakage import Leak, LeakCheck, check_leaks
 from loan_default.data.datasets.splits import Split
 from loan_default.data.schema.column import Column, Kind
-from loan_default.data.schema.inference.plausibility import words_of
+from loan_default.data.schema.inference.code_names import words_of
 from loan_default.data.schema.language import Schema
 from loan_default.errors import ConfigurationError
 from loan_default.option_lists import option_text

@@ -12,16 +12,15 @@ from hypothesis import strategies as st
 
 from loan_default.data.schema.column import Kind
 from loan_default.data.schema.frames import validate
+from loan_default.data.schema.inference.code_names import names_identifier, words_of
 from loan_default.data.schema.inference.infer import Severity
 from loan_default.data.schema.inference.plausibility import (
     age_bounds,
     heavy_tail,
     isolated_bounds,
     names_age,
-    names_identifier,
     names_lender_decision,
     special_codes,
-    words_of,
 )
 from loan_default.data.schema.schema_files import dump_schema, schema_from_dict
 from loan_default.data.sources.table_files import infer_schema, read_frame

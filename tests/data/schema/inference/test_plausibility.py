@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from loan_default.data.schema.inference.code_names import names_identifier, words_of
 from loan_default.data.schema.inference.plausibility import (
     age_bounds,
     heavy_tail,
@@ -10,11 +11,9 @@ from loan_default.data.schema.inference.plausibility import (
     names_age,
     names_another_time,
     names_application_time,
-    names_identifier,
     names_lender_decision,
     names_protected,
     special_codes,
-    words_of,
 )
 
 

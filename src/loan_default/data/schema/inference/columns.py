@@ -11,6 +11,7 @@ import pandas as pd
 
 from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.frames import read_column
+from loan_default.data.schema.inference.code_names import names_code
 from loan_default.data.schema.inference.dates import DateReading, is_number_of_time, read_dates
 from loan_default.data.schema.inference.evidence import Certainty, FileEvidence, Marks
 from loan_default.data.schema.inference.findings import Finding, Report, Severity, rows_in_words
@@ -20,7 +21,6 @@ from loan_default.data.schema.inference.markers import markers_in_words
 from loan_default.data.schema.inference.measurements import measured
 from loan_default.data.schema.inference.numbers import NumberReading, read_numbers
 from loan_default.data.schema.inference.plausibility import (
-    names_code,
     names_lender_decision,
     names_protected,
     names_weight,

@@ -10,14 +10,23 @@ from enum import StrEnum
 import numpy as np
 import pandas as pd
 
-from loan_default.data.schema.inference.plausibility import names_amount, names_identifier, names_region
+from loan_default.data.schema.inference.code_names import names_identifier, names_region, names_thing
+from loan_default.data.schema.inference.plausibility import (
+    names_amount,
+)
 
 _FEWEST_ROWS = 20
 """With fewer rows all values may differ by chance; then only a name tells."""
 _EXPECTED_TIES = 10.0
 """Repetitions that chance would have made among so many numbers of that range; none = they are given out."""
-_LONG, _FULL_DECADE = 7, 6
-"""Digits that all values have: more than amounts do; as many as amounts may have, if no digit is rarer."""
+_LONG, _FULL_DECADE = 9, 6
+"""Digits that all values have: more than amounts do; as many as amounts may have, if they spread evenly."""
+_FEWEST_EVEN = 60
+_LARGEST_DISTANCE = 1.36
+"""Of Kolmogorov and Smirnov, times the root of the rows: 95 % of even draws lie nearer to even steps."""
+_DEVIATIONS = 2.0
+_NARROWEST = 0.6
+"""Share of all numbers with so many digits that the smallest and the largest lie apart."""
 _FEWEST_NAMES = 50
 _ROWS_PER_NAME = 3
 """An id that repeats less often names customers; one that repeats more often is a group."""
@@ -55,7 +64,8 @@ def naming_by_numbers(name: str, texts: pd.Series, numbers: np.ndarray) -> Namin
     if names_amount(name):
         return Naming.YES if is_counted and steps[0] == 1 else Naming.NO
     is_sorted = bool((steps > 0).all() or (steps < 0).all())
-    return Naming.YES if is_counted else _by_spread(texts, numbers, is_sorted=is_sorted)
+    naming = Naming.YES if is_counted else _by_spread(texts, numbers, is_sorted=is_sorted)
+    return Naming.YES if naming is Naming.DOUBT and names_thing(name) else naming
 
 
 def _repeated(name: str, texts: pd.Series) -> Naming:
@@ -77,12 +87,28 @@ def _by_spread(texts: pd.Series, numbers: np.ndarray, *, is_sorted: bool) -> Nam
         return Naming.YES
     if is_sorted or same_digits >= _LONG:
         return Naming.YES
-    if same_digits >= _FULL_DECADE and not is_round:
-        # Amounts crowd at the low end of a decade; numbers that are given out do not.
-        first = np.floor(numbers / 10 ** (same_digits - 1))
-        if high / low < 1.5 or (np.bincount(first.astype(int), minlength=10)[1:] / len(numbers)).max() < 0.2:
-            return Naming.YES
+    if same_digits >= _FULL_DECADE and not is_round and _is_even(numbers):
+        return Naming.YES
     return Naming.DOUBT if same_digits >= 5 and not is_round else Naming.NO
+
+
+def _is_even(numbers: np.ndarray) -> bool:
+    """Whether numbers look drawn from their range with equal chances, as numbers that are given out do.
+
+    Amounts crowd somewhere and thin out above: their upper quarter is nearly empty.
+    """
+    n_rows = len(numbers)
+    if n_rows < _FEWEST_EVEN:
+        return False
+    low, high = float(numbers.min()), float(numbers.max())
+    if high - low < _NARROWEST * 10.0 ** np.ceil(np.log10(high)):
+        return False  # amounts of one kind lie close together
+    shares = np.sort((numbers - low) / (high - low))
+    steps = np.arange(n_rows + 1) / n_rows
+    distance = max(np.abs(shares - steps[1:]).max(), np.abs(shares - steps[:-1]).max())
+    slack = _DEVIATIONS * np.sqrt(0.25 * 0.75 / n_rows)
+    ends = (shares < 0.25).mean(), (shares > 0.75).mean()
+    return bool(distance * np.sqrt(n_rows) < _LARGEST_DISTANCE and min(ends) > 0.25 - slack)
 
 
 def naming_by_texts(name: str, texts: pd.Series) -> Naming:

@@ -12,6 +12,7 @@ import pandas as pd
 from loan_default.data.schema.column import TIME_KINDS, Column, Kind
 from loan_default.data.schema.file_format import FileFormat
 from loan_default.data.schema.frames import RawFrame, parse_numbers, read_column
+from loan_default.data.schema.inference.code_names import names_identifier
 from loan_default.data.schema.inference.columns import Decision, Values, infer_column
 from loan_default.data.schema.inference.dates import proven_order
 from loan_default.data.schema.inference.evidence import FileEvidence, file_evidence, marks_of
@@ -23,7 +24,6 @@ from loan_default.data.schema.inference.findings import (
     rows_in_words,
 )
 from loan_default.data.schema.inference.outcome import infer_target
-from loan_default.data.schema.inference.plausibility import names_identifier
 from loan_default.data.schema.inference.target_values import NamedOutcomes
 from loan_default.data.schema.inference.times import settle_times
 from loan_default.data.schema.language import Schema

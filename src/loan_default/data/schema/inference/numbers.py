@@ -18,8 +18,14 @@ _SAMPLE = 2_000
 """Different texts that decide which declaration is tried on all of them."""
 _FEWEST_READABLE = 0.95
 """Share of the rows, markers apart, that must be numbers; the others are slips."""
+_FEWEST_IF_SLIPS = 0.85
+"""The same where each of the others occurs once or twice, as slips of the keyboard do and codes do not."""
 _FEWEST_NUMBERS = 20
 """With so many different numbers or fewer, words beside them make the column a list of codes."""
+_FEWEST_CODES = 3
+_FEW_ROWS_EACH = 1.2
+_ONE_LENGTH = 0.9
+"""Share of numbers of one length from which on they look like codes."""
 _MOST_ZERO_CODES = 0.01
 """Share of values such as 00501 from which on a column holds codes."""
 
@@ -73,14 +79,37 @@ def _accepted(column: Column, counts: pd.Series, marks: Marks) -> NumberReading 
     n_numbers = len(counts) - len(failed)
     known = [text for text in failed.index if is_marker_among_numbers(text)]
     unknown = failed.drop(known)
-    if len(unknown) and n_numbers <= _FEWEST_NUMBERS:
+    read = counts.drop(failed.index)
+    if len(unknown) and (n_numbers <= _FEWEST_NUMBERS or _are_codes(unknown, read)):
         return None
     markers = markers_among(failed)
     rest = unknown.drop([text for text in markers if text in unknown.index])
     n_present = int(counts.sum()) - int(failed[list(markers)].sum())
-    if rest.sum() > (1 - _FEWEST_READABLE) * n_present:
+    fewest = _FEWEST_IF_SLIPS if _are_slips(rest, read) else _FEWEST_READABLE
+    if rest.sum() > (1 - fewest) * n_present:
         return None
     return NumberReading(column=replace(column, missing=markers), marks=marks, unreadable=rest)
+
+
+def _are_codes(others: pd.Series, numbers: pd.Series) -> bool:
+    """Whether texts with digits, such as A12, repeat among numbers about as often as these do."""
+    coded = others[others.index.str.contains("[0-9]")]
+    return len(coded) >= _FEWEST_CODES and coded.mean() >= max(2.0, numbers.mean() / 2)
+
+
+def _are_slips(others: pd.Series, numbers: pd.Series) -> bool:
+    """Whether texts among numbers are typing errors, each its own, and not codes such as A12 beside 112.
+
+    Codes repeat as often as the numbers beside them, or all texts have one length.
+    """
+    if others.empty or others.max() > 2 or others.mean() > _FEW_ROWS_EACH:
+        return False
+    if numbers.mean() >= 2 * others.mean():
+        return True
+    length = numbers.index.str.len()
+    usual = length.value_counts().index[0]
+    same, others_same = (length == usual).mean(), (others.index.str.len() == usual).mean()
+    return bool(same < _ONE_LENGTH or others_same < 0.5)
 
 
 def unreadable_texts(counts: pd.Series, column: Column) -> np.ndarray:

@@ -7,7 +7,7 @@ written as one ("loandefault"); a shorter word must stand by itself.
 import unicodedata
 from enum import StrEnum
 
-from loan_default.data.schema.inference.plausibility import words_of
+from loan_default.data.schema.inference.code_names import words_of
 from loan_default.data.schema.values import fold
 
 

@@ -4,14 +4,14 @@ These are rules of thumb, each with its thresholds in its docstring; their decis
 inferred schema with a finding, and can be edited there. `values` are always the finite numbers of a column.
 """
 
-import re
 from itertools import pairwise
 
 import numpy as np
 
+from loan_default.data.schema.inference.code_names import names_identifier, words_of
+
 AGE_MINIMUM, AGE_MAXIMUM = 18.0, 110.0
 
-_WORDS = re.compile("[A-ZÀ-Þ]+(?=[A-ZÀ-Þ][a-zß-ÿ])|[A-ZÀ-Þ]?[a-zß-ÿ]+|[A-ZÀ-Þ]+|[0-9]+")
 _HIGH_CODES = frozenset(
     float(10**digits - last) for digits in range(2, 10) for last in (1, 2, 3, 4)
 )  # 96 … 99, 996 … 999, 9996 …
@@ -87,19 +87,6 @@ _TIME_WORDS = frozenset(
     {"date", "dates", "time", "datetime", "timestamp", "ts", "dt", "day", "at", "on", "dob", "epoch", "unix"}
     | {"datum", "tag", "zeit", "fecha", "data", "jour", "dia", "giorno", "d", "month", "when", "birthday"}
 )
-_IDENTIFIER_WORDS = frozenset({"id", "ids", "uuid", "guid", "key", "identifier", "kennung", "identificador"})
-_NUMBER_WORDS = frozenset({"nr", "no", "number", "num", "ref", "reference", "nummer", "numero", "número"})
-_THING_WORDS = frozenset(
-    {"loan", "account", "acct", "acc", "customer", "client", "application", "app", "contract", "case", "deal"}
-    | {"member", "applicant", "borrower", "kredit", "konto", "kunden", "kunde", "vertrag", "antrag", "prêt"}
-    | {"pret", "dossier", "compte", "contrat", "contrato", "cuenta", "conta", "cliente", "prestito", "conto"}
-    | {"pratica", "contratto", "credit", "file", "record", "row", "invoice", "policy", "card", "préstamo"}
-)
-_CODE_WORDS = frozenset({"id", "ids", "code", "codigo", "código", "codice", "kennziffer", "schlüssel"})
-_REGION_WORDS = frozenset(
-    {"zip", "zipcode", "postcode", "postal", "postalcode", "plz", "cep", "sic", "naics", "mcc", "fips"}
-    | {"employer", "arbeitgeber", "employeur", "empregador", "empleador", "city", "town", "county", "region"}
-)
 _WEIGHT_WORDS = frozenset({"weight", "weights", "wgt", "wt", "gewicht", "poids", "peso", "pesos"})
 _OTHER_WEIGHT_WORDS = frozenset({"body", "vehicle", "car", "kg", "lbs", "gross", "net", "risk", "rwa"})
 _AMOUNT_WORDS = frozenset(
@@ -172,33 +159,6 @@ _SIGNED_WORDS = frozenset(
         "rate",
     }
 )
-
-
-def words_of(name: str) -> tuple[str, ...]:
-    """The words of a column name in lower case: "LoanID" and "loan_id" are both loan, id."""
-    return tuple(word.lower() for word in _WORDS.findall(name))
-
-
-def names_identifier(name: str) -> bool:
-    """Whether a name says that the column names things: id, LoanID, customer_uuid, LoanNr, account number."""
-    words = words_of(name)
-    if not _IDENTIFIER_WORDS.isdisjoint(words):
-        return True
-    # "number_of_accounts" is a count.
-    first = words[0] in _NUMBER_WORDS - {"number", "num"} if words else False
-    at_an_end = first or (bool(words) and words[-1] in _NUMBER_WORDS)
-    joined = any(name.lower().endswith(end) for end in ("nummer", "number", "_no", "_nr"))
-    return joined or (at_an_end and (len(words) == 1 or not _THING_WORDS.isdisjoint(words)))
-
-
-def names_code(name: str) -> bool:
-    """Whether a name says that numbers in the column are codes: a branch id, a postcode, an industry code."""
-    return names_region(name) or not _CODE_WORDS.isdisjoint(words_of(name))
-
-
-def names_region(name: str) -> bool:
-    """Whether a name says that the column holds regions, employers or industries, which never name a row."""
-    return not _REGION_WORDS.isdisjoint(words_of(name))
 
 
 def names_another_time(name: str) -> bool:
