@@ -9,7 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.frames import validate
 from loan_default.data.sources.table_files import iter_frames, read_frame
 from loan_default.errors import ConfigurationError, DataError
@@ -326,3 +329,73 @@ def test_what_training_never_saw_is_scored_and_counted(model, sound_applications
     assert scored.unseen["income: above the range of the training rows"] >= 1
     assert list(scored.unseen.values()) == sorted(scored.unseen.values(), reverse=True)
     assert pd.read_csv(out)["pd"].between(0, 1).all()
+
+
+ODD_CELLS = st.sampled_from(
+    ["", "?", "k.A.", "-1", "1e400", "1,5", "1.250,00", "x", "yes", "TRUE", "0", "99", "\u00a0", "12 mois"]
+)
+
+
+@st.composite
+def files(draw: st.DrawFn) -> list[tuple[int, int, str]]:
+    """Odd cells by row and column."""
+    return draw(st.lists(st.tuples(st.integers(0, 39), st.integers(0, 99), ODD_CELLS), max_size=60))
+
+
+@st.composite
+def column_changes(draw: st.DrawFn) -> dict[str, object]:
+    """How a column of a schema may differ and still suit the same model."""
+    return {
+        "nullable": draw(st.booleans()),
+        "optional": draw(st.booleans()),
+        "missing": draw(st.sampled_from([(), ("?",), ("0", "x")])),
+        "open": draw(st.booleans()),
+        "minimum": draw(st.sampled_from([None, 0.0])),
+        "integer": draw(st.booleans()),
+        "format": draw(st.sampled_from(["", "", "percent", "months", "boolean"])),
+        "decimal": draw(st.sampled_from([".", ","])),
+    }
+
+
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cells=files(), changes=st.lists(column_changes(), min_size=12, max_size=12))
+def test_every_row_that_is_read_is_scored_or_quarantined(model, sound_applications, tmp_path, cells, changes):
+    raw = sound_applications.iloc[:40].astype("str").copy()
+    for row, position, cell in cells:
+        raw.iloc[row, position % raw.shape[1]] = cell
+    columns = [
+        changed(column, changes[position % len(changes)])
+        for position, column in enumerate(model.schema.columns)
+    ]
+    schema = replace(model.schema, columns=tuple(columns))
+    data, out = tmp_path / "new.csv", tmp_path / "scores.csv"
+    raw.to_csv(data, index=False)
+    for old in (out, quarantine_beside(out)):
+        old.unlink(missing_ok=True)
+    scored = score_file(
+        replace(model, schema=schema),
+        data,
+        out=out,
+        quarantine=quarantine_beside(out),
+        report=lambda rows: None,
+    )
+    scores = pd.read_csv(out)
+    refused = pd.read_csv(scored.quarantine) if scored.quarantine else pd.DataFrame({"row": []})
+    assert scored.rows_read == len(raw)
+    assert (len(scores), len(refused)) == (scored.rows_scored, scored.rows_quarantined)
+    assert len(scores) + len(refused) == len(raw)
+    assert refused["row"].is_unique
+    assert scores["pd"].between(0, 1).all()
+
+
+def changed(column: Column, changes: dict[str, object]) -> Column:
+    """The column with those of the changes that its kind allows."""
+    if not column.is_feature:
+        return column
+    keys = {"nullable", "optional", "missing"}
+    keys |= {"open"} if column.is_coded else {"minimum", "integer", "format", "decimal"}
+    if column.kind is Kind.CATEGORICAL and not column.categories:
+        keys -= {"open"}  # a closed column must list its categories
+    bounds = {"minimum": None, "maximum": None} if column.kind is Kind.NUMERICAL else {}
+    return replace(column, **bounds | {key: changes[key] for key in keys})
