@@ -316,7 +316,7 @@ def _read_time(
         return _missing(column)
     is_number = isinstance(value, int | float | Decimal | np.number) and not isinstance(value, bool)
     text = as_text(value) if isinstance(value, str) or (is_number and column.missing) else None
-    if text is not None and is_marker(text):
+    if text is not None and column.missing and is_marker(text):
         return _missing(column)
     time: datetime | None
     if of_text is not None and isinstance(value, str):
@@ -325,6 +325,8 @@ def _read_time(
         time = _time_of_typed_number(value, column, of_text)
     else:
         time = parse_timestamp(value)
+    if time is None and text is not None and is_marker(text):
+        return _missing(column)
     return (time, "") if time is not None else (None, time_rule(column))
 
 

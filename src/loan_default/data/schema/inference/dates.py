@@ -16,7 +16,7 @@ from loan_default.data.schema.inference.evidence import FileEvidence
 from loan_default.data.schema.inference.markers import (
     AMONG_NUMBERS,
     NO_DATES,
-    is_marker_among_numbers,
+    known_markers,
     markers_among,
 )
 from loan_default.data.schema.inference.plausibility import (
@@ -69,7 +69,7 @@ def read_dates(name: str, counts: pd.Series, evidence: FileEvidence) -> DateRead
         counts: different texts, trimmed and present, each with its number of rows.
     """
     head = counts.index[:10_000]
-    is_none = np.array([is_marker_among_numbers(text) or text in NO_DATES for text in head])
+    is_none = known_markers(head) | head.isin(NO_DATES)
     possible = counts.drop(head[is_none])
     if possible.empty or len(possible.index[0]) > 40:
         return None

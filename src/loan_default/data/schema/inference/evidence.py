@@ -22,7 +22,7 @@ _GROUPED = {
 }
 _MARKS = ((",", "."), (".", ","))
 _FEW = 0.01  # share of values that may contradict the others: typing errors
-_MOST_TEXTS = 20_000  # different texts that are looked at, evenly spread; the reader counts all of them
+_MOST_TEXTS = 10_000  # different texts that are looked at, evenly spread; the reader counts all of them
 _FIRST_LOOK = 1_000
 _LONGEST_SIGN, _LONGEST_UNIT = 6, 14  # characters before and after a number: a currency, a unit
 _PROOF = 20  # different values from which on a habit is no chance

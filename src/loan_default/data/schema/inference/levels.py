@@ -6,7 +6,7 @@ import pandas as pd
 
 from loan_default.data.schema.booleans import boolean_aliases
 from loan_default.data.schema.column import Column, Kind
-from loan_default.data.schema.inference.markers import SIGNS
+from loan_default.data.schema.inference.markers import SIGNS, known_markers
 from loan_default.data.schema.values import fold
 
 MAX_CATEGORIES = 50
@@ -33,7 +33,7 @@ class LevelReading:
 
 def markers_among_levels(counts: pd.Series) -> tuple[str, ...]:
     """Texts beside categories that mean "no value"."""
-    return tuple(text for text in counts.index if fold(text) in SIGNS)
+    return tuple(counts.index[known_markers(counts.index, known=SIGNS)])
 
 
 def is_free_text(counts: pd.Series) -> bool:

@@ -1,8 +1,9 @@
 """Texts that people write for "no value", beside those that always mean it (`values.MISSING_TEXTS`)."""
 
+import numpy as np
 import pandas as pd
 
-from loan_default.data.schema.missing_texts import stands_for_no_number
+from loan_default.data.schema.missing_texts import LONGEST_MARKER, stands_for_no_number
 from loan_default.data.schema.values import fold
 
 SIGNS = frozenset(
@@ -43,6 +44,20 @@ NO_DATES = frozenset(
 _FEWEST = 2  # rows that make an unknown word a habit, no slip
 _FEWEST_WITH_DIGITS = 5
 _MOST_UNKNOWN = 5  # more different words among numbers are no markers
+
+
+def known_markers(texts: pd.Index, *, known: frozenset[str] | None = None) -> np.ndarray:
+    """The mask of the texts that are known to mean "no value": among numbers, or those that are given.
+
+    None has digits without a #, and none is long, so that only few of many different texts are looked at.
+    """
+    possible = texts.str.contains(f"^.{{1,{LONGEST_MARKER}}}$") & ~texts.str.contains("^[^#]*[0-9][^#]*$")
+    mask = np.asarray(possible, dtype=bool).copy()
+    looked_at = texts[mask].tolist()
+    mask[mask] = [
+        is_marker_among_numbers(text) if known is None else fold(text) in known for text in looked_at
+    ]
+    return mask
 
 
 def is_marker_among_numbers(text: str, *, known: frozenset[str] = AMONG_NUMBERS) -> bool:

@@ -12,7 +12,7 @@ import pandas as pd
 from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.frames import parse_numbers
 from loan_default.data.schema.inference.evidence import Certainty, FileEvidence, Marks, marks_of, settle
-from loan_default.data.schema.inference.markers import is_marker_among_numbers, markers_among
+from loan_default.data.schema.inference.markers import is_marker_among_numbers, known_markers, markers_among
 
 _SAMPLE = 2_000
 """Different texts that decide which declaration is tried on all of them."""
@@ -53,10 +53,8 @@ def read_numbers(name: str, counts: pd.Series, evidence: FileEvidence) -> Number
     Args:
         counts: different texts, trimmed and present, each with its number of rows.
     """
-    is_marker = pd.Series(
-        [is_marker_among_numbers(text) for text in counts.index[: 10 * _SAMPLE]], dtype=bool
-    )
-    possible = counts.drop(counts.index[: len(is_marker)][is_marker.to_numpy()])
+    head = counts.index[: 10 * _SAMPLE]
+    possible = counts.drop(head[known_markers(head)])
     if possible.empty or possible[possible.index.str.contains("[0-9]")].sum() < 0.2 * possible.sum():
         return None
     if possible[possible.index.str.fullmatch("0[0-9]+")].sum() > _MOST_ZERO_CODES * possible.sum():

@@ -23,7 +23,9 @@ def settle_times(columns: list[Column], frame: pd.DataFrame, report: Report) -> 
     dates = [column for column in columns if column.kind is Kind.DATE]
     if not dates:
         return columns
-    read = {column.name: read_column(frame[column.name], column)[0] for column in dates}
+    read: dict[str, pd.Series] = {}
+    if len(dates) > 1:  # a single one has nothing to be compared with
+        read = {column.name: read_column(frame[column.name], column)[0] for column in dates}
     application = _application(dates, read, report)
     settled: dict[str, Column] = {}
     for column in dates:
@@ -45,7 +47,9 @@ def _application(dates: list[Column], read: dict[str, pd.Series], report: Report
     candidates = named or others
     if not candidates:
         return None
-    chosen = max(candidates, key=lambda column: int(read[column.name].notna().sum()))
+    chosen = candidates[0]
+    if len(candidates) > 1:
+        chosen = max(candidates, key=lambda column: int(read[column.name].notna().sum()))
     if len(named) != 1 and len(dates) > 1:
         rest = ", ".join(repr(column.name) for column in candidates if column is not chosen)
         beside = f" rather than {rest}" if rest else ""
