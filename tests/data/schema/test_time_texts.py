@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loan_default.data.schema.column import Column, Kind
-from loan_default.data.schema.time_texts import time_of_number, time_reader
+from loan_default.data.schema.time_texts import plain_times, time_of_number, time_reader
 from loan_default.errors import DataError
 
 
@@ -140,3 +140,17 @@ def test_spreadsheets_count_days_as_pandas_does(days, seconds):
         assert pd.to_datetime(days, unit="D", origin="1899-12-30", utc=True) == expected.replace(
             hour=0, minute=0, second=0
         )
+
+
+@given(
+    st.lists(
+        st.from_regex(r"[0-3]?[0-9][/.][01]?[0-9][/.][0-9]{3,4}( [0-2][0-9]:[0-6][0-9])?", fullmatch=True)
+    ),
+    st.sampled_from(["%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d/%m/%Y %H:%M", "%m.%d.%Y %H:%M"]),
+)
+def test_many_times_are_read_as_each_alone(texts, form):
+    many = plain_times(pd.Series(texts, dtype="str"), form)
+    read = time_reader(form)
+    assert many is not None
+    for text, time in zip(texts, many, strict=True):
+        assert pd.isna(time) or time == read(text)

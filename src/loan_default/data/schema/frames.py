@@ -5,7 +5,7 @@ then validated. A wrong value rejects its row and no more; only a missing column
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from loan_default.data.schema.language import Schema
 from loan_default.data.schema.missing_texts import LONGEST_MARKER
 from loan_default.data.schema.number_rules import NUMBER_PATTERN, number_problems
 from loan_default.data.schema.number_texts import is_plain, missing_numbers, plain_numbers
+from loan_default.data.schema.time_texts import plain_times
 from loan_default.data.schema.values import (
     MUST_BE_NUMBER,
     MUST_NOT_BE_MISSING,
@@ -267,12 +268,21 @@ def _read_times(values: pd.Series, column: Column) -> tuple[pd.Series, Problems]
         return _all_missing(column, values.index), [*problems, (time_rule(column), ~missing)]
     read = value_reader(column)
     positions, distinct = _distinct_values(values)
-    readings = [read(value) for value in distinct]
-    times = pd.Series([value for value, _ in readings], dtype=column.kind.dtype).take(positions)
+    plain = plain_times(distinct, column.format)
+    if plain is None or column.missing:
+        readings = [read(value) for value in distinct]
+        times = pd.Series([value for value, _ in readings], dtype=column.kind.dtype)
+    else:
+        left = plain.isna().to_numpy()
+        read_left = iter([read(value) for value in pd.Series(distinct)[left]])
+        readings = [next(read_left) if is_left else (None, "") for is_left in left.tolist()]
+        others = pd.Series([value for value, _ in readings], dtype=column.kind.dtype)
+        times = plain.where(~left, others)
+    times = times.take(positions)
     return times.set_axis(values.index), _problems_of(readings, positions)
 
 
-def _distinct_values(values: pd.Series) -> tuple[np.ndarray, Iterable[Any]]:
+def _distinct_values(values: pd.Series) -> tuple[np.ndarray, Any]:
     """The position of each row's value in the values that follow: the distinct ones where these are cheap."""
     if pd.api.types.is_object_dtype(values.dtype):
         return np.arange(len(values)), values
