@@ -65,6 +65,40 @@ def test_what_a_footer_is(cells, is_one):
     assert is_footer(cells, 4) is is_one
 
 
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["Total Energies", "L100174", "1586.87", "", "40", "car"],
+        ["Total Energies", "1586.87", "", "40", "", "0"],
+        ["Total", "1586.87", "676.7", "", "40", "0"],
+        ["Sum Bank", "", "", "", "40", "0"],
+        ["Count", "L100174", "", "", "", ""],
+        ["End", "1586.87", "3", "", "40", "0"],
+        ["", "Gesamt", "car", "", "", "0"],
+        ["Total Energies", "L100174", "1586"],
+        ["Total Energies", "1586.87"],
+    ],
+)
+def test_a_row_that_begins_with_a_word_for_totals_is_a_row(cells):
+    assert not is_footer(cells, 6)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["Grand total", "", "", "23810.5", "", "12"],
+        ["", "", "Summe", "", "1.234,50", ""],
+        ["Total general", "", "", "99", "", ""],
+        ["Total loans:", "360"],
+        ["Anzahl der Kredite: 360"],
+        ["TRL", "000360", "", "", "", ""],
+        ["Source: loan book of the bank", "", "", "", "", ""],
+    ],
+)
+def test_a_line_that_says_total_above_few_sums_is_a_footer(cells):
+    assert is_footer(cells, 6)
+
+
 def test_a_header_with_one_name_too_few_is_named(tmp_path):
     path = tmp_path / "loans.csv"
     path.write_text("age,bad\n" + "1,30,0\n2,40,1\n" * 5)

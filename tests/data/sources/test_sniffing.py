@@ -78,6 +78,13 @@ def test_a_last_row_that_is_cut_off_is_no_footer(tmp_path):
     assert raw.rejects["text"].tolist() == ["4,Ba"]
 
 
+@pytest.mark.parametrize("lines", [1, 3])
+def test_applicants_of_an_employer_called_total_are_rows(tmp_path, lines):
+    text = "employer,loan_id,income,score,age\n" + "Total Energies,L1,3141.48,,49\n" * lines
+    raw = read_frame(write(tmp_path, text))
+    assert (len(raw.frame), raw.footer_lines) == (lines, 0)
+
+
 def test_a_format_is_described_in_words():
     form = FileFormat(
         encoding="cp1252", delimiter=";", skip=1, footer=True, decimal=",", compression=Compression.GZIP

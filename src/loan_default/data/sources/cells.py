@@ -18,11 +18,18 @@ _TIME = re.compile(
     r"\s*\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s*([AP]M)?)?\s*"
     r"(Z|[+-]\d{2}:?\d{2})?\s*"
 )
-_TOTAL = re.compile(
-    r"\W*(grand\s+|sub-?)?(total(s|e|en)?|totaux|sums?|summen?|insgesamt|gesamt(summe|betrag)?|suma|soma|"
-    r"somme|somma|totaal|razem|ogółem|celkem|összesen|summa|yhteensä|toplam|итого|всего|合计|总计|合計|count|anzahl)\b",
-    re.IGNORECASE,
+_TOTALS = (
+    r"(grand\s+|sub-?\s?)?total(s|e|en)?|totaux|sums?|summen?|insgesamt|gesamt(summe|betrag|ergebnis)?|"
+    r"suma|soma|somme|somma|totaal|razem|ogółem|celkem|összesen|summa|yhteensä|toplam|итого|всего|"
+    r"合计|总计|合計|count|anzahl"
 )
+_COUNTED = (
+    r"of|the|in|number|no|general|général|générale|geral|amounts?|balances?|loans?|rows?|records?|lines?|"
+    r"applications?|accounts?|customers?|applicants?|der|kredite|anträge|zeilen|datensätze|de|des|du|prêts|"
+    r"lignes|filas|préstamos|registros|linhas|righe|prestiti"
+)
+_TOTAL = re.compile(rf"\W*({_TOTALS})\b(\W+({_COUNTED})\b)*[\W\d]*(({_COUNTED})\b\W*)*", re.IGNORECASE)
+"""A text that says nothing but "total": "Total Energies" and "Sum Bank" are names."""
 _END = re.compile(
     r"\W*(eof|trailer|trl|tr|end|footer|end of (file|report|data))\W*|"
     r"\W*\d+\s+(rows?|records?|zeilen|datensätze|lignes|filas|linhas|righe)\b.*",
@@ -49,17 +56,20 @@ def is_time(cell: str) -> bool:
 def is_footer(cells: list[str], n_columns: int) -> bool:
     """Whether cells after the last row are a total, a note or a blank, and no row of `n_columns` fields.
 
-    A row that is only cut off is none: it begins as rows do.
+    What may be a row is one: it would be lost otherwise. So a text that says "total" is not enough. Most
+    fields must be empty or not be there, and those beside the text must be numbers.
     """
     if n_columns < 2:
         return False
     filled = [cell.strip() for cell in cells if cell.strip()]
     if not filled:
         return True
-    first, is_full = filled[0], len(cells) == n_columns and len(filled) == n_columns
-    if not is_full and (_TOTAL.match(first) or _END.fullmatch(first)):
-        return True
-    if len(filled) > 1 or (len(cells) == n_columns and (n_columns < 3 or not cells[0].strip())):
+    first, others = filled[0], filled[1:]
+    has_all_fields = len(cells) == n_columns
+    says_so = _TOTAL.fullmatch(first) is not None or _END.fullmatch(first) is not None
+    if says_so and all(is_number(cell) or _TOTAL.fullmatch(cell) for cell in others):
+        return not has_all_fields or (n_columns > 2 and len(filled) * 2 <= n_columns)
+    if others or (has_all_fields and (n_columns < 3 or not cells[0].strip())):
         return False
     has_words = re.search(r"[^\W\d_]{2,}\W*\s+\W*\w|[^\W\d_]{2,}:", first) is not None
     return _RULE.fullmatch(first) is not None or has_words
