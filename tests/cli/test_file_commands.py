@@ -87,3 +87,11 @@ def test_a_doctor_asks_and_says_by_which_options_it_is_answered(shell, loans):
 def test_the_next_command_repeats_the_options(shell, loans):
     _, out, _ = shell("doctor", str(loans), "--target", "bad", "--bad", "1", "--good", "0")
     assert "--target bad --bad 1 --good 0" in out.splitlines()[-1]
+
+
+@pytest.mark.parametrize("command", ["schema", "doctor"])
+def test_lines_that_are_passed_over_are_counted(shell, loans, command):
+    loans.write_text(loans.read_text(encoding="utf-8") + "Total: 300 loans\n300 rows\n", encoding="utf-8")
+    _, out, err = shell(command, str(loans), "--target", "bad")
+    words = {"schema": "2 lines at the end are no rows", "doctor": "2 footer lines passed over"}
+    assert words[command] in out + err

@@ -127,7 +127,9 @@ def doctor(
             "rows",
             f"{dataset.rows_read:,} read, {len(dataset.frame):,} accepted, {len(dataset.quarantined):,} "
             f"quarantined, {dataset.duplicates:,} duplicates; "
-            f"{int((dataset.labels == 1).sum()):,} bad, {int((dataset.labels == 0).sum()):,} good",
+            f"{int((dataset.labels == 1).sum()):,} bad, {int((dataset.labels == 0).sum()):,} good"
+            + f"; {counted(dataset.footer_lines, 'footer line')} passed over"
+            * bool(dataset.footer_lines),
         )
     if checkup.warnings:
         console.print(findings_table(checkup.warnings))

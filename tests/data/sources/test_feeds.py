@@ -550,3 +550,16 @@ def test_how_a_file_is_written_is_logged_with_its_first_rows_only(tmp_path):
     assert [(each["event"], each["file"], each["written_as"]) for each in logs] == [
         ("file_read", "loans.csv", "CSV in ASCII, fields separated by semicolons")
     ]
+
+
+def test_lines_that_are_passed_over_are_logged_with_their_count(tmp_path):
+    path = tmp_path / "loans.csv"
+    path.write_text("id;income;bad\n1;2;0\n2;3;1\nTotal: 2 loans\n", encoding="utf-8")
+    columns = (Column(name="id", kind=Kind.IDENTIFIER), Column(name="income", kind=Kind.NUMERICAL))
+    schema = Schema(name="loans", columns=(*columns, Column(name="bad", kind=Kind.TARGET)))
+    feed = FileFeed(path, schema, state=tmp_path / "state.json")
+    with structlog.testing.capture_logs() as logs:
+        for batch in feed.batches():
+            batch.done()
+        assert not list(feed.batches())
+    assert [each["lines"] for each in logs if each["event"] == "footer_passed_over"] == [1]

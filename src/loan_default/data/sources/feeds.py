@@ -26,7 +26,7 @@ import pandas as pd
 
 from loan_default.data.schema.file_format import FileFormat
 from loan_default.data.schema.language import Schema
-from loan_default.data.sources.format_words import format_logged
+from loan_default.data.sources.format_words import format_logged, log_footer
 from loan_default.data.sources.generator import chunks, to_text
 from loan_default.data.sources.json_rows import json_rows, row_subjects
 from loan_default.data.sources.sniffing import format_for
@@ -267,6 +267,8 @@ def file_rows(
             continue
         # Rows that could not be split may be ahead of the frame, but never behind it.
         end = int(raw.frame.index[-1]) + 1
+        if raw.footer_lines and end > start:
+            log_footer(raw.footer_lines, file=plain_text(path.name))
         rows = _number_rows(_between(raw.frame, start, stop), schema, prefix=prefix)
         rows += [numbered for numbered in unsplit if numbered[0] < end]
         unsplit = [numbered for numbered in unsplit if numbered[0] >= end]

@@ -80,6 +80,11 @@ def format_logged(batches: Iterator[Batch], form: FileFormat, *, file: str) -> I
         yield batch
 
 
+def log_footer(lines: int, *, file: str) -> None:
+    """Log how many lines at the end of a file are no rows."""
+    log.info("footer_passed_over", file=file, lines=lines)
+
+
 def _kind(form: FileFormat) -> str:
     kind = _CONTAINERS.get(form.container, "CSV" if form.delimiter in ",;" else "text")
     if form.container in (Container.TEXT, Container.JSON_LINES, Container.ARFF):

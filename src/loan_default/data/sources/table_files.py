@@ -10,13 +10,14 @@ counted.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from loan_default.data.schema.file_format import Container, FileFormat
 from loan_default.data.schema.frames import RawFrame
-from loan_default.data.schema.inference.infer import Inference, infer_frame_schema
+from loan_default.data.schema.inference.infer import Finding, Inference, Severity, infer_frame_schema
 from loan_default.data.schema.inference.target_values import NamedOutcomes
 from loan_default.data.sources.arff_files import arff_names, iter_arff
 from loan_default.data.sources.arrow_files import arrow_names, iter_arrow
@@ -122,9 +123,18 @@ def infer_schema(
     """
     form = form or detect_format(path)
     raw = read_frame(path, form=form)
-    return infer_frame_schema(
+    inference = infer_frame_schema(
         raw, name=stem_of(path), source=path.name, target=target, named=named, form=form
     )
+    if not raw.footer_lines:
+        return inference
+    lines = (
+        "1 line at the end is no row"
+        if raw.footer_lines == 1
+        else f"{raw.footer_lines} lines at the end are no rows"
+    )
+    finding = Finding("", Severity.NOTE, f"{lines}, but a footer: passed over")
+    return replace(inference, findings=(*inference.findings, finding))
 
 
 def stem_of(path: Path) -> str:
