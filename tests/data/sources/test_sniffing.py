@@ -326,3 +326,59 @@ def test_a_file_whose_values_have_types_is_read_whatever_the_text_of_its_schema(
     form = format_for(tmp_path / "loans.parquet", schema)
     rows = validate(read_frame(tmp_path / "loans.parquet", form=form), schema, labelled=True).accepted
     assert rows["income"].tolist() == [1234.5, 2000.0]
+
+
+def german(form="", thousands="."):
+    columns = (
+        Column(name="einkommen", kind=Kind.NUMERICAL, decimal=",", thousands=thousands),
+        Column(name="quote", kind=Kind.NUMERICAL, decimal=",", thousands=thousands, format=form),
+    )
+    return Schema(
+        name="kredite",
+        columns=columns,
+        format=FileFormat(delimiter=";", decimal=",", thousands=thousands, encoding="ascii"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "form"),
+    [
+        (["1901.24;0.573", "7053.02;0.251"], ""),
+        (["1,901.24;12.5", "7,053.02;9.75"], ""),
+        (["1901;0.573", "7053;1.251"], ""),
+        (["1.901,24;0.573", "7.053,02;1.251", "2.000,00;1.250"], ""),
+        (["1.901;3.650 %", "7.053;1.980 %"], "percent"),
+        (["1,250,000;2", "1,901,000;3"], ""),
+    ],
+)
+def test_decimal_points_under_a_schema_of_decimal_commas_are_refused(tmp_path, rows, form):
+    path = write(tmp_path, "\n".join(["einkommen;quote", *rows, ""]))
+    with pytest.raises(
+        DataError, match=r"must be written as its schema says.* in .*'(quote|einkommen)'"
+    ) as error:
+        format_for(path, german(form))
+    assert "The schema within a model cannot: to score" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["1.901,24;0,573", "7.053,02;1,251"],
+        ["1.901;8", "7.053;1.251"],
+        ["1.901,24;0,573", "7.053,02;0.251"],
+        [*["1.901,24;12,5"] * 30, "7.053,02;0.251"],
+        ["1901;8"],
+    ],
+)
+def test_decimal_commas_under_their_schema_are_read(tmp_path, rows):
+    path = write(tmp_path, "\n".join(["einkommen;quote", *rows, ""]))
+    assert format_for(path, german()).decimal == ","
+
+
+@pytest.mark.parametrize("row", ["1.901,24;0,573", "1901;0,573", "1.250.000;3"])
+def test_decimal_commas_under_a_schema_of_decimal_points_are_refused(tmp_path, row):
+    path = write(tmp_path, "income;ratio\n" + f"{row}\n" * 3)
+    columns = tuple(Column(name=name, kind=Kind.NUMERICAL, thousands=",") for name in ("income", "ratio"))
+    schema = Schema(name="loans", columns=columns, format=FileFormat(delimiter=";", thousands=","))
+    with pytest.raises(DataError, match="must be written as its schema says"):
+        format_for(path, schema)

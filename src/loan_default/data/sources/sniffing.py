@@ -24,7 +24,7 @@ from loan_default.data.sources.dialects import (
 )
 from loan_default.data.sources.encodings import Glance, is_written_in, look_through
 from loan_default.data.sources.format_words import describe_format
-from loan_default.data.sources.number_marks import find_marks, marks_of
+from loan_default.data.sources.number_marks import count_marks, find_marks
 from loan_default.data.sources.packing import compression_of, open_unpacked, readable
 from loan_default.data.sources.workbooks import read_sheet
 from loan_default.errors import DataError, UnclearFileError
@@ -32,6 +32,8 @@ from loan_default.errors import DataError, UnclearFileError
 _BINARY = {b"PAR1": Container.PARQUET, b"ARROW1": Container.FEATHER, b"FEA1": Container.FEATHER}
 _WORKBOOKS = (b"PK\3\4", b"\xd0\xcf\x11\xe0")
 _SAMPLE_ROWS = 1_000
+_RARE = 10
+"""One in so many numbers with the other decimal mark may be a typing error."""
 _MARK_ROWS = 200
 """Rows that are looked at for decimal and thousands marks; the inference corrects them by all."""
 
@@ -85,31 +87,21 @@ def format_for(
         found = replace(declared, compression=compression_of(path), encoding=encoding)
     if found.container in _TYPED:
         return found  # its numbers and times are values already: no mark can be misread
-    if found.container is not declared.container:
-        raise _written_otherwise(path, declared, found)
-    if glance is not None and not is_written_in(found.encoding, declared.encoding):
+    if not _is_same_kind(found, declared):
         raise _written_otherwise(path, declared, found)
     if found.container is not Container.TEXT or glance is None:
-        if found.skip != declared.skip and not declared.header:
-            raise _written_otherwise(path, declared, found)
         return replace(found, decimal=declared.decimal, thousands=declared.thousands)
     dialect = find_dialect(
         glance.head, is_whole=glance.is_whole, name=path.name, delimiter=declared.delimiter
     )
-    is_known = _names_columns(dialect, names) if declared.header else False
-    if (
-        found.delimiter != declared.delimiter
-        and not is_known
-        and declared.delimiter in glance.head + found.delimiter
-    ):
-        raise _written_otherwise(path, declared, found)
-    if found.delimiter != declared.delimiter and not is_known and found.delimiter in glance.head:
-        raise _written_otherwise(path, declared, found)
     skip = dialect.lines[dialect.first]
-    if skip != declared.skip and not is_known:
-        raise _written_otherwise(path, declared, found)
-    if _contradicts_marks(dialect, schema, declared):
-        raise _written_otherwise(path, declared, found)
+    if not declared.header or not _names_columns(dialect, names):
+        # Without its names, only the same delimiter and the same title lines show that it is that table.
+        is_split = any(delimiter in glance.head for delimiter in (declared.delimiter, found.delimiter))
+        if (found.delimiter != declared.delimiter and is_split) or skip != declared.skip:
+            raise _written_otherwise(path, declared, found)
+    if columns := _contradicting_columns(dialect, schema, declared):
+        raise _written_otherwise(path, declared, found, columns=columns)
     return replace(
         declared,
         compression=found.compression,
@@ -118,6 +110,15 @@ def format_for(
         skip=skip,
         footer=declared.footer or count_footer_lines(glance.tail.splitlines(), dialect) > 0,
     )
+
+
+def _is_same_kind(found: FileFormat, declared: FileFormat) -> bool:
+    """Whether a file is of the container and the encoding of a schema; a sheet also begins in its line."""
+    if found.container is not declared.container:
+        return False
+    if found.container is Container.EXCEL:
+        return declared.header or found.skip == declared.skip
+    return is_written_in(found.encoding, declared.encoding)
 
 
 def _text_of(path: Path) -> Glance | None:
@@ -144,11 +145,16 @@ def _format_of(
     return replace(_sheet_format(path, header=header, sheet=sheet, known=known), compression=compression)
 
 
-def _written_otherwise(path: Path, declared: FileFormat, found: FileFormat) -> DataError:
+def _written_otherwise(
+    path: Path, declared: FileFormat, found: FileFormat, *, columns: Collection[str] = ()
+) -> DataError:
+    """The refusal; `columns` are those whose numbers have another decimal mark than their schema says."""
+    marks = f", and the decimal mark is another one in {', '.join(map(repr, columns))}" if columns else ""
     return DataError(
         f"{path.name} must be written as its schema says, however: the schema says "
-        f"{describe_format(declared)}; the file is {describe_format(found)}. Save it as the schema says, or "
-        "change [format] of the schema."
+        f"{describe_format(declared)}; the file is {describe_format(found)}{marks}. Save it as the schema "
+        "says. A schema file can be changed: its [format]. The schema within a model cannot: to score files "
+        "that are written like this one, train on one of them."
     )
 
 
@@ -157,25 +163,36 @@ def _names_columns(dialect: Dialect, names: Collection[str]) -> bool:
     return dialect.n_columns > 1 and len(cells & set(names)) * 2 >= min(len(names), len(cells))
 
 
-def _contradicts_marks(dialect: Dialect, schema: Schema, declared: FileFormat) -> bool:
-    """Whether the number columns without marks of their own are written with the other decimal mark."""
+def _contradicting_columns(dialect: Dialect, schema: Schema, declared: FileFormat) -> list[str]:
+    """The columns of numbers with another decimal mark than their schema says; none where it may be read.
+
+    They are named where they are the most, or where values would be misread without a word.
+    """
     header = [cell.strip() for cell in dialect.records[dialect.first]]
     if not declared.header:
         header = [f"column_{index + 1}" for index in range(dialect.n_columns)]
     rows = [
         row for row in dialect.records[dialect.first + declared.header :] if len(row) == dialect.n_columns
     ]
-    agrees = contradicts = 0
+    agreeing = 0
+    contradicting: list[str] = []
+    misread = False
     for index, name in enumerate(header):
-        if name not in schema:
+        if name not in schema or schema[name].kind is not Kind.NUMERICAL:
             continue
         column = schema[name]
-        if column.kind is not Kind.NUMERICAL or column.decimal != "." or column.thousands or column.format:
+        counts = count_marks(
+            [row[index] for row in rows[:_SAMPLE_ROWS]],
+            decimal=column.decimal,
+            is_percent=column.format == "percent",
+        )
+        if counts.differ <= counts.agree:
+            agreeing += counts.agree > 0
             continue
-        decimal, _, _ = marks_of([row[index] for row in rows[:_SAMPLE_ROWS]])
-        agrees += decimal == declared.decimal
-        contradicts += decimal not in ("", declared.decimal)
-    return contradicts > agrees
+        contradicting.append(name)
+        # Beside 0.573 in a column of decimal commas, 1.573 would be read as 1573.
+        misread |= counts.either > 0 and counts.differ * _RARE >= counts.differ + counts.either
+    return contradicting if misread or len(contradicting) > agreeing else []
 
 
 # Text ----------------------------------------------------------------------------------------------------
