@@ -153,8 +153,11 @@ def test_values_that_are_neither_numbers_nor_text_are_no_feature():
 
 def test_names_that_should_be_looked_at_are_reported():
     assert column_of([1.5, 2.5, 3.5], name="int_rate")[1][0] == (
-        Severity.WARNING,
-        "known only after the decision? known_after_decision = true keeps it from the model",
+        Severity.NOTE,
+        (
+            "by its name it may come with the decision or after it: if so, known_after_decision = true "
+            "keeps it from the model"
+        ),
     )
     assert column_of(["f", "m"] * 5, name="sex")[1][0] == (
         Severity.NOTE,

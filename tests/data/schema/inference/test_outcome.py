@@ -22,6 +22,10 @@ MARKETPLACE = (
 )
 
 
+STATUSES = ("Loan_Status", "status", "GB", "pl_status", "Kreditstatus")
+RISKS = ("Risk", "credit_risk", "Risk_Class", "CreditRisk", "riskflag")
+
+
 def infer(
     cells: list[str] | pd.Series,
     *,
@@ -93,6 +97,8 @@ def test_a_running_loan_beside_a_bad_end_counts_as_good_with_a_warning():
         (("0", "1"), "column_7"),
         (("yes", "no"), "y"),
         (("Y", "N"), "Loan_Status"),
+        *[((no, yes), name) for no, yes in (("0", "1"), ("N", "Y")) for name in STATUSES],
+        *[((no, yes), name) for no, yes in (("0", "1"), ("no", "yes")) for name in RISKS],
         (("0", "1"), "good_bad"),
         (("0", "1"), "approved_default"),
     ],
@@ -145,7 +151,9 @@ def test_a_question_offers_options_that_answer_it():
         "nicht_bezahlt",
         "non_rimborsato",
         "unpaid",
-        "Risk",
+        "unbezahlt",
+        "DefaultRisk",
+        "bad_risk",
         "credit_card_default",
         "NPL",
     ],
@@ -217,6 +225,13 @@ def test_values_of_decisions_are_never_taken_for_default():
         "rimborsato",
         "adimplente",
         "kein_ausfall",
+        "default_free",
+        "DelinqFree",
+        "delinq-free",
+        "ausfallfrei",
+        "free_of_default",
+        "zero_defaults",
+        "default_avoided",
         "in_bonis",
         "PaidOrNot",
         "Creditability",
@@ -238,7 +253,7 @@ def test_names_that_say_nothing_are_read_by_convention_with_a_warning(name):
     assert infer(["-1"] * 3 + ["1"], name=name)[0].positive == "1"
 
 
-@pytest.mark.parametrize("name", ["y", "loan_status", "Risk", "credit_risk"])
+@pytest.mark.parametrize("name", ["y", "TARGET", "label"])
 def test_most_rows_in_default_are_a_question_where_the_name_is_no_proof(name):
     words = question(["1"] * 7 + ["0"] * 3, name=name)
     assert "70.0% defaulted" in words
@@ -263,6 +278,28 @@ def test_more_than_two_values_are_asked_for_with_counts_and_options():
         assert value in words
     assert '--bad "Charged Off,Default" --good "Fully Paid"' in words
     assert "--bad VALUE --good VALUE" in question(["a", "b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("cells", "name", "expected"),
+    [
+        (["0", "1", "0/1", "0"], "default", "--bad 1 --good 0."),
+        (["no", "yes", "unit"], "default", "--bad yes --good no."),
+        (["0", "1", "total"], "repaid", "--bad 0 --good 1."),
+        (["0", "1", "total"], "status", "--bad 1 --good 0 or --bad 0 --good 1."),
+        (["0", "1", "default"], "default", "--bad 1 --good 0."),
+    ],
+)
+def test_what_is_known_of_several_values_is_offered(cells, name, expected):
+    words = question(cells, name=name)
+    assert expected in words
+    assert ("repeats the header" in words) is (name in cells)
+
+
+def test_a_status_that_is_a_default_by_its_words_beside_a_decision_is_no_decision():
+    words = question(["0"] * 3 + ["1"], name="approved_default")
+    assert "decision" not in words
+    assert "--bad 1 --good 0" in words
 
 
 def test_named_values_make_lists_and_all_others_are_unknown():

@@ -92,8 +92,9 @@ def infer_column(values: Values, report: Report, evidence: FileEvidence | None =
     if names_lender_decision(name):
         report(
             name,
-            Severity.WARNING,
-            "known only after the decision? known_after_decision = true keeps it from the model",
+            Severity.NOTE,
+            "by its name it may come with the decision or after it: if so, known_after_decision = true keeps "
+            "it from the model",
         )
     numbers = _typed(values) if values.is_typed else read_numbers(name, counts, evidence)
     if numbers is not None:

@@ -5,6 +5,7 @@ name of the column says what its yes means. Where name and values leave a doubt,
 the options that answer it: a model of the opposite, or of the lender's own decisions, is worse than none.
 """
 
+import re
 from collections.abc import Iterable
 
 from loan_default.data.schema.booleans import truth_of
@@ -211,7 +212,7 @@ def _positive_by_name(target: TargetValues) -> tuple[str, str]:
     no = next(key for key in target.rows if key != yes)
     share = target.rows[yes] / sum(target.rows.values())
     meant = meaning_of_name(target.name)
-    if Meaning.DECISION in meant:
+    if Meaning.DECISION in meant and Meaning.BAD not in meant:
         raise _is_decision(target, f"{target.name!r} names a decision", yes=yes, no=no)
     if meant == {Meaning.GOOD}:
         raise ConfigurationError(
@@ -220,13 +221,10 @@ def _positive_by_name(target: TargetValues) -> tuple[str, str]:
             f"means default, type {target.options(bad=[no], good=[yes])}. If {target.spelling[yes]!r} does, "
             f"type {target.options(bad=[yes], good=[no])}."
         )
-    if meant == {Meaning.BAD}:
-        if share > 0.5 and not _says_default(target.name):
-            raise _rate_in_doubt(target, yes=yes, no=no, share=share)
+    if meant == {Meaning.BAD} and _says_default(target.name):
         return yes, ""
     is_code = set(target.rows) in _CODES_BY_CONVENTION
-    is_status = is_status_name(target.name) and "true" not in target.rows
-    if not meant and is_code and (is_conventional_name(target.name) or is_status):
+    if not meant and is_code and is_conventional_name(target.name):
         if share > 0.5:
             raise _rate_in_doubt(target, yes=yes, no=no, share=share)
         return yes, f"by convention, as the name {target.name!r} does not say it"
@@ -235,7 +233,7 @@ def _positive_by_name(target: TargetValues) -> tuple[str, str]:
 
 def _says_default(name: str) -> bool:
     """Whether a name says default itself, rather than risk, under which 1 may be the good class."""
-    return meaning_of_name(name.casefold().replace("risk", "")) == {Meaning.BAD}
+    return meaning_of_name(re.sub("risk", " ", name, flags=re.IGNORECASE)) == {Meaning.BAD}
 
 
 def _recognised(keys: list[str]) -> tuple[list[str], list[str]]:
@@ -247,13 +245,37 @@ def _recognised(keys: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _several_values(target: TargetValues) -> ConfigurationError:
-    bad, good = _recognised(list(target.rows))
+    bad, good = _ends_among(target)
+    repeated = target.rows.get(fold(target.name), 0)
+    if repeated and fold(target.name) not in (*bad, *good):
+        lines = "1 line repeats" if repeated == 1 else f"{repeated:,} lines repeat"
+        header = f" {lines} the header, it seems: delete what does."
+    else:
+        header = ""
     return ConfigurationError(
         f"the target must have two values, however: {target.name!r} has {len(target.rows):,} values: "
         f"{target.counts()}. Say which of them mean default and which a good end: "
-        f"{target.options(bad=bad, good=good)}. Rows of all others count as not known yet: they are kept for "
-        "pretraining and not trained on."
+        f"{target.options(bad=bad, good=good)}{_or_turned(target, bad=bad, good=good)}. Rows of all others "
+        f"count as not known yet: they are kept for pretraining and not trained on.{header}"
     )
+
+
+def _ends_among(target: TargetValues) -> tuple[list[str], list[str]]:
+    """The bad and good ends among several values: by their words, or yes and no by the column's name."""
+    truths = {key: truth for key in target.rows if (truth := truth_of(key)) is not None}
+    if sorted(truths.values()) != [False, True]:
+        return _recognised(list(target.rows))
+    yes = next(key for key, truth in truths.items() if truth)
+    no = next(key for key in truths if key != yes)
+    return ([no], [yes]) if meaning_of_name(target.name) == {Meaning.GOOD} else ([yes], [no])
+
+
+def _or_turned(target: TargetValues, *, bad: list[str], good: list[str]) -> str:
+    """The other way round, where the name of the column does not say what yes and no mean."""
+    are_flags = all(truth_of(key) is not None for key in (*bad, *good)) and bool(bad)
+    if not are_flags or meaning_of_name(target.name) == {Meaning.GOOD} or _says_default(target.name):
+        return ""
+    return f" or {target.options(bad=good, good=bad)}"
 
 
 def _not_known(target: TargetValues, *, bad: list[str], good: list[str]) -> ConfigurationError:
@@ -262,6 +284,8 @@ def _not_known(target: TargetValues, *, bad: list[str], good: list[str]) -> Conf
     if is_status_name(target.name) and all(truth_of(key) is not None for key in target.rows):
         yes = next((key for key in target.rows if truth_of(key)), first)
         often = f" In many files with such a name {target.spelling[yes]!r} means approved."
+    elif meaning_of_name(target.name) == {Meaning.BAD} and not _says_default(target.name):
+        often = " In some files with such a name 1 is the good class."
     if bad and good:
         options = f"type {target.options(bad=bad, good=good)}, or the other way round"
     else:

@@ -99,16 +99,19 @@ _RUNNING_WORDS = frozenset(
 )
 _NEGATIONS = frozenset(
     {"no", "non", "not", "never", "without", "nicht", "kein", "keine", "ohne", "ne", "pas", "sans", "sin"}
-    | {"nao", "sem", "senza", "mai"}
+    | {"nao", "sem", "senza", "mai", "free", "zero", "avoided", "keinerlei"}
 )
+_FREE_WORDS = frozenset({"free", "frei", "freie", "less", "libre", "livre", "avoided"})
+"""Negations that follow their word: default_free, ausfallfrei."""
+_NEGATING_PREFIXES = ("non", "not", "nicht", "nao", "un")
 _BETWEEN = frozenset(
-    {"fully", "been", "yet", "in", "was", "de", "d", "ganz", "completely", "totalmente", "has"}
+    {"fully", "been", "yet", "in", "was", "of", "de", "d", "ganz", "completely", "totalmente", "has"}
 )
 _SILENT_WORDS = frozenset(
     {"y", "target", "targets", "label", "labels", "class", "klass", "klasse", "classe", "clase", "outcome"}
     | {"response", "event", "flag", "result", "depvar", "dv", "dependent", "ziel", "zielvariable", "cible"}
     | {"objetivo", "obiettivo", "alvo", "etiqueta", "etichetta", "etiquette", "esito", "ergebnis", "resultat"}
-    | {"resultado", "risultato", "variable", "train", "binary", "ground", "truth", "is", "the", "gb", "loan"}
+    | {"resultado", "risultato", "variable", "train", "binary", "ground", "truth", "is", "the", "loan"}
     | {"credit", "final", "customer", "account", "application", "var"}
 )
 _TARGET_WORDS = _SILENT_WORDS - {"loan", "credit", "is", "the", "customer", "account", "application", "final"}
@@ -139,7 +142,7 @@ def meaning_of_name(name: str) -> set[Meaning]:
     while start < len(words):
         length, meaning = _longest(words, start)
         if meaning is not None:
-            found.add(_turned(meaning) if _is_negated(words, start) else meaning)
+            found.add(_turned(meaning) if _is_negated(words, start, length) else meaning)
         start += length
     if Meaning.DECISION in found and Meaning.BAD not in found and not set(words) <= _CARD_COMPANY:
         by_card_alone = all(_word_meaning(word) is not Meaning.DECISION for word in words if word != "card")
@@ -178,7 +181,7 @@ def meaning_of_value(value: str) -> Meaning | None:
     while start < len(words):
         length, meaning = _longest(words, start)
         if meaning is not None:
-            found.add(_turned(meaning) if _is_negated(words, start) else meaning)
+            found.add(_turned(meaning) if _is_negated(words, start, length) else meaning)
         start += length
     return found.pop() if len(found) == 1 else None
 
@@ -216,7 +219,8 @@ def _word_meaning(word: str) -> Meaning | None:
     if not found:
         return None
     at, _, meaning = min(found)
-    return _turned(meaning) if word[:at].endswith(("non", "not", "nicht", "nao")) else meaning
+    is_turned = word[:at].endswith(_NEGATING_PREFIXES) or word.endswith(tuple(_FREE_WORDS))
+    return _turned(meaning) if is_turned else meaning
 
 
 def _without_affixes(word: str) -> str:
@@ -228,7 +232,9 @@ def _without_affixes(word: str) -> str:
     return word
 
 
-def _is_negated(words: list[str], at: int) -> bool:
+def _is_negated(words: list[str], at: int, length: int) -> bool:
+    if words[at + length : at + length + 1] and words[at + length] in _FREE_WORDS:
+        return True
     before = at - 1
     while before > 0 and words[before] in _BETWEEN:
         before -= 1
