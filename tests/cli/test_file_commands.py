@@ -95,3 +95,18 @@ def test_lines_that_are_passed_over_are_counted(shell, loans, command):
     _, out, err = shell(command, str(loans), "--target", "bad")
     words = {"schema": "2 lines at the end are no rows", "doctor": "2 footer lines passed over"}
     assert words[command] in out + err
+
+
+def test_two_delimiters_are_a_question_that_the_option_it_names_answers(shell, tmp_path):
+    path = tmp_path / "mixed.csv"
+    pairs = [("abcdefghijk"[number % 11], "vwxyz"[number % 5], number * 7 % 13 % 2) for number in range(400)]
+    path.write_text("a,home;bad\n" + "".join(f"{x},{y};{bad}\n" for x, y, bad in pairs), encoding="utf-8")
+    code, out, err = shell("schema", str(path))
+    words = " ".join((out + err).split())
+    assert (code, "--delimiter comma" in words, "--delimiter semicolon" in words) == (2, True, True)
+    code, out, _ = shell("schema", str(path), "--delimiter", "semicolon", "--json")
+    assert (code, [each["name"] for each in json.loads(out)["columns"]]) == (0, ["a,home", "bad"])
+    _, out, _ = shell("doctor", str(path), "--target", "bad", "--delimiter", "semicolon")
+    assert "--delimiter semicolon" in out.splitlines()[-1]
+    code, out, err = shell("doctor", str(path), "--target", "bad", "--delimiter", "both")
+    assert (code, "must be one character" in " ".join((out + err).split())) == (2, True)

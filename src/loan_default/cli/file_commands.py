@@ -19,7 +19,12 @@ from loan_default.cli.console import (
 )
 from loan_default.errors import ConfigurationError
 from loan_default.option_lists import option_text, parse_list
-from loan_default.pipelines.training.training_options import HEADERS, FileData, TrainingOptions
+from loan_default.pipelines.training.training_options import (
+    HEADERS,
+    FileData,
+    TrainingOptions,
+    read_delimiter,
+)
 
 if TYPE_CHECKING:
     from loan_default.data.schema.file_format import FileFormat
@@ -34,6 +39,7 @@ def schema(
     good: options.Good = None,
     header: options.HeaderToExpect = None,
     sheet: options.SheetToLookAt = None,
+    delimiter: options.DelimiterToExpect = None,
     out: options.NewSchemaFile = None,
     html: options.SchemaPage = None,
     as_json: options.AsJson = False,
@@ -61,7 +67,7 @@ def schema(
             )
     named = _named_outcomes(target, bad=bad, good=good)
     console = make_console(stderr=True)  # what goes to standard output is a schema file
-    form = detect_format(data, header=HEADERS[header], sheet=sheet or "")
+    form = detect_format(data, header=HEADERS[header], sheet=sheet or "", delimiter=read_delimiter(delimiter))
     written = describe_format(form)
     say(console, "read", f"{data.name}: {written}")
     inference = infer_schema(data, target=target, named=named, form=form)
@@ -91,6 +97,7 @@ def doctor(
     schema: options.SchemaFile = None,
     header: options.HeaderToExpect = None,
     sheet: options.SheetToLookAt = None,
+    delimiter: options.DelimiterToExpect = None,
     known_after_decision: options.KnownAfterDecision = None,
     allow_leaks: options.AllowLeaks = False,
     out_of_time: options.OutOfTime = False,
@@ -111,6 +118,7 @@ def doctor(
         schema=schema,
         header=header,
         sheet=sheet,
+        delimiter=delimiter,
         known_after_decision=known_after_decision,
         allow_leaks=allow_leaks,
         out_of_time=out_of_time,
@@ -170,7 +178,7 @@ def _training_command(chosen: TrainingOptions, data: Path) -> str:
     words = ["python train.py --pretrain --train --data", shlex.quote(str(data))]
     if chosen.schema is not None:
         words += ["--schema", shlex.quote(str(chosen.schema))]
-    for name in ("target", "header", "sheet"):
+    for name in ("target", "header", "sheet", "delimiter"):
         if (value := getattr(chosen, name)) is not None:
             words += [f"--{name}", shlex.quote(value)]
     for name in ("bad", "good", "known_after_decision"):

@@ -66,6 +66,7 @@ Good = Annotated[str | None, _training_option("good")]
 SchemaFile = Annotated[Path | None, _training_option("schema")]
 Header = Annotated[HeaderName | None, _training_option("header")]
 Sheet = Annotated[str | None, _training_option("sheet")]
+Delimiter = Annotated[str | None, _training_option("delimiter")]
 KnownAfterDecision = Annotated[str | None, _training_option("known_after_decision")]
 AllowLeaks = Annotated[bool, _training_option("allow_leaks")]
 OutOfTime = Annotated[bool, _training_option("out_of_time")]
@@ -119,6 +120,9 @@ TargetToLookFor = Annotated[
 ]
 HeaderToExpect = Annotated[HeaderName | None, typer.Option("--header", help=_training_option("header").help)]
 SheetToLookAt = Annotated[str | None, typer.Option("--sheet", help=_training_option("sheet").help)]
+DelimiterToExpect = Annotated[
+    str | None, typer.Option("--delimiter", help=_training_option("delimiter").help)
+]
 SchemaPage = Annotated[
     Path | None, path_option("Page for people to save. It holds values of the file.", "--html")
 ]

@@ -129,3 +129,11 @@ def test_what_cells_are():
 
 def test_lines_between_blanks_keep_quoted_texts():
     assert split_line('1  "New York"   2', " ", '"') == ["1", "New York", "2"]
+
+
+def test_blanks_in_a_title_do_not_make_blanks_the_delimiter_of_a_table_of_tabs(tmp_path):
+    path = tmp_path / "loans.txt"
+    rows = '"1"\t"Malaga, Malaga"\t"a"\t"9.5"\n'
+    path.write_text(f'Loans of the bank\n"id"\t"value"\t"town"\t"rate"\n"0"\t""\t"a"\t"9.5"\n{rows * 2}')
+    form = detect_format(path)
+    assert (form.delimiter, form.skip) == ("\t", 1)

@@ -24,6 +24,8 @@ DELIMITERS = {
     "\x01": "control characters (\\x01)",
 }
 """The characters that are tried, in words."""
+_WORDS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "blank"}
+"""Delimiter -> the word by which `--delimiter` knows it."""
 _SAMPLE_ROWS = 1_000
 _HEADER_ROWS = 50
 """Rows below a line that are enough to know it for a header, or for one of them."""
@@ -105,6 +107,9 @@ def find_dialect(head: str, *, is_whole: bool, name: str, delimiter: str | None 
             found.append(best)
     if not found:
         return _try(head, ",", '"', is_whole=is_whole)
+    tabs = next((each.n_columns for each in found if each.delimiter == "\t"), 0)
+    # Runs of blanks include tabs: what tabs alone split as well is split by tabs.
+    found = [each for each in found if each.delimiter != " " or each.n_columns > tabs]
     found.sort(key=lambda each: -each.quality)
     if len(found) > 1 and found[1].quality > found[0].quality - _CLEARLY:
         equal = [each for each in found if each.quality > found[0].quality - _CLEARLY]
@@ -282,11 +287,11 @@ def _check_short_header(dialect: Dialect, name: str) -> None:
 
 
 def _two_delimiters(first: Dialect, second: Dialect, name: str) -> UnclearFileError:
-    ways = [
-        f"{DELIMITERS[each.delimiter]} ({each.n_columns} columns): [format] delimiter = {each.delimiter!r}"
-        for each in (first, second)
-    ]
+    ways = []
+    for each in (first, second):
+        word = _WORDS.get(each.delimiter, repr(each.delimiter))
+        ways.append(f"{DELIMITERS[each.delimiter]} ({each.n_columns} columns): --delimiter {word}")
     return UnclearFileError(
-        f"the fields of a file must be separated in one way, however: {name} can be split in two. Say which "
-        f"in a schema file, and pass it by --schema: {ways[0]}, or {ways[1]}."
+        f"the fields of a file must be separated in one way, however: {name} can be split in two. Say "
+        f"which: {ways[0]}, or {ways[1]}; in a schema file, [format] delimiter = {first.delimiter!r}."
     )

@@ -42,13 +42,19 @@ _TYPED = (Container.PARQUET, Container.FEATHER)
 
 
 def detect_format(
-    path: Path, *, header: bool | None = None, sheet: str = "", known: Collection[str] = ()
+    path: Path,
+    *,
+    header: bool | None = None,
+    sheet: str = "",
+    delimiter: str = "",
+    known: Collection[str] = (),
 ) -> FileFormat:
     """How a file is written.
 
     Args:
         header: whether a line names the columns; None = it is found out.
         sheet: of a workbook; "" = the only one with rows.
+        delimiter: of a text file; "" = it is found out.
         known: names of columns that a header would hold; empty = none are known.
 
     Raises:
@@ -56,17 +62,17 @@ def detect_format(
         UnclearFileError: it can be read in two ways, and a person has to say which.
     """
     check_file(path)
-    return _format_of(path, _text_of(path), header=header, sheet=sheet, known=known)
+    return _format_of(path, _text_of(path), header=header, sheet=sheet, delimiter=delimiter, known=known)
 
 
 def format_for(
-    path: Path, schema: Schema | None, *, header: bool | None = None, sheet: str = ""
+    path: Path, schema: Schema | None, *, header: bool | None = None, sheet: str = "", delimiter: str = ""
 ) -> FileFormat:
     """How the next file of a schema is written; what changes no value may differ from the schema's format.
 
     Args:
         schema: its format is that of the file; None, or one without a format = it is found out.
-        header, sheet: as for `detect_format`, for a schema without a format.
+        header, sheet, delimiter: as for `detect_format`, for a schema without a format.
 
     Raises:
         DataError: as `detect_format`, or it is not written as the schema says.
@@ -75,7 +81,7 @@ def format_for(
     names = [column.name for column in schema.columns] if schema is not None else []
     declared = schema.format if schema is not None else None
     if schema is None or declared is None:
-        return detect_format(path, header=header, sheet=sheet, known=names)
+        return detect_format(path, header=header, sheet=sheet, delimiter=delimiter, known=names)
     header_known = names if declared.header else ()
     check_file(path)
     glance = _text_of(path)
@@ -131,12 +137,19 @@ def _text_of(path: Path) -> Glance | None:
 
 
 def _format_of(
-    path: Path, glance: Glance | None, *, header: bool | None, sheet: str, known: Collection[str]
+    path: Path,
+    glance: Glance | None,
+    *,
+    header: bool | None,
+    sheet: str,
+    known: Collection[str],
+    delimiter: str = "",
 ) -> FileFormat:
     """How a file is written, by its text or, where it has none, by its content."""
     compression = compression_of(path)
     if glance is not None:
-        return replace(_text_format(path, glance, header=header, known=known), compression=compression)
+        form = _text_format(path, glance, header=header, delimiter=delimiter, known=known)
+        return replace(form, compression=compression)
     with readable(path), open_unpacked(path) as stream:
         start = stream.read(8)
     for magic, container in _BINARY.items():
@@ -198,14 +211,21 @@ def _contradicting_columns(dialect: Dialect, schema: Schema, declared: FileForma
 # Text ----------------------------------------------------------------------------------------------------
 
 
-def _text_format(path: Path, glance: Glance, *, header: bool | None, known: Collection[str]) -> FileFormat:
+def _text_format(
+    path: Path, glance: Glance, *, header: bool | None, delimiter: str, known: Collection[str]
+) -> FileFormat:
     head = glance.head.lstrip()
     _check_no_document(head, path)
     if head.startswith("{") and _is_object(head.splitlines()[0]):
         return FileFormat(container=Container.JSON_LINES, encoding=glance.encoding)
     if is_arff(head):
         return FileFormat(container=Container.ARFF, encoding=glance.encoding)
-    dialect = find_dialect(glance.head, is_whole=glance.is_whole, name=path.name)
+    if delimiter and delimiter not in glance.head:
+        raise DataError(
+            f"--delimiter must be in the file, however: {path.name} has no {delimiter!r}. Leave it out to "
+            "have the delimiter found out."
+        )
+    dialect = find_dialect(glance.head, is_whole=glance.is_whole, name=path.name, delimiter=delimiter or None)
     if not dialect.records:
         raise DataError(f"the data file must hold a header and rows, however: {path.name} is empty")
     if dialect.n_columns == 1:

@@ -13,7 +13,12 @@ from loan_default.data.sources.sniffing import detect_format
 from loan_default.data.sources.table_files import infer_schema
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.pipelines.training.plan import Stopwatch, TrainingPlan, plan_training
-from loan_default.pipelines.training.training_options import HEADERS, FileData, TrainingOptions
+from loan_default.pipelines.training.training_options import (
+    HEADERS,
+    FileData,
+    TrainingOptions,
+    read_delimiter,
+)
 
 _MOST_LEVELS = 12
 """Levels of a column that may be the outcome."""
@@ -76,7 +81,12 @@ def _warnings_of(plan: TrainingPlan) -> list[Finding]:
 def _which_target(options: TrainingOptions, data: FileData) -> str:
     """The question which column says who defaulted, with those that may."""
     try:
-        form = detect_format(data.path, header=HEADERS[options.header], sheet=options.sheet or "")
+        form = detect_format(
+            data.path,
+            header=HEADERS[options.header],
+            sheet=options.sheet or "",
+            delimiter=read_delimiter(options.delimiter),
+        )
         columns = infer_schema(data.path, target=None, form=form).columns
     except (ConfigurationError, DataError) as error:
         return str(error)

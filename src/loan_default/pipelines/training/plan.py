@@ -47,6 +47,7 @@ from loan_default.pipelines.training.training_options import (
     FileData,
     StoreData,
     TrainingOptions,
+    read_delimiter,
 )
 
 
@@ -233,7 +234,13 @@ def _find_format(options: TrainingOptions) -> FileFormat | None:
     if isinstance(options.data, StoreData):
         return None
     schema = load_schema(options.schema) if options.schema is not None else None
-    return format_for(options.data.path, schema, header=HEADERS[options.header], sheet=options.sheet or "")
+    return format_for(
+        options.data.path,
+        schema,
+        header=HEADERS[options.header],
+        sheet=options.sheet or "",
+        delimiter=read_delimiter(options.delimiter),
+    )
 
 
 _SPLITS = {"stratified": "stratified", "out of time": "out of time", PERMANENT_HOLDOUT: "permanent holdout"}

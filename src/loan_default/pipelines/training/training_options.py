@@ -25,6 +25,11 @@ HeaderName = Literal["none", "first"]
 """What a person says of the header of a file: it has none, or it is the first line."""
 HEADERS: Mapping[HeaderName | None, bool | None] = {None: None, "none": False, "first": True}
 """That, as readers take it; None = it is found out."""
+DELIMITER_WORDS: Mapping[str, str] = {
+    "comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "bar": "|", "pipe": "|",
+    "blank": " ", "space": " ",
+}  # fmt: skip
+"""Words for delimiters: some cannot be typed well in a shell."""
 
 SEEDS = 2**32
 _MOST_SCHEDULED = 1_000
@@ -167,6 +172,16 @@ class TrainingOptions:
             scheduled=False,
         ),
     )
+    delimiter: str | None = field(
+        default=None,
+        metadata=_shown(
+            kind="text",
+            panel="Data",
+            text="Character between the fields of a text file, or comma, semicolon, tab, bar or blank.",
+            unset="found out from the file",
+            scheduled=False,
+        ),
+    )
     known_after_decision: str | None = field(
         default=None,
         metadata=_shown(
@@ -298,6 +313,7 @@ class TrainingOptions:
         for name in LISTS:
             if (text := getattr(self, name)) is not None:
                 parse_list(text, option=flag_of(name))
+        read_delimiter(self.delimiter)
         if not 0 <= self.seed < SEEDS:
             raise ConfigurationError(f"--seed must be at least 0 and below 2^32, however: {self.seed}")
 
@@ -329,6 +345,22 @@ PARAMETERS: Mapping[str, Parameter] = {
 def flag_of(name: str) -> str:
     """The option of a command: --allow-leaks of allow_leaks."""
     return f"--{name.replace('_', '-')}"
+
+
+def read_delimiter(text: str | None) -> str:
+    """The character that --delimiter names; "" = it is not given.
+
+    Raises:
+        ConfigurationError: it is neither one character nor a word for one.
+    """
+    if text is None:
+        return ""
+    character = DELIMITER_WORDS.get(text.lower(), text)
+    if len(character) != 1 or character in '\r\n"':
+        raise ConfigurationError(
+            f"--delimiter must be one character, or comma, semicolon, tab, bar or blank, however: {text!r}"
+        )
+    return character
 
 
 LISTS = tuple(name for name, parameter in PARAMETERS.items() if parameter.kind == "list")
