@@ -5,6 +5,7 @@ import pytest
 from loan_default.data.sources.cells import is_footer, is_no_value, is_number, is_time
 from loan_default.data.sources.dialects import find_dialect, header_of, split_line
 from loan_default.data.sources.sniffing import detect_format
+from loan_default.data.sources.table_files import read_frame
 from loan_default.errors import DataError
 
 
@@ -137,3 +138,24 @@ def test_blanks_in_a_title_do_not_make_blanks_the_delimiter_of_a_table_of_tabs(t
     path.write_text(f'Loans of the bank\n"id"\t"value"\t"town"\t"rate"\n"0"\t""\t"a"\t"9.5"\n{rows * 2}')
     form = detect_format(path)
     assert (form.delimiter, form.skip) == ("\t", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("'id','income','town'\n'1','12.5','Bern'\n'2','7.25','Rome'\n", ["1", "12.5", "Bern"]),
+        ("'id';'income';'town'\n1;12.5;Bern\n2;7.25;Rome\n", ["1", "12.5", "Bern"]),
+        ("id,income,town\n1,12.5,'Bern'\n2,7.25,'Rome'\n", ["1", "12.5", "Bern"]),
+        (
+            "'id','income','town'\n'1','12.5','St. John''s, x'\n'2','7','Rome'\n",
+            ["1", "12.5", "St. John's, x"],
+        ),
+        ("id,income,town\n1,12.5,O'Hara\n2,7.25,'t Zand\n", ["1", "12.5", "O'Hara"]),
+    ],
+)
+def test_names_and_values_in_single_quotes_are_read_without_them(tmp_path, text, first):
+    path = tmp_path / "loans.csv"
+    path.write_text(text, encoding="utf-8")
+    raw = read_frame(path)
+    assert raw.frame.columns.tolist() == ["id", "income", "town"]
+    assert raw.frame.iloc[0].tolist() == first

@@ -101,7 +101,8 @@ def find_dialect(head: str, *, is_whole: bool, name: str, delimiter: str | None 
             if not quote and (each == "," or '"' not in head):
                 continue  # an open quote in a CSV file is an error to be named
             dialect = _try(head, each, quote, is_whole=is_whole)
-            if best is None or dialect.quality > best.quality + _CLEARLY:
+            is_better = best is None or dialect.quality > best.quality + _CLEARLY
+            if is_better or (quote == "'" and best is not None and _has_column_within(best, quote)):
                 best = dialect
         if best is not None and (best.n_columns > 1 or delimiter):
             found.append(best)
@@ -274,6 +275,16 @@ def _clean_share(rows: list[list[str]], delimiter: str) -> float:
 def _is_quoted_by(head: str, quote: str, delimiter: str) -> bool:
     edge = re.escape(delimiter) if delimiter != " " else r"\s"
     return len(re.findall(rf"(?:^|{edge}){quote}[^{quote}\n]*{quote}(?={edge}|\r?$)", head, re.MULTILINE)) > 1
+
+
+def _has_column_within(dialect: Dialect, quote: str) -> bool:
+    """Whether all fields of a column, or all names of the header, still stand within another quote."""
+    rows = [cells for cells in dialect.records[dialect.first :] if len(cells) == dialect.n_columns]
+    for cells in [*rows[:1], *zip(*rows[1:], strict=True)]:
+        filled = [cell.strip() for cell in cells if cell.strip()]
+        if len(filled) > 1 and all(len(cell) > 1 and cell[0] == cell[-1] == quote for cell in filled):
+            return True
+    return False
 
 
 def _check_short_header(dialect: Dialect, name: str) -> None:
