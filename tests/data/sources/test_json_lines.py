@@ -99,3 +99,16 @@ def test_any_objects_come_back(tmp_path_factory, objects):
                 assert math.isclose(float(text), value, rel_tol=0, abs_tol=0)
             else:
                 assert text == json_text(value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['{"id": 1, "income": 2, "income": 3}', '{"id" : 1, "id" : 1}', '{"id": {"a": 1}, "x": ":", "id": null}'],
+)
+def test_a_key_that_comes_twice_says_nothing(tmp_path, line):
+    raw = read_frame(
+        write(tmp_path, '{"id": 1, "note": "\\"a\\": b", "in": {"id": 2, "note": 3}}\n' + line + "\n")
+    )
+    assert raw.frame["id"].tolist() == ["1"]
+    assert raw.rejects["row"].tolist() == [1]
+    assert "each key once" in raw.rejects["reason"][0]

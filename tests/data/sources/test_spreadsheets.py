@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 
 import pandas as pd
 import pytest
@@ -19,7 +20,10 @@ texts = st.text(st.sampled_from("=+-@'\t\r\n ,;\"ab1.eE\uff1d\uff20é"), max_siz
 
 
 def is_run(cell: str) -> bool:
-    """Whether a spreadsheet might take the cell for a formula: by its beginning, unless it is a number."""
+    """Whether a spreadsheet might take the cell for a formula: by its beginning, unless it is an amount."""
+    money = r"([A-Z]{3}|R\$|zł|Kč|kr)?"
+    if re.fullmatch(rf"\s*[-+]\s*{money}[^a-zA-Z=+\-@|!()]*\d[^a-zA-Z=+\-@|!()]*{money}\s*", cell):
+        return False
     try:
         number = math.isfinite(float(cell))
     except ValueError:
@@ -80,3 +84,8 @@ def test_rows_can_be_appended_and_missing_values_stay_empty():
     write_csv(pd.DataFrame({"a": ["=1", None], "b": [1 / 3, math.nan]}), file, digits="%.3g")
     write_csv(pd.DataFrame({"a": [-2], "b": [2.0]}), file, header=False)
     assert file.getvalue().splitlines() == ["a,b", "'=1,0.333", ",", "-2,2.0"]
+
+
+@pytest.mark.parametrize("text", ["-5 €", "+12.5%", "-1.234,56 EUR", "-$1,250", "-12 000", "+.5"])
+def test_amounts_of_any_writing_stay_as_they_are(text):
+    assert mark_formula(text) == unmark_formula(text) == text

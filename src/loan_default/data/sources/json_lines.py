@@ -3,6 +3,8 @@
 Numbers are text as JSON writes them; null and absent keys are missing.
 """
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from loan_default.data.schema.frames import REJECT_COLUMNS, RawFrame
 from loan_default.data.sources.packing import readable
 from loan_default.data.sources.text_streams import open_text
 from loan_default.errors import DataError
+
+_KEY_ENDS = re.compile(rb'"\s*:')
 
 
 def json_names(path: Path, form: FileFormat) -> list[str]:
@@ -52,8 +56,9 @@ def iter_json(path: Path, names: Mapping[str, str], rows: int, *, form: FileForm
     rejects: list[tuple[int, str, str]] = []
     for number, line in enumerate(_lines(path, form)):
         found = _object(line)
-        if found is None:
-            rejects.append((number, "a row must be a JSON object", line.decode(errors="replace").rstrip()))
+        reason = "a row must be a JSON object" if found is None else _twice(line, found)
+        if found is None or reason:
+            rejects.append((number, reason, line.decode(errors="replace").rstrip()))
         else:
             cells.append([json_text(found.get(key)) for key in names])
             numbers.append(number)
@@ -90,6 +95,21 @@ def _object(line: bytes) -> dict[str, Any] | None:
     except orjson.JSONDecodeError:
         return None
     return value if isinstance(value, dict) else None
+
+
+def _twice(line: bytes, found: dict[str, Any]) -> str:
+    """The reason against an object that has a key twice: which value is meant is not known; "" = none is."""
+    if len(_KEY_ENDS.findall(line)) == len(found):
+        return ""
+    # Nested objects and texts with colons bring more as well: only then the slow parser is asked.
+    try:
+        pairs = json.loads(line, object_pairs_hook=list, parse_int=str, parse_float=str)
+    except RecursionError:
+        return "a row must not be nested so deeply"
+    keys = [key for key, _ in pairs]
+    if len(keys) == len(found):
+        return ""
+    return f"a row must have each key once, however: twice {max(keys, key=keys.count)!r}"
 
 
 def _raw_frame(

@@ -1,8 +1,9 @@
 """CSV files that a spreadsheet may open: text that it would run as a formula is marked as text.
 
 A cell such as `=HYPERLINK(…)` gets an apostrophe in front, by which spreadsheets know text. Numbers stay as
-they are, also negative ones and those with a plus sign. `csv_files` removes the apostrophe when it reads a
-file, so a quarantine that is corrected and read once more has the original values.
+they are, also negative ones and those with a plus sign, a currency or a percent sign. `text_files` removes
+the apostrophe when it reads a file, so a quarantine that is corrected and read once more has the original
+values.
 """
 
 import csv
@@ -12,10 +13,12 @@ from typing import Any, Literal, TextIO
 
 import pandas as pd
 
+from loan_default.data.sources.cells import is_number
+
 MARK = "'"
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
 """The beginning of a cell that a spreadsheet may run. Japanese spreadsheets also accept the wide signs."""
-_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 
 
 def mark_formula(cell: str) -> str:
@@ -46,7 +49,10 @@ def write_csv(
 
 
 def _needs_mark(cell: str) -> bool:
-    return _FORMULA.match(cell) is not None and _NUMBER.fullmatch(cell) is None
+    if _FORMULA.match(cell) is None or _NUMBER.fullmatch(cell) is not None:
+        return False
+    # An amount such as -5 EUR has one sign and calculates nothing.
+    return not is_number(cell) or len(re.findall(r"[-+()]", cell)) > 1
 
 
 def _mark_if_text(value: Any) -> Any:
