@@ -4,7 +4,10 @@ import io
 
 import pytest
 
+from loan_default.data.schema.inference.infer import Severity
 from loan_default.data.sources.encodings import look_through, same_encoding, utf8_chunks
+from loan_default.data.sources.sniffing import detect_format
+from loan_default.data.sources.table_files import file_findings, read_frame
 from loan_default.errors import DataError
 
 TEXTS = {
@@ -53,3 +56,23 @@ def test_encodings_that_are_read_alike_are_the_same():
     assert same_encoding("utf-16", "utf-16-be")
     assert same_encoding("latin-1", "cp1252")
     assert not same_encoding("utf-8", "cp1252")
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "is_guess"),
+    [
+        ("id,miasto\n" + "1,Łódź\n2,Kraków\n" * 9, "cp1250", True),
+        ("id,名前\n" + "1,東京\n2,大阪\n" * 9, "shift_jis", True),
+        ("id,town\n" + "1,Zürich\n2,Genève\n3,Måløy\n4,ÉTAT\n" * 9, "cp1252", False),
+        ("id,fee\n" + "1,£12.50\n2,5 €\n3,20 °C\n" * 9, "cp1252", False),
+        ("id,town\n1,Łódź\n", "utf-8", False),
+    ],
+)
+def test_what_may_be_another_code_page_is_a_guess_and_warned_of(tmp_path, text, encoding, is_guess):
+    path = tmp_path / "loans.csv"
+    path.write_bytes(text.encode(encoding))
+    assert look_through(path).is_guess is is_guess
+    form = detect_format(path)
+    found = file_findings(path, read_frame(path, form=form), form=form)
+    assert [each.severity for each in found] == [Severity.WARNING] * is_guess
+    assert all("--schema: [format] encoding" in each.message for each in found)

@@ -51,6 +51,8 @@ class Glance:
     """The end: the last whole lines of 64 KB."""
     is_whole: bool
     """Whether `head` is the whole file."""
+    is_guess: bool = False
+    """Whether the code page is only the likeliest one."""
 
 
 def look_through(path: Path) -> Glance:
@@ -65,13 +67,14 @@ def look_through(path: Path) -> Glance:
             scan.add(block)
     if not scan.head.strip(b"\r\n\t \0\xef\xbb\xbf\xff\xfe"):
         raise DataError(f"the data file must hold a header and rows, however: {path.name} is empty")
-    encoding = scan.encoding(path)
+    encoding, is_guess = scan.encoding(path)
     is_whole = scan.size <= len(scan.head)
     return Glance(
         encoding=encoding,
         head=_whole_lines(bytes(scan.head), encoding, is_whole=is_whole),
         tail=_last_lines(bytes(scan.tail), encoding, offset=scan.size - len(scan.tail)),
         is_whole=is_whole,
+        is_guess=is_guess,
     )
 
 
@@ -157,13 +160,14 @@ class _Scan:
                 if not line.isascii() and len(self._odd) < _ODD_BYTES:
                     self._odd += line[:1000] + b"\n"
 
-    def encoding(self, path: Path) -> str:
+    def encoding(self, path: Path) -> tuple[str, bool]:
+        """The encoding, and whether it is only the likeliest one."""
         start = bytes(self.head[:4])
         for mark, codec in _MARKS.items():
             if start.startswith(mark):
-                return codec
+                return codec, False
         if (wide := _wide_encoding(bytes(self.head[:4096]))) is not None:
-            return wide
+            return wide, False
         zeros = self.head.count(0)
         if (
             zeros > len(self.head) / 200
@@ -173,9 +177,9 @@ class _Scan:
                 f"a data file must be a table, however: {path.name} looks binary. Export it as CSV in UTF-8."
             )
         if not self.n_bad and not self.n_good:
-            return "ascii"
+            return "ascii", False
         if not self.n_bad or self.n_good >= self.n_bad:
-            return "utf-8"
+            return "utf-8", False
         return _code_page(bytes(self._odd))
 
 
@@ -192,14 +196,14 @@ def _wide_encoding(start: bytes) -> str | None:
     return None
 
 
-def _code_page(odd: bytes) -> str:
-    """The code page of lines that hold other bytes than ASCII, where they are not UTF-8."""
+def _code_page(odd: bytes) -> tuple[str, bool]:
+    """The code page of lines that hold other bytes than ASCII, not UTF-8, and whether that is a guess."""
     western = odd.decode("cp1252", "replace")
     others = [each for each in western if not each.isascii()]
     # What stands alone is neither part of a word nor a sign of money, but a damaged byte.
     sense = r"(?<=[^\W\d_])[^\x00-\x7f]|[^\x00-\x7f](?=[^\W\d_])|[\xc0-\xfd€£¥¢°§ªº«»\u2010-\u2027]"
     if 2 * len(re.findall(sense, western)) < len(others):
-        return "utf-8"
+        return "utf-8", False
     alphabetic = re.findall(r"[^\W\d_]", "".join(others))
     # Whole words of accents are another alphabet; signs within words are another code page.
     is_other_script = len(re.findall(r"[^\W\d_a-zA-Z]{3,}", western)) > len(others) / 12
@@ -207,10 +211,11 @@ def _code_page(odd: bytes) -> str:
         re.findall(r"(?<=[^\W\d_])[\u0080-\u00bf\u2000-\u20ab\u20ad-\u2122\ufffd](?=[^\W\d_])", western)
     )
     if not is_other_script and within <= len(alphabetic) / 20:
-        return "cp1252"
+        # Łódź would be £ódŸ: a sign where a word begins or ends, or a capital within it.
+        return "cp1252", re.search(r"[£¥¢¹²³¼½¾¿](?=[^\W\d_]{2})|(?<=[a-zß-ÿ])[ŠŽŸŒ]", western) is not None
     pages = [*_OTHER_SCRIPTS, *_LATIN_PAGES] if is_other_script else _LATIN_PAGES
     best = from_bytes(odd, cp_isolation=pages).best()
-    return codecs.lookup(best.encoding).name if best is not None else "cp1252"
+    return (codecs.lookup(best.encoding).name if best is not None else "cp1252"), True
 
 
 def _whole_lines(head: bytes, encoding: str, *, is_whole: bool) -> str:

@@ -14,7 +14,7 @@ from loan_default.data.schema.language import Schema
 from loan_default.data.schema.schema_files import dump_schema, load_schema
 from loan_default.data.schema.values import outcome_lookup
 from loan_default.data.sources.sniffing import detect_format
-from loan_default.data.sources.table_files import read_columns, read_frame, stem_of
+from loan_default.data.sources.table_files import file_findings, read_columns, read_frame, stem_of
 from loan_default.errors import ConfigurationError, did_you_mean
 from loan_default.pipelines.training.training_options import FileData, StoreData
 
@@ -88,7 +88,7 @@ def choose_schema(
     )
     return SchemaChoice(
         schema=_without_late(inference.schema, too_late, raw),
-        findings=inference.findings,
+        findings=(*inference.findings, *file_findings(data.path, raw, form=form)),
         notes=inference.notes,
         origin=f"inferred from {data.name}",
         form=form,
