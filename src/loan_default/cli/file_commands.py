@@ -1,8 +1,6 @@
 """The commands on a file that is not known yet: how it is read, and whether it can be trained on."""
 
 import json
-import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -18,7 +16,8 @@ from loan_default.cli.console import (
     say,
 )
 from loan_default.errors import ConfigurationError
-from loan_default.option_lists import option_text, parse_list
+from loan_default.option_lists import parse_list
+from loan_default.pipelines.training.command_lines import training_command
 from loan_default.pipelines.training.training_options import (
     HEADERS,
     FileData,
@@ -146,7 +145,7 @@ def doctor(
     if checkup.question:
         print_question(console, checkup.question)
         raise typer.Exit(ExitCode.INPUT)
-    say(console, "next", _training_command(chosen, data))
+    say(console, "next", training_command(chosen, FileData(path=data)))
 
 
 def _as_json(inference: "Inference", form: "FileFormat", *, written: str) -> dict[str, Any]:
@@ -171,22 +170,6 @@ def _as_json(inference: "Inference", form: "FileFormat", *, written: str) -> dic
             for each in inference.findings
         ],
     }
-
-
-def _training_command(chosen: TrainingOptions, data: Path) -> str:
-    """The command that trains on a file with the same options."""
-    words = ["python train.py --pretrain --train --data", shlex.quote(str(data))]
-    if chosen.schema is not None:
-        words += ["--schema", shlex.quote(str(chosen.schema))]
-    for name in ("target", "header", "sheet", "delimiter"):
-        if (value := getattr(chosen, name)) is not None:
-            words += [f"--{name}", shlex.quote(value)]
-    for name in ("bad", "good", "known_after_decision"):
-        if values := chosen.values(name):
-            words.append(option_text(f"--{name.replace('_', '-')}", values))
-    words += ["--allow-leaks"] if chosen.allow_leaks else []
-    words += ["--out-of-time"] if chosen.out_of_time else []
-    return " ".join(words)
 
 
 def _named_outcomes(target: str | None, *, bad: str | None, good: str | None) -> "NamedOutcomes | None":

@@ -81,3 +81,25 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path, content):
     )
     assert checkup.verdict is Verdict.NEEDS_AN_ANSWER
     assert "loans.csv" in checkup.question
+
+
+def test_a_column_in_doubt_needs_an_answer_with_the_command_that_takes_it(tmp_path):
+    days = np.random.default_rng(1).integers(1, 13, (N, 2))
+    frame = applications().assign(opened=[f"{day:02}.{month:02}.2019" for day, month in days])
+    checkup = checked(tmp_path, frame, target="bad")
+    assert checkup.verdict is Verdict.NEEDS_AN_ANSWER
+    assert checkup.plan is not None, "a training leaves the column out and goes on"
+    assert "opened: left out" in checkup.question
+    assert "%m.%d.%Y" in checkup.question
+    assert (
+        f"`loan-default schema {tmp_path / 'loans.csv'} --target bad --out schema.toml`" in checkup.question
+    )
+    assert "train.py" in checkup.question
+    settled = checked(tmp_path, frame, target="bad", known_after_decision="opened")
+    assert settled.question == ""
+
+
+def test_a_weight_is_asked_about_until_leaks_are_allowed(tmp_path):
+    frame = applications().assign(wgt=np.random.default_rng(1).uniform(0.5, 2, N).round(3))
+    assert "wgt" in checked(tmp_path, frame, target="bad").question
+    assert checked(tmp_path, frame, target="bad", allow_leaks=True).question == ""

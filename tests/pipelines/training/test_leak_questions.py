@@ -1,6 +1,7 @@
 """What is asked where a column gives the outcome away, and that the answers settle it."""
 
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -9,9 +10,8 @@ import pandas as pd
 import pytest
 
 from loan_default.data.datasets.leakage import Leak, LeakCheck
-from loan_default.data.schema.column import Column, Kind
 from loan_default.errors import ConfigurationError
-from loan_default.pipelines.training.leak_questions import leaks_found, names_weight
+from loan_default.pipelines.training.leak_questions import columns_in_question
 from loan_default.pipelines.training.plan import Stopwatch, TrainingPlan, plan_training
 from loan_default.pipelines.training.training_options import FileData, StoreData, TrainingOptions
 
@@ -49,10 +49,25 @@ def test_a_leak_stops_with_evidence_and_the_lines_that_settle_it(loans):
     assert "outcome code: AUC 1.000 alone; 'W' means default" in words
     assert '--known-after-decision "loss,outcome code"' in words or '"outcome code,loss"' in words
     assert "income" not in words
-    lines = "\n".join(re.sub("#.*", "", line) for line in words.splitlines() if line.startswith("      "))
-    assert tomllib.loads(lines)["columns"] == {
-        name: {"known_after_decision": True} for name in ("outcome code", "loss")
-    }
+    assert '[columns."outcome code"]' in words
+    assert "[columns.loss]" in words
+    lines = [line.strip() for line in words.splitlines() if line.startswith("      ")]
+    assert all(tomllib.loads(line) == {"known_after_decision": True} for line in lines)
+
+
+def test_the_shown_command_reads_the_file_as_the_training_did(loans):
+    frame = pd.read_csv(loans)
+    path = loans.parent / "no names.csv"
+    frame.to_csv(path, index=False, header=False, sep=";")
+    given = {"target": "column_4", "bad": "1", "good": "0", "header": "none", "delimiter": ";"}
+    words = refused(path, known_after_decision="column_3", **given)
+    (command,) = re.findall(r"\(`(.+)`\)", words)
+    assert shlex.split(command) == [
+        *("loan-default", "schema", str(path), "--target", "column_4"),
+        *("--header", "none", "--delimiter", ";", "--bad", "1", "--good", "0", "--out", "schema.toml"),
+    ]
+    (option,) = re.findall("--known-after-decision ([^ ]+)[.] ", words)
+    assert set(option.strip('"').split(",")) == {"column_2", "column_3"}
 
 
 def test_leaks_are_left_out_by_the_option(loans):
@@ -83,30 +98,55 @@ def test_a_schema_settles_it_for_good(loans, tmp_path, settled):
     assert "must come without a schema" in refused(loans, schema=mine, known_after_decision="loss")
 
 
-def test_a_column_that_is_called_like_a_weight_is_asked_about(loans):
+@pytest.fixture
+def weighted(loans) -> Path:
     frame = pd.read_csv(loans).drop(columns=["outcome code", "loss"])
     frame.assign(sample_weight=np.random.default_rng(0).uniform(0.5, 2, 400)).to_csv(loans, index=False)
+    return loans
+
+
+def test_a_column_that_is_called_like_a_weight_is_asked_about_and_not_called_a_leak(weighted):
+    words = refused(weighted)
+    assert words.startswith(
+        "how much a row counts must be certain, however: a number is called like a weight"
+    )
+    assert "sample_weight" in words
+    assert "decide" not in words.replace("known_after_decision", "")
+    assert "sample_weight" not in planned(weighted, known_after_decision="sample_weight").features.names
+    allowed = planned(weighted, allow_leaks=True)
+    assert "sample_weight" in allowed.features.names
+    assert allowed.leaks.leaks == ()
+
+
+def test_each_answer_on_a_weight_can_be_written_as_it_is_shown(weighted, tmp_path):
+    text = planned(weighted, allow_leaks=True).schema_choice.to_toml()
+    lines = [line.split("#")[0] for line in refused(weighted).splitlines() if line.startswith("      ")]
+    answers = [line.strip() for line in lines]
+    assert answers == ['kind = "weight"', "known_after_decision = false", "known_after_decision = true"]
+    head = "\n[columns.sample_weight]\n"
+    before, after = text.split(head)
+    rest = after.partition("\n\n")[2]
+    mine = tmp_path / "mine.toml"
+    mine.write_text(f"{before}{head}{answers[0]}\n\n{rest}")
+    assert planned(weighted, schema=mine).schema.weight.name == "sample_weight"
+    for answer, is_feature in zip(answers[1:], (True, False), strict=True):
+        mine.write_text(text.replace(head, f"{head}{answer}\n"))
+        assert ("sample_weight" in planned(weighted, schema=mine).features.names) is is_feature
+
+
+def test_a_leak_and_a_weight_are_asked_about_together(loans):
+    frame = pd.read_csv(loans)
+    frame.assign(wgt=np.random.default_rng(0).uniform(0.5, 2, 400)).to_csv(loans, index=False)
     words = refused(loans)
-    assert "sample_weight: its name is that of a weight" in words
-    assert 'kind = "weight"' in words
-    assert "known_after_decision = true" in words
-    assert "sample_weight" not in planned(loans, known_after_decision="sample_weight").features.names
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        *[(name, True) for name in ("sample_weight", "SampleWeight", "poids", "Gewicht", "peso")],
-        *[(name, False) for name in ("weight_kg", "vehicle_weight", "income", "weighted")],
-    ],
-)
-def test_names_of_weights(name, expected):
-    assert names_weight(Column(name=name, kind=Kind.NUMERICAL)) is expected
+    assert "2 columns nearly decide it" in words
+    assert "a number is called like a weight" in words
+    assert ",wgt" in words
+    assert planned(loans, known_after_decision="loss,outcome code,wgt").features.names == ("income",)
 
 
 def test_the_training_store_fails_with_the_reason_and_the_way_out(lab, loans):
     check = LeakCheck(alone={"income": 1.0}, leaks=(Leak(column="income", evidence="AUC 1.000", stops=True),))
     schema = lab.outcome.plan.schema
-    error = leaks_found(check, TrainingOptions(data=StoreData(folder=loans)), schema)
+    error = columns_in_question(check, [], TrainingOptions(data=StoreData(folder=loans)), schema)
     assert "LOAN_DEFAULT_SCHEMA" in str(error)
     assert "parameter allow_leaks" in str(error)

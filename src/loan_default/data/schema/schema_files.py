@@ -6,6 +6,8 @@
 `language` says which keys a file may have.
 """
 
+import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,11 @@ def dump_schema(schema: Schema, *, notes: Mapping[str, str] | None = None) -> st
         for column in schema.columns
     ]
     return "\n".join(parts)
+
+
+def table_heading(name: str) -> str:
+    """The heading of a column's table in a schema file: `[columns.income]`."""
+    return f"[columns.{name if _BARE_KEY.fullmatch(name) else json.dumps(name, ensure_ascii=False)}]"
 
 
 def schema_from_dict(raw: Mapping[str, Any], *, where: str = "schema") -> Schema:
@@ -96,6 +103,7 @@ def _column_to_toml(column: Column, form: FileFormat | None) -> str:
     return tomlkit.dumps(document)
 
 
+_BARE_KEY = re.compile("[A-Za-z0-9_-]+")
 _SCHEMA_KEYS = ("name", "description", "format", "columns")
 _TYPES: dict[str, tuple[type, ...]] = {
     "description": (str,),

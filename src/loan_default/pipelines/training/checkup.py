@@ -12,6 +12,8 @@ from loan_default.data.schema.inference.outcome_words import (
 from loan_default.data.sources.sniffing import detect_format
 from loan_default.data.sources.table_files import infer_schema
 from loan_default.errors import ConfigurationError, DataError
+from loan_default.pipelines.training.command_lines import schema_command, training_command
+from loan_default.pipelines.training.leak_questions import weights_by_name
 from loan_default.pipelines.training.plan import Stopwatch, TrainingPlan, plan_training
 from loan_default.pipelines.training.training_options import (
     HEADERS,
@@ -40,7 +42,7 @@ class Checkup:
 
     verdict: Verdict
     plan: TrainingPlan | None = None
-    """What a training would do; None = a person must answer first."""
+    """What a training would do; None = it would stop with the question."""
     warnings: tuple[Finding, ...] = ()
     """What to look at, the most urgent first."""
     question: str = ""
@@ -60,13 +62,44 @@ def check_up(options: TrainingOptions, *, watch: Stopwatch) -> Checkup:
     except (ConfigurationError, DataError) as error:
         return Checkup(verdict=Verdict.NEEDS_AN_ANSWER, question=str(error))
     warnings = tuple(_warnings_of(plan))
+    if questions := _open_questions(plan, options):
+        return Checkup(
+            verdict=Verdict.NEEDS_AN_ANSWER,
+            plan=plan,
+            warnings=warnings,
+            question=_with_ways_out(questions, options),
+        )
     verdict = Verdict.READY_WITH_WARNINGS if warnings else Verdict.READY
     return Checkup(verdict=verdict, plan=plan, warnings=warnings)
 
 
+def _open_questions(plan: TrainingPlan, options: TrainingOptions) -> list[Finding]:
+    """What can be read in several ways and has not been settled by an option."""
+    settled = set(options.values("known_after_decision"))
+    if options.allow_leaks:
+        settled.update(weights_by_name(plan.schema))
+    return [
+        each
+        for each in plan.schema_choice.findings
+        if each.severity is Severity.QUESTION and each.column not in settled
+    ]
+
+
+def _with_ways_out(questions: list[Finding], options: TrainingOptions) -> str:
+    """The questions with the commands that answer them."""
+    lines = [f"{each.column}: {each.message}" if each.column else each.message for each in questions]
+    if isinstance(options.data, FileData):
+        write, train = schema_command(options, options.data), training_command(options, options.data)
+        lines.append(
+            f"Write the answer into a schema (`{write}`) and train with --schema schema.toml. "
+            f"`{train}` trains as it is, with a warning."
+        )
+    return "\n".join(lines)
+
+
 def _warnings_of(plan: TrainingPlan) -> list[Finding]:
     """Findings that ask for a look, rows that are lost to the quarantine, and columns that say very much."""
-    found = [each for each in plan.schema_choice.findings if each.severity is not Severity.NOTE]
+    found = [each for each in plan.schema_choice.findings if each.severity is Severity.WARNING]
     if quarantined := len(plan.dataset.quarantined):
         rules = list(plan.dataset.reasons.items())
         shown = ", ".join(f"{rule} ({rows:,})" for rule, rows in rules[:_MOST_RULES])

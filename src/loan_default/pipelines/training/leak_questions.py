@@ -1,77 +1,94 @@
-"""What a person is asked where a column gives the outcome away, with the lines that settle it."""
+"""What a person is asked where a column gives the outcome away, or is called like a weight of rows."""
 
-import json
-import re
-import shlex
-from dataclasses import replace
-
-from loan_default.data.datasets.leakage import Leak, LeakCheck, check_leaks
+from loan_default.data.datasets.leakage import LeakCheck, check_leaks
 from loan_default.data.datasets.splits import Split
-from loan_default.data.schema.column import Column, Kind
-from loan_default.data.schema.inference.code_names import words_of
+from loan_default.data.schema.column import Kind
+from loan_default.data.schema.inference.plausibility import names_weight
 from loan_default.data.schema.language import Schema
+from loan_default.data.schema.schema_files import table_heading
 from loan_default.errors import ConfigurationError
 from loan_default.option_lists import option_text
+from loan_default.pipelines.training.command_lines import schema_command
 from loan_default.pipelines.training.dataset import Dataset
 from loan_default.pipelines.training.training_options import FileData, TrainingOptions
-
-_WEIGHT_WORDS = frozenset(
-    {"weight", "weights", "weighting", "wt", "wgt", "gewicht", "gewichtung", "poids", "peso", "ponderation"}
-    | {"ponderacion", "ponderacao", "ponderazione"}
-)
-_OTHER_WEIGHT_WORDS = frozenset(
-    {"kg", "lb", "lbs", "body", "vehicle", "car", "truck", "gross", "net", "curb"}
-)
 
 
 def checked_leaks(options: TrainingOptions, dataset: Dataset, split: Split, *, inferred: bool) -> LeakCheck:
     """What each column says of the outcome by itself.
 
     Raises:
-        ConfigurationError: a column gives the outcome away, or is called like a weight, and nobody has
-            settled what it is.
+        ConfigurationError: a column gives the outcome away, or a number of an inferred schema is called like
+            a weight, and nobody has settled what it is.
     """
     leaks = check_leaks(dataset.frame.iloc[split.train], dataset.schema, dataset.labels[split.train])
-    if inferred:
-        known = {leak.column for leak in leaks.leaks if leak.stops}
-        by_name = [leak for leak in weights_by_name(dataset.schema) if leak.column not in known]
-        leaks = replace(leaks, leaks=(*leaks.leaks, *by_name))
-    if leaks.stopping and not options.allow_leaks:
-        raise leaks_found(leaks, options, dataset.schema)
+    if options.allow_leaks:
+        return leaks
+    stopping = {leak.column for leak in leaks.stopping}
+    weights = [name for name in weights_by_name(dataset.schema) if name not in stopping] if inferred else []
+    if stopping or weights:
+        raise columns_in_question(leaks, weights, options, dataset.schema)
     return leaks
 
 
-def weights_by_name(schema: Schema) -> tuple[Leak, ...]:
+def weights_by_name(schema: Schema) -> list[str]:
     """Numbers whose names say that they are weights of rows; a person has not settled what they are."""
-    return tuple(
-        Leak(column=each.name, evidence="its name is that of a weight", stops=True, could_be_weight=True)
+    return [
+        each.name
         for each in schema.features
-        if each.kind is Kind.NUMERICAL and each.known_after_decision is None and names_weight(each)
-    )
+        if each.kind is Kind.NUMERICAL and each.known_after_decision is None and names_weight(each.name)
+    ]
 
 
-def names_weight(column: Column) -> bool:
-    """Whether a column is called like a weight of rows."""
-    words = set(words_of(column.name))
-    return not words.isdisjoint(_WEIGHT_WORDS) and words.isdisjoint(_OTHER_WEIGHT_WORDS)
+def columns_in_question(
+    check: LeakCheck, weights: list[str], options: TrainingOptions, schema: Schema
+) -> ConfigurationError:
+    """The questions that stop a training: each column with its evidence, and how to go on.
 
-
-def leaks_found(check: LeakCheck, options: TrainingOptions, schema: Schema) -> ConfigurationError:
-    """The question that stops a training: each column with its evidence, and how to go on."""
-    stopping = check.stopping
-    how_many = "a column nearly decides" if len(stopping) == 1 else f"{len(stopping)} columns nearly decide"
-    lines = [f"the outcome must not stand in a feature, however: {how_many} it on the training rows:"]
-    for leak in stopping:
-        lines.append(f"  {leak.column}: {leak.evidence}")
-        lines += [f"      {_table(leak.column)}", "      known_after_decision = true   # never a feature"]
-        if leak.could_be_weight and schema.weight is None:
-            lines.append('      kind = "weight"                # or this: how much a row counts')
-    lines.append(_ways_out([leak.column for leak in stopping], options, schema))
+    Args:
+        weights: numbers that are called like weights of rows.
+    """
+    lines = [*_on_leaks(check, schema), *_on_weights(weights, schema)]
+    columns = [*(leak.column for leak in check.stopping), *weights]
+    lines.append(_ways_out(columns, options))
     return ConfigurationError("\n".join(lines))
 
 
-def _ways_out(columns: list[str], options: TrainingOptions, schema: Schema) -> str:
-    target = schema.target.name if schema.target is not None else ""
+def _on_leaks(check: LeakCheck, schema: Schema) -> list[str]:
+    stopping = check.stopping
+    if not stopping:
+        return []
+    how_many = "a column nearly decides" if len(stopping) == 1 else f"{len(stopping)} columns nearly decide"
+    lines = [f"the outcome must not stand in a feature, however: {how_many} it on the training rows:"]
+    for leak in stopping:
+        heading = table_heading(leak.column)
+        lines.append(f"  {leak.column}: {leak.evidence}")
+        lines.append(f"      known_after_decision = true    # below the existing {heading}: never a feature")
+        if leak.could_be_weight and schema.weight is None:
+            lines.append(
+                '      kind = "weight"                # or this in place of its lines: a weight of rows'
+            )
+    return lines
+
+
+def _on_weights(weights: list[str], schema: Schema) -> list[str]:
+    if not weights:
+        return []
+    how_many = "a number is" if len(weights) == 1 else f"{len(weights)} numbers are"
+    lines = [f"how much a row counts must be certain, however: {how_many} called like a weight of rows:"]
+    for name in weights:
+        lines.append(f"  {name}")
+        if schema.weight is None:
+            lines.append(
+                f'      kind = "weight"                # in place of the lines below {table_heading(name)}'
+            )
+        lines.append(
+            f"      known_after_decision = false   # or below the existing {table_heading(name)}: a feature"
+        )
+        lines.append("      known_after_decision = true    # or this: never a feature")
+    return lines
+
+
+def _ways_out(columns: list[str], options: TrainingOptions) -> str:
     in_time = "known_after_decision = false says of a column that it is known in time and stays a feature."
     anyway = "--allow-leaks trains with all of them."
     if not isinstance(options.data, FileData):
@@ -81,16 +98,8 @@ def _ways_out(columns: list[str], options: TrainingOptions, schema: Schema) -> s
         )
     if options.schema is not None:
         return f"Write the lines into {options.schema.name}; {in_time} {anyway}"
-    drop = option_text("--known-after-decision", columns)
-    words = ["loan-default schema", shlex.quote(options.data.name), option_text("--target", [target])]
-    named = {side: options.values(side) for side in ("bad", "good")}
-    words += [option_text(f"--{side}", values) for side, values in named.items() if values]
+    drop = option_text("--known-after-decision", [*options.values("known_after_decision"), *columns])
     return (
-        f"To leave them out, add {drop}. Or write the lines into a schema (`{' '.join(words)} --out "
-        f"schema.toml`) and train with --schema schema.toml; {in_time} {anyway}"
+        f"To leave them out, add {drop}. Or write the lines into a schema "
+        f"(`{schema_command(options, options.data)}`) and train with --schema schema.toml; {in_time} {anyway}"
     )
-
-
-def _table(name: str) -> str:
-    key = name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
-    return f"[columns.{key}]"

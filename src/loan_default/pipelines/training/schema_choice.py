@@ -11,7 +11,7 @@ from loan_default.data.schema.frames import RawFrame
 from loan_default.data.schema.inference.infer import Finding, infer_frame_schema
 from loan_default.data.schema.inference.target_values import NamedOutcomes
 from loan_default.data.schema.language import Schema
-from loan_default.data.schema.schema_files import dump_schema, load_schema
+from loan_default.data.schema.schema_files import dump_schema, load_schema, table_heading
 from loan_default.data.schema.values import outcome_lookup
 from loan_default.data.sources.sniffing import detect_format
 from loan_default.data.sources.table_files import file_findings, read_columns, read_frame, stem_of
@@ -67,7 +67,7 @@ def choose_schema(
         if too_late:
             raise ConfigurationError(
                 "--known-after-decision must come without a schema, however: there is one. Write "
-                f"known_after_decision = true below [columns.{too_late[0]}] in {schema.name}."
+                f"known_after_decision = true below {table_heading(too_late[0])} in {schema.name}."
             )
         return replace(_given_schema(schema, target=target, named=named), form=form)
     if isinstance(data, StoreData):

@@ -410,6 +410,6 @@ def test_a_column_that_may_be_a_weight_is_asked_about():
     assert column.kind is Kind.NUMERICAL
     ((severity, message),) = found
     assert severity is Severity.QUESTION
-    assert '[columns.sample_weight] with kind = "weight"' in message
+    assert 'kind = "weight" be the line below [columns.sample_weight]' in message
     assert "known_after_decision = false" in message
     assert column_of([60.5, 80.0] * 20, name="body_weight")[1] == []

@@ -13,6 +13,7 @@ from loan_default.data.schema.inference.plausibility import (
     names_application_time,
     names_lender_decision,
     names_protected,
+    names_weight,
     special_codes,
 )
 
@@ -37,6 +38,18 @@ def test_words_of_a_name_do_not_depend_on_its_spelling(name):
 def test_names_are_read_by_whole_words(rule, yes, no):
     assert rule(yes)
     assert not rule(no)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *[(name, True) for name in ("sample_weight", "SampleWeight", "poids", "Gewicht", "peso", "wgt")],
+        *[(name, False) for name in ("weight_kg", "vehicle_weight", "income", "weighted", "risk_weight")],
+        *[(name, False) for name in ("RiskWeight", "rwa_weight", "income_pesos", "peso_risco")],
+    ],
+)
+def test_names_of_weights(name, expected):
+    assert names_weight(name) is expected
 
 
 def test_ages_lie_between_18_and_110():

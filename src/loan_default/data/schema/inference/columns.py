@@ -25,6 +25,7 @@ from loan_default.data.schema.inference.plausibility import (
     names_protected,
     names_weight,
 )
+from loan_default.data.schema.schema_files import table_heading
 from loan_default.data.schema.values import as_text, parse_timestamp, show
 
 __all__ = ["Decision", "Finding", "Report", "Severity", "Values", "infer_column", "rows_in_words"]
@@ -148,7 +149,7 @@ def _infer_dates(name: str, dates: DateReading, counts: pd.Series, report: Repor
             name,
             Severity.QUESTION,
             f"left out: {example!r} can be read in {len(dates.patterns)} ways, and no value tells which. Add "
-            f'[columns.{_key(name)}] with kind = "timestamp" (or "date") and {readings}',
+            f'{table_heading(name)} with kind = "timestamp" (or "date") and {readings}',
         )
         return Decision(column=None, why="left out: dates that can be read in several ways")
     _report_markers(name, dates.missing, counts, report)
@@ -166,12 +167,6 @@ def _day_of(text: str, name: str, pattern: str) -> str:
     column = Column(name=name, kind=Kind.DATE, nullable=True, format=pattern)
     time = read_column(pd.Series([text], dtype="str"), column)[0].iloc[0]
     return "no date" if pd.isna(time) else f"{time:%Y-%m-%d}"
-
-
-def _key(name: str) -> str:
-    """A name as the key of a TOML table."""
-    is_bare = name.replace("_", "").replace("-", "").isalnum() and name.isascii()
-    return name if is_bare else f'"{name}"'
 
 
 # Numbers -----------------------------------------------------------------------------------------------
@@ -209,12 +204,13 @@ def _infer_numbers(
     if n_lost > 0:
         report(name, Severity.WARNING, f"{rows_in_words(n_lost)} without a finite number: quarantined")
     _report_marks(name, reading, counts, report)
-    if names_weight(name) and (numbers > 0).all():
+    if names_weight(name):
         report(
             name,
             Severity.QUESTION,
-            f'does it say how much a row counts? Add [columns.{_key(name)}] with kind = "weight" if so, or '
-            "with known_after_decision = false if it is a measurement; until then it is a feature",
+            'does it say how much a row counts? Then let kind = "weight" be the line below '
+            f"{table_heading(name)}; add known_after_decision = false there if it is a measurement. No "
+            "training starts until then",
         )
     column = measured(reading.column, numbers, report)
     if not column.format and np.isin(numbers, (0.0, 1.0)).all():

@@ -87,8 +87,14 @@ _TIME_WORDS = frozenset(
     {"date", "dates", "time", "datetime", "timestamp", "ts", "dt", "day", "at", "on", "dob", "epoch", "unix"}
     | {"datum", "tag", "zeit", "fecha", "data", "jour", "dia", "giorno", "d", "month", "when", "birthday"}
 )
-_WEIGHT_WORDS = frozenset({"weight", "weights", "wgt", "wt", "gewicht", "poids", "peso", "pesos"})
-_OTHER_WEIGHT_WORDS = frozenset({"body", "vehicle", "car", "kg", "lbs", "gross", "net", "risk", "rwa"})
+_WEIGHT_WORDS = frozenset(
+    {"weight", "weights", "weighting", "wgt", "wt", "gewicht", "gewichtung", "poids", "peso", "ponderation"}
+    | {"ponderación", "ponderacion", "pondération", "ponderação", "ponderacao", "ponderazione"}
+)
+_OTHER_WEIGHT_WORDS = frozenset(
+    {"body", "vehicle", "car", "truck", "cargo", "kg", "lb", "lbs", "gross", "net", "curb", "risk", "rwa"}
+    | {"riesgo", "risco", "rischio", "risque", "risiko", "birth", "height"}
+)
 _AMOUNT_WORDS = frozenset(
     {"income", "amount", "amt", "amnt", "salary", "wage", "balance", "bal", "price", "value", "debt", "limit"}
     | {"revenue", "payment", "loan", "cost", "assets", "outgoings", "expenses", "savings", "deposit", "sales"}
