@@ -216,6 +216,21 @@ def test_a_marker_beside_categories_is_no_category():
     assert column_of(["ND", "NY"] * 9)[0].missing == (), "North Dakota"
 
 
+def test_a_few_negative_counts_are_impossible_with_a_warning():
+    counts = [n % 7 for n in range(298)]
+    column, found = inferred([*counts, -1, -1], name="num_collections")
+    assert column is not None
+    assert column.minimum == 0
+    (warning,) = (each for each in found if "negative" in each)
+    assert warning.startswith("warning: 2 rows with -1: a count cannot be negative. Quarantined")
+    many, found = inferred([*counts, *[-1] * 34], name="num_collections")
+    assert many is not None
+    assert (many.minimum, any("Quarantined" in each for each in found)) == (None, False)
+    amounts, _ = inferred([*counts, -1, -1], name="net_balance")
+    assert amounts is not None
+    assert amounts.minimum is None
+
+
 def test_a_number_that_cannot_be_negative_begins_at_zero():
     assert column_of([3.5, 0.0, 7.0], name="income")[0].minimum == 0.0
     assert column_of([3.5, -0.5, 7.0], name="income")[0].minimum is None

@@ -19,6 +19,8 @@ from loan_default.data.schema.number_rules import plain_number
 
 _FEWEST_COUNTS, _LARGEST_COUNT = 100, 1_000
 """Whole numbers from 0 or 1 on, in so many rows and below so much, are counts."""
+_MOST_NEGATIVE = 0.02
+"""Share of rows up to which negative counts are mistakes; where there are more, they mean something."""
 
 
 def measured(column: Column, numbers: np.ndarray, report: Report) -> Column:
@@ -57,9 +59,20 @@ def _possible(name: str, numbers: np.ndarray, report: Report) -> tuple[float | N
                 f"and {plain_number(ages[1])}. Quarantined; edit the bounds to keep",
             )
         return ages
-    if numbers.min() < 0:
-        return None, None
     is_whole = bool((np.trunc(numbers) == numbers).all())
+    if numbers.min() < 0:
+        negative = numbers[numbers < 0]
+        # An income may be a loss, a count of anything cannot.
+        if not (is_whole and names_count(name)) or len(negative) > _MOST_NEGATIVE * len(numbers):
+            return None, None
+        few = ", ".join(plain_number(value) for value in np.unique(negative)[:5])
+        report(
+            name,
+            Severity.WARNING,
+            f"{rows_in_words(len(negative))} with {few}: a count cannot be negative. Quarantined; "
+            "special = [...] reads a code as missing, and without minimum they are kept",
+        )
+        return 0.0, None
     is_count = (
         is_whole and len(numbers) >= _FEWEST_COUNTS and numbers.min() <= 1 and numbers.max() < _LARGEST_COUNT
     )
