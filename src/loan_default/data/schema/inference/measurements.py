@@ -63,15 +63,16 @@ def _possible(name: str, numbers: np.ndarray, report: Report) -> tuple[float | N
     if numbers.min() < 0:
         negative = numbers[numbers < 0]
         # An income may be a loss, a count of anything cannot.
-        if not (is_whole and names_count(name)) or len(negative) > _MOST_NEGATIVE * len(numbers):
+        if not (is_whole and names_count(name)):
             return None, None
         few = ", ".join(plain_number(value) for value in np.unique(negative)[:5])
-        report(
-            name,
-            Severity.WARNING,
-            f"{rows_in_words(len(negative))} with {few}: a count cannot be negative. Quarantined; "
-            "special = [...] reads a code as missing, and without minimum they are kept",
-        )
+        found = f"{rows_in_words(len(negative))} with {few}: a count cannot be negative."
+        if len(negative) > _MOST_NEGATIVE * len(numbers):
+            ways = f"Kept, as so many may be codes; special = [{few}] reads them as missing"
+            report(name, Severity.WARNING, f"{found} {ways}")
+            return None, None
+        ways = f"Quarantined; special = [{few}] reads them as missing, and without minimum they are kept"
+        report(name, Severity.WARNING, f"{found} {ways}")
         return 0.0, None
     is_count = (
         is_whole and len(numbers) >= _FEWEST_COUNTS and numbers.min() <= 1 and numbers.max() < _LARGEST_COUNT
