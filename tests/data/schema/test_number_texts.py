@@ -208,3 +208,13 @@ def test_a_text_is_read_alone_as_in_a_column(text, marks, form):
 def test_plain_numbers_stay_plain(text):
     assert read(text, missing=("?",)) == float(text)
     assert read(text, thousands=",") == float(text)
+
+
+@pytest.mark.parametrize("text", ["21K€", "21 K€", "K€ 21", "21K$", "3M€", "MM$3", "21KK€"])
+def test_a_multiplier_before_a_currency_is_never_dropped(text: str) -> None:
+    assert read(text, format="money") is None
+
+
+@pytest.mark.parametrize("text", ["US$21", "R$ 21", "21 NZ$", "EUR€21", "HK$21", "21CN¥"])
+def test_a_country_before_a_currency_sign_is_money(text: str) -> None:
+    assert read(text, format="money") == 21

@@ -45,7 +45,10 @@ _CURRENCY_WORDS = (
     "euros euro dollars dollar dólares dollari pounds pfund reais real pesos franken francs franchi rupees "
     "Rs. Rs Kč zł kr. kr Ft lei Fr. Fr RM Rp"
 )
-_SIGN = f"(?:[A-Z]{{0,3}}[{_CURRENCY_SIGNS}])?"
+_COUNTRIES = (  # never any letters: K, M and MM before a sign stand for thousands and millions
+    "US|R|A|C|NZ|HK|S|NT|CA|AU|SG|MX|RD|AR|CL|CO|COL|UY|U|TT|J|BZ|EC|N|G|Z|ZW|FJ|CN|JP|GB|E|LE|IR|SY"
+)
+_SIGN = f"(?:(?:{_COUNTRIES})?[{_CURRENCY_SIGNS}])?"
 _PERCENT_WORDS = (
     "percent",
     "per cent",
@@ -207,7 +210,8 @@ def _digits(column: Column) -> str:
 
 def _any_currency() -> str:
     words = "|".join(re.escape(word) for word in f"{_CURRENCY_CODES} {_CURRENCY_WORDS}".split())
-    return f"(?:(?i:{words})|[A-Z]{{0,3}}[{_CURRENCY_SIGNS}])?"
+    codes = "|".join(_CURRENCY_CODES.split())
+    return f"(?:(?:{codes}|{_COUNTRIES})?[{_CURRENCY_SIGNS}]|(?i:{words}))?"
 
 
 def _thousands(column: Column) -> str:
