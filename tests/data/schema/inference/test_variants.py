@@ -419,3 +419,30 @@ def test_clean_columns_of_categories_are_categories(kind):
             (),
         )
         assert [message for severity, message in found if severity is not Severity.NOTE] == []
+
+
+# Fractions of three digits -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("decimal", [".", ","])
+@pytest.mark.parametrize("sign", ["%", " %"])
+def test_a_percentage_of_three_decimals_is_never_thousands(decimal: str, sign: str) -> None:
+    texts = ["0" + sign if i % 9 == 0 else f"{rate:.3f}{sign}" for i, rate in enumerate(RATES)]
+    found = inferred("apr", [text.replace(".", decimal) for text in texts])
+    column = found.schema["apr"]
+    numbers, _ = read_column(pd.Series([text.replace(".", decimal) for text in texts], dtype="str"), column)
+    assert (column.format, column.decimal) == ("percent", decimal)
+    assert float(numbers.max()) < 31
+
+
+@pytest.mark.parametrize("name", ["dist", "apr"])
+def test_fractions_beside_small_whole_numbers_follow_the_columns_that_prove(name: str) -> None:
+    texts = [str(i % 7) if i % 9 == 0 else f"{rate:.3f}" for i, rate in enumerate(RATES)]
+    column = inferred(name, texts).schema[name]
+    assert (column.decimal, column.thousands) == (".", "")
+
+
+def test_fractions_that_nothing_proves_are_in_doubt() -> None:
+    texts = pd.Series(["0" if i % 9 == 0 else f"{rate:.3f}" for i, rate in enumerate(RATES)], dtype="str")
+    marks = marks_of(texts.value_counts())
+    assert (marks.certainty.value, marks.decimal) == ("doubt", ".")

@@ -230,7 +230,7 @@ def _marks_in_words(column: Column) -> str:
 
 def _report_marks(name: str, reading: NumberReading, counts: pd.Series, report: Report) -> None:
     marks, column = reading.marks, reading.column
-    if marks.other is None:
+    if marks.other is None or marks.certainty is Certainty.HABIT:
         return
     mark = column.thousands or column.decimal
     example = next((text for text in counts.index if mark in text), "")

@@ -35,6 +35,8 @@ class Certainty(StrEnum):
     """There is no mark in it."""
     DOUBT = "doubt"
     """It reads in two ways."""
+    HABIT = "habit"
+    """Its numbers look grouped, and nothing but other columns tells better."""
     SURE = "sure"
 
 
@@ -104,6 +106,10 @@ class _Seen:
     """Different texts without a mark."""
     plain_long: int = 0
     """Of these, texts of more than three digits."""
+    plain_hundreds: int = 0
+    """Of these, texts of three digits."""
+    leads: set[int] = field(default_factory=set)
+    """How many digits stand before a single mark."""
     end_in_zero: int = 0
     end_in_zeros: int = 0
     """Of the texts with a single mark, those that end in 0 and in 00."""
@@ -124,18 +130,21 @@ class _Seen:
         if not marks:
             self.plain += 1
             self.plain_long += len(core) > 3
+            self.plain_hundreds += len(core) == 3
         elif len(marks) == 2:
             self.both[max(marks, key=core.rindex)] += rows
         else:
-            self._add_marked(core, marks[0], rows)
+            self._add_marked(core, marks[0], rows, is_percent="%" in text)
 
-    def _add_marked(self, core: str, mark: str, rows: int) -> None:
-        if not _GROUPED[mark].fullmatch(core):
+    def _add_marked(self, core: str, mark: str, rows: int, *, is_percent: bool) -> None:
+        # Nobody means 16,250 %: there three digits are a fraction.
+        if not _GROUPED[mark].fullmatch(core) or (is_percent and core.count(mark) == 1):
             self.fractions[mark] += rows * (core.count(mark) == 1)
         elif core.count(mark) > 1:
             self.repeated[mark] += rows
         else:
             self.single[mark] += 1
+            self.leads.add(core.index(mark))
             self.end_in_zero += core.endswith("0")
             self.end_in_zeros += core.endswith("00")
 
@@ -190,15 +199,19 @@ def _by_fractions(seen: _Seen) -> Marks | None:
 def _by_groups(seen: _Seen) -> Marks | None:
     """1,250 beside 159: numbers below 1,000 have no mark and none from there on lacks it.
 
-    A fraction that is written without its last zeros never ends in one.
+    Fractions of three digits, such as 5.250 beside 0, look alike. Amounts of all sizes are a habit: hundreds
+    without a mark beside thousands and tens of thousands. With few hundreds other columns know better.
     """
     for mark, other in _MARKS:
         if not seen.single[mark]:
             continue
-        mixes = seen.plain > 0 and (seen.plain_long == 0 or seen.end_in_zero > 0)
+        varies = seen.plain_hundreds > 0 and len(seen.leads) > 1
+        mixes = varies and seen.plain_long == 0
         is_round = seen.end_in_zeros * 2 > seen.single[mark]
         if mixes and (seen.single[mark] >= _PROOF or (mark == "," and is_round)):
-            return Marks(decimal=other, thousands=mark, certainty=Certainty.SURE)
+            if seen.plain_hundreds >= _PROOF:  # fractions of three digits are hardly ever whole
+                return Marks(decimal=other, thousands=mark, certainty=Certainty.SURE)
+            return Marks(decimal=other, thousands=mark, certainty=Certainty.HABIT, other=(mark, seen.spacing))
         as_thousands, as_decimal = (other, mark), (mark, seen.spacing)
         first, second = (as_thousands, as_decimal) if mark == "," else (as_decimal, as_thousands)
         return Marks(decimal=first[0], thousands=first[1], certainty=Certainty.DOUBT, other=second)
@@ -211,7 +224,13 @@ def settle(marks: Marks, evidence: FileEvidence) -> Marks:
         if marks.thousands:
             return Marks(decimal=evidence.decimal, thousands=marks.thousands)
         return Marks(decimal=evidence.decimal, thousands=evidence.thousands)
-    if marks.certainty is Certainty.DOUBT and evidence.is_proven and marks.other is not None:
+    if marks.certainty is Certainty.HABIT and marks.decimal == evidence.decimal:
+        return marks
+    if (
+        marks.certainty in (Certainty.DOUBT, Certainty.HABIT)
+        and evidence.is_proven
+        and marks.other is not None
+    ):
         readings = ((marks.decimal, marks.thousands), marks.other)
         for decimal, thousands in readings:
             if decimal == evidence.decimal:
@@ -236,7 +255,9 @@ def file_evidence(
         orders: for each column of dates that tells, whether the day comes first.
         form: the format of the file; None = not known.
     """
-    sure = [marks for marks in columns if marks.certainty is Certainty.SURE]
+    known_marks = list(columns)
+    sure = [marks for marks in known_marks if marks.certainty is Certainty.SURE]
+    sure = sure or [marks for marks in known_marks if marks.certainty is Certainty.HABIT]
     decimals = Counter(marks.decimal for marks in sure)
     known = form or FileFormat()
     decimal, thousands, is_proven = (
