@@ -25,7 +25,7 @@ def test_what_says_how_a_file_is_read_stands_in_both_commands():
     ]
 
 
-def test_a_training_keeps_its_schema_and_what_was_said_of_columns():
+def test_a_training_keeps_its_schema_and_what_is_known_of_columns():
     options = TrainingOptions(
         data=DATA, schema=Path("a b.toml"), known_after_decision="x,y", allow_leaks=True, out_of_time=True
     )

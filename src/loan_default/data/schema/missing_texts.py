@@ -85,8 +85,8 @@ def stands_for_no_time(folded: str) -> bool:
 def _bare(text: str) -> str:
     """A text without what may differ in a marker: "(K. A.)" and "k.a" are both "k.a"."""
     text = text.casefold().strip(" ()[]<>{}\"'.:*-")
-    letters = unicodedata.normalize("NFKD", text.replace("ł", "l"))
-    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    characters = unicodedata.normalize("NFKD", text.replace("ł", "l"))
+    plain = "".join(each for each in characters if not unicodedata.combining(each))
     return re.sub(r"(?<=[./]) +| +(?=[./])", "", " ".join(re.split(r"[\s_]+", plain)))
 
 

@@ -109,7 +109,7 @@ def test_a_column_of_numbers_with_slips_stays_one_and_its_slips_are_quarantined(
 
 
 @pytest.mark.parametrize("share", [0.06, 0.12])
-def test_codes_some_of_which_have_letters_stay_codes(share):
+def test_codes_some_of_which_are_words_stay_codes(share):
     rng = np.random.default_rng(6)
     codes = [f"A{x:02}" if x < 100 * share else f"{100 + x}" for x in range(100)]
     kind = inferred("v", rng.choice(codes, 400))[0].schema["v"].kind

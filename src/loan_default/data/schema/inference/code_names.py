@@ -60,7 +60,6 @@ _ORGANISATION_WORDS = frozenset(
         "produkt",
         "agence",
         "succursale",
-        "courtier",
         "magasin",
     }
     | {"agencia", "sucursal", "oficina", "tienda", "producto", "agência", "loja", "filial", "produto"}
