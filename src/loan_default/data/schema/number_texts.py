@@ -45,7 +45,7 @@ _CURRENCY_WORDS = (
     "euros euro dollars dollar dólares dollari pounds pfund reais real pesos franken francs franchi rupees "
     "Rs. Rs Kč zł kr. kr Ft lei Fr. Fr RM Rp"
 )
-_COUNTRIES = (  # never any letters: K, M and MM before a sign stand for thousands and millions
+_COUNTRIES = (  # never any word: K, M and MM before a sign stand for thousands and millions
     "US|R|A|C|NZ|HK|S|NT|CA|AU|SG|MX|RD|AR|CL|CO|COL|UY|U|TT|J|BZ|EC|N|G|Z|ZW|FJ|CN|JP|GB|E|LE|IR|SY"
 )
 _SIGN = f"(?:(?:{_COUNTRIES})?[{_CURRENCY_SIGNS}])?"
