@@ -76,8 +76,9 @@ def test_what_json_cannot_hold_is_a_list_of_one_text() -> None:
         ["-inf"],
         ["a dict"],
         ["a bytes"],
-        "2025-01-31T00:00:00+00:00",
+        ["a date"],  # as text it would pass for a category
     ]
+    assert values("made", [date(2025, 1, 31)], object) == ["2025-01-31T00:00:00+00:00"]
 
 
 def test_times_are_iso_text_in_utc() -> None:
