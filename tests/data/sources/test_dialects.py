@@ -100,6 +100,20 @@ def test_a_line_that_says_total_above_few_sums_is_a_footer(cells):
     assert is_footer(cells, 6)
 
 
+@pytest.mark.parametrize(
+    ("cells", "is_one"),
+    [
+        (["Summe", *[""] * 6, "420 Anträge"], True),
+        (["Total", "", "n = 360 loans", *[""] * 5], True),
+        (["Total", "36 months", "own", *[""] * 5], False),
+        (["Total", "36 months", "12 %", *[""] * 5], False),
+        (["Acme", *[""] * 6, "420 loans"], False),
+    ],
+)
+def test_a_total_may_say_what_it_counts(cells, is_one):
+    assert is_footer(cells, 8) is is_one
+
+
 def test_a_header_with_one_name_too_few_is_named(tmp_path):
     path = tmp_path / "loans.csv"
     path.write_text("age,bad\n" + "1,30,0\n2,40,1\n" * 5)

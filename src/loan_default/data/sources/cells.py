@@ -43,6 +43,10 @@ def is_no_value(cell: str) -> bool:
     return not cell[:1].isdigit() and _NO_VALUE.fullmatch(cell) is not None
 
 
+_COUNT = re.compile(r"(?:n\s*=\s*)?\d[\d.,'\s]*\s+[^\W\d_]+")
+"""A number of things: "420 applications"."""
+
+
 def is_number(cell: str) -> bool:
     """Whether a cell is a number, with any marks, percent or currency."""
     return cell.isdigit() or _NUMBER.fullmatch(cell) is not None
@@ -69,6 +73,8 @@ def is_footer(cells: list[str], n_columns: int) -> bool:
     says_so = _TOTAL.fullmatch(first) is not None or _END.fullmatch(first) is not None
     if says_so and all(is_number(cell) or _TOTAL.fullmatch(cell) for cell in others):
         return not has_all_fields or (n_columns > 2 and len(filled) * 2 <= n_columns)
+    if says_so and all(_COUNT.fullmatch(cell) for cell in others):
+        return len(filled) * 4 <= n_columns
     if others or (has_all_fields and (n_columns < 3 or not cells[0].strip())):
         return False
     has_words = re.search(r"[^\W\d_]{2,}\W*\s+\W*\w|[^\W\d_]{2,}:", first) is not None
