@@ -15,8 +15,18 @@ from loan_default.data.schema.schema_files import load_schema
 from loan_default.pipelines.training.dataset import load_dataset
 
 HERE = Path(__file__).parent
-FILES = HERE / "files"
-CASES: list[dict[str, Any]] = tomllib.loads((HERE / "cases.toml").read_text(encoding="utf-8"))["case"]
+FILES, MORE = HERE / "files", HERE / "more"
+
+
+def cases_of(folder: Path) -> list[dict[str, Any]]:
+    name = {FILES: "cases.toml", MORE: "more.toml"}[folder]
+    cases = tomllib.loads((HERE / name).read_text(encoding="utf-8"))["case"]
+    return [case | {"path": folder / case["file"]} for case in cases]
+
+
+CASES = cases_of(FILES)
+MORE_CASES = cases_of(MORE)
+ALL_CASES = [*CASES, *MORE_CASES]
 
 STOPS: dict[str, tuple[str, ...]] = {
     "marketplace": ("Charged Off", "Fully Paid", "Current", "--bad", "--good"),
@@ -56,7 +66,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 
 def train_command(case: dict[str, Any]) -> str:
-    data = shlex.quote(str(FILES / case["file"]))
+    data = shlex.quote(str(case["path"]))
     return f"train.py --train --preset fast --epochs 1 --members 1 --data {data} {case['options']} --out run"
 
 
@@ -64,23 +74,26 @@ def name_of(case: dict[str, Any]) -> str:
     return f"{case['file']} {'stops' if 'stop' in case else 'trains'}"
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if "stop" in case], ids=name_of)
+@pytest.mark.parametrize("case", [case for case in ALL_CASES if "stop" in case], ids=name_of)
 def test_training_stops_with_what_settles_it(case, shell):
     stem = Path(case["file"]).stem
     code, output = shell(train_command(case))
     flat = " ".join(output.split())
     assert (code, "Traceback" in output) == (2, False)
-    assert [words for words in STOPS[stem] if words not in flat] == [], output
-    assert [words for words in NOT_NAMED.get(stem, ()) if words in flat] == [], output
+    assert [words for words in case.get("words") or STOPS[stem] if words not in flat] == [], output
+    blamed = case.get("not_words") or NOT_NAMED.get(stem, ())
+    assert [words for words in blamed if words in flat] == [], output
     assert not Path("run", "model.pth").exists()
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if "stop" not in case], ids=name_of)
+@pytest.mark.parametrize("case", [case for case in ALL_CASES if "stop" not in case], ids=name_of)
 def test_training_reads_every_row_and_column_as_it_is_meant(case, shell):
     code, output = shell(train_command(case))
+    if code == 2 and "or_stop" in case:
+        return
     assert code == 0, output
     schema = load_schema(Path("run", "schema.toml"))
-    dataset = load_dataset(FILES / case["file"], schema)
+    dataset = load_dataset(case["path"], schema)
     assert dataset.rows_read == case["rows"]
     assert len(dataset.frame) + dataset.duplicates == case["kept"], dict(dataset.reasons)
     if "bad" in case:
@@ -90,6 +103,21 @@ def test_training_reads_every_row_and_column_as_it_is_meant(case, shell):
         assert kinds.get(column) in kind.split(" or "), (column, kinds.get(column))
     features = {column.name for column in schema.features}
     assert features.isdisjoint(case.get("not_features", ()))
+    flat = " ".join(output.split())
+    assert [words for words in case.get("warn_words", ()) if words not in flat] == []
+    for column, levels in case.get("levels", {}).items():
+        assert len(schema[column].categories) == levels
+
+
+@pytest.mark.parametrize("case", [case for case in MORE_CASES if "scored" in case], ids=name_of)
+def test_a_model_scores_the_next_file(case, shell):
+    assert shell(train_command(case))[0] == 0
+    code, output = shell(f"loan-default score --data {MORE / case['score_file']} --out scores.csv")
+    assert code == (5 if case["quarantined"] else 0), output
+    scores = pd.read_csv("scores.csv")
+    assert (len(scores), scores["pd"].between(0, 1).all()) == (case["scored"], True), output
+    if case["quarantined"]:
+        assert len(pd.read_csv("scores.quarantine.csv")) == case["quarantined"]
 
 
 def test_a_model_scores_what_its_training_file_happened_not_to_hold(shell):
