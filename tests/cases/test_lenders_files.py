@@ -41,7 +41,31 @@ NOT_NAMED = {
 }
 """File -> what the message must not blame."""
 
+MISSES = {
+    (
+        "esito_it.csv",
+        "stops",
+    ): "a date after the outcome is left out with a note, not named as a leak",
+    (
+        "schweiz.tsv",
+        "trains",
+    ): "numbers of a narrow range that name applications stay a feature in doubt",
+    ("names.csv", "scores"): "1,250.00 is no number where nothing in the training file had such marks",
+}
+"""File and what is done with it -> in what the result falls short of what is right."""
+
 pytestmark = pytest.mark.slow
+
+
+def marked(cases: list[dict[str, Any]], what: str) -> list[Any]:
+    """The cases as parameters; a known miss must still be one."""
+    listed = []
+    for case in cases:
+        miss = MISSES.get((case["file"], what))
+        marks = [pytest.mark.xfail(reason=miss, strict=True)] if miss else []
+        listed.append(pytest.param(case, id=f"{case['file']} {what}", marks=marks))
+    return listed
+
 
 Shell = Callable[[str], tuple[int, str]]
 
@@ -70,11 +94,7 @@ def train_command(case: dict[str, Any]) -> str:
     return f"train.py --train --preset fast --epochs 1 --members 1 --data {data} {case['options']} --out run"
 
 
-def name_of(case: dict[str, Any]) -> str:
-    return f"{case['file']} {'stops' if 'stop' in case else 'trains'}"
-
-
-@pytest.mark.parametrize("case", [case for case in ALL_CASES if "stop" in case], ids=name_of)
+@pytest.mark.parametrize("case", marked([case for case in ALL_CASES if "stop" in case], "stops"))
 def test_training_stops_with_what_settles_it(case, shell):
     stem = Path(case["file"]).stem
     code, output = shell(train_command(case))
@@ -86,7 +106,7 @@ def test_training_stops_with_what_settles_it(case, shell):
     assert not Path("run", "model.pth").exists()
 
 
-@pytest.mark.parametrize("case", [case for case in ALL_CASES if "stop" not in case], ids=name_of)
+@pytest.mark.parametrize("case", marked([case for case in ALL_CASES if "stop" not in case], "trains"))
 def test_training_reads_every_row_and_column_as_it_is_meant(case, shell):
     code, output = shell(train_command(case))
     if code == 2 and "or_stop" in case:
@@ -109,7 +129,7 @@ def test_training_reads_every_row_and_column_as_it_is_meant(case, shell):
         assert len(schema[column].categories) == levels
 
 
-@pytest.mark.parametrize("case", [case for case in MORE_CASES if "scored" in case], ids=name_of)
+@pytest.mark.parametrize("case", marked([case for case in MORE_CASES if "scored" in case], "scores"))
 def test_a_model_scores_the_next_file(case, shell):
     assert shell(train_command(case))[0] == 0
     code, output = shell(f"loan-default score --data {MORE / case['score_file']} --out scores.csv")
