@@ -82,7 +82,7 @@ def schema(
     if out is not None:
         say(console, "schema", f"{out}: {counted(len(inference.schema.columns), 'column')}")
     if html is not None:
-        from loan_default.evaluation.schema_page import render_schema_page
+        from loan_default.evaluation.pages import render_schema_page
 
         write_atomically(html, render_schema_page(inference, source=data.name, written=written).encode())
         say(console, "page", f"{html}: it holds values of the file")

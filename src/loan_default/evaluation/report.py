@@ -7,10 +7,8 @@ from data is escaped. Words and layout are in `templates/`, conclusions in `stat
 
 from collections.abc import Mapping
 from datetime import UTC
-from functools import cache
 from typing import Any
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
@@ -19,6 +17,7 @@ from pandas import DataFrame
 from loan_default.evaluation import charts, formats, statements
 from loan_default.evaluation.bootstrap import Interval
 from loan_default.evaluation.metrics import Metrics, measure
+from loan_default.evaluation.pages import page_templates
 from loan_default.evaluation.report_inputs import ReportInputs
 from loan_default.evaluation.statements import Statement
 from loan_default.evaluation.tables import (
@@ -70,7 +69,7 @@ def render_report(inputs: ReportInputs) -> str:
         "most_features": MOST_FEATURES,
         "charts": {name: Markup(svg) for name, svg in _charts(inputs, metrics, deciles).items()},  # noqa: S704
     }
-    return _templates().get_template("report.html").render(page).lstrip()
+    return page_templates().get_template("report.html").render(page).lstrip()
 
 
 _SECTIONS = (
@@ -299,24 +298,3 @@ def _importance_chart(inputs: ReportInputs) -> dict[str, str]:
         label=f"Loss of AUC when a column is shuffled. Largest: {first}.",
     )
     return {"importance": svg}
-
-
-@cache
-def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("loan_default.evaluation"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "number": formats.number,
-        "metric": formats.metric,
-        "signed": formats.signed,
-        "percent": formats.percent,
-        "count": formats.count,
-        "duration": formats.duration,
-        "allowed": formats.allowed,
-    }
-    return environment

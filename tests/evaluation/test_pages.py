@@ -4,7 +4,7 @@ import pandas as pd
 
 from loan_default.data.schema.frames import RawFrame
 from loan_default.data.schema.inference.infer import infer_frame_schema
-from loan_default.evaluation.schema_page import render_schema_page
+from loan_default.evaluation.pages import render_schema_page
 
 ATTACK = "<script>alert(1)</script>"
 
