@@ -10,12 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
 from loan_default.data.schema.file_format import FileFormat
-from loan_default.data.schema.frames import REJECT_COLUMNS, RawFrame
+from loan_default.data.schema.frames import RawFrame
 from loan_default.data.sources.packing import readable
+from loan_default.data.sources.record_frames import Rejected, raw_frames
 from loan_default.data.sources.text_streams import open_text
 from loan_default.errors import DataError
 
@@ -59,23 +57,17 @@ def iter_arff(path: Path, names: list[str], rows: int, *, form: FileFormat) -> I
     Raises:
         DataError: the file breaks off.
     """
-    cells: list[list[str]] = []
-    numbers: list[int] = []
-    rejects: list[tuple[int, str, str]] = []
     with _open(path, form) as lines:
         _read_names(lines, path)
-        for number, line in enumerate(_rows(lines)):
-            try:
-                cells.append(_split_row(line, len(names)))
-                numbers.append(number)
-            except DataError as error:
-                text = line.encode(errors="surrogateescape").decode(errors="replace")
-                rejects.append((number, str(error), text))
-            if len(numbers) == rows:
-                yield _raw_frame(cells, numbers, rejects, names)
-                cells, numbers, rejects = [], [], []
-    if numbers or rejects:
-        yield _raw_frame(cells, numbers, rejects, names)
+        yield from raw_frames(_records(lines, len(names)), names, rows)
+
+
+def _records(lines: Iterator[str], n_columns: int) -> Iterator[list[str] | Rejected]:
+    for line in _rows(lines):
+        try:
+            yield _split_row(line, n_columns)
+        except DataError as error:
+            yield Rejected(str(error), line.encode(errors="surrogateescape").decode(errors="replace"))
 
 
 @contextmanager
@@ -171,10 +163,3 @@ def _unquoted(single: str | None, double: str | None) -> str:
         return chr(int(match[1], 16)) if match[1] else _CONTROLS.get(match[2], match[2])
 
     return _ESCAPE.sub(plain, text)
-
-
-def _raw_frame(
-    cells: list[list[str]], numbers: list[int], rejects: list[tuple[int, str, str]], names: list[str]
-) -> RawFrame:
-    frame = pd.DataFrame(cells, columns=names, dtype="str", index=pd.Index(numbers, dtype=np.int64))
-    return RawFrame(frame=frame, rejects=pd.DataFrame(rejects, columns=list(REJECT_COLUMNS)))

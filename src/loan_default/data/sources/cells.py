@@ -35,16 +35,14 @@ _END = re.compile(
     r"\W*\d+\s+(rows?|records?|zeilen|datensätze|lignes|filas|linhas|righe)\b.*",
     re.IGNORECASE,
 )
+_COUNT = re.compile(r"(?:n\s*=\s*)?\d[\d.,'\s]*\s+[^\W\d_]+")
+"""A number of things: "420 applications"."""
 _RULE = re.compile(r"[-=_*#.~+\s]{3,}")
 
 
 def is_no_value(cell: str) -> bool:
     """Whether a cell is empty or one of the usual markers for "not known"."""
     return not cell[:1].isdigit() and _NO_VALUE.fullmatch(cell) is not None
-
-
-_COUNT = re.compile(r"(?:n\s*=\s*)?\d[\d.,'\s]*\s+[^\W\d_]+")
-"""A number of things: "420 applications"."""
 
 
 def is_number(cell: str) -> bool:

@@ -9,13 +9,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
-import pandas as pd
 
 from loan_default.data.schema.file_format import FileFormat
-from loan_default.data.schema.frames import REJECT_COLUMNS, RawFrame
+from loan_default.data.schema.frames import RawFrame
 from loan_default.data.sources.packing import readable
+from loan_default.data.sources.record_frames import Rejected, raw_frames
 from loan_default.data.sources.text_streams import open_text
 from loan_default.errors import DataError
 
@@ -50,23 +49,17 @@ def iter_json(path: Path, names: Mapping[str, str], rows: int, *, form: FileForm
     Raises:
         DataError: the file breaks off.
     """
-    columns = list(names.values())
-    cells: list[list[str]] = []
-    numbers: list[int] = []
-    rejects: list[tuple[int, str, str]] = []
-    for number, line in enumerate(_lines(path, form)):
+    yield from raw_frames(_records(path, list(names), form), list(names.values()), rows)
+
+
+def _records(path: Path, keys: list[str], form: FileFormat) -> Iterator[list[str] | Rejected]:
+    for line in _lines(path, form):
         found = _object(line)
         reason = "a row must be a JSON object" if found is None else _twice(line, found)
         if found is None or reason:
-            rejects.append((number, reason, line.decode(errors="replace").rstrip()))
+            yield Rejected(reason, line.decode(errors="replace").rstrip())
         else:
-            cells.append([json_text(found.get(key)) for key in names])
-            numbers.append(number)
-        if len(numbers) == rows:
-            yield _raw_frame(cells, numbers, rejects, columns)
-            cells, numbers, rejects = [], [], []
-    if numbers or rejects:
-        yield _raw_frame(cells, numbers, rejects, columns)
+            yield [json_text(found.get(key)) for key in keys]
 
 
 def json_text(value: Any) -> str:
@@ -110,12 +103,3 @@ def _twice(line: bytes, found: dict[str, Any]) -> str:
     if len(keys) == len(found):
         return ""
     return f"a row must have each key once, however: twice {max(keys, key=keys.count)!r}"
-
-
-def _raw_frame(
-    cells: list[list[str]], numbers: list[int], rejects: list[tuple[int, str, str]], names: list[str]
-) -> RawFrame:
-    frame = pd.DataFrame(cells, columns=names, dtype="str", index=pd.Index(numbers, dtype=np.int64))
-    if not rejects:
-        return RawFrame(frame=frame)
-    return RawFrame(frame=frame, rejects=pd.DataFrame(rejects, columns=list(REJECT_COLUMNS)))

@@ -30,15 +30,13 @@ from loan_default.data.sources.workbooks import read_sheet
 from loan_default.errors import DataError, UnclearFileError
 
 _BINARY = {b"PAR1": Container.PARQUET, b"ARROW1": Container.FEATHER, b"FEA1": Container.FEATHER}
+_TYPED = (Container.PARQUET, Container.FEATHER)
 _WORKBOOKS = (b"PK\3\4", b"\xd0\xcf\x11\xe0")
 _SAMPLE_ROWS = 1_000
 _RARE = 10
 """One in so many numbers with the other decimal mark may be a typing error."""
 _MARK_ROWS = 200
 """Rows that are looked at for decimal and thousands marks; the inference corrects them by all."""
-
-
-_TYPED = (Container.PARQUET, Container.FEATHER)
 
 
 def detect_format(
@@ -305,7 +303,7 @@ def _unclear_header(path: Path) -> UnclearFileError:
 
 
 def _sheet_format(path: Path, *, header: bool | None, sheet: str, known: Collection[str]) -> FileFormat:
-    _, records = read_sheet(path, sheet=sheet)
+    records = read_sheet(path, sheet=sheet)
     filled = [index for index, record in enumerate(records) if record]
     width = max(len(records[index]) for index in filled)
     padded = [[*records[index], *[""] * (width - len(records[index]))] for index in filled]

@@ -17,7 +17,8 @@ import pandas as pd
 
 from loan_default.data.schema.file_format import Container, FileFormat
 from loan_default.data.schema.frames import RawFrame
-from loan_default.data.schema.inference.infer import Finding, Inference, Severity, infer_frame_schema
+from loan_default.data.schema.inference.findings import Finding, Severity
+from loan_default.data.schema.inference.infer import Inference, infer_frame_schema
 from loan_default.data.schema.inference.target_values import NamedOutcomes
 from loan_default.data.sources.arff_files import arff_names, iter_arff
 from loan_default.data.sources.arrow_files import arrow_names, iter_arrow
@@ -54,7 +55,7 @@ def read_columns(path: Path, *, form: FileFormat | None = None) -> list[str]:
     """
     form = form or detect_format(path)
     if form.container is Container.EXCEL:
-        return _sheet_names(read_sheet(path, sheet=form.sheet)[1], form, path)
+        return _sheet_names(read_sheet(path, sheet=form.sheet), form, path)
     if form.container in (Container.PARQUET, Container.FEATHER):
         return _clean_names(arrow_names(path, form), path)
     if form.container is Container.JSON_LINES:
@@ -78,7 +79,7 @@ def iter_frames(path: Path, *, rows: int = 65_536, form: FileFormat | None = Non
         raise DataError(f"rows must be a positive integer, however: rows={rows}")
     form = form or detect_format(path)
     if form.container is Container.EXCEL:
-        _, records = read_sheet(path, sheet=form.sheet)
+        records = read_sheet(path, sheet=form.sheet)
         frames = iter_records(records, _sheet_names(records, form, path), rows, form=form)
     elif form.container is Container.JSON_LINES:
         keys = json_names(path, form)

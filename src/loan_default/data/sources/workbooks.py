@@ -9,18 +9,17 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 from python_calamine import CalamineError, CalamineWorkbook
 
 from loan_default.data.schema.file_format import FileFormat
-from loan_default.data.schema.frames import REJECT_COLUMNS, RawFrame
+from loan_default.data.schema.frames import RawFrame
 from loan_default.data.sources.packing import readable, unpacked_bytes
+from loan_default.data.sources.record_frames import Rejected, raw_frames
 from loan_default.errors import DataError, UnclearFileError, did_you_mean
 
 
-def read_sheet(path: Path, *, sheet: str) -> tuple[str, list[list[str]]]:
-    """The name of a sheet and its rows; "" = the only sheet that has rows.
+def read_sheet(path: Path, *, sheet: str) -> list[list[str]]:
+    """The rows of a sheet; "" = the only sheet that has rows.
 
     Rows begin at the first filled cell. Blank rows are empty lists; empty cells at the end are left out.
 
@@ -50,7 +49,7 @@ def read_sheet(path: Path, *, sheet: str) -> tuple[str, list[list[str]]]:
         )
     if not filled:
         raise DataError(f"the data file must hold a header and rows, however: {path.name} is empty")
-    return next(iter(filled.items()))
+    return next(iter(filled.values()))
 
 
 def iter_records(
@@ -60,27 +59,15 @@ def iter_records(
 
     A row with a value beyond the last column is rejected; blank rows are none.
     """
-    n_columns = len(names)
     below = [record for record in records[form.skip :] if record][form.header :]
-    for start in range(0, len(below), rows):
-        part = below[start : start + rows]
-        whole = [index for index, record in enumerate(part) if len(record) <= n_columns]
-        cells = [[*part[index], *[""] * (n_columns - len(part[index]))] for index in whole]
-        frame = pd.DataFrame(cells, columns=names, dtype="str")
-        frame.index = pd.Index(np.array(whole, np.int64) + start)
-        rejects = [
-            (
-                start + index,
-                f"a row must have {n_columns} fields, however: {len(record)} fields",
-                ",".join(record),
-            )
-            for index, record in enumerate(part)
-            if len(record) > n_columns
-        ]
-        if rejects:
-            yield RawFrame(frame=frame, rejects=pd.DataFrame(rejects, columns=list(REJECT_COLUMNS)))
-        else:
-            yield RawFrame(frame=frame)
+    return raw_frames((_padded(record, len(names)) for record in below), names, rows)
+
+
+def _padded(record: list[str], n_columns: int) -> list[str] | Rejected:
+    if len(record) > n_columns:
+        reason = f"a row must have {n_columns} fields, however: {len(record)} fields"
+        return Rejected(reason, ",".join(record))
+    return [*record, *[""] * (n_columns - len(record))]
 
 
 def _rows_of(workbook: CalamineWorkbook, name: str) -> list[list[str]]:
