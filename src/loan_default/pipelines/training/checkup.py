@@ -9,18 +9,12 @@ from loan_default.data.schema.inference.outcome_words import (
     is_status_name,
     meaning_of_name,
 )
-from loan_default.data.sources.sniffing import detect_format
 from loan_default.data.sources.table_files import infer_schema
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.pipelines.training.command_lines import schema_command, training_command
 from loan_default.pipelines.training.leak_questions import weights_by_name
-from loan_default.pipelines.training.plan import Stopwatch, TrainingPlan, plan_training
-from loan_default.pipelines.training.training_options import (
-    HEADERS,
-    FileData,
-    TrainingOptions,
-    read_delimiter,
-)
+from loan_default.pipelines.training.plan import Stopwatch, TrainingPlan, find_format, plan_training
+from loan_default.pipelines.training.training_options import FileData, TrainingOptions
 
 _MOST_LEVELS = 12
 """Levels of a column that may be the outcome."""
@@ -114,13 +108,7 @@ def _warnings_of(plan: TrainingPlan) -> list[Finding]:
 def _which_target(options: TrainingOptions, data: FileData) -> str:
     """The question which column says who defaulted, with those that may."""
     try:
-        form = detect_format(
-            data.path,
-            header=HEADERS[options.header],
-            sheet=options.sheet or "",
-            delimiter=read_delimiter(options.delimiter),
-        )
-        columns = infer_schema(data.path, target=None, form=form).columns
+        columns = infer_schema(data.path, target=None, form=find_format(options)).columns
     except (ConfigurationError, DataError) as error:
         return str(error)
     likely = [each.name for each in columns if _may_be_outcome(each)]

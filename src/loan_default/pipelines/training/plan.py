@@ -174,7 +174,7 @@ def plan_training(
     members = options.members or preset_for(options.preset, rows=0).members
     compute = choose_compute(options.device, members=members, environ=environ, cores=usable_cores())
     encoder = load_encoder(options.encoder) if options.encoder is not None else None
-    form = _find_format(options)
+    form = find_format(options)
     written = f": {describe_format(form)}" if form is not None else ""
     watch.start("read", f"{options.data.name}{written}")
     named = NamedOutcomes(bad=options.values("bad"), good=options.values("good"))
@@ -229,8 +229,13 @@ def plan_training(
     )
 
 
-def _find_format(options: TrainingOptions) -> FileFormat | None:
-    """How the file of the data is written; None = the training store."""
+def find_format(options: TrainingOptions) -> FileFormat | None:
+    """How the file of the data is written; None = the training store.
+
+    Raises:
+        DataError: the file, or the schema that is named, is unusable, or they contradict each other.
+        UnclearFileError: the file can be read in two ways.
+    """
     if isinstance(options.data, StoreData):
         return None
     schema = load_schema(options.schema) if options.schema is not None else None

@@ -8,7 +8,8 @@ from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
 from loan_default.data.schema.column import Kind
 from loan_default.data.schema.file_format import FileFormat
 from loan_default.data.schema.frames import RawFrame
-from loan_default.data.schema.inference.infer import Finding, infer_frame_schema
+from loan_default.data.schema.inference.findings import Finding
+from loan_default.data.schema.inference.infer import infer_frame_schema
 from loan_default.data.schema.inference.target_values import NamedOutcomes
 from loan_default.data.schema.language import Schema
 from loan_default.data.schema.schema_files import dump_schema, load_schema, table_heading

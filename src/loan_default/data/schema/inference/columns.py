@@ -14,7 +14,7 @@ from loan_default.data.schema.frames import read_column
 from loan_default.data.schema.inference.code_names import names_code
 from loan_default.data.schema.inference.dates import DateReading, is_number_of_time, read_dates
 from loan_default.data.schema.inference.evidence import Certainty, FileEvidence, Marks
-from loan_default.data.schema.inference.findings import Finding, Report, Severity, rows_in_words
+from loan_default.data.schema.inference.findings import Report, Severity, rows_in_words
 from loan_default.data.schema.inference.identifiers import Naming, naming_by_numbers, naming_by_texts
 from loan_default.data.schema.inference.levels import is_free_text, markers_among_levels, read_levels
 from loan_default.data.schema.inference.markers import markers_in_words
@@ -27,8 +27,6 @@ from loan_default.data.schema.inference.plausibility import (
 )
 from loan_default.data.schema.schema_files import table_heading
 from loan_default.data.schema.values import as_text, parse_timestamp, show
-
-__all__ = ["Decision", "Finding", "Report", "Severity", "Values", "infer_column", "rows_in_words"]
 
 _FEWEST_FLAGS = 10  # rows from which on the presence of a value is a flag
 _LONGEST_FLAG = 64  # characters
@@ -50,6 +48,11 @@ class Values:
         """Whether the values are numbers already."""
         dtype = self.raw.dtype
         return bool(pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype))
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the values are objects of any type, some of them perhaps neither text nor numbers."""
+        return not self.is_typed and not isinstance(self.raw.dtype, pd.StringDtype)
 
     @property
     def texts(self) -> pd.Series:
@@ -107,7 +110,7 @@ def _says_nothing(values: Values) -> tuple[Severity, str] | None:
     """Why nothing can be learned from the values, whatever they are."""
     if len(values.raw) == 0:
         return Severity.NOTE, "it has no values"
-    if values.raw.dtype.kind in "mc" or (not values.is_typed and values.texts.isna().any()):
+    if values.raw.dtype.kind in "mc" or (values.is_mixed and values.texts.isna().any()):
         return Severity.WARNING, "its values are neither numbers nor text"
     if values.raw.nunique() == 1 and not _is_flag(values):
         return Severity.NOTE, f"every value is {show(values.raw.iloc[0])}"

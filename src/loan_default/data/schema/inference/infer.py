@@ -32,8 +32,6 @@ from loan_default.data.schema.number_rules import plain_number
 from loan_default.data.schema.values import is_missing
 from loan_default.errors import DataError, did_you_mean
 
-__all__ = ["Finding", "Inference", "Severity", "infer_frame_schema"]
-
 _SAMPLES = 3
 
 

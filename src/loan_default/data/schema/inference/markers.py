@@ -1,4 +1,4 @@
-"""Texts that people write for "no value", beside those that always mean it (`values.MISSING_TEXTS`)."""
+"""Texts for "no value" in inference, beside those that always mean it (`missing_texts.MISSING_TEXTS`)."""
 
 import numpy as np
 import pandas as pd
@@ -34,8 +34,8 @@ SIGNS = frozenset(
 )
 """In any column. Folded, as `values.fold` does."""
 
-AMONG_NUMBERS = SIGNS | {"nd", "nr", "n.r.", "unk", "nil", "x", "xx", "xxx", "void", "blank", "empty", "na."}
-"""Among numbers and dates, where none of them can be a code."""
+AMONG_NUMBERS = frozenset({"#missing", "#n/a n/a", "nil", "nr", "x", "xx", "xxx"})
+"""Among numbers and dates, where none of them can be a code, beside what `stands_for_no_number` knows."""
 
 NO_DATES = frozenset(
     {"0000-00-00", "0000-00-00 00:00:00", "00/00/0000", "00.00.0000", "00-00-0000", "0", "00000000", "000000"}

@@ -122,8 +122,7 @@ _STATUS_WORDS = frozenset(
 
 def plain(text: str) -> str:
     """A text without case and accents: "Inadimplência" is inadimplencia, "säumig" is saumig."""
-    text = unicodedata.normalize("NFKD", text.replace("ß", "ss"))
-    return "".join(each for each in text if not unicodedata.combining(each)).casefold()
+    return _without_accents(text).casefold()
 
 
 def meaning_of_name(name: str) -> set[Meaning]:
@@ -131,19 +130,8 @@ def meaning_of_name(name: str) -> set[Meaning]:
 
     A negation turns a bad end into a good one, and round: `not.fully.paid` is bad, `no_default` good.
     """
-    bare = "".join(
-        each
-        for each in unicodedata.normalize("NFKD", name.replace("ß", "ss"))
-        if not unicodedata.combining(each)
-    )
-    words = list(words_of(bare))
-    found: set[Meaning] = set()
-    start = 0
-    while start < len(words):
-        length, meaning = _longest(words, start)
-        if meaning is not None:
-            found.add(_turned(meaning) if _is_negated(words, start, length) else meaning)
-        start += length
+    words = list(words_of(_without_accents(name)))  # a capital begins a word: case is kept
+    found = _meanings_of(words)
     if Meaning.DECISION in found and Meaning.BAD not in found and not set(words) <= _CARD_COMPANY:
         by_card_alone = all(_word_meaning(word) is not Meaning.DECISION for word in words if word != "card")
         if by_card_alone:
@@ -176,13 +164,7 @@ def meaning_of_value(value: str) -> Meaning | None:
         return None
     if "".join(words) in ("pif", "paidinfull"):
         return Meaning.GOOD
-    found: set[Meaning] = set()
-    start = 0
-    while start < len(words):
-        length, meaning = _longest(words, start)
-        if meaning is not None:
-            found.add(_turned(meaning) if _is_negated(words, start, length) else meaning)
-        start += length
+    found = _meanings_of(words)
     return found.pop() if len(found) == 1 else None
 
 
@@ -192,6 +174,23 @@ def is_final(value: str) -> bool:
     return not any(
         word in ("late", "atraso", "retard", "ritardo", "verzug", "grace") for word in words_of(text)
     )
+
+
+def _without_accents(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", text.replace("ß", "ss"))
+    return "".join(each for each in decomposed if not unicodedata.combining(each))
+
+
+def _meanings_of(words: list[str]) -> set[Meaning]:
+    """What words say one after the other, each turned round where it is negated."""
+    found: set[Meaning] = set()
+    start = 0
+    while start < len(words):
+        length, meaning = _longest(words, start)
+        if meaning is not None:
+            found.add(_turned(meaning) if _is_negated(words, start, length) else meaning)
+        start += length
+    return found
 
 
 def _longest(words: list[str], start: int) -> tuple[int, Meaning | None]:
