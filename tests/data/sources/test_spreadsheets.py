@@ -36,6 +36,7 @@ def is_run(cell: str) -> bool:
 @example("''=1")
 @example(" =1")
 @example("-1_0")
+@example("\r1-")
 def test_no_text_is_run_and_each_comes_back(text):
     assert not is_run(mark_formula(text))
     assert unmark_formula(mark_formula(text)) == text
@@ -64,6 +65,11 @@ def test_what_would_be_run_is_marked(text):
 
 @pytest.mark.slow
 @given(st.lists(st.tuples(texts, texts), min_size=1, max_size=5))
+@example([("='", ",\n"), ("='", "=")])
+@example([("='", "="), ("='", "=")])
+@example([("='", ""), ("='", "\n")])
+@example([("", "\r1;;;"), (";;;", "\r;;;")])
+@example([(";;;", "\r;;;")])
 def test_a_file_of_ours_is_read_back_by_ours_and_has_no_formula(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("csv") / "cells.csv"
     frame = pd.DataFrame([(*row, -7.5) for row in rows], columns=["=name", "plain", "number"])

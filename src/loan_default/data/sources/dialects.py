@@ -33,6 +33,8 @@ _LONGEST_TITLE = 50
 """Most lines above the header."""
 _CLEARLY = 0.03
 """By so much the best delimiter must be better than the next one."""
+_MOSTLY = 0.9
+"""Share of the fields that begin with a quote and must end with it, so that it is taken for one."""
 MOST_FOOTER_LINES = 50
 
 
@@ -89,7 +91,8 @@ def find_dialect(head: str, *, is_whole: bool, name: str, delimiter: str | None 
     Raises:
         UnclearFileError: two delimiters are equally good.
     """
-    if delimiter is None and (named := re.match(r'"?sep=(.)"?\s*[\r\n]', head)) is not None:
+    head = head.replace("\r\n", "\n").replace("\r", "\n")
+    if delimiter is None and (named := re.match(r'"?sep=(.)"?\s*\n', head)) is not None:
         delimiter = named[1]  # a line by which spreadsheets tell one another
         head = "\n" + head[named.end() :]
     found = []
@@ -216,14 +219,14 @@ def _try(head: str, delimiter: str, quote: str, *, is_whole: bool) -> Dialect:
         lines=lines,
         n_columns=n_columns,
         first=first,
-        quality=share * _clean_share(alike, delimiter) - 0.01 * min(first, 2),
+        quality=share * _clean_share(alike, head, delimiter=delimiter, quote=quote) - 0.01 * min(first, 2),
     )
 
 
 def _records(head: str, delimiter: str, quote: str) -> tuple[list[list[str]], list[int]]:
     records: list[list[str]] = []
     begins: list[int] = []
-    lines = re.split(r"\r\n|\n|\r", head)
+    lines = head.split("\n")
     if delimiter == " ":
         for number, line in enumerate(lines):
             if line.strip() and len(records) < _SAMPLE_ROWS:
@@ -261,20 +264,31 @@ def _usual_count(records: list[list[str]]) -> int:
     return n_columns if times * 2 > len(records) else len(records[0])
 
 
-def _clean_share(rows: list[list[str]], delimiter: str) -> float:
-    """Share of the fields that are values: not text in which another delimiter still stands."""
+def _clean_share(rows: list[list[str]], head: str, *, delimiter: str, quote: str) -> float:
+    """Share of the fields that are values: not text in which, unquoted, another delimiter still stands."""
     others = [each for each in DELIMITERS if each not in (delimiter, " ")]
     n_clean = n_fields = 0
     for row in rows[:50]:
         for cell in row:
             n_fields += 1
-            n_clean += is_number(cell) or not any(other in cell for other in others)
+            is_whole = is_number(cell) or not any(other in cell for other in others)
+            n_clean += is_whole or (bool(quote) and f"{quote}{cell}{quote}" in head)
     return n_clean / max(1, n_fields)
 
 
 def _is_quoted_by(head: str, quote: str, delimiter: str) -> bool:
+    """Whether fields stand between two quotes, and hardly any that begins with one lacks the other.
+
+    A lone apostrophe in front is the mark of a text (see `spreadsheets`), in the header above all.
+    """
     edge = re.escape(delimiter) if delimiter != " " else r"\s"
-    return len(re.findall(rf"(?:^|{edge}){quote}[^{quote}\n]*{quote}(?={edge}|\r?$)", head, re.MULTILINE)) > 1
+    begin = rf"(?:^|(?<={edge})){quote}"
+    whole = rf"{begin}(?:[^{quote}\n]|{quote}{quote})*{quote}(?={edge}|\r?$)"
+    header = head.lstrip().split("\n", 1)[0]
+    if len(re.findall(begin, header)) > len(re.findall(whole, header)):
+        return False
+    n_whole = len(re.findall(whole, head, re.MULTILINE))
+    return n_whole > 1 and n_whole >= _MOSTLY * len(re.findall(begin, head, re.MULTILINE))
 
 
 def _has_column_within(dialect: Dialect, quote: str) -> bool:

@@ -51,6 +51,8 @@ def write_csv(
 def _needs_mark(cell: str) -> bool:
     if _FORMULA.match(cell) is None or _NUMBER.fullmatch(cell) is not None:
         return False
+    if cell[0] in "\t\r\n":
+        return True
     # An amount such as -5 EUR has one sign and calculates nothing.
     return not is_number(cell) or len(re.findall(r"[-+()]", cell)) > 1
 
