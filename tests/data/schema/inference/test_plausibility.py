@@ -9,8 +9,6 @@ from loan_default.data.schema.inference.plausibility import (
     heavy_tail,
     isolated_bounds,
     names_age,
-    names_another_time,
-    names_application_time,
     names_lender_decision,
     names_protected,
     names_weight,
@@ -28,7 +26,6 @@ def test_words_of_a_name_do_not_depend_on_its_spelling(name):
     ("rule", "yes", "no"),
     [
         (names_identifier, "customer_uuid", "paid"),
-        (names_application_time, "issue_date", "issue_end_date"),
         (names_lender_decision, "int_rate", "rate_of_interest"),
         (names_lender_decision, "SubGrade", "upgraded"),
         (names_protected, "marital_status", "sextant"),
@@ -119,10 +116,6 @@ def test_names_tell_what_a_column_is():
     assert not names_protected("status")
     assert names_age("age_of_holder")
     assert not names_age("mileage")
-    assert names_another_time("date_of_birth")
-    assert names_application_time("issue_date")
-    assert not names_application_time("date")
-    assert not names_application_time("application_end_date"), "an end is another time"
 
 
 def test_what_the_lender_sets_or_learns_later_is_known_by_its_name():

@@ -261,6 +261,39 @@ def test_numbers_are_times_by_name_and_range():
     )
     assert inferred("issue_date", serials).schema["issue_date"].format == "spreadsheet"
     assert inferred("amount", serials).schema["amount"].kind is Kind.NUMERICAL
+    inference = inferred("data_nascita", serials)
+    assert inference.schema["data_nascita"].format == "spreadsheet"
+    assert findings(inference, "data_nascita")[0][0] is Severity.NOTE
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "salary_per_month",
+            "month_inc",
+            "data_usage_mb",
+            "on_us_turnover",
+            "origination_fico_x",
+            "last_sal",
+        ),
+        *("employees_at_start", "first_year_turnover", "km_since_service", "umsatz_am_ende", "renda_ao_dia"),
+    ],
+)
+@pytest.mark.parametrize("bounds", [(21_000, 58_000), (400_000_000, 2_000_000_000)])
+def test_amounts_in_the_range_of_days_or_seconds_stay_numbers(name, bounds):
+    inference = inferred(name, RNG.choice(np.linspace(*bounds, 200, dtype=int), N))
+    assert inference.schema[name].kind is Kind.NUMERICAL
+    assert findings(inference, name) == []
+
+
+def test_numbers_of_an_event_stay_numbers_with_a_warning_unless_they_are_round():
+    days = [(day - date(1899, 12, 30)).days for day in DAYS]
+    inference = inferred("account_opened", days)
+    assert inference.schema["account_opened"].kind is Kind.NUMERICAL
+    ((severity, message),) = findings(inference, "account_opened")
+    assert (severity, 'format = "spreadsheet"' in message) == (Severity.WARNING, True)
+    assert inferred("issue_date", RNG.integers(210, 580, N) * 100).schema["issue_date"].format == ""
 
 
 def test_an_earlier_date_becomes_years_before_the_application():

@@ -12,7 +12,7 @@ import pandas as pd
 from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.frames import read_column
 from loan_default.data.schema.inference.code_names import names_code
-from loan_default.data.schema.inference.dates import DateReading, is_number_of_time, read_dates
+from loan_default.data.schema.inference.dates import DateReading, read_dates, time_of_numbers
 from loan_default.data.schema.inference.evidence import Certainty, FileEvidence, Marks
 from loan_default.data.schema.inference.findings import Report, Severity, rows_in_words
 from loan_default.data.schema.inference.identifiers import Naming, naming_by_numbers, naming_by_texts
@@ -25,7 +25,9 @@ from loan_default.data.schema.inference.plausibility import (
     names_protected,
     names_weight,
 )
+from loan_default.data.schema.inference.time_names import names_event, names_time
 from loan_default.data.schema.schema_files import table_heading
+from loan_default.data.schema.time_texts import time_of_number
 from loan_default.data.schema.values import as_text, parse_timestamp, show
 
 _FEWEST_FLAGS = 10  # rows from which on the presence of a value is a flag
@@ -166,6 +168,11 @@ def _infer_dates(name: str, dates: DateReading, counts: pd.Series, report: Repor
     return Decision(column=dates.column(name), why=why)
 
 
+def _span(numbers: np.ndarray, form: str) -> str:
+    first, last = (time_of_number(float(number), form) for number in (numbers.min(), numbers.max()))
+    return f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
+
+
 def _day_of(text: str, name: str, pattern: str) -> str:
     column = Column(name=name, kind=Kind.DATE, nullable=True, format=pattern)
     time = read_column(pd.Series([text], dtype="str"), column)[0].iloc[0]
@@ -185,10 +192,18 @@ def _infer_numbers(
     numbers = numbers[is_number]
     if len(numbers) == 0:
         return _infer_text(values, texts, counts, report)
-    if form := is_number_of_time(name, numbers):
-        column = Column(name=name, kind=Kind.DATE, nullable=True, format=form, missing=reading.column.missing)
-        _report_markers(name, reading.column.missing, counts, report)
-        return Decision(column=column, why=f"numbers that are times: {form}")
+    if (form := time_of_numbers(numbers)) and (names_time(name) or names_event(name)):
+        if names_time(name):
+            _report_markers(name, reading.column.missing, counts, report)
+            why = f"numbers that are times by their name: {form}, {_span(numbers, form)}"
+            report(name, Severity.NOTE, f'{why}; kind = "numerical" keeps the numbers')
+            return Decision(column=replace(reading.column, kind=Kind.DATE, format=form), why=why)
+        report(
+            name,
+            Severity.WARNING,
+            f'kept as numbers; kind = "date" and format = "{form}" if they are times, of '
+            f"{_span(numbers, form)}",
+        )
     is_whole = bool((np.trunc(numbers) == numbers).all())
     if is_whole and not reading.column.format and reading.marks.certainty is Certainty.NONE:
         naming = naming_by_numbers(name, texts[is_number], numbers)

@@ -19,12 +19,7 @@ from loan_default.data.schema.inference.markers import (
     known_markers,
     markers_among,
 )
-from loan_default.data.schema.inference.plausibility import (
-    names_amount,
-    names_another_time,
-    names_application_time,
-    names_time,
-)
+from loan_default.data.schema.inference.time_names import names_event, names_period, names_time
 
 _SAMPLE = 300
 """Different texts on which a pattern is tried before it is tried on all."""
@@ -36,6 +31,8 @@ _SERIALS = (20_000.0, 60_000.0)
 """Days of spreadsheets from 1954 to 2064."""
 _EPOCH = (315_532_800.0, 2_208_988_800.0)
 """Seconds since 1970 from 1980 to 2040."""
+_MOST_ROUND = 0.1
+"""Share of full hundreds up to which numbers may be days."""
 _SPREAD = 1.5
 """So many times more different days of the month make one reading of compact dates the likelier."""
 
@@ -93,7 +90,7 @@ def read_dates(name: str, counts: pd.Series, evidence: FileEvidence) -> DateRead
     if not accepted:
         return None
     is_bare = re.fullmatch("9{6,8}", str(shapes.index[0])) is not None
-    is_named = names_time(name) or names_another_time(name) or names_application_time(name)
+    is_named = names_time(name) or names_event(name) or names_period(name)
     if is_bare and len(possible) < _FEWEST_COMPACT and not is_named:
         return None
     return _decided(accepted, possible, evidence)
@@ -115,17 +112,17 @@ def proven_order(counts: pd.Series) -> bool | None:
     return False if second and first <= 0.01 * second else None
 
 
-def is_number_of_time(name: str, numbers: np.ndarray) -> str:
-    """Which of the `TIME_FORMATS` the numbers of a column are, by its name and their range; "" = none."""
-    other = names_another_time(name) or names_application_time(name)
-    if len(numbers) == 0 or not (names_time(name) or (other and not names_amount(name))):
+def time_of_numbers(numbers: np.ndarray) -> str:
+    """Which of the `TIME_FORMATS` finite numbers may be, by their range; "" = none. Only a name can tell."""
+    if len(numbers) == 0:
         return ""
     low, high = float(numbers.min()), float(numbers.max())
     if low >= _EPOCH[0] * 1000 and high <= _EPOCH[1] * 1000:
         return "epoch_milliseconds"
     if low >= _EPOCH[0] and high <= _EPOCH[1]:
         return "epoch_seconds"
-    return "spreadsheet" if low >= _SERIALS[0] and high <= _SERIALS[1] else ""
+    is_round = (np.mod(numbers, 100) == 0).mean() > _MOST_ROUND  # amounts are, days are not
+    return "spreadsheet" if low >= _SERIALS[0] and high <= _SERIALS[1] and not is_round else ""
 
 
 def _shape(text: str) -> str:

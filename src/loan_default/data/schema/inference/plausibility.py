@@ -48,45 +48,6 @@ _PEOPLE_WORDS = frozenset(
     | {"do", "da", "de", "del", "des", "du", "la", "y", "group"}
 )
 """Words that may stand beside "age" where it is that of a person, not of an account or a car."""
-_OTHER_TIME_WORDS = frozenset(
-    {"birth", "born", "dob", "birthday", "maturity", "closed", "closing", "end", "expiry", "last", "next"}
-    | {
-        "opened",
-        "open",
-        "oldest",
-        "earliest",
-        "first",
-        "since",
-        "start",
-        "chargeoff",
-        "paid",
-        "payment",
-        "due",
-    }
-    | {"default", "chg", "off", "hire", "hired", "employed", "registered", "registration", "updated", "pull"}
-    | {
-        "geburt",
-        "geburtsdatum",
-        "geburtstag",
-        "eröffnung",
-        "eröffnet",
-        "naissance",
-        "ouverture",
-        "nacimiento",
-    }
-    | {"apertura", "nascimento", "abertura", "nascita", "vencimento", "vencimiento", "scadenza", "échéance"}
-    | {"fälligkeit", "ende", "fin", "fim", "fine"}
-)
-_APPLICATION_TIME_WORDS = frozenset(
-    {"application", "applied", "apply", "issue", "issued", "origination", "originated", "decision", "app"}
-    | {"created", "submitted", "funded", "disbursed", "disbursement", "approval", "approved", "booked"}
-    | {"antrag", "antragsdatum", "antragstag", "auszahlung", "demande", "octroi", "solicitud", "solicitação"}
-    | {"solicitacao", "pedido", "concesión", "concessão", "desembolso", "richiesta", "domanda", "erogazione"}
-)
-_TIME_WORDS = frozenset(
-    {"date", "dates", "time", "datetime", "timestamp", "ts", "dt", "day", "at", "on", "dob", "epoch", "unix"}
-    | {"datum", "tag", "zeit", "fecha", "data", "jour", "dia", "giorno", "d", "month", "when", "birthday"}
-)
 _WEIGHT_WORDS = frozenset(
     {"weight", "weights", "weighting", "wgt", "wt", "gewicht", "gewichtung", "poids", "peso", "ponderation"}
     | {"ponderación", "ponderacion", "pondération", "ponderação", "ponderacao", "ponderazione"}
@@ -165,21 +126,6 @@ _SIGNED_WORDS = frozenset(
         "rate",
     }
 )
-
-
-def names_another_time(name: str) -> bool:
-    """Whether a name is that of another time than the application's, such as a birth or an end."""
-    return not _OTHER_TIME_WORDS.isdisjoint(words_of(name))
-
-
-def names_application_time(name: str) -> bool:
-    """Whether a name is that of the application's time, or of the loan that it became."""
-    return not _APPLICATION_TIME_WORDS.isdisjoint(words_of(name)) and not names_another_time(name)
-
-
-def names_time(name: str) -> bool:
-    """Whether a name says that the column holds times: issue_d, created_at, birth_date."""
-    return not _TIME_WORDS.isdisjoint(words_of(name))
 
 
 def names_lender_decision(name: str) -> bool:

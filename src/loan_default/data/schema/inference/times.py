@@ -7,7 +7,7 @@ import pandas as pd
 from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.frames import read_column
 from loan_default.data.schema.inference.findings import Report, Severity, rows_in_words
-from loan_default.data.schema.inference.plausibility import names_another_time, names_application_time
+from loan_default.data.schema.inference.time_names import names_another_time, names_application_time
 
 _LATER = 0.02
 """Share of dates after the application from which on a date is one that is known later."""

@@ -1,0 +1,209 @@
+"""What a column's name says of times: whether it names one at all, and which.
+
+Numbers are times only where the name says so: of "salary_per_month", "employees_at_start" or "data_usage" no
+number is a date. The word for a date stands where a language puts it: last in English and German
+("payment_date", "Zahlungsdatum"), first in the others ("fecha_pago", "data di nascita").
+"""
+
+import re
+
+from loan_default.data.schema.inference.code_names import words_of
+
+_OTHER_TIME_WORDS = frozenset(
+    {"birth", "born", "dob", "birthday", "maturity", "closed", "closing", "end", "expiry", "last", "next"}
+    | {"opened", "open", "oldest", "earliest", "first", "since", "start", "chargeoff", "paid", "payment"}
+    | {"due", "default", "chg", "off", "hire", "hired", "employed", "registered", "registration", "updated"}
+    | {"pull", "geburt", "geburtsdatum", "geburtstag", "eröffnung", "eröffnet", "naissance", "ouverture"}
+    | {"nacimiento", "apertura", "nascimento", "abertura", "nascita", "vencimento", "vencimiento", "scadenza"}
+    | {"échéance", "fälligkeit", "ende", "fin", "fim", "fine"}
+)
+_APPLICATION_TIME_WORDS = frozenset(
+    {"application", "applied", "apply", "issue", "issued", "origination", "originated", "decision", "app"}
+    | {"created", "submitted", "funded", "disbursed", "disbursement", "approval", "approved", "booked"}
+    | {"antrag", "antragsdatum", "antragstag", "auszahlung", "demande", "octroi", "solicitud", "solicitação"}
+    | {"solicitacao", "pedido", "concesión", "concessão", "desembolso", "richiesta", "domanda", "erogazione"}
+)
+_BIRTH = re.compile(
+    "birth|born|dob$|geburt|geboren|naissan|nacimi|nascim|nascit|urodzen|narozen|^nato$|^nata$"
+)
+_DATE_WORDS = frozenset(
+    {
+        "date",
+        "dates",
+        "datetime",
+        "timestamp",
+        "datum",
+        "zeitpunkt",
+        "zeitstempel",
+        "fecha",
+        "dob",
+        "birthday",
+    }
+    | {"geburtstag", "antragstag", "epoch", "horodatage"}
+)
+_SHORT_DATE_WORDS = frozenset({"dt", "ts", "unix"})
+_AFTER_EVENTS = frozenset({"at", "on", "time"})
+"""Words that make a time of an event just before them: created_at, opened_on; "d" may stand farther away."""
+_DATA = frozenset({"data", "dataora"})
+"""A date in Portuguese, Italian and Polish, and anything in English."""
+_OF = frozenset(
+    {"de", "di", "do", "da", "del", "della", "dell", "d", "e", "o", "ora", "hora", "la", "il", "a"}
+)
+_ROMANCE_EVENT = re.compile(
+    "nasc|apert|abert|venc|scad|richiest|domand|pedid|contrat|eroga|libera|emiss|inic|inizi|^fim$|^fin[ei]?$|"
+    "concess|solicit|stipul|desembol|pagam|cadast|decis|oper|urodz|wnios|umow|otwar|attivaz|registr|chius"
+)
+_JOINED = re.compile(
+    r"(?:datum|zeitpunkt|timestamp)$|^fecha|^(?:data|dt)(?=nasc|apert|abert|venc|scad|contr)"
+)
+_NO_DATE = re.compile(r"(?:^up|candi|^man|vali|conso\w*|liqui|accommo|to)date$")
+_BEFORE_A_DATE = frozenset(
+    {"at", "to", "since", "per", "until", "till", "as", "on", "by", "before", "after", "from", "for", "bis"}
+    | {"seit", "zum", "am", "pro", "je", "depuis", "avant", "après", "desde", "hasta", "até", "antes", "dal"}
+    | {"al", "fino", "prima", "dopo", "hasta", "days", "months", "years", "tage", "monate", "jahre"}
+)
+_MEASURES = frozenset(
+    {
+        "amount",
+        "amt",
+        "amnt",
+        "count",
+        "num",
+        "number",
+        "n",
+        "nb",
+        "no",
+        "nr",
+        "days",
+        "months",
+        "years",
+        "age",
+    }
+    | {
+        "hours",
+        "minutes",
+        "weeks",
+        "tage",
+        "monate",
+        "jahre",
+        "jours",
+        "mois",
+        "dias",
+        "días",
+        "meses",
+        "anos",
+    }
+    | {"giorni", "mesi", "anni", "usage", "mb", "gb", "score", "total", "sum", "ratio", "rate", "diff", "gap"}
+    | {
+        "difference",
+        "lag",
+        "per",
+        "size",
+        "volume",
+        "anzahl",
+        "betrag",
+        "montant",
+        "importe",
+        "valor",
+        "importo",
+    }
+)
+_PERIOD_WORDS = frozenset(
+    {"month", "period", "vintage", "cohort", "quarter", "yyyymm", "ym", "monat", "mois", "mes", "mês", "mese"}
+    | {"day", "tag", "jour", "dia", "día", "giorno"}
+)
+_NEUTRAL_WORDS = frozenset(
+    {
+        "account",
+        "acct",
+        "acc",
+        "loan",
+        "credit",
+        "cr",
+        "line",
+        "card",
+        "policy",
+        "contract",
+        "customer",
+        "client",
+    }
+    | {
+        "konto",
+        "kredit",
+        "vertrag",
+        "compte",
+        "contrat",
+        "cuenta",
+        "conta",
+        "conto",
+        "de",
+        "di",
+        "do",
+        "da",
+        "del",
+    }
+)
+_PAYMENTS = frozenset({"payment", "paid", "disbursed", "disbursement", "desembolso", "auszahlung", "funded"})
+
+
+def names_another_time(name: str) -> bool:
+    """Whether a name is that of another time than the application's, such as a birth or an end."""
+    return names_birth(name) or not _OTHER_TIME_WORDS.isdisjoint(words_of(name))
+
+
+def names_application_time(name: str) -> bool:
+    """Whether a name is that of the application's time, or of the loan that it became."""
+    return not _APPLICATION_TIME_WORDS.isdisjoint(words_of(name)) and not names_another_time(name)
+
+
+def names_birth(name: str) -> bool:
+    """Whether a name is that of a birth, which lies in the past."""
+    return any(_BIRTH.search(word) for word in words_of(name))
+
+
+def names_time(name: str) -> bool:
+    """Whether a name says that the column holds times: issue_d, created_at, birth_date, fecha_pago."""
+    words = words_of(name)
+    return bool(words) and (_ends_with_a_date(words) or _begins_with_a_date(words))
+
+
+def _ends_with_a_date(words: tuple[str, ...]) -> bool:
+    *before, last = words
+    if not before:
+        return last in _SHORT_DATE_WORDS | _DATA or _is_date(last)
+    if (last in _AFTER_EVENTS and _is_event(before[-1])) or (last == "d" and any(map(_is_event, before))):
+        return _MEASURES.isdisjoint(before)
+    return (last in _SHORT_DATE_WORDS or _is_date(last)) and _BEFORE_A_DATE.isdisjoint(before)
+
+
+def _begins_with_a_date(words: tuple[str, ...]) -> bool:
+    first, *rest = words
+    if not rest or not _MEASURES.isdisjoint(rest):
+        return False
+    if first in _DATA:
+        return all(word in _OF or _ROMANCE_EVENT.search(word) for word in rest)
+    return first in _DATE_WORDS | _SHORT_DATE_WORDS or bool(_JOINED.search(first))
+
+
+def names_period(name: str) -> bool:
+    """Whether a name is that of a month or another period: loan_month, vintage."""
+    words = words_of(name)
+    return bool(words) and words[-1] in _PERIOD_WORDS and _BEFORE_A_DATE.isdisjoint(words[:-1])
+
+
+def names_event(name: str) -> bool:
+    """Whether a name holds nothing but an event: account_opened; its numbers may be times."""
+    words = words_of(name)
+    if not _PAYMENTS.isdisjoint(words):
+        return False
+    return any(map(_is_event, words)) and all(_is_event(word) or word in _NEUTRAL_WORDS for word in words)
+
+
+def _is_date(word: str) -> bool:
+    if word in _DATE_WORDS or _JOINED.search(word):
+        return True
+    return word.endswith("date") and _NO_DATE.search(word) is None
+
+
+def _is_event(word: str) -> bool:
+    return word in _OTHER_TIME_WORDS | _APPLICATION_TIME_WORDS or _BIRTH.search(word) is not None
