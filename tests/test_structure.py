@@ -73,7 +73,6 @@ TESTED_BY = {
     "data/sources/footers": "data/sources/test_sniffing",
     "data/sources/format_words": "data/sources/test_sniffing",
     "data/sources/packing": "data/sources/test_table_files",
-    "data/sources/text_streams": "data/sources/test_encodings",
     "database/control_documents": "database/test_control_repositories",
     "evaluation/report_inputs": "evaluation/test_report",
     "failpoints": "integration/test_ingestion_faults",

@@ -5,10 +5,11 @@ fields, or with bytes that are not of the encoding, stand beside the frame with 
 that cannot be read at all is refused with the reason: it is no text, a quote does not end, or it breaks off.
 """
 
+import atexit
 import csv
 import io
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from loan_default.data.sources.packing import (
     readable,
 )
 from loan_default.data.sources.spreadsheets import MARK, unmark_formula
-from loan_default.data.sources.text_streams import open_text
+from loan_default.data.sources.text_streams import EndableStream, open_text
 from loan_default.errors import DataError
 
 _BLOCK_BYTES = 512 * 1024
@@ -215,7 +216,8 @@ def _row_numbers(count: int, first: int, taken: list[int]) -> np.ndarray:
 def _open_csv(source: _Source, skip: Callable[[Any], str], *, block_bytes: int) -> Iterator[pa.RecordBatch]:
     # The header is read as the first record under names of our own: two columns may lack one.
     indices = [str(index) for index in range(len(source.names))]
-    with _open_arrow(source) as stream:
+    with ExitStack() as opened:
+        stream = EndableStream(opened.enter_context(_open_arrow(source)))
         reader = pa_csv.open_csv(
             stream,
             # Any bytes are Latin-1: the reader stops at a row that it cannot show to `skip` as text.
@@ -232,8 +234,23 @@ def _open_csv(source: _Source, skip: Callable[[Any], str], *, block_bytes: int) 
                 column_types=dict.fromkeys(indices, pa.binary()), strings_can_be_null=False
             ),
         )
-        for batch in reader:
-            yield batch.rename_columns(source.names)
+        opened.callback(_end, reader, stream)
+        # Arrow reads ahead in a thread. Python hangs or aborts at its exit, if that thread still reads.
+        atexit.register(opened.close)
+        try:
+            for batch in reader:
+                yield batch.rename_columns(source.names)
+        finally:
+            atexit.unregister(opened.close)
+
+
+def _end(reader: Any, stream: EndableStream) -> None:
+    """Bring a reader to its end, wherever it is, so that its thread reads no more."""
+    stream.end()
+    # What breaks off here was not to be read: a row is cut where the stream was ended.
+    with suppress(pa.ArrowInvalid, *PACKING_ERRORS):
+        for _ in reader:
+            pass
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from loan_default.data.schema.file_format import FileFormat
 from loan_default.data.sources.encodings import utf8_chunks
@@ -27,6 +27,25 @@ def open_text(path: Path, form: FileFormat) -> Iterator[IO[bytes]]:
         if form.delimiter == " ":
             chunks = _with_single_blanks(chunks, form.quote)
         yield io.BufferedReader(ChunkStream(chunks), _BUFFER_BYTES)
+
+
+class EndableStream(io.RawIOBase):
+    """A stream of bytes that can be ended before its end, by whoever no longer needs the rest."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream, self._is_ended = stream, False
+
+    def readable(self) -> bool:
+        """Say that it can be read, as `io` asks."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes; none after the end."""
+        return b"" if self._is_ended else bytes(self._stream.read(size))
+
+    def end(self) -> None:
+        """Let nothing more be read."""
+        self._is_ended = True
 
 
 def _without_lines(chunks: Iterator[bytes], n_lines: int) -> Iterator[bytes]:
