@@ -31,8 +31,8 @@ _PLAIN_CHARACTERS = (  # what replaces others, all of which are not ASCII
     ("'", "\N{RIGHT SINGLE QUOTATION MARK}\N{LEFT SINGLE QUOTATION MARK}\N{ACUTE ACCENT}"),
     ("%", "\N{FULLWIDTH PERCENT SIGN}\N{SMALL PERCENT SIGN}"),
 )
-_CURRENCY_SIGNS = "$¢£¤¥֏؋৳฿៛\u20a0-\u20c0\ufdfc\ufe69\uff04\uffe0\uffe1\uffe5\uffe6"
-_CURRENCY_CODES = (
+CURRENCY_SIGNS = "$¢£¤¥֏؋৳฿៛\u20a0-\u20c0\ufdfc\ufe69\uff04\uffe0\uffe1\uffe5\uffe6"
+CURRENCY_CODES = (
     "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD "
     "CDF CHF CLF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF "
     "GTQ GYD HKD HNL HRK HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK "
@@ -48,7 +48,7 @@ _CURRENCY_WORDS = (
 _COUNTRIES = (  # never any word: K, M and MM before a sign stand for thousands and millions
     "US|R|A|C|NZ|HK|S|NT|CA|AU|SG|MX|RD|AR|CL|CO|COL|UY|U|TT|J|BZ|EC|N|G|Z|ZW|FJ|CN|JP|GB|E|LE|IR|SY"
 )
-_SIGN = f"(?:(?:{_COUNTRIES})?[{_CURRENCY_SIGNS}])?"
+_SIGN = f"(?:(?:{_COUNTRIES})?[{CURRENCY_SIGNS}])?"
 _PERCENT_WORDS = (
     "percent",
     "per cent",
@@ -209,9 +209,9 @@ def _digits(column: Column) -> str:
 
 
 def _any_currency() -> str:
-    words = "|".join(re.escape(word) for word in f"{_CURRENCY_CODES} {_CURRENCY_WORDS}".split())
-    codes = "|".join(_CURRENCY_CODES.split())
-    return f"(?:(?:{codes}|{_COUNTRIES})?[{_CURRENCY_SIGNS}]|(?i:{words}))?"
+    words = "|".join(re.escape(word) for word in f"{CURRENCY_CODES} {_CURRENCY_WORDS}".split())
+    codes = "|".join(CURRENCY_CODES.split())
+    return f"(?:(?:{codes}|{_COUNTRIES})?[{CURRENCY_SIGNS}]|(?i:{words}))?"
 
 
 def _thousands(column: Column) -> str:

@@ -234,7 +234,7 @@ def _text_format(
         raise _unclear_header(path)
     rows = dialect.records[dialect.first + header :]
     rows = [row for row in rows if len(row) == dialect.n_columns]
-    decimal, thousands = find_marks(rows[:_MARK_ROWS], delimiter=dialect.delimiter)
+    decimal, thousands = find_marks(rows[:_MARK_ROWS])
     return FileFormat(
         encoding=glance.encoding,
         delimiter=dialect.delimiter,

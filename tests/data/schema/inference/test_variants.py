@@ -168,7 +168,7 @@ def test_thousands_in_doubt_follow_the_other_columns():
     assert inference.schema.format == FileFormat(delimiter=";", decimal=",", thousands=".")
 
 
-def test_marks_that_no_value_proves_are_a_warning_with_the_other_reading():
+def test_marks_that_no_value_proves_are_a_question_with_both_readings():
     marks = marks_of(pd.Series({"12,375": 3, "14,125": 2}))
     values = Values(
         name="x",
@@ -179,10 +179,9 @@ def test_marks_that_no_value_proves_are_a_warning_with_the_other_reading():
     found: list[tuple[Severity, str]] = []
     decision = infer_column(values, lambda _, severity, message: found.append((severity, message)))
     assert (marks.decimal, marks.thousands, marks.other) == (".", ",", (",", ""))
-    assert decision.column is not None
-    assert decision.column.thousands == ","
-    assert found[0][0] is Severity.WARNING
-    assert 'the other reading is decimal = ","' in found[0][1]
+    assert decision.column is None
+    assert found[0][0] is Severity.QUESTION
+    assert 'decimal = "." and thousands = "," (12375) or decimal = "," (12.375)' in found[0][1]
 
 
 MARKERS = ["?", "-", ".", "NULL", "missing", "#DIV/0!", "unknown", "nd", "N/A", "keine Angabe", "sin datos"]
@@ -379,7 +378,8 @@ def test_each_column_says_what_it_is_and_shows_values_before_and_after():
 def decided(name: str, texts: list[str]) -> tuple[Decision, list[tuple[Severity, str]]]:
     raw = pd.Series(texts, dtype="str")
     found: list[tuple[Severity, str]] = []
-    evidence = file_evidence([marks_of(raw.value_counts())], [], form=None, n_rows=len(raw))
+    others = [marks_of(pd.Series({"0.57": 30, "12.5": 20}))]  # as most files have such a column
+    evidence = file_evidence([marks_of(raw.value_counts()), *others], [], form=None, n_rows=len(raw))
     values = Values(name=name, raw=raw, n_missing=0, numbers=np.full(len(raw), np.nan))
     return infer_column(
         values, lambda _, severity, message: found.append((severity, message)), evidence

@@ -26,6 +26,7 @@ from loan_default.data.schema.inference.plausibility import (
     names_weight,
 )
 from loan_default.data.schema.inference.time_names import names_event, names_time
+from loan_default.data.schema.number_rules import plain_number
 from loan_default.data.schema.schema_files import table_heading
 from loan_default.data.schema.time_texts import time_of_number
 from loan_default.data.schema.values import as_text, parse_timestamp, show
@@ -192,6 +193,8 @@ def _infer_numbers(
     numbers = numbers[is_number]
     if len(numbers) == 0:
         return _infer_text(values, texts, counts, report)
+    if reading.marks.certainty is Certainty.DOUBT and reading.marks.other is not None:
+        return _ask_for_marks(name, reading, reading.marks.other, counts, report)
     if (form := time_of_numbers(numbers)) and (names_time(name) or names_event(name)):
         if names_time(name):
             _report_markers(name, reading.column.missing, counts, report)
@@ -235,6 +238,30 @@ def _infer_numbers(
         column = replace(column, format="boolean")  # so that yes and true are read as 1 later
     form = column.format or "plain numbers"
     return Decision(column=column, why=f"{len(numbers):,} values read as {form}{_marks_in_words(column)}")
+
+
+def _ask_for_marks(
+    name: str, reading: NumberReading, other: tuple[str, str], counts: pd.Series, report: Report
+) -> Decision:
+    marks, plain = reading.marks, reading.column
+    mark = marks.thousands or marks.decimal
+    example = next((text for text in counts.index if mark in text), counts.index[0])
+    readings = []
+    for decimal, thousands in ((marks.decimal, marks.thousands), other):
+        column = replace(plain, decimal=decimal, thousands=thousands)
+        number = read_column(pd.Series([example], dtype="str"), column)[0].iloc[0]
+        lines = f'decimal = "{decimal}"' + (f' and thousands = "{thousands}"' if thousands else "")
+        readings.append((lines, plain_number(float(number))))
+    (first, as_first), (second, as_second) = readings
+    form = f', format = "{plain.format}"' if plain.format else ""
+    report(
+        name,
+        Severity.QUESTION,
+        f"left out: {example!r} can be read as {as_first} or as {as_second}, and no value tells which. Add "
+        f'{table_heading(name)} with kind = "numerical", nullable = true{form} and {first} ({as_first}) or '
+        f"{second} ({as_second})",
+    )
+    return Decision(column=None, why="left out: numbers that can be read in two ways")
 
 
 def _n_markers(reading: NumberReading, counts: pd.Series) -> int:

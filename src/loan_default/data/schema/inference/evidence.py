@@ -4,28 +4,20 @@ One column may be in doubt where the others are not: "1.250" alone is 1.25 or 1,
 the latter.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import pandas as pd
 
 from loan_default.data.schema.file_format import FileFormat
+from loan_default.data.schema.mark_uses import FEW, MARKS, MarkUses, uses_of
 
-_FIRST_NUMBER = re.compile(r"[0-9](?:[0-9.,'\u2019 \u00a0\u202f]*[0-9])?|[.,][0-9]+")
-_BLANKS = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2019": "'"})
-_GROUPED = {
-    mark: re.compile(rf"[1-9][0-9]{{0,2}}(?:{re.escape(mark)}[0-9]{{2,3}})*{re.escape(mark)}[0-9]{{3}}")
-    for mark in (".", ",", " ", "'")
-}
-_MARKS = ((",", "."), (".", ","))
-_FEW = 0.01  # share of values that may contradict the others: typing errors
 _MOST_TEXTS = 10_000  # different texts that are looked at, evenly spread; the reader counts all of them
 _FIRST_LOOK = 1_000
-_LONGEST_SIGN, _LONGEST_UNIT = 6, 14  # characters before and after a number: a currency, a unit
 _PROOF = 20  # different values from which on a habit is no chance
+_HUNDREDS = 3  # whole numbers of three digits beside 1.250; two may be 0 and 100 beside fractions
 
 
 class Certainty(StrEnum):
@@ -35,6 +27,8 @@ class Certainty(StrEnum):
     """There is no mark in it."""
     DOUBT = "doubt"
     """It reads in two ways."""
+    LIKELY = "likely"
+    """The same, with one of the readings much more probable than the other."""
     HABIT = "habit"
     """Its numbers look grouped, and nothing but other columns tells better."""
     SURE = "sure"
@@ -49,6 +43,8 @@ class Marks:
     certainty: Certainty = Certainty.NONE
     other: tuple[str, str] | None = None
     """In doubt, or settled by other columns: the other reading."""
+    looks_like_amounts: bool = False
+    """In doubt: whether the values are more probably thousands than fractions."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +57,9 @@ class FileEvidence:
     """Whether a column or the format of the file proves the marks."""
     day_first: bool | None = None
     """Whether other dates of the file begin with the day, or with the month; None = no date tells."""
+    is_ungrouped: bool = False
+    """Whether a column without any mark has numbers above 999."""
+    delimiter: str = ","
     n_rows: int = 0
 
 
@@ -71,187 +70,129 @@ def marks_of(counts: pd.Series) -> Marks:
         counts: different texts of the column, each with its number of rows.
     """
     if not counts.index.str.contains("[,' \u00a0\u202f\u2019]").any():
-        dotted = counts.index[counts.index.str.fullmatch(r"[^.]*[0-9]*\.[0-9]+[^.0-9]*")]
-        if not len(dotted):
+        dotted = counts[counts.index.str.contains(".", regex=False)]
+        if dotted.empty:
             return Marks()
-        if not dotted.str.fullmatch(r"[^.]*[1-9][0-9]{0,2}\.[0-9]{3}[^.0-9]*").all():
+        single = dotted[dotted.index.str.fullmatch(r"[^.]*[0-9]*\.[0-9]+[^.0-9]*")]
+        is_grouped = single.index.str.fullmatch(r"[^.]*[1-9][0-9]{0,2}\.[0-9]{3}[^.0-9]*")
+        few = FEW * counts.sum()
+        if single[~is_grouped].sum() > max(1.0, few) and dotted.sum() - single.sum() <= few:
             return Marks(certainty=Certainty.SURE)
     if len(counts) > 10 * _FIRST_LOOK:
-        first = _seen(counts, _FIRST_LOOK)
+        first = _uses(counts, _FIRST_LOOK)
         if first.n_numbers * 10 < first.n_rows:
             return Marks()  # words; a look at a thousand of them is enough
-    seen = _seen(counts, _MOST_TEXTS)
-    if seen.n_numbers * 2 < seen.n_rows:
+    uses = _uses(counts, _MOST_TEXTS)
+    if uses.n_numbers * 2 < uses.n_rows:
         return Marks()  # words with some numbers in them
-    return _by_both(seen) or _by_repeats(seen) or _by_fractions(seen) or _by_groups(seen) or Marks()
+    return _by_votes(uses) or _by_groups(uses) or Marks()
 
 
-@dataclass(slots=True)
-class _Seen:
-    """How the numbers of a column use the marks: rows, or different texts where it says so."""
-
-    n_rows: int = 0
-    n_numbers: int = 0
-    both: Counter[str] = field(default_factory=Counter)
-    """The last mark of numbers with both."""
-    repeated: Counter[str] = field(default_factory=Counter)
-    """Marks that stand several times in a number, each before three digits."""
-    fractions: Counter[str] = field(default_factory=Counter)
-    """Marks that cannot stand between thousands: in 3,5 and 0.125."""
-    single: Counter[str] = field(default_factory=Counter)
-    """Marks that stand once, before three digits: different texts."""
-    spaced: Counter[str] = field(default_factory=Counter)
-    """Blanks and apostrophes between thousands."""
-    plain: int = 0
-    """Different texts without a mark."""
-    plain_long: int = 0
-    """Of these, texts of more than three digits."""
-    plain_hundreds: int = 0
-    """Of these, texts of three digits."""
-    leads: set[int] = field(default_factory=set)
-    """How many digits stand before a single mark."""
-    end_in_zero: int = 0
-    end_in_zeros: int = 0
-    """Of the texts with a single mark, those that end in 0 and in 00."""
-
-    def add(self, text: str, rows: int) -> None:
-        """Count one text."""
-        self.n_rows += rows
-        match = _FIRST_NUMBER.search(text)
-        if match is None or match.start() > _LONGEST_SIGN or len(text) - match.end() > _LONGEST_UNIT:
-            return
-        self.n_numbers += rows
-        core = match[0].translate(_BLANKS)
-        for mark in (" ", "'"):
-            if mark in core:
-                self.spaced[mark] += rows * bool(_GROUPED[mark].fullmatch(re.split("[.,]", core)[0]))
-                core = core.replace(mark, "")
-        marks = [mark for mark in ".," if mark in core]
-        if not marks:
-            self.plain += 1
-            self.plain_long += len(core) > 3
-            self.plain_hundreds += len(core) == 3
-        elif len(marks) == 2:
-            self.both[max(marks, key=core.rindex)] += rows
-        else:
-            self._add_marked(core, marks[0], rows, is_percent="%" in text)
-
-    def _add_marked(self, core: str, mark: str, rows: int, *, is_percent: bool) -> None:
-        # Nobody means 16,250 %: there three digits are a fraction.
-        if not _GROUPED[mark].fullmatch(core) or (is_percent and core.count(mark) == 1):
-            self.fractions[mark] += rows * (core.count(mark) == 1)
-        elif core.count(mark) > 1:
-            self.repeated[mark] += rows
-        else:
-            self.single[mark] += 1
-            self.leads.add(core.index(mark))
-            self.end_in_zero += core.endswith("0")
-            self.end_in_zeros += core.endswith("00")
-
-    @property
-    def spacing(self) -> str:
-        """The blank or apostrophe between thousands, or none."""
-        return next((mark for mark, rows in self.spaced.most_common(1) if rows), "")
-
-    @property
-    def few(self) -> float:
-        """Rows up to which a mark that contradicts the others is a slip."""
-        return _FEW * self.n_rows
-
-
-def _seen(counts: pd.Series, n_texts: int) -> _Seen:
+def _uses(counts: pd.Series, n_texts: int) -> MarkUses:
     """How so many texts, evenly spread, use the marks."""
-    seen = _Seen()
     some = counts.iloc[:: max(1, len(counts) // n_texts)]
-    for text, rows in zip(some.index.tolist(), some.tolist(), strict=True):
-        seen.add(text, rows)
-    return seen
+    return uses_of(zip(some.index.tolist(), some.tolist(), strict=True))
 
 
-def _by_both(seen: _Seen) -> Marks | None:
-    """1,250.50: the last mark is the decimal one."""
-    if not seen.both:
+def _by_votes(uses: MarkUses) -> Marks | None:
+    """1,250.50 or 1,250,000 or 3.5: what can be read with one decimal mark alone.
+
+    Beside 3,5 a column's 1.250 can only be grouped by the other mark.
+    """
+    decimal, other = max((pair for pair in reversed(MARKS)), key=lambda pair: uses.votes(pair[0]))
+    if not uses.proves(decimal):
         return None
-    decimal = seen.both.most_common(1)[0][0]
-    return Marks(decimal=decimal, thousands="," if decimal == "." else ".", certainty=Certainty.SURE)
+    is_grouped = uses.both[decimal] or uses.repeated[other]
+    if uses.single[other] and uses.votes(other) <= FEW * uses.n_rows:
+        is_grouped = True
+    return Marks(decimal=decimal, thousands=other if is_grouped else uses.spacing, certainty=Certainty.SURE)
 
 
-def _by_repeats(seen: _Seen) -> Marks | None:
-    """1,250,000: a mark that repeats stands between thousands."""
-    for mark, other in _MARKS:
-        if seen.repeated[mark] and seen.fractions[mark] <= seen.few:
-            return Marks(decimal=other, thousands=mark, certainty=Certainty.SURE)
-    return None
-
-
-def _by_fractions(seen: _Seen) -> Marks | None:
-    """3,5: a decimal mark; beside it 1.250 can only be grouped by the other one."""
-    for mark, other in _MARKS:
-        proves = seen.fractions[mark] > seen.few or (seen.fractions[mark] > 0 and not seen.single[mark])
-        if proves and seen.fractions[other] <= seen.fractions[mark]:
-            is_grouped = seen.single[other] > 0 and seen.fractions[other] <= seen.few
-            return Marks(
-                decimal=mark, thousands=other if is_grouped else seen.spacing, certainty=Certainty.SURE
-            )
-    return None
-
-
-def _by_groups(seen: _Seen) -> Marks | None:
+def _by_groups(uses: MarkUses) -> Marks | None:
     """1,250 beside 159: numbers below 1,000 have no mark and none from there on lacks it.
 
-    Fractions of three digits, such as 5.250 beside 0, look alike. Amounts of all sizes are a habit: hundreds
-    without a mark beside thousands and tens of thousands. With few hundreds other columns know better.
+    Fractions of three digits, such as 5.250 beside 0 and 100, look alike. Amounts of all sizes are a habit:
+    hundreds without a mark beside thousands and tens of thousands. With few hundreds other columns know
+    better.
     """
-    for mark, other in _MARKS:
-        if not seen.single[mark]:
+    for mark, other in MARKS:
+        n_single = uses.single[mark]
+        if not n_single:
             continue
-        varies = seen.plain_hundreds > 0 and len(seen.leads) > 1
-        mixes = varies and seen.plain_long == 0
-        is_round = seen.end_in_zeros * 2 > seen.single[mark]
-        if mixes and (seen.single[mark] >= _PROOF or (mark == "," and is_round)):
-            if seen.plain_hundreds >= _PROOF:  # fractions of three digits are hardly ever whole
-                return Marks(decimal=other, thousands=mark, certainty=Certainty.SURE)
-            return Marks(decimal=other, thousands=mark, certainty=Certainty.HABIT, other=(mark, seen.spacing))
-        as_thousands, as_decimal = (other, mark), (mark, seen.spacing)
+        as_thousands, as_decimal = (other, mark), (mark, uses.spacing)
+        varies = uses.plain_hundreds >= _HUNDREDS and len(uses.leads) > 1
+        mixes = varies and uses.plain_long * 50 <= n_single
+        if mixes and n_single >= _PROOF and uses.plain_hundreds >= _PROOF:
+            # Fractions of three digits are hardly ever whole.
+            return Marks(decimal=other, thousands=mark, certainty=Certainty.SURE)
+        is_money = uses.money[mark] * 2 > n_single
+        if is_money or (mixes and (n_single >= _PROOF or (mark == "," and uses.is_round))):
+            return Marks(decimal=other, thousands=mark, certainty=Certainty.HABIT, other=as_decimal)
         first, second = (as_thousands, as_decimal) if mark == "," else (as_decimal, as_thousands)
-        return Marks(decimal=first[0], thousands=first[1], certainty=Certainty.DOUBT, other=second)
-    return Marks(decimal=",", thousands=seen.spacing) if seen.spacing else None
+        has_sizes = mark == "," and 3 in uses.leads and len(uses.leads) > 1
+        return Marks(
+            decimal=first[0],
+            thousands=first[1],
+            certainty=Certainty.DOUBT,
+            other=second,
+            looks_like_amounts=uses.is_round or has_sizes,
+        )
+    return Marks(decimal=",", thousands=uses.spacing) if uses.spacing else None
 
 
 def settle(marks: Marks, evidence: FileEvidence) -> Marks:
     """The marks of a column in the light of the whole file."""
     if marks.certainty is Certainty.NONE:
-        if marks.thousands:
-            return Marks(decimal=evidence.decimal, thousands=marks.thousands)
-        return Marks(decimal=evidence.decimal, thousands=evidence.thousands)
-    if marks.certainty is Certainty.HABIT and marks.decimal == evidence.decimal:
+        return replace(marks, decimal=evidence.decimal, thousands=marks.thousands or evidence.thousands)
+    if marks.certainty is Certainty.SURE:
+        is_alike = not marks.thousands and marks.decimal == evidence.decimal
+        return replace(marks, thousands=evidence.thousands) if is_alike else marks
+    if evidence.is_proven and marks.other is not None:
+        return _settle_by_proof(marks, marks.other, evidence)
+    if marks.certainty is Certainty.DOUBT and marks.other is not None:
+        return _settle_by_habits(marks, marks.other, evidence)
+    return marks
+
+
+def _settle_by_proof(marks: Marks, other: tuple[str, str], evidence: FileEvidence) -> Marks:
+    """The marks of a column that reads in two ways, in a file that proves its decimal mark."""
+    if marks.decimal == evidence.decimal and marks.certainty is Certainty.HABIT:
         return marks
-    if (
-        marks.certainty in (Certainty.DOUBT, Certainty.HABIT)
-        and evidence.is_proven
-        and marks.other is not None
-    ):
-        readings = ((marks.decimal, marks.thousands), marks.other)
-        for decimal, thousands in readings:
-            if decimal == evidence.decimal:
-                return replace(
-                    marks,
-                    decimal=decimal,
-                    thousands=thousands,
-                    certainty=Certainty.SURE,
-                    other=next(pair for pair in readings if pair[0] != decimal),
-                )
-    if marks.certainty is Certainty.SURE and not marks.thousands and marks.decimal == evidence.decimal:
-        return Marks(decimal=marks.decimal, thousands=evidence.thousands, certainty=Certainty.SURE)
+    first, second = (marks.decimal, marks.thousands), other
+    if second[0] == evidence.decimal:
+        first, second = second, first
+    return replace(marks, decimal=first[0], thousands=first[1], other=second, certainty=Certainty.SURE)
+
+
+def _settle_by_habits(marks: Marks, other: tuple[str, str], evidence: FileEvidence) -> Marks:
+    """The marks of a column in doubt in a file that proves none, by the habits of those who write such files.
+
+    Points stand between thousands where fields are separated by semicolons, and commas where they are not.
+    Where other columns write thousands without a mark, a point is a decimal one.
+    """
+    mark = marks.thousands or marks.decimal
+    of_semicolons = evidence.delimiter == ";"
+    if mark == "." and evidence.is_ungrouped and not of_semicolons:
+        return replace(marks, certainty=Certainty.SURE)
+    if marks.looks_like_amounts and (mark == ".") == of_semicolons:
+        readings = ((marks.decimal, marks.thousands), other)
+        second, first = sorted(readings, key=lambda pair: pair[1] == mark)
+        return replace(marks, decimal=first[0], thousands=first[1], other=second, certainty=Certainty.LIKELY)
     return marks
 
 
 def file_evidence(
-    columns: Iterable[Marks], orders: Iterable[bool], *, form: FileFormat | None, n_rows: int
+    columns: Iterable[Marks],
+    orders: Iterable[bool],
+    *,
+    form: FileFormat | None,
+    n_rows: int,
+    is_ungrouped: bool = False,
 ) -> FileEvidence:
     """What all columns together prove.
 
     Args:
+        is_ungrouped: whether a column without any mark has numbers above 999.
         orders: for each column of dates that tells, whether the day comes first.
         form: the format of the file; None = not known.
     """
@@ -271,7 +212,9 @@ def file_evidence(
             decimal = known.decimal
         if thousands == decimal:
             thousands = ""
-        grouped = Counter(marks.thousands for marks in sure if marks.decimal == decimal and marks.thousands)
+        pairs = [(marks.decimal, marks.thousands) for marks in known_marks]
+        pairs += [marks.other for marks in known_marks if marks.other is not None]
+        grouped = Counter(mark for each, mark in pairs if each == decimal and mark)
         thousands = grouped.most_common(1)[0][0] if grouped else thousands
     found = set(orders)
     return FileEvidence(
@@ -279,5 +222,7 @@ def file_evidence(
         thousands=thousands,
         is_proven=is_proven,
         day_first=found.pop() if len(found) == 1 else None,
+        is_ungrouped=is_ungrouped,
+        delimiter=known.delimiter,
         n_rows=n_rows,
     )

@@ -7,15 +7,16 @@ changes what the model sees is a finding.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 from loan_default.data.schema.column import TIME_KINDS, Column, Kind
 from loan_default.data.schema.file_format import FileFormat
 from loan_default.data.schema.frames import RawFrame, parse_numbers, read_column
-from loan_default.data.schema.inference.code_names import names_identifier
+from loan_default.data.schema.inference.code_names import names_code, names_identifier
 from loan_default.data.schema.inference.columns import Decision, Values, infer_column
 from loan_default.data.schema.inference.dates import proven_order
-from loan_default.data.schema.inference.evidence import FileEvidence, file_evidence, marks_of
+from loan_default.data.schema.inference.evidence import Certainty, FileEvidence, file_evidence, marks_of
 from loan_default.data.schema.inference.findings import (
     ColumnReading,
     Finding,
@@ -23,6 +24,7 @@ from loan_default.data.schema.inference.findings import (
     Severity,
     rows_in_words,
 )
+from loan_default.data.schema.inference.identifiers import Naming, naming_by_numbers
 from loan_default.data.schema.inference.outcome import infer_target
 from loan_default.data.schema.inference.target_values import NamedOutcomes
 from loan_default.data.schema.inference.times import settle_times
@@ -33,6 +35,8 @@ from loan_default.data.schema.values import is_missing
 from loan_default.errors import DataError, did_you_mean
 
 _SAMPLES = 3
+_FEWEST_UNGROUPED = 20
+"""Different numbers above 999 without a mark that show how a file writes thousands."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,7 +149,21 @@ def _evidence(present: Mapping[str, Values], form: FileFormat | None, *, n_rows:
                 orders.append(order)
             elif not values.looks_like_dates:
                 marks.append(marks_of(counts))
-    return file_evidence(marks, orders, form=form, n_rows=n_rows)
+    is_in_doubt = any(each.certainty is Certainty.DOUBT for each in marks)
+    is_ungrouped = is_in_doubt and any(map(_is_ungrouped, present.values()))
+    return file_evidence(marks, orders, form=form, n_rows=n_rows, is_ungrouped=is_ungrouped)
+
+
+def _is_ungrouped(values: Values) -> bool:
+    """Whether a column measures in whole numbers, many of them above 999, without a mark."""
+    numbers = values.numbers
+    if len(numbers) == 0 or not np.isfinite(numbers).all() or (np.trunc(numbers) != numbers).any():
+        return False
+    if len(np.unique(numbers[np.abs(numbers) >= 1000])) < _FEWEST_UNGROUPED:
+        return False
+    texts = values.texts
+    is_code = texts.str.len().nunique() == 1 or names_code(values.name) or names_identifier(values.name)
+    return not is_code and naming_by_numbers(values.name, texts, numbers) is Naming.NO
 
 
 def _in_order(findings: list[Finding], names: list[str]) -> tuple[Finding, ...]:
