@@ -1,8 +1,7 @@
 """The encoding of a text file, and its text as a stream of UTF-8.
 
 A file is looked through once, from its first byte to its last: an accent may come late. UTF-8 is known by its
-own rules and UTF-16 by its mark or its zeros; of the code pages with one byte a character, Western European
-is the rule, and `charset-normalizer` is asked where its characters make no words.
+own rules and UTF-16 by its mark or its zeros; `code_pages` tells the others apart by alphabets of languages.
 """
 
 import codecs
@@ -12,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from charset_normalizer import from_bytes
-
+from loan_default.data.sources.code_pages import find_code_page
 from loan_default.data.sources.packing import open_unpacked, readable
 from loan_default.errors import DataError
 
@@ -21,8 +19,9 @@ _BLOCK_BYTES = 512 * 1024
 _HEAD_BYTES = 256 * 1024
 """How much of the beginning and at most of the end is looked at closely."""
 _TAIL_BYTES = 64 * 1024
-_ODD_BYTES = 64 * 1024
+_ODD_BYTES = 16 * 1024
 """How much text with other bytes than ASCII and UTF-8 is kept to tell its code page."""
+_LONG_LINE = 1_000
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -31,11 +30,6 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 """Byte order mark -> codec that reads it; the longer ones first."""
-_OTHER_SCRIPTS = [
-    "cp1251", "koi8_r", "cp866", "cp1253", "cp1255", "cp1256",
-    "shift_jis", "euc_jp", "gb18030", "big5", "euc_kr",
-]  # fmt: skip
-_LATIN_PAGES = ["cp1252", "cp1250", "cp1254", "iso8859_2", "cp850", "cp852", "mac_roman"]
 _BAD = re.compile("[\udc80-\udcff]")
 
 
@@ -158,7 +152,7 @@ class _Scan:
         if n_bad and len(self._odd) < _ODD_BYTES:
             for line in re.split(rb"[\r\n]", block):
                 if not line.isascii() and len(self._odd) < _ODD_BYTES:
-                    self._odd += line[:1000] + b"\n"
+                    self._odd += _odd_parts(line) + b"\n"
 
     def encoding(self, path: Path) -> tuple[str, bool]:
         """The encoding, and whether it is only the likeliest one."""
@@ -180,7 +174,17 @@ class _Scan:
             return "ascii", False
         if not self.n_bad or self.n_good >= self.n_bad:
             return "utf-8", False
-        return _code_page(bytes(self._odd))
+        page = find_code_page(bytes(self._odd))
+        # Bytes that no language explains are damaged ones: their rows will be named.
+        return page.name or "utf-8", page.is_guess
+
+
+def _odd_parts(line: bytes) -> bytes:
+    """A line, or of a long one the fields that are not ASCII."""
+    if len(line) <= _LONG_LINE:
+        return line
+    parts = [part for part in re.split(rb"[,;\t]", line) if not part.isascii()]
+    return b",".join(parts)[:_LONG_LINE]
 
 
 def _wide_encoding(start: bytes) -> str | None:
@@ -194,28 +198,6 @@ def _wide_encoding(start: bytes) -> str | None:
     if even > 0.4 * half and odd < 0.05 * half:
         return "utf-16-be"
     return None
-
-
-def _code_page(odd: bytes) -> tuple[str, bool]:
-    """The code page of lines that hold other bytes than ASCII, not UTF-8, and whether that is a guess."""
-    western = odd.decode("cp1252", "replace")
-    others = [each for each in western if not each.isascii()]
-    # What stands alone is neither part of a word nor a sign of money, but a damaged byte.
-    sense = r"(?<=[^\W\d_])[^\x00-\x7f]|[^\x00-\x7f](?=[^\W\d_])|[\xc0-\xfd€£¥¢°§ªº«»\u2010-\u2027]"
-    if 2 * len(re.findall(sense, western)) < len(others):
-        return "utf-8", False
-    alphabetic = re.findall(r"[^\W\d_]", "".join(others))
-    # Whole words of accents are another alphabet; signs within words are another code page.
-    is_other_script = len(re.findall(r"[^\W\d_a-zA-Z]{3,}", western)) > len(others) / 12
-    within = len(
-        re.findall(r"(?<=[^\W\d_])[\u0080-\u00bf\u2000-\u20ab\u20ad-\u2122\ufffd](?=[^\W\d_])", western)
-    )
-    if not is_other_script and within <= len(alphabetic) / 20:
-        # Łódź would be £ódŸ: a sign where a word begins or ends, or a capital within it.
-        return "cp1252", re.search(r"[£¥¢¹²³¼½¾¿](?=[^\W\d_]{2})|(?<=[a-zß-ÿ])[ŠŽŸŒ]", western) is not None
-    pages = [*_OTHER_SCRIPTS, *_LATIN_PAGES] if is_other_script else _LATIN_PAGES
-    best = from_bytes(odd, cp_isolation=pages).best()
-    return (codecs.lookup(best.encoding).name if best is not None else "cp1252"), True
 
 
 def _whole_lines(head: bytes, encoding: str, *, is_whole: bool) -> str:
