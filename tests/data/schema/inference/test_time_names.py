@@ -27,7 +27,18 @@ AMOUNTS = (
         "issue_amount",
     ),
     *("einkommen_am_ende", "umsatz_seit_antrag", "saldo_fin", "renda_ao_dia", "salario_dia", "reddito_mese"),
-    *("dt_count", "fico_at_origination", "d", "on", "at", "month", "time_at_address", "total_due_on"),
+    *(
+        "mileage_since_date",
+        "umsatz_am",
+        "dt_count",
+        "fico_at_origination",
+        "d",
+        "on",
+        "at",
+        "month",
+        "time_at_address",
+        "total_due_on",
+    ),
 )
 TIMES = (
     *("date", "issue_d", "last_pymnt_d", "created_at", "opened_on", "issue_dt", "dt_open", "timestamp", "ts"),
@@ -42,7 +53,19 @@ TIMES = (
     ),
     *("datum", "Geburtsdatum", "Zahlungsdatum", "antragsdatum", "fecha", "fecha_pago", "fecha de solicitud"),
     *("data_nascita", "data_nascimento", "data de abertura", "data_richiesta", "dt_nascimento", "data"),
-    *("date_naissance", "date d'octroi", "date_demande", "decision_time", "dob", "data_wniosku", "epoch"),
+    *(
+        "date_naissance",
+        "date d'octroi",
+        "date_demande",
+        "employed_since_date",
+        "antrag_am",
+        "creado_el",
+        "aberto_em",
+        "decision_time",
+        "dob",
+        "data_wniosku",
+        "epoch",
+    ),
 )
 
 
@@ -57,7 +80,7 @@ def test_names_of_dates_in_six_languages(name):
 
 
 def test_an_event_alone_may_be_a_time():
-    for name in ("opened", "account_opened", "maturity", "Geburt", "loan_issued", "apertura"):
+    for name in ("opened", "account_opened", "maturity", "Geburt", "konto_seit", "loan_issued", "apertura"):
         assert names_event(name), name
         assert not names_time(name), name
     for name in (

@@ -8,6 +8,7 @@ number is a date. The word for a date stands where a language puts it: last in E
 import re
 
 from loan_default.data.schema.inference.code_names import words_of
+from loan_default.data.schema.inference.plausibility import names_amount
 
 _OTHER_TIME_WORDS = frozenset(
     {"birth", "born", "dob", "birthday", "maturity", "closed", "closing", "end", "expiry", "last", "next"}
@@ -42,7 +43,12 @@ _DATE_WORDS = frozenset(
     | {"geburtstag", "antragstag", "epoch", "horodatage"}
 )
 _SHORT_DATE_WORDS = frozenset({"dt", "ts", "unix"})
-_AFTER_EVENTS = frozenset({"at", "on", "time"})
+_PARTICIPLE = re.compile(
+    "^(?:cread|criad|creat|créé|cree$|abiert|abert|apert|ouvert|geöffnet|angelegt|erstellt|emitid|emess|aprobad|"
+    "aprovad|approuv|approvat|solicitad|demandé|richiest|cerrad|fechad|chius|clos|fermé|geschlossen|gestellt|"
+    "beantragt|bewilligt|ausgezahlt|registr)"
+)
+_AFTER_EVENTS = frozenset({"at", "on", "time", "am", "el", "le", "em", "il"})
 """Words that make a time of an event just before them: created_at, opened_on; "d" may stand farther away."""
 _DATA = frozenset({"data", "dataora"})
 """A date in Portuguese, Italian and Polish, and anything in English."""
@@ -58,10 +64,11 @@ _JOINED = re.compile(
 )
 _NO_DATE = re.compile(r"(?:^up|candi|^man|vali|conso\w*|liqui|accommo|to)date$")
 _BEFORE_A_DATE = frozenset(
-    {"at", "to", "since", "per", "until", "till", "as", "on", "by", "before", "after", "from", "for", "bis"}
-    | {"seit", "zum", "am", "pro", "je", "depuis", "avant", "après", "desde", "hasta", "até", "antes", "dal"}
-    | {"al", "fino", "prima", "dopo", "hasta", "days", "months", "years", "tage", "monate", "jahre"}
+    {"at", "to", "per", "until", "till", "as", "on", "by", "before", "after", "from", "for", "bis"}
+    | {"zum", "am", "pro", "je", "avant", "après", "hasta", "até", "antes", "dal"}
+    | {"al", "fino", "prima", "dopo", "days", "months", "years", "tage", "monate", "jahre"}
 )
+_SINCE = frozenset({"since", "seit", "depuis", "desde"})
 _MEASURES = frozenset(
     {
         "amount",
@@ -173,7 +180,10 @@ def _ends_with_a_date(words: tuple[str, ...]) -> bool:
         return last in _SHORT_DATE_WORDS | _DATA or _is_date(last)
     if (last in _AFTER_EVENTS and _is_event(before[-1])) or (last == "d" and any(map(_is_event, before))):
         return _MEASURES.isdisjoint(before)
-    return (last in _SHORT_DATE_WORDS or _is_date(last)) and _BEFORE_A_DATE.isdisjoint(before)
+    if not (last in _SHORT_DATE_WORDS or _is_date(last)) or not _BEFORE_A_DATE.isdisjoint(before):
+        return False
+    # Of "employed_since_date" the date is meant, of "mileage_since_date" the mileage.
+    return _SINCE.isdisjoint(before) or not names_amount(" ".join(before))
 
 
 def _begins_with_a_date(words: tuple[str, ...]) -> bool:
@@ -206,4 +216,5 @@ def _is_date(word: str) -> bool:
 
 
 def _is_event(word: str) -> bool:
-    return word in _OTHER_TIME_WORDS | _APPLICATION_TIME_WORDS or _BIRTH.search(word) is not None
+    is_known = word in _OTHER_TIME_WORDS | _APPLICATION_TIME_WORDS | _SINCE
+    return is_known or bool(_BIRTH.search(word) or _PARTICIPLE.search(word))
