@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.frames import read_column
 from loan_default.data.schema.time_texts import plain_times, time_of_number, time_reader
 from loan_default.errors import DataError
 
@@ -79,6 +80,15 @@ def utc(*parts: int) -> datetime:
 )
 def test_times(form, text, time):
     assert time_reader(form)(text) == time
+
+
+def test_a_column_says_in_which_year_two_digits_begin():
+    column = Column(name="born", kind=Kind.DATE, format="%d.%m.%y", first_year=1904)
+    read = read_column(pd.Series(["01.02.03", "01.02.04", "01.02.99"]), column)[0]
+    assert read.dt.year.tolist() == [2003, 1904, 1999]
+    for wrong in ({"format": "%d.%m.%Y"}, {"format": "%d.%m.%y", "first_year": 19}):
+        with pytest.raises(DataError, match="first_year must be a year"):
+            Column(**({"name": "born", "kind": Kind.DATE, "first_year": 1904} | wrong))
 
 
 @pytest.mark.parametrize(

@@ -59,8 +59,8 @@ KEYS_OF_KIND: Mapping[Kind, tuple[str, ...]] = {
     Kind.NUMERICAL: ("integer", "minimum", "maximum", "special", "format", *MARK_KEYS),
     Kind.CATEGORICAL: ("categories", "labels", "aliases", "open", "buckets", "format"),
     Kind.ORDINAL: ("categories", "labels", "aliases", "open", "format"),
-    Kind.DATE: ("format", "derive"),
-    Kind.TIMESTAMP: ("format",),
+    Kind.DATE: ("format", "first_year", "derive"),
+    Kind.TIMESTAMP: ("format", "first_year"),
     Kind.WEIGHT: MARK_KEYS,
     Kind.TARGET: ("positive", "negative", "unknown", "excluded", "open"),
     Kind.IDENTIFIER: (),
@@ -131,6 +131,8 @@ class Column:
     """Numbers: the decimal mark of text."""
     thousands: str = ""
     """Numbers: the mark between thousands of text; empty = none."""
+    first_year: int = 0
+    """Times: the first of the hundred years that `%y` means; 0 = 1940."""
     derive: str = ""
     """Date: the feature made of it, of `DERIVATIONS`; empty = carried, not a feature."""
 
@@ -194,6 +196,11 @@ class Column:
                 )
             if "%" in self.format:
                 check_pattern(self.format, where)
+            if self.first_year and not ("%y" in self.format and 1800 <= self.first_year <= 2100):
+                raise DataError(
+                    f"{where}: first_year must be a year of 1800 to 2100 beside a format with %y, however: "
+                    f"first_year={self.first_year}, format={self.format!r}"
+                )
         elif self.format and self.format not in formats:
             raise DataError(
                 f"{where}: format must be one of {', '.join(formats)}, however: {self.format!r}."
@@ -238,7 +245,11 @@ class Column:
         if self.kind is Kind.TARGET:
             content |= {"positive": self.positive, "negative": self.negative}
             content |= {"aliases": dict(self.aliases)} if self.aliases else {}
-        for key in ("buckets", "derive"):  # later than the first models, whose digests must not change
+        for key in (
+            "buckets",
+            "derive",
+            "first_year",
+        ):  # later than the first models, whose digests must not change
             if value := getattr(self, key):
                 content[key] = value
         return content

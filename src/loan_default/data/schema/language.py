@@ -43,6 +43,7 @@ Validation, the generator, features, splits and the report derive from the schem
     kind = "date"               # a date that is not the application's
     format = "%d/%m/%Y"         # as `strptime` has it | epoch_seconds | epoch_milliseconds | spreadsheet;
                                 # absent = ISO 8601. Timestamps have it as well.
+    first_year = 1904           # years of two digits (%y) are 1904 to 2003; absent = 1940 to 2039
     derive = "years_before_application"     # the feature made of it; absent = carried, not a feature
 
     [columns.sample_weight]

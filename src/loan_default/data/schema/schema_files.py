@@ -129,6 +129,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "format": (str,),
     "decimal": (str,),
     "thousands": (str,),
+    "first_year": (int,),
     "derive": (str,),
 }
 

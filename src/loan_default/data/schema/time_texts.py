@@ -6,7 +6,8 @@
 Stricter than `strptime`: where nothing stands between two numbers, each has all of its digits, so that
 "50705" is no `%y%m%d`. Wider in three points: names of months may be English, German, French, Spanish,
 Portuguese or Italian, with or without accents; a pattern without a day means the first of the month; and a
-year of two digits is one of 1940 to 2039, in which applications and the dates before them lie.
+year of two digits is one of 1940 to 2039, in which applications and the dates before them lie, unless the
+column says in which year such years begin.
 """
 
 import math
@@ -26,7 +27,8 @@ TimeReader = Callable[[str], datetime | None]
 DIRECTIVES = "YymdbBhHIMSfpaAzjT"
 """What may follow a % in a pattern, beside %%."""
 
-_FIRST_SHORT_YEAR = 1940
+FIRST_SHORT_YEAR = 1940
+"""The first of the hundred years that are meant by two digits."""
 _NAME = r"([^\W\d_]+)\.?"
 _NUMBERS = {"Y": 4, "y": 2, "m": 2, "d": 2, "H": 2, "I": 2, "M": 2, "S": 2, "j": 3}
 _MONTHS = (
@@ -99,13 +101,18 @@ def time_of_number(number: float, form: str) -> datetime | None:
         return None
 
 
-def time_reader(form: str) -> TimeReader:
+def time_reader(form: str, first_year: int = 0) -> TimeReader:
     """The reader of single texts by a format: one of `TIME_FORMATS` or a pattern.
 
     A full time with its zone in ISO 8601, such as 2024-01-31T12:00:00Z, is always read: it is how a typed
     time looks in JSON.
+
+    Args:
+        first_year: the first of the hundred years that `%y` means; 0 = 1940.
     """
-    read_format = _pattern_reader(form) if "%" in form else _number_reader(form)
+    read_format = (
+        _pattern_reader(form, first_year or FIRST_SHORT_YEAR) if "%" in form else _number_reader(form)
+    )
 
     def read(text: str) -> datetime | None:
         time = read_format(text)
@@ -151,7 +158,7 @@ def _number_reader(form: str) -> TimeReader:
     return read
 
 
-def _pattern_reader(pattern: str) -> TimeReader:
+def _pattern_reader(pattern: str, first_year: int) -> TimeReader:
     expression, directives = _expression(pattern)
     compiled = re.compile(expression)
     months = {name: number for number, names in enumerate(_MONTHS, 1) for name in names.split()}
@@ -161,7 +168,7 @@ def _pattern_reader(pattern: str) -> TimeReader:
         if match is None:
             return None
         try:
-            return _time(dict(zip(directives, match.groups(), strict=True)), months)
+            return _time(dict(zip(directives, match.groups(), strict=True)), months, first_year)
         except (ValueError, OverflowError):
             return None
 
@@ -193,10 +200,8 @@ def _expression(pattern: str) -> tuple[str, list[str]]:
     return expression, directives
 
 
-def _time(found: dict[str, str], months: dict[str, int]) -> datetime | None:
-    year = (
-        int(found["Y"]) if "Y" in found else _FIRST_SHORT_YEAR + (int(found["y"]) - _FIRST_SHORT_YEAR) % 100
-    )
+def _time(found: dict[str, str], months: dict[str, int], first_year: int) -> datetime | None:
+    year = int(found["Y"]) if "Y" in found else first_year + (int(found["y"]) - first_year) % 100
     month, day = 1, int(found.get("d", 1))
     for directive in "bBh":
         if directive in found:

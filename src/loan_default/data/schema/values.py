@@ -59,7 +59,7 @@ def value_reader(column: Column) -> Reader:
             missing_numbers=frozenset(missing_numbers(column)),
         )
     if column.kind in TIME_KINDS:
-        of_text_in_format = time_reader(column.format) if column.format else None
+        of_text_in_format = time_reader(column.format, column.first_year) if column.format else None
         return partial(_read_time, column=column, of_text=of_text_in_format, is_marker=is_marker)
     if column.kind is Kind.IDENTIFIER:
         return partial(_read_identifier, column=column, is_marker=is_marker)

@@ -308,6 +308,91 @@ def test_an_earlier_date_becomes_years_before_the_application():
     assert inference.schema["opened"].is_feature
 
 
+def test_times_as_sas_writes_them_and_dates_with_de_are_read():
+    for pattern in ("%d%b%Y:%H:%M:%S", "%d%b%y:%H:%M", "%d/%m/%Y:%H:%M:%S"):
+        texts = [day.strftime(pattern).upper() for day in DAYS]
+        column = inferred("issue_date", texts).schema["issue_date"]
+        assert (column.kind, column.format) == (Kind.TIMESTAMP, pattern)
+    for pattern in ("%A, %d %B %Y", "%a %d.%m.%Y", "%A, %B %d, %Y"):
+        column = inferred("seen", [day.strftime(pattern) for day in DAYS]).schema["seen"]
+        assert column.kind is Kind.TIMESTAMP
+        assert [each.date() for each in read_column(pd.Series([DAYS[7].strftime(pattern)]), column)[0]] == [
+            DAYS[7]
+        ]
+    agosto = ["enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre"]
+    texts = [f"{day.day} de {agosto[day.month % 9]} de {day.year}" for day in LOW_DAYS]
+    assert inferred("fecha", texts).schema["fecha"].format == "%d de %B de %Y"
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    [
+        ("%m/%d/%Y", "%d.%m.%Y"),
+        ("%Y-%m-%d", "%d.%m.%Y"),
+        ("%d/%m/%Y", "%m/%d/%Y"),
+        ("%b-%Y", "%Y-%m-%d"),
+        ("%d/%m/%Y", "%d/%m/%y"),
+    ],
+)
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_dates_in_two_formats_are_left_out_with_a_warning_that_says_which(patterns, share):
+    texts = [day.strftime(patterns[RNG.random() < share]) for day in DAYS]
+    inference = inferred("seen", texts)
+    assert "seen" not in inference.schema
+    ((severity, message),) = findings(inference, "seen")
+    assert severity is Severity.WARNING
+    assert "looks like dates" in message
+    assert "[columns.seen]" in message
+    assert all((pattern if pattern != "%Y-%m-%d" else "ISO 8601") in message for pattern in patterns)
+
+
+def test_dates_beside_other_texts_and_dates_that_lost_a_zero_are_left_out_with_a_warning():
+    texts = [day.strftime("%d/%m/%Y") if RNG.random() < 0.9 else f"order {day.day}" for day in DAYS]
+    assert "others such as 'order" in findings(inferred("seen", texts), "seen")[0][1]
+    compact = [str(int(day.strftime("%d%m%y"))) for day in DAYS]
+    ((severity, message),) = findings(inferred("opened", compact), "opened")
+    assert (severity, "first zero was lost" in message) == (Severity.WARNING, True)
+
+
+def test_codes_with_dashes_and_amounts_of_five_digits_are_no_dates():
+    for name, values in {
+        "branch": [f"{a:02}-{b:02}-{c:02}" for a, b, c in RNG.integers(50, 99, (N, 3))],
+        "product": [f"A-{a}/{b}" for a, b in RNG.integers(1, 9, (N, 2))],
+        "amount": RNG.integers(10_000, 999_999, N),
+        "band": [f"{a}-{a + 9}" for a in RNG.integers(1, 9, N) * 10],
+    }.items():
+        inference = inferred(name, values)
+        assert all("dates" not in message for _, message in findings(inference, name)), name
+
+
+@pytest.mark.parametrize("name", ["birth_date", "Geburtsdatum", "data_nascita", "fecha_nacimiento", "dob"])
+def test_years_of_birth_of_two_digits_are_never_in_the_future(name):
+    births = [date(1931, 5, 23) + timedelta(days=int(days)) for days in RNG.integers(0, 23_000, N)]
+    texts = [day.strftime("%d/%m/%y") for day in births]
+    applied = [day.strftime("%Y-%m-%d") for day in DAYS]
+    column = inferred(name, texts, issue_date=applied).schema[name]
+    assert (column.derive, column.first_year) == ("years_before_application", 2017 - 15 - 99)
+    assert [time.date() for time in read_column(pd.Series(texts), column)[0]] == births
+    alone = inferred(name, texts)
+    assert [time.date() for time in read_column(pd.Series(texts), alone.schema[name])[0]] == births
+    assert findings(alone, name)[0][0] is Severity.WARNING
+    young = [day.replace(year=day.year - 40, day=min(day.day, 28)).strftime("%d/%m/%y") for day in DAYS]
+    assert inferred(name, young, issue_date=applied, opened_at=applied).schema[name].first_year == 0
+
+
+def test_two_digits_mean_a_maturity_to_come_and_an_account_opened_long_ago():
+    applied = [day.strftime("%Y-%m-%d") for day in DAYS]
+    ends = [day + timedelta(days=365 * 29) for day in DAYS]
+    texts = [day.strftime("%d/%m/%y") for day in ends]
+    column = inferred("maturity_date", texts, issue_date=applied).schema["maturity_date"]
+    assert [time.date() for time in read_column(pd.Series(texts), column)[0]] == ends
+    opened = [day - timedelta(days=365 * 30 + 80 * row) for row, day in enumerate(DAYS[:290])]
+    texts = [day.strftime("%b-%y") for day in opened]
+    column = inferred("earliest_cr_line", texts, issue_date=applied[:290]).schema["earliest_cr_line"]
+    read = read_column(pd.Series(texts), column)[0]
+    assert [(time.year, time.month) for time in read] == [(day.year, day.month) for day in opened]
+
+
 # Categories and identifiers ------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from loan_default.data.schema.inference.evidence import Certainty, FileEvidence,
 from loan_default.data.schema.inference.findings import Report, Severity, rows_in_words
 from loan_default.data.schema.inference.identifiers import Naming, naming_by_numbers, naming_by_texts
 from loan_default.data.schema.inference.levels import is_free_text, markers_among_levels, read_levels
+from loan_default.data.schema.inference.lost_dates import lost_zeros, why_no_dates
 from loan_default.data.schema.inference.markers import markers_in_words
 from loan_default.data.schema.inference.measurements import measured
 from loan_default.data.schema.inference.numbers import NumberReading, read_numbers
@@ -104,6 +105,9 @@ def infer_column(values: Values, report: Report, evidence: FileEvidence | None =
             "it from the model",
         )
     numbers = _typed(values) if values.is_typed else read_numbers(name, counts, evidence)
+    doubt = why_no_dates(name, counts) if numbers is None else lost_zeros(counts)
+    if doubt and not values.is_mixed:
+        return _left_out(name, report, Severity.WARNING, doubt)
     if numbers is not None:
         return _infer_numbers(values, texts, counts, numbers, report)
     return _infer_text(values, texts, counts, report)

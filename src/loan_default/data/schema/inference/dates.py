@@ -38,6 +38,7 @@ _SPREAD = 1.5
 
 _TIMES = {"": "", " 99:99": " %H:%M", " 99:99:99": " %H:%M:%S", " 99:99:99.9": " %H:%M:%S.%f"}
 _TIMES |= {"T" + key[1:]: "T" + value[1:] for key, value in list(_TIMES.items())[1:]}
+_TIMES |= {":" + key[1:]: ":" + value[1:] for key, value in list(_TIMES.items())[1:4]}  # as SAS writes them
 _TIMES |= {" 99:99 a": " %I:%M %p", " 99:99:99 a": " %I:%M:%S %p", " 99:99a": " %I:%M%p"}
 _DAY_FIRST, _MONTH_FIRST = "%d{0}%m{0}{1}", "%m{0}%d{0}{1}"
 
@@ -96,6 +97,18 @@ def read_dates(name: str, counts: pd.Series, evidence: FileEvidence) -> DateRead
     return _decided(accepted, possible, evidence)
 
 
+def date_patterns(counts: pd.Series) -> list[str]:
+    """Patterns that the most frequent forms of texts may have; "" = ISO 8601."""
+    shapes = counts.groupby(counts.index.map(_shape)).sum().sort_values(ascending=False, kind="stable")
+    return list(dict.fromkeys(pattern for shape in shapes.index[:4] for pattern in _patterns(str(shape))))
+
+
+def rows_read(counts: pd.Series, pattern: str) -> np.ndarray:
+    """The mask of the different texts that a pattern reads as plausible dates."""
+    times = _read(counts.index, Column(name="any", kind=Kind.DATE, nullable=True, format=pattern))
+    return np.asarray(times.dt.year.between(_FIRST_YEAR, _LAST_YEAR), dtype=bool)
+
+
 def proven_order(counts: pd.Series) -> bool | None:
     """Whether dates between separators begin with the day (True) or the month; None where nothing tells."""
     head = counts.index[:: max(1, len(counts) // _SAMPLE)]
@@ -126,14 +139,14 @@ def time_of_numbers(numbers: np.ndarray) -> str:
 
 
 def _shape(text: str) -> str:
-    """Digits as 9, words as a; one digit beside a separator as two."""
-    shape = re.sub(r"[^\W\d_]+\.?", "a", re.sub("[0-9]", "9", text))
+    """Digits as 9, words but " de " as a; one digit beside a separator as two."""
+    shape = re.sub(r"(?<![^\W\d_])(?!de )[^\W\d_]+\.?", "a", re.sub("[0-9]", "9", text))
     return re.sub(r"9{1,2}(?=[:/.-])|(?<=[:/.-])9{1,2}(?!9)", "99", shape)
 
 
 def _patterns(shape: str) -> list[str]:
     """Patterns that texts of this shape may have; "" = ISO 8601."""
-    match = re.fullmatch(r"(.*?)([T ]99:99(?::99)?(?:\.9+)? ?a?)?", shape.replace("aa", "a"))
+    match = re.fullmatch(r"(.*?)([T :]99:99(?::99)?(?:\.9+)? ?a?)?", shape.replace("aa", "a"))
     assert match is not None
     day, time = match[1], re.sub(r"\.9+$", ".9", match[2] or "")
     suffix = _TIMES.get(time)
@@ -141,6 +154,8 @@ def _patterns(shape: str) -> list[str]:
         return ["", "%Y-%m-%d" + (suffix or "")]
     if day.endswith("a") and suffix is None:
         return []
+    if (weekday := re.match("a(,? )(?=9{1,2}[./ -]|a 9)(?=.*9999)", day)) is not None:
+        return [f"%A{weekday[1]}{pattern}" for pattern in _patterns(shape[weekday.end() :])]
     found: list[str] = []
     for separator in "/.-":
         full = f"99{separator}99{separator}9999"
@@ -165,6 +180,8 @@ def _patterns(shape: str) -> list[str]:
 
 def _with_names(day: str) -> list[str]:
     """Patterns of dates with the name of the month: Sep-2013, 01-Sep-13, 1 September 2013, Sep 1, 2013."""
+    if re.fullmatch("(9{1,2} de )?a de 9999", day):  # 31 de agosto de 2014
+        return ["%d de %B de %Y" if day[0] == "9" else "%B de %Y"]
     match = re.fullmatch(r"(9{1,2}\.?)?([ /-]*)a([ /-]*)(9{1,2},)?( *)(9{2}|9{4})", day)
     if match is not None:
         first, before, after, second, blank, year = match.groups()

@@ -18,6 +18,20 @@ _OTHER_TIME_WORDS = frozenset(
     | {"nacimiento", "apertura", "nascimento", "abertura", "nascita", "vencimento", "vencimiento", "scadenza"}
     | {"échéance", "fälligkeit", "ende", "fin", "fim", "fine"}
 )
+_EARLIER_TIME_WORDS = frozenset(
+    {"opened", "open", "oldest", "earliest", "first", "since", "hire", "hired", "employed", "registered"}
+    | {
+        "registration",
+        "eröffnung",
+        "eröffnet",
+        "seit",
+        "ouverture",
+        "depuis",
+        "apertura",
+        "desde",
+        "abertura",
+    }
+)
 _APPLICATION_TIME_WORDS = frozenset(
     {"application", "applied", "apply", "issue", "issued", "origination", "originated", "decision", "app"}
     | {"created", "submitted", "funded", "disbursed", "disbursement", "approval", "approved", "booked"}
@@ -27,6 +41,7 @@ _APPLICATION_TIME_WORDS = frozenset(
 _BIRTH = re.compile(
     "birth|born|dob$|geburt|geboren|naissan|nacimi|nascim|nascit|urodzen|narozen|^nato$|^nata$"
 )
+_MATURITY = re.compile("^matur|^expir|^venci|^scad|échéan|^echean|fällig|faellig|^laufzeitende")
 _DATE_WORDS = frozenset(
     {
         "date",
@@ -166,6 +181,16 @@ def names_application_time(name: str) -> bool:
 def names_birth(name: str) -> bool:
     """Whether a name is that of a birth, which lies in the past."""
     return any(_BIRTH.search(word) for word in words_of(name))
+
+
+def names_earlier_time(name: str) -> bool:
+    """Whether a name is that of an event before the application, such as an account opened."""
+    return names_birth(name) or not _EARLIER_TIME_WORDS.isdisjoint(words_of(name))
+
+
+def names_maturity(name: str) -> bool:
+    """Whether a name is that of an end to come, such as a maturity."""
+    return any(_MATURITY.search(word) for word in words_of(name))
 
 
 def names_time(name: str) -> bool:
