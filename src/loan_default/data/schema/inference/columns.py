@@ -12,7 +12,7 @@ import pandas as pd
 from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.frames import read_column
 from loan_default.data.schema.inference.code_names import names_code
-from loan_default.data.schema.inference.dates import DateReading, read_dates, time_of_numbers
+from loan_default.data.schema.inference.dates import DateReading, day_of, read_dates, span_of, time_of_numbers
 from loan_default.data.schema.inference.evidence import Certainty, FileEvidence, Marks
 from loan_default.data.schema.inference.findings import Report, Severity, rows_in_words
 from loan_default.data.schema.inference.identifiers import Naming, naming_by_numbers, naming_by_texts
@@ -29,7 +29,6 @@ from loan_default.data.schema.inference.plausibility import (
 from loan_default.data.schema.inference.time_names import names_event, names_time
 from loan_default.data.schema.number_rules import plain_number
 from loan_default.data.schema.schema_files import table_heading
-from loan_default.data.schema.time_texts import time_of_number
 from loan_default.data.schema.values import as_text, parse_timestamp, show
 
 _FEWEST_FLAGS = 10  # rows from which on the presence of a value is a flag
@@ -153,7 +152,7 @@ def _infer_dates(name: str, dates: DateReading, counts: pd.Series, report: Repor
     if len(dates.patterns) > 1:
         example = str(counts.index[0])
         readings = " or ".join(
-            f'format = "{pattern}" ({_day_of(example, name, pattern)})' for pattern in dates.patterns
+            f'format = "{pattern}" ({day_of(example, pattern)})' for pattern in dates.patterns
         )
         report(
             name,
@@ -171,17 +170,6 @@ def _infer_dates(name: str, dates: DateReading, counts: pd.Series, report: Repor
         report(name, Severity.WARNING, dates.proof)
     why = f"dates as {dates.patterns[0]}" if dates.patterns[0] else "dates in ISO 8601"
     return Decision(column=dates.column(name), why=why)
-
-
-def _span(numbers: np.ndarray, form: str) -> str:
-    first, last = (time_of_number(float(number), form) for number in (numbers.min(), numbers.max()))
-    return f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
-
-
-def _day_of(text: str, name: str, pattern: str) -> str:
-    column = Column(name=name, kind=Kind.DATE, nullable=True, format=pattern)
-    time = read_column(pd.Series([text], dtype="str"), column)[0].iloc[0]
-    return "no date" if pd.isna(time) else f"{time:%Y-%m-%d}"
 
 
 # Numbers -----------------------------------------------------------------------------------------------
@@ -202,14 +190,14 @@ def _infer_numbers(
     if (form := time_of_numbers(numbers)) and (names_time(name) or names_event(name)):
         if names_time(name):
             _report_markers(name, reading.column.missing, counts, report)
-            why = f"numbers that are times by their name: {form}, {_span(numbers, form)}"
+            why = f"numbers that are times by their name: {form}, {span_of(numbers, form)}"
             report(name, Severity.NOTE, f'{why}; kind = "numerical" keeps the numbers')
             return Decision(column=replace(reading.column, kind=Kind.DATE, format=form), why=why)
         report(
             name,
             Severity.WARNING,
             f'kept as numbers; kind = "date" and format = "{form}" if they are times, of '
-            f"{_span(numbers, form)}",
+            f"{span_of(numbers, form)}",
         )
     is_whole = bool((np.trunc(numbers) == numbers).all())
     if is_whole and not reading.column.format and reading.marks.certainty is Certainty.NONE:

@@ -20,6 +20,7 @@ from loan_default.data.schema.inference.markers import (
     markers_among,
 )
 from loan_default.data.schema.inference.time_names import names_event, names_period, names_time
+from loan_default.data.schema.time_texts import time_of_number
 
 _SAMPLE = 300
 """Different texts on which a pattern is tried before it is tried on all."""
@@ -136,6 +137,18 @@ def time_of_numbers(numbers: np.ndarray) -> str:
         return "epoch_seconds"
     is_round = (np.mod(numbers, 100) == 0).mean() > _MOST_ROUND  # amounts are, days are not
     return "spreadsheet" if low >= _SERIALS[0] and high <= _SERIALS[1] and not is_round else ""
+
+
+def span_of(numbers: np.ndarray, form: str) -> str:
+    """The first and the last day of numbers that are times, in words."""
+    first, last = (time_of_number(float(number), form) for number in (numbers.min(), numbers.max()))
+    return f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
+
+
+def day_of(text: str, pattern: str) -> str:
+    """The day of a text by a pattern, in words."""
+    time = _read(pd.Index([text]), Column(name="any", kind=Kind.DATE, nullable=True, format=pattern)).iloc[0]
+    return "no date" if pd.isna(time) else f"{time:%Y-%m-%d}"
 
 
 def _shape(text: str) -> str:
