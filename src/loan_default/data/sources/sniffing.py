@@ -14,6 +14,7 @@ from loan_default.data.schema.file_format import Container, FileFormat
 from loan_default.data.schema.language import Schema
 from loan_default.data.sources.arff_files import is_arff
 from loan_default.data.sources.cells import is_footer
+from loan_default.data.sources.date_orders import check_orders, has_order
 from loan_default.data.sources.dialects import (
     Dialect,
     count_footer_lines,
@@ -79,7 +80,11 @@ def format_for(
     names = [column.name for column in schema.columns] if schema is not None else []
     declared = schema.format if schema is not None else None
     if schema is None or declared is None:
-        return detect_format(path, header=header, sheet=sheet, delimiter=delimiter, known=names)
+        found = detect_format(path, header=header, sheet=sheet, delimiter=delimiter, known=names)
+        if schema is not None and found.container is Container.TEXT and any(map(has_order, schema.columns)):
+            dialect = _dialect_of(path, look_through(path), found)
+            check_orders(path.name, schema, _texts_of_columns(dialect, found))
+        return found
     header_known = names if declared.header else ()
     check_file(path)
     glance = _text_of(path)
@@ -95,9 +100,7 @@ def format_for(
         raise _written_otherwise(path, declared, found)
     if found.container is not Container.TEXT or glance is None:
         return replace(found, decimal=declared.decimal, thousands=declared.thousands)
-    dialect = find_dialect(
-        glance.head, is_whole=glance.is_whole, name=path.name, delimiter=declared.delimiter
-    )
+    dialect = _dialect_of(path, glance, declared)
     skip = dialect.lines[dialect.first]
     if not declared.header or not _names_columns(dialect, names):
         # Without its names, only the same delimiter and the same title lines show that it is that table.
@@ -106,6 +109,7 @@ def format_for(
             raise _written_otherwise(path, declared, found)
     if columns := _contradicting_columns(dialect, schema, declared):
         raise _written_otherwise(path, declared, found, columns=columns)
+    check_orders(path.name, schema, _texts_of_columns(dialect, declared))
     return replace(
         declared,
         compression=found.compression,
@@ -114,6 +118,10 @@ def format_for(
         skip=skip,
         footer=declared.footer or count_footer_lines(glance.tail.splitlines(), dialect) > 0,
     )
+
+
+def _dialect_of(path: Path, glance: Glance, form: FileFormat) -> Dialect:
+    return find_dialect(glance.head, is_whole=glance.is_whole, name=path.name, delimiter=form.delimiter)
 
 
 def _is_same_kind(found: FileFormat, declared: FileFormat) -> bool:
@@ -179,21 +187,15 @@ def _contradicting_columns(dialect: Dialect, schema: Schema, declared: FileForma
 
     They are named where they are the most, or where values would be misread without a word.
     """
-    header = [cell.strip() for cell in dialect.records[dialect.first]]
-    if not declared.header:
-        header = [f"column_{index + 1}" for index in range(dialect.n_columns)]
-    rows = [
-        row for row in dialect.records[dialect.first + declared.header :] if len(row) == dialect.n_columns
-    ]
     agreeing = 0
     contradicting: list[str] = []
     misread = False
-    for index, name in enumerate(header):
+    for name, texts in _texts_of_columns(dialect, declared).items():
         if name not in schema or schema[name].kind is not Kind.NUMERICAL:
             continue
         column = schema[name]
         counts = count_marks(
-            [row[index] for row in rows[:_SAMPLE_ROWS]],
+            texts,
             decimal=column.decimal,
             is_percent=column.format == "percent",
         )
@@ -204,6 +206,17 @@ def _contradicting_columns(dialect: Dialect, schema: Schema, declared: FileForma
         # Beside 0.573 in a column of decimal commas, 1.573 would be read as 1573.
         misread |= counts.either > 0 and counts.differ * _RARE >= counts.differ + counts.either
     return contradicting if misread or len(contradicting) > agreeing else []
+
+
+def _texts_of_columns(dialect: Dialect, declared: FileFormat) -> dict[str, list[str]]:
+    """The raw values of each column in the sample of a text file."""
+    header = [cell.strip() for cell in dialect.records[dialect.first]]
+    if not declared.header:
+        header = [f"column_{index + 1}" for index in range(dialect.n_columns)]
+    rows = [
+        row for row in dialect.records[dialect.first + declared.header :] if len(row) == dialect.n_columns
+    ]
+    return {name: [row[index] for row in rows[:_SAMPLE_ROWS]] for index, name in enumerate(header)}
 
 
 # Text ----------------------------------------------------------------------------------------------------
