@@ -50,6 +50,7 @@ NOT_MIRRORED = {"cases", "docker", "integration", "kubernetes", "mutation", "ser
 """Folders of tests that have no folder in the package."""
 
 TESTED_BY = {
+    "data/sources/no_tables": "data/sources/test_sniffing",
     "data/sources/record_frames": "data/sources/test_json_lines",
     "data/schema/column": "data/schema/test_language",
     "data/schema/durations": "data/schema/test_number_texts",

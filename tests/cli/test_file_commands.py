@@ -126,3 +126,19 @@ def test_two_delimiters_are_a_question_that_the_option_it_names_answers(shell, t
     assert "--delimiter semicolon" in out.splitlines()[-1]
     code, out, err = shell("doctor", str(path), "--target", "bad", "--delimiter", "both")
     assert (code, "must be one character" in " ".join((out + err).split())) == (2, True)
+
+
+def test_a_guessed_encoding_is_a_warning_that_the_option_it_names_answers(shell, tmp_path):
+    path = tmp_path / "loans.csv"
+    lines = "".join(f"{number},{'Orléans' if number % 3 else 'Łódź'},{number % 2}\n" for number in range(90))
+    path.write_bytes(("income,town,default\n" + lines).encode("cp1250"))
+    _, out, err = shell("schema", str(path), "--target", "default")
+    assert "--encoding" in " ".join((out + err).split())
+    code, out, err = shell("schema", str(path), "--target", "default", "--encoding", "cp1250", "--json")
+    assert (code, "Łódź" in out, "only the likeliest" in out + err) == (0, True, False)
+    _, out, err = shell("doctor", str(path), "--target", "default", "--encoding", "cp1250")
+    assert "only the likeliest" not in " ".join((out + err).split())
+    code, _, err = shell("schema", str(path), "--encoding", "latin-99")
+    assert (code, "--encoding must be one that Python knows" in " ".join(err.split())) == (2, True)
+    code, _, err = shell("schema", str(path), "--encoding", "utf-8")
+    assert (code, "--encoding must be that of the file" in " ".join(err.split())) == (2, True)

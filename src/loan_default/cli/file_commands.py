@@ -23,6 +23,7 @@ from loan_default.pipelines.training.training_options import (
     FileData,
     TrainingOptions,
     read_delimiter,
+    read_encoding,
 )
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def schema(
     header: options.HeaderToExpect = None,
     sheet: options.SheetToLookAt = None,
     delimiter: options.DelimiterToExpect = None,
+    encoding: options.EncodingToExpect = None,
     out: options.NewSchemaFile = None,
     html: options.SchemaPage = None,
     as_json: options.AsJson = False,
@@ -66,7 +68,13 @@ def schema(
             )
     named = _named_outcomes(target, bad=bad, good=good)
     console = make_console(stderr=True)  # what goes to standard output is a schema file
-    form = detect_format(data, header=HEADERS[header], sheet=sheet or "", delimiter=read_delimiter(delimiter))
+    form = detect_format(
+        data,
+        header=HEADERS[header],
+        sheet=sheet or "",
+        delimiter=read_delimiter(delimiter),
+        encoding=read_encoding(encoding),
+    )
     written = describe_format(form)
     say(console, "read", f"{data.name}: {written}")
     inference = infer_schema(data, target=target, named=named, form=form)
@@ -97,6 +105,7 @@ def doctor(
     header: options.HeaderToExpect = None,
     sheet: options.SheetToLookAt = None,
     delimiter: options.DelimiterToExpect = None,
+    encoding: options.EncodingToExpect = None,
     known_after_decision: options.KnownAfterDecision = None,
     allow_leaks: options.AllowLeaks = False,
     out_of_time: options.OutOfTime = False,
@@ -118,6 +127,7 @@ def doctor(
         header=header,
         sheet=sheet,
         delimiter=delimiter,
+        encoding=encoding,
         known_after_decision=known_after_decision,
         allow_leaks=allow_leaks,
         out_of_time=out_of_time,

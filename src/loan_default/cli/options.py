@@ -67,6 +67,7 @@ SchemaFile = Annotated[Path | None, _training_option("schema")]
 Header = Annotated[HeaderName | None, _training_option("header")]
 Sheet = Annotated[str | None, _training_option("sheet")]
 Delimiter = Annotated[str | None, _training_option("delimiter")]
+Encoding = Annotated[str | None, _training_option("encoding")]
 KnownAfterDecision = Annotated[str | None, _training_option("known_after_decision")]
 AllowLeaks = Annotated[bool, _training_option("allow_leaks")]
 OutOfTime = Annotated[bool, _training_option("out_of_time")]
@@ -123,6 +124,7 @@ SheetToLookAt = Annotated[str | None, typer.Option("--sheet", help=_training_opt
 DelimiterToExpect = Annotated[
     str | None, typer.Option("--delimiter", help=_training_option("delimiter").help)
 ]
+EncodingToExpect = Annotated[str | None, typer.Option("--encoding", help=_training_option("encoding").help)]
 SchemaPage = Annotated[
     Path | None, path_option("Page for people to save. It holds values of the file.", "--html")
 ]

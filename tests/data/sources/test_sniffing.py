@@ -193,7 +193,9 @@ def test_a_text_file_is_looked_through_once(tmp_path, monkeypatch):
     schema = schema_of(path)
     looked = []
     whole = sniffing.look_through
-    monkeypatch.setattr(sniffing, "look_through", lambda path: looked.append(path) or whole(path))
+    monkeypatch.setattr(
+        sniffing, "look_through", lambda path, **given: looked.append(path) or whole(path, **given)
+    )
     format_for(path, schema)
     assert looked == [path]
 

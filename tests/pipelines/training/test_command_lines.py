@@ -11,10 +11,17 @@ DATA = FileData(Path("my files/loans; 2024.csv"))
 
 def test_what_says_how_a_file_is_read_stands_in_both_commands():
     options = TrainingOptions(
-        data=DATA, target="loan status", header="first", delimiter=";", sheet="Q 1", bad="Charged Off,D"
+        data=DATA,
+        target="loan status",
+        header="first",
+        delimiter=";",
+        encoding="cp1250",
+        sheet="Q 1",
+        bad="Charged Off,D",
     )
     reading = [
-        *("--target", "loan status", "--header", "first", "--delimiter", ";", "--sheet", "Q 1"),
+        *("--target", "loan status", "--header", "first", "--delimiter", ";"),
+        *("--encoding", "cp1250", "--sheet", "Q 1"),
         *("--bad", "Charged Off,D"),
     ]
     assert shlex.split(schema_command(options, DATA)) == [

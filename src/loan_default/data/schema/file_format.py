@@ -16,9 +16,8 @@
     sheet = "Loans"             # excel: name of the sheet; absent = the only one with rows
 """
 
-import codecs
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -72,6 +71,8 @@ class FileFormat:
     """Mark between thousands of number columns that do not have their own; empty = none."""
     sheet: str = ""
     """Excel: name of the sheet; empty = the only one with rows."""
+    encoding_is_guessed: bool = field(default=False, compare=False)
+    """Whether the encoding is only the likeliest one; no schema file holds it, as it is known of one file."""
 
     def __post_init__(self) -> None:
         if len(self.delimiter) != 1 or self.delimiter in '\r\n"':
@@ -81,8 +82,8 @@ class FileFormat:
         if self.skip < 0:
             raise DataError(f"format: skip must be at least 0, however: skip={self.skip}")
         try:
-            codecs.lookup(self.encoding)
-        except LookupError:
+            "a".encode(self.encoding)
+        except (LookupError, UnicodeError):  # none, none of text, or the one that fails always
             raise DataError(
                 f"format: encoding must be one that Python knows, such as utf-8, cp1252 or utf-16, however: "
                 f"{self.encoding!r}"
@@ -107,7 +108,7 @@ def check_marks(where: str, *, decimal: str, thousands: str) -> None:
 def format_to_dict(form: FileFormat) -> dict[str, Any]:
     """The settings of a format as a schema file holds them, those at their defaults left out."""
     content: dict[str, Any] = {}
-    for each in fields(form):
+    for each in _kept_fields():
         value = getattr(form, each.name)
         if value != each.default or each.name == "container":
             content[each.name] = str(value) if isinstance(value, StrEnum) else value
@@ -123,7 +124,7 @@ def format_from_dict(raw: Any, *, where: str) -> FileFormat:
     where = f"{where}: [format]"
     if not isinstance(raw, Mapping):
         raise DataError(f"{where} must be a table, however: {raw!r}")
-    defaults = {each.name: each.default for each in fields(FileFormat)}
+    defaults = {each.name: each.default for each in _kept_fields()}
     values: dict[str, Any] = {}
     for key, value in raw.items():
         if key not in defaults:
@@ -143,3 +144,7 @@ def format_from_dict(raw: Any, *, where: str) -> FileFormat:
         else:
             raise DataError(f"{where}: {key} must be {expected.__name__}, however: {value!r}")
     return FileFormat(**values)
+
+
+def _kept_fields() -> list[Field[Any]]:
+    return [each for each in fields(FileFormat) if each.compare]

@@ -21,6 +21,7 @@ _CENTRAL = {
 }  # fmt: skip
 _BALTIC = {"Lithuanian": "ąčęėįšųūž", "Latvian": "āčēģīķļņšūž", "Estonian": "äöüõšž"}
 _TURKISH = {"Turkish": "çğıöşüâîûi̇"}
+_LATIN = (_WESTERN, _CENTRAL, _BALTIC, _TURKISH)
 _CYRILLIC = {
     "Russian": "абвгдежзийклмнопрстуфхцчшщъыьэюяё№",
     "Ukrainian": "абвгдежзийклмнопрстуфхцчшщьюяєіїґ’№",
@@ -60,11 +61,12 @@ _COMMON = {
 _RARE, _UNREADABLE = 0.7, 5.0
 """What a character counts that is not one of the common ones, and what bytes count that are no character."""
 _FEWEST_EXPLAINED = 0.5
+_MAKES_SENSE = 0.9
 _BETTER, _FEWEST_BETTER = 0.01, 0.7
 """By so much another page must explain the text better than the usual one: as a share, and in characters."""
 _PER_STRANGER, _CHARACTERS_PER_STRANGER = 0.025, 0.4
 """What each character costs that only another Western language has: lists of towns mix languages."""
-_NEARLY = 0.05
+_MIXTURE, _NEARLY = 0.1, 0.05
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,20 +84,37 @@ def find_code_page(odd: bytes) -> CodePage:
     texts = {page: odd.decode(page, "replace") for page in _PAGES}
     scores = {page: _score(text, _PAGES[page]) for page, text in texts.items()}
     usual = scores[_USUAL].with_strangers
-    others = {
-        page: score.one * score.has_words  # signs and characters that stand alone prove no other page
-        for page, score in scores.items()
-        if texts[page] != texts[_USUAL]
-    }
-    others |= {page: _wide_score(odd, page) for page in _WIDE}
+    # Signs and characters that stand alone prove no other page.
+    possible = [page for page in _PAGES if scores[page].has_words and texts[page] != texts[_USUAL]]
+    wide = {page: _wide_score(odd, page) for page in _WIDE}
+    # Only of the usual page a mixture of languages is likely.
+    others = {page: max(scores[page].one, scores[page].with_strangers - _MIXTURE) for page in possible} | wide
     best = max(others, key=lambda page: others[page])
     if max(usual, others[best]) < _FEWEST_EXPLAINED:
         return CodePage(name="", is_guess=False)
     n_characters = sum(not character.isascii() for character in texts[_USUAL])
     if (others[best] - usual) * n_characters > max(_FEWEST_BETTER, _BETTER * n_characters):
         return CodePage(name=codecs.lookup(best).name, is_guess=True)
-    is_close = others[best] > usual - _NEARLY
-    return CodePage(name=_USUAL, is_guess=is_close and others[best] > scores[_USUAL].one)
+    by_one_language = max([*(scores[page].one for page in possible), *wide.values()])
+    is_guess = by_one_language > max(usual - _NEARLY, scores[_USUAL].one)
+    return CodePage(name=_USUAL, is_guess=is_guess)
+
+
+def may_be_in(odd: bytes, page: str, *, found: str) -> bool:
+    """Whether lines can be in an encoding that is not the one found for them.
+
+    One Latin page may be taken for another one. Of a Latin page and one of another alphabet, text makes sense
+    in one only, unless it is very short.
+    """
+    name, other = codecs.lookup(page).name, codecs.lookup(found).name
+    latin = {codecs.lookup(each).name for each, languages in _PAGES.items() if languages in _LATIN}
+    others = {codecs.lookup(each).name for each in [*_PAGES, *_WIDE]} - latin
+    if not ({name, other} & latin and {name, other} & others):
+        return True
+    for each, languages in _PAGES.items():
+        if codecs.lookup(each).name == name:
+            return _score(odd.decode(each, "replace"), languages).one >= _MAKES_SENSE
+    return _wide_score(odd, page) >= _MAKES_SENSE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,7 +131,7 @@ class _Score:
 
 _WORDS_OF_ONE_CHARACTER = "àáéèóôöåæäüаивксоуяі"
 """In languages or in lists of initials: ÿ alone is a damaged byte."""
-_WORDS = re.compile(rf"(?:[^\W\d_]|[{_POINTS}])+(?:[’'·][^\W\d_]+)*|[^\x00-\x7f]")
+_WORDS = re.compile(rf"[^\W\d_](?:[^\W\d_]|[{_POINTS}])*(?:[’'·][^\W\d_]+)*|[^\x00-\x7f]")
 _SIGNS = re.compile(
     r"[«»“”„‘’‚–—…](?![^\W\d_])|(?<![^\W\d_])[«»“”„‘’‚–—…]|(?<=[^\W\d_])[’‘´](?=[^\W\d_])"
     r"|[€£¥¢§°²³®©™±×\u00a0·¹¼½¾µ‰•†](?![^\W\d_])|(?<![^\W\d_])°(?=[CF]\b)|(?<![^\W\d_])[¿¡]"

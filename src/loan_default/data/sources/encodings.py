@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from loan_default.data.sources.code_pages import find_code_page
+from loan_default.data.sources.code_pages import find_code_page, may_be_in
 from loan_default.data.sources.packing import open_unpacked, readable
 from loan_default.errors import DataError
 
@@ -31,6 +31,9 @@ _MARKS = {
 }
 """Byte order mark -> codec that reads it; the longer ones first."""
 _BAD = re.compile("[\udc80-\udcff]")
+_OTHER = re.compile("[^\x00-\x7f]")
+_MOST_DAMAGED = 20
+"""One in so many characters beyond ASCII may be damaged in a file of an encoding."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,8 +52,12 @@ class Glance:
     """Whether the code page is only the likeliest one."""
 
 
-def look_through(path: Path) -> Glance:
+def look_through(path: Path, *, encoding: str = "") -> Glance:
     """Read a text file once, and find out its encoding.
+
+    Args:
+        encoding: what it is expected to be in, which is believed where its bytes can be that and do not show
+            another one; "" = nothing is known. Then the file may be read a second time.
 
     Raises:
         DataError: it cannot be read, is empty or is not text.
@@ -61,15 +68,40 @@ def look_through(path: Path) -> Glance:
             scan.add(block)
     if not scan.head.strip(b"\r\n\t \0\xef\xbb\xbf\xff\xfe"):
         raise DataError(f"the data file must hold a header and rows, however: {path.name} is empty")
-    encoding, is_guess = scan.encoding(path)
+    found = scan.known_encoding(path)
+    is_guess = False
+    if found is None:
+        page = find_code_page(scan.odd)
+        # Bytes that no language explains are damaged ones: their rows will be named.
+        found, is_guess = page.name or "utf-8", page.is_guess
+        if encoding and _may_be(path, encoding, found=found, odd=scan.odd):
+            found, is_guess = encoding, False
     is_whole = scan.size <= len(scan.head)
     return Glance(
-        encoding=encoding,
-        head=_whole_lines(bytes(scan.head), encoding, is_whole=is_whole),
-        tail=_last_lines(bytes(scan.tail), encoding, offset=scan.size - len(scan.tail)),
+        encoding=found,
+        head=_whole_lines(bytes(scan.head), found, is_whole=is_whole),
+        tail=_last_lines(bytes(scan.tail), found, offset=scan.size - len(scan.tail)),
         is_whole=is_whole,
         is_guess=is_guess,
     )
+
+
+def _may_be(path: Path, encoding: str, *, found: str, odd: bytes) -> bool:
+    """Whether a file that is in a code page may be in that encoding rather than in the one found."""
+    name = codecs.lookup(encoding).name
+    if name == codecs.lookup(found).name:
+        return True
+    if name.startswith(("utf", "ascii")) or not may_be_in(odd, encoding, found=found):
+        return False
+    decoder = codecs.getincrementaldecoder(encoding)(errors="surrogateescape")
+    n_bad = n_other = 0
+    with readable(path), open_unpacked(path) as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            text = decoder.decode(block)
+            if not text.isascii():
+                n_bad += len(_BAD.findall(text))
+                n_other += len(_OTHER.findall(text))
+    return n_bad * _MOST_DAMAGED <= n_other
 
 
 def utf8_chunks(stream: IO[bytes], encoding: str, *, block_bytes: int = _BLOCK_BYTES) -> Iterator[bytes]:
@@ -154,14 +186,14 @@ class _Scan:
                 if not line.isascii() and len(self._odd) < _ODD_BYTES:
                     self._odd += _odd_parts(line) + b"\n"
 
-    def encoding(self, path: Path) -> tuple[str, bool]:
-        """The encoding, and whether it is only the likeliest one."""
+    def known_encoding(self, path: Path) -> str | None:
+        """The encoding where its own rules show it; None = it is a code page."""
         start = bytes(self.head[:4])
         for mark, codec in _MARKS.items():
             if start.startswith(mark):
-                return codec, False
+                return codec
         if (wide := _wide_encoding(bytes(self.head[:4096]))) is not None:
-            return wide, False
+            return wide
         zeros = self.head.count(0)
         if (
             zeros > len(self.head) / 200
@@ -171,12 +203,15 @@ class _Scan:
                 f"a data file must be a table, however: {path.name} looks binary. Export it as CSV in UTF-8."
             )
         if not self.n_bad and not self.n_good:
-            return "ascii", False
+            return "ascii"
         if not self.n_bad or self.n_good >= self.n_bad:
-            return "utf-8", False
-        page = find_code_page(bytes(self._odd))
-        # Bytes that no language explains are damaged ones: their rows will be named.
-        return page.name or "utf-8", page.is_guess
+            return "utf-8"
+        return None
+
+    @property
+    def odd(self) -> bytes:
+        """Lines with other bytes than ASCII and UTF-8."""
+        return bytes(self._odd)
 
 
 def _odd_parts(line: bytes) -> bytes:

@@ -69,6 +69,12 @@ def describe_format(form: FileFormat) -> str:
     return ", ".join(parts)
 
 
+def name_of_encoding(encoding: str) -> str:
+    """The name of an encoding by which people know it, such as "Windows-1252"."""
+    name = codecs.lookup(encoding).name
+    return _ENCODINGS.get(name, name)
+
+
 def format_logged(batches: Iterator[Batch], form: FileFormat, *, file: str) -> Iterator[Batch]:
     """The batches of a file; before the first one, how the file is written is logged.
 
@@ -88,7 +94,6 @@ def log_footer(lines: int, *, file: str) -> None:
 def _kind(form: FileFormat) -> str:
     kind = _CONTAINERS.get(form.container, "CSV" if form.delimiter in ",;" else "text")
     if form.container in (Container.TEXT, Container.JSON_LINES, Container.ARFF):
-        name = codecs.lookup(form.encoding).name
-        kind += f" in {_ENCODINGS.get(name, name)}"
+        kind += f" in {name_of_encoding(form.encoding)}"
     packed = {Compression.GZIP: ", gzipped", Compression.ZIP: ", in a zip"}
     return kind + packed.get(form.compression, "")

@@ -24,7 +24,8 @@ from loan_default.data.sources.dialects import (
     title_records,
 )
 from loan_default.data.sources.encodings import Glance, is_written_in, look_through
-from loan_default.data.sources.format_words import describe_format
+from loan_default.data.sources.format_words import describe_format, name_of_encoding
+from loan_default.data.sources.no_tables import check_file, check_no_document, check_promise
 from loan_default.data.sources.number_marks import count_marks, find_marks
 from loan_default.data.sources.packing import compression_of, open_unpacked, readable
 from loan_default.data.sources.workbooks import read_sheet
@@ -46,6 +47,7 @@ def detect_format(
     header: bool | None = None,
     sheet: str = "",
     delimiter: str = "",
+    encoding: str = "",
     known: Collection[str] = (),
 ) -> FileFormat:
     """How a file is written.
@@ -53,7 +55,7 @@ def detect_format(
     Args:
         header: whether a line names the columns; None = it is found out.
         sheet: of a workbook; "" = the only one with rows.
-        delimiter: of a text file; "" = it is found out.
+        delimiter, encoding: of a text file; "" = it is found out.
         known: names of columns that a header would hold; empty = none are known.
 
     Raises:
@@ -61,17 +63,35 @@ def detect_format(
         UnclearFileError: it can be read in two ways, and a person has to say which.
     """
     check_file(path)
-    return _format_of(path, _text_of(path), header=header, sheet=sheet, delimiter=delimiter, known=known)
+    glance = _text_of(path, encoding=encoding)
+    form = _format_of(path, glance, header=header, sheet=sheet, delimiter=delimiter, known=known)
+    return form if not encoding or glance is None else _in_encoding(form, encoding, path)
+
+
+def _in_encoding(form: FileFormat, encoding: str, path: Path) -> FileFormat:
+    """The format of a text file with the encoding that a person names."""
+    if is_written_in(form.encoding, encoding):
+        return replace(form, encoding=encoding)
+    raise DataError(
+        f"--encoding must be that of the file, however: {path.name} is in {name_of_encoding(form.encoding)}, "
+        f"not in {name_of_encoding(encoding)}. Leave it out to have the encoding found out."
+    )
 
 
 def format_for(
-    path: Path, schema: Schema | None, *, header: bool | None = None, sheet: str = "", delimiter: str = ""
+    path: Path,
+    schema: Schema | None,
+    *,
+    header: bool | None = None,
+    sheet: str = "",
+    delimiter: str = "",
+    encoding: str = "",
 ) -> FileFormat:
     """How the next file of a schema is written; what changes no value may differ from the schema's format.
 
     Args:
         schema: its format is that of the file; None, or one without a format = it is found out.
-        header, sheet, delimiter: as for `detect_format`, for a schema without a format.
+        header, sheet, delimiter, encoding: as for `detect_format`, for a schema without a format.
 
     Raises:
         DataError: as `detect_format`, or it is not written as the schema says.
@@ -80,14 +100,16 @@ def format_for(
     names = [column.name for column in schema.columns] if schema is not None else []
     declared = schema.format if schema is not None else None
     if schema is None or declared is None:
-        found = detect_format(path, header=header, sheet=sheet, delimiter=delimiter, known=names)
+        found = detect_format(
+            path, header=header, sheet=sheet, delimiter=delimiter, encoding=encoding, known=names
+        )
         if schema is not None and found.container is Container.TEXT and any(map(has_order, schema.columns)):
-            dialect = _dialect_of(path, look_through(path), found)
+            dialect = _dialect_of(path, look_through(path, encoding=found.encoding), found)
             check_orders(path.name, schema, _texts_of_columns(dialect, found))
         return found
     header_known = names if declared.header else ()
     check_file(path)
-    glance = _text_of(path)
+    glance = _text_of(path, encoding=declared.encoding)
     try:
         found = _format_of(path, glance, header=declared.header, sheet=declared.sheet, known=header_known)
     except UnclearFileError:
@@ -133,13 +155,17 @@ def _is_same_kind(found: FileFormat, declared: FileFormat) -> bool:
     return is_written_in(found.encoding, declared.encoding)
 
 
-def _text_of(path: Path) -> Glance | None:
-    """What is known of the text of a file; None where it is no text by its first bytes."""
+def _text_of(path: Path, *, encoding: str) -> Glance | None:
+    """What is known of the text of a file; None where it is no text by its first bytes.
+
+    Args:
+        encoding: the expected one; "" = none is.
+    """
     with readable(path), open_unpacked(path) as stream:
         start = stream.read(8)
     if start.startswith((*_BINARY, *_WORKBOOKS)):
         return None
-    return look_through(path)
+    return look_through(path, encoding=encoding)
 
 
 def _format_of(
@@ -155,7 +181,7 @@ def _format_of(
     compression = compression_of(path)
     if glance is not None:
         form = _text_format(path, glance, header=header, delimiter=delimiter, known=known)
-        return replace(form, compression=compression)
+        return replace(form, compression=compression, encoding_is_guessed=glance.is_guess)
     with readable(path), open_unpacked(path) as stream:
         start = stream.read(8)
     for magic, container in _BINARY.items():
@@ -226,7 +252,7 @@ def _text_format(
     path: Path, glance: Glance, *, header: bool | None, delimiter: str, known: Collection[str]
 ) -> FileFormat:
     head = glance.head.lstrip()
-    _check_no_document(head, path)
+    check_no_document(head, path)
     if head.startswith("{") and _is_object(head.splitlines()[0]):
         return FileFormat(container=Container.JSON_LINES, encoding=glance.encoding)
     if is_arff(head):
@@ -240,7 +266,7 @@ def _text_format(
     if not dialect.records:
         raise DataError(f"the data file must hold a header and rows, however: {path.name} is empty")
     if dialect.n_columns == 1:
-        _check_promise(path)
+        check_promise(path)
     if header is None:
         header = find_header(dialect, name=path.name, known=known)
     if header is None:
@@ -258,43 +284,6 @@ def _text_format(
         decimal=decimal,
         thousands=thousands,
     )
-
-
-def check_file(path: Path) -> None:
-    """Raise DataError where there is no such file."""
-    if path.is_dir():
-        raise DataError(f"the data must be a file, however: {path} is a directory. Name one file in it.")
-    if not path.exists():
-        raise DataError(f"the data file must exist, however: {path} was not found. Check the path.")
-
-
-def _check_no_document(head: str, path: Path) -> None:
-    start = head[:2000].lower()
-    kinds = {
-        "%pdf": "PDF",
-        "{\\rtf": "RTF",
-        "<!doctype": "HTML",
-        "<html": "HTML",
-        "<table": "HTML",
-        "<?xml": "XML",
-    }
-    for beginning, kind in kinds.items():
-        if start.startswith(beginning):
-            raise DataError(f"a data file must be a table, however: {path.name} is {kind}. Export it as CSV.")
-    if start.startswith("[") and head.rstrip().endswith(("]", "}", ",")) and "{" in start[:50]:
-        raise DataError(
-            f"JSON must have one object a line, however: {path.name} is one list. Write it as JSON lines."
-        )
-
-
-def _check_promise(path: Path) -> None:
-    """Refuse a file of one column whose name promises something else: it is damaged rather than a table."""
-    for suffix in (".parquet", ".feather", ".xlsx", ".xlsb", ".ods", ".gz", ".zip"):
-        if path.name.lower().endswith(suffix):
-            raise DataError(
-                f"the data file must be readable as what its name says, or be a table, however: {path.name} "
-                f"is neither {suffix} nor a table of text"
-            )
 
 
 def _is_object(line: str) -> bool:

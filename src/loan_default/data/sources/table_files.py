@@ -22,7 +22,6 @@ from loan_default.data.schema.inference.infer import Inference, infer_frame_sche
 from loan_default.data.schema.inference.target_values import NamedOutcomes
 from loan_default.data.sources.arff_files import arff_names, iter_arff
 from loan_default.data.sources.arrow_files import arrow_names, iter_arrow
-from loan_default.data.sources.encodings import look_through
 from loan_default.data.sources.footers import without_footer
 from loan_default.data.sources.json_lines import iter_json, json_names
 from loan_default.data.sources.sniffing import detect_format
@@ -128,23 +127,21 @@ def infer_schema(
     inference = infer_frame_schema(
         raw, name=stem_of(path), source=path.name, target=target, named=named, form=form
     )
-    return replace(inference, findings=(*inference.findings, *file_findings(path, raw, form=form)))
+    return replace(inference, findings=(*inference.findings, *file_findings(raw, form=form)))
 
 
-def file_findings(path: Path, raw: RawFrame, *, form: FileFormat) -> list[Finding]:
+def file_findings(raw: RawFrame, *, form: FileFormat) -> list[Finding]:
     """What is in doubt or passed over in a file as a whole, read in a format that was found out."""
     findings = []
     if raw.footer_lines:
         one = raw.footer_lines == 1
         lines = "1 line at the end is no row" if one else f"{raw.footer_lines} lines at the end are no rows"
         findings.append(Finding("", Severity.NOTE, f"{lines}, but a footer: passed over"))
-    is_text = form.container in (Container.TEXT, Container.JSON_LINES, Container.ARFF)
-    # ASCII and UTF are known by their own rules: only another code page can be guessed.
-    if is_text and not form.encoding.startswith(("ascii", "utf")) and look_through(path).is_guess:
+    if form.encoding_is_guessed:
         advice = (
             f"the encoding {form.encoding} is only the likeliest one: look at words with accents. Where they "
-            "are wrong, save the file as UTF-8, or name the encoding in a schema file and pass it by "
-            '--schema: [format] encoding = "cp1250", for example'
+            "are wrong, say it by --encoding (cp1250, for example; in a schema file: [format] encoding), or "
+            "save the file as UTF-8"
         )
         findings.append(Finding("", Severity.WARNING, advice))
     return findings

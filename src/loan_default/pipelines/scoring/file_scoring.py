@@ -23,7 +23,8 @@ import pyarrow.parquet as pq
 
 from loan_default.data.schema.file_format import FileFormat
 from loan_default.data.schema.frames import RENAMED, Validation, validate
-from loan_default.data.sources.sniffing import check_file, format_for
+from loan_default.data.sources.no_tables import check_file
+from loan_default.data.sources.sniffing import format_for
 from loan_default.data.sources.spreadsheets import write_csv
 from loan_default.data.sources.table_files import SCORES_SUFFIXES, iter_frames, read_columns
 from loan_default.errors import ConfigurationError

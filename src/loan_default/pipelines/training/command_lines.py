@@ -5,7 +5,7 @@ import shlex
 from loan_default.option_lists import option_text
 from loan_default.pipelines.training.training_options import FileData, TrainingOptions
 
-_TEXTS_OF_READING = ("target", "header", "delimiter", "sheet")
+_TEXTS_OF_READING = ("target", "header", "delimiter", "encoding", "sheet")
 _LISTS_OF_READING = ("bad", "good")
 """Options that `train`, `schema` and `doctor` have in common."""
 

@@ -48,6 +48,7 @@ from loan_default.pipelines.training.training_options import (
     StoreData,
     TrainingOptions,
     read_delimiter,
+    read_encoding,
 )
 
 
@@ -233,8 +234,7 @@ def find_format(options: TrainingOptions) -> FileFormat | None:
     """How the file of the data is written; None = the training store.
 
     Raises:
-        DataError: the file, or the schema that is named, is unusable, or they contradict each other.
-        UnclearFileError: the file can be read in two ways.
+        DataError, UnclearFileError: as `format_for`, or the schema that is named is unusable.
     """
     if isinstance(options.data, StoreData):
         return None
@@ -245,6 +245,7 @@ def find_format(options: TrainingOptions) -> FileFormat | None:
         header=HEADERS[options.header],
         sheet=options.sheet or "",
         delimiter=read_delimiter(options.delimiter),
+        encoding=read_encoding(options.encoding),
     )
 
 

@@ -89,7 +89,7 @@ def choose_schema(
     )
     return SchemaChoice(
         schema=_without_late(inference.schema, too_late, raw),
-        findings=(*inference.findings, *file_findings(data.path, raw, form=form)),
+        findings=(*inference.findings, *file_findings(raw, form=form)),
         notes=inference.notes,
         origin=f"inferred from {data.name}",
         form=form,

@@ -182,6 +182,16 @@ class TrainingOptions:
             scheduled=False,
         ),
     )
+    encoding: str | None = field(
+        default=None,
+        metadata=_shown(
+            kind="text",
+            panel="Data",
+            text="Encoding of a text file, such as utf-8, cp1250 or shift_jis.",
+            unset="found out from the file",
+            scheduled=False,
+        ),
+    )
     known_after_decision: str | None = field(
         default=None,
         metadata=_shown(
@@ -314,6 +324,7 @@ class TrainingOptions:
             if (text := getattr(self, name)) is not None:
                 parse_list(text, option=flag_of(name))
         read_delimiter(self.delimiter)
+        read_encoding(self.encoding)
         if not 0 <= self.seed < SEEDS:
             raise ConfigurationError(f"--seed must be at least 0 and below 2^32, however: {self.seed}")
 
@@ -361,6 +372,23 @@ def read_delimiter(text: str | None) -> str:
             f"--delimiter must be one character, or comma, semicolon, tab, bar or blank, however: {text!r}"
         )
     return character
+
+
+def read_encoding(text: str | None) -> str:
+    """The encoding that --encoding names; "" = it is not given.
+
+    Raises:
+        ConfigurationError: Python knows none of this name.
+    """
+    if text is None:
+        return ""
+    try:
+        "a".encode(text)
+    except (LookupError, UnicodeError):  # of no text, or the one that fails always
+        raise ConfigurationError(
+            f"--encoding must be one that Python knows, such as utf-8, cp1250 or shift_jis, however: {text!r}"
+        ) from None
+    return text
 
 
 LISTS = tuple(name for name, parameter in PARAMETERS.items() if parameter.kind == "list")
