@@ -43,10 +43,6 @@ NOT_NAMED = {
 
 MISSES = {
     (
-        "esito_it.csv",
-        "stops",
-    ): "a date after the outcome is left out with a note, not named as a leak",
-    (
         "schweiz.tsv",
         "trains",
     ): "numbers of a narrow range that name applications stay a feature in doubt",

@@ -82,6 +82,42 @@ def test_a_time_is_checked_by_its_being_filled(y):
     assert checked(times.fillna(pd.Timestamp("2015-01-01", tz="UTC")), y, kind=Kind.DATE).leaks == ()
 
 
+def dated(closed: pd.Series, applied: pd.Series, y: np.ndarray, **settings_: object) -> LeakCheck:
+    """The check of a date beside the time of the application."""
+    schema = Schema(
+        name="s",
+        columns=(
+            Column(name="applied", kind=Kind.TIMESTAMP),
+            Column(name="x", kind=Kind.DATE, nullable=True, **settings_),
+            Column(name="other", kind=Kind.NUMERICAL),
+            Column(name="bad", kind=Kind.TARGET),
+        ),
+    )
+    frame = pd.DataFrame({"applied": applied, "x": closed, "other": np.arange(len(y)) % 7.0})
+    return check_leaks(frame, schema, y)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.8])
+def test_a_date_after_the_application_that_comes_early_for_defaults_stops(y, share):
+    generator = np.random.default_rng(1)
+    applied = pd.Series(pd.Timestamp("2016-01-01", tz="UTC") + pd.to_timedelta(np.arange(len(y)), "D"))
+    days = np.where(y == 1, generator.integers(90, 420, len(y)), generator.integers(700, 1400, len(y)))
+    closed = (applied + pd.to_timedelta(days, "D")).where(generator.random(len(y)) < share)
+    leak = leak_of(dated(closed, applied, y))
+    assert leak.stops
+    assert f"{closed.notna().sum():,} of {closed.notna().sum():,} lie after the application" in leak.evidence
+    assert not leak.could_be_weight
+    assert dated(closed, applied, y, known_after_decision=True).leaks == ()
+
+
+def test_dates_that_do_not_part_the_outcomes_are_no_leak(y):
+    generator = np.random.default_rng(1)
+    applied = pd.Series(pd.Timestamp("2016-01-01", tz="UTC") + pd.to_timedelta(np.arange(len(y)), "D"))
+    for low, high in ((90, 1400), (-9000, -200)):
+        days = pd.to_timedelta(generator.integers(low, high, len(y)) - 60 * y, "D")
+        assert dated(applied + days, applied, y).leaks == ()
+
+
 def test_a_derived_date_is_checked_as_the_model_sees_it(y):
     made = pd.Series(pd.to_datetime("2014-01-01", utc=True), index=range(600)).astype("datetime64[us, UTC]")
     days = pd.to_timedelta(np.where(y == 1, 90, -400) + np.arange(600) % 50, unit="D")

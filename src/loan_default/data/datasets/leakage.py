@@ -39,6 +39,7 @@ _MODE_SHARE, _CUT_SHARE = 0.1, 0.75
 _FEW_VALUES = 50
 _MOST_REASONS = 2
 _FEW_WEIGHTS = 10
+_SECONDS_OF_DAY = 86_400.0
 
 Labels = NDArray[np.float64]
 
@@ -74,8 +75,9 @@ class LeakCheck:
 def check_leaks(frame: pd.DataFrame, schema: Schema, labels: Labels) -> LeakCheck:
     """Check each column of a canonical frame of training rows by itself.
 
-    Columns whose `known_after_decision` is set, protected ones, identifiers and weights are not checked. Of a
-    time that is no feature only its being filled is checked.
+    Columns whose `known_after_decision` is set, protected ones, identifiers and weights are not checked. A
+    date is checked as the days from it to the application, whether it is a feature or not. Of the
+    application's time, and of dates where there is none, only their being filled is checked.
 
     Args:
         labels: `(n,)`, 1 = default, 0 = none.
@@ -105,11 +107,11 @@ def _is_checked(column: Column) -> bool:
 
 
 def _values_of(column: Column, frame: pd.DataFrame, schema: Schema) -> pd.Series:
-    """The values that a model would see: a derived date is the time until the application."""
+    """The values that a model would see, or could: a date is the days from it to the application."""
     values = frame[column.name]
     timestamp = schema.timestamp
-    if column.derive and timestamp is not None and timestamp.name in frame:
-        return (frame[timestamp.name] - values).dt.total_seconds()
+    if column.kind is Kind.DATE and timestamp is not None and timestamp.name in frame:
+        return (frame[timestamp.name] - values).dt.total_seconds() / _SECONDS_OF_DAY
     return values
 
 
@@ -123,11 +125,21 @@ def _check(
         reasons += _by_filling(filled, labels, base)
     auc = max(0.5, _crossfitted_auc(filled.astype(np.int64), labels, folds)) if not filled.all() else 0.5
     could_be_weight = False
+    closing: list[str] = []
     if column.is_coded:
         codes, names = pd.factorize(values, use_na_sentinel=True)
         codes = codes.astype(np.int64)
         auc = max(auc, _crossfitted_auc(codes, labels, folds))
         reasons += _by_level(codes, [repr(str(name)) for name in names], labels, base)
+    elif column.kind is Kind.DATE and values.dtype.kind == "f":
+        numbers = values.to_numpy(dtype=np.float64)
+        known = labels[filled]
+        if min(known.sum(), len(known) - known.sum()) >= FEWEST:  # no date yet says only that it is early
+            auc = max(auc, _auc_of_numbers(numbers[filled], known, folds[filled]))
+        if auc < STOP and not reasons:
+            reasons += _by_cut(numbers, labels, base, unit=" days before the application")
+        if later := int((numbers < 0).sum()):
+            closing = [f"{later:,} of {int(filled.sum()):,} lie after the application"]
     elif column.is_feature:
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
         auc = max(auc, _auc_of_numbers(numbers, labels, folds))
@@ -143,7 +155,7 @@ def _check(
         return auc, None
     stops = any(stop for stop, _ in reasons)
     chosen = [text for stop, text in reasons if stop or not stops]
-    evidence = "; ".join(chosen[:_MOST_REASONS])
+    evidence = "; ".join([*chosen[:_MOST_REASONS], *closing])
     return auc, Leak(column=column.name, evidence=evidence, stops=stops, could_be_weight=could_be_weight)
 
 
@@ -184,7 +196,9 @@ def _by_level(
     return [(stop, text) for _, stop, text in found[:3]]
 
 
-def _by_cut(numbers: NDArray[np.float64], labels: Labels, base: float) -> list[tuple[bool, str]]:
+def _by_cut(
+    numbers: NDArray[np.float64], labels: Labels, base: float, *, unit: str = ""
+) -> list[tuple[bool, str]]:
     """Whether nearly all rows at one end of the numbers, with most of the defaults, defaulted."""
     known = np.flatnonzero(~np.isnan(numbers))
     for sign, words in ((1, "up to"), (-1, "from")):
@@ -198,7 +212,7 @@ def _by_cut(numbers: NDArray[np.float64], labels: Labels, base: float) -> list[t
                 break
             if _means_default(n, bad, base, levels=len(rows)):
                 at = plain_number(float(f"{ordered[n - 1]:.6g}"))
-                return [(True, f"{words} {at} means default: {bad:,} of {n:,} such rows defaulted")]
+                return [(True, f"{words} {at}{unit} means default: {bad:,} of {n:,} such rows defaulted")]
     return []
 
 
