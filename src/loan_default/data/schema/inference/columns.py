@@ -79,8 +79,15 @@ class Decision:
     why: str
 
 
-def infer_column(values: Values, report: Report, evidence: FileEvidence | None = None) -> Decision:
-    """The column that the values make; none where it can be neither a feature nor identify the row."""
+def infer_column(
+    values: Values, report: Report, evidence: FileEvidence | None = None, *, counts: pd.Series | None = None
+) -> Decision:
+    """The column that the values make; none where it can be neither a feature nor identify the row.
+
+    Args:
+        evidence: what the other columns of the file prove; None = nothing.
+        counts: the different texts of the values, each with its number of rows; None = they are counted.
+    """
     name = values.name
     evidence = evidence or FileEvidence()
     if values.raw.dtype.kind == "M":
@@ -93,7 +100,7 @@ def infer_column(values: Values, report: Report, evidence: FileEvidence | None =
         report(name, Severity.NOTE, f"{only} or missing: kept, as that may say something")
     if names_protected(name):
         report(name, Severity.NOTE, "may be protected by law: protected = true keeps it from the model")
-    counts = texts.value_counts()
+    counts = texts.value_counts() if counts is None else counts
     if not values.is_typed and (dates := read_dates(name, counts, evidence)) is not None:
         return _infer_dates(name, dates, counts, report)
     if names_lender_decision(name):

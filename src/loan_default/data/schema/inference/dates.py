@@ -24,7 +24,11 @@ from loan_default.data.schema.time_texts import time_of_number
 
 _SAMPLE = 300
 """Different texts on which a pattern is tried before it is tried on all."""
-_FEWEST_READABLE = 0.99
+_FEWEST_READABLE, _FEWEST_IN_SAMPLE = 0.99, 0.9
+_SHORTEST, _SHORTEST_ISO = 5, 20
+"""Characters of the shortest date, "Mai13", and of one in ISO 8601 with its zone, which any pattern reads."""
+_COMPACT = {"%Y%m": 6, "%y%m%d": 6, "%d%m%y": 6, "%m%d%y": 6, "%Y%m%d": 8, "%d%m%Y": 8, "%m%d%Y": 8}
+"""Pattern of digits only -> how many there must be."""
 _FIRST_YEAR, _LAST_YEAR = 1900, 2100
 _FEWEST_COMPACT = 10
 """Different digits-only dates without a name that says so: fewer could be numbers by chance."""
@@ -68,20 +72,28 @@ def read_dates(name: str, counts: pd.Series, evidence: FileEvidence) -> DateRead
         counts: different texts, trimmed and present, each with its number of rows.
     """
     head = counts.index[:10_000]
-    is_none = known_markers(head) | head.isin(NO_DATES)
-    possible = counts.drop(head[is_none])
+    is_none = np.zeros(len(counts), bool)
+    is_none[: len(head)] = known_markers(head) | head.isin(NO_DATES)
+    possible = counts[~is_none]
     if possible.empty or len(possible.index[0]) > 40:
         return None
     sample = possible.iloc[:: max(1, len(possible) // _SAMPLE)]
+    fewest = _FEWEST_IN_SAMPLE * sample.sum()
+    lengths = sample.index.str.len()
+    if sample[lengths >= _SHORTEST].sum() < fewest:
+        return None  # most columns of numbers end here
     shapes = sample.groupby(sample.index.map(_shape)).sum().sort_values(ascending=False, kind="stable")
     if "9" not in shapes.index[0]:
         return None
     proposed = dict.fromkeys(pattern for shape in shapes.index[:4] for pattern in _patterns(str(shape)))
     accepted = []
     for pattern in proposed:
+        digits = _COMPACT.get(pattern)
+        if digits is not None and sample[(lengths == digits) | (lengths >= _SHORTEST_ISO)].sum() < fewest:
+            continue
         column = Column(name=name, kind=Kind.DATE, nullable=True, format=pattern)
         times = _read(sample.index, column)
-        if sample[times.notna().to_numpy()].sum() < 0.9 * sample.sum() or not _is_plausible(times):
+        if sample[times.notna().to_numpy()].sum() < fewest or not _is_plausible(times):
             continue
         reading = _whole_reading(counts, column)
         if reading is not None:

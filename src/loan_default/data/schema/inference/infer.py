@@ -112,14 +112,19 @@ def infer_frame_schema(
     present: dict[str, Values] = {}
     for column_name in names:
         present[column_name], comparable[column_name] = _present(column_name, raw.frame[column_name])
-    evidence = _evidence(present, form, n_rows=len(raw.frame))
+    counted = {
+        column_name: values.texts.value_counts()
+        for column_name, values in present.items()
+        if len(values.raw) and isinstance(values.raw.dtype, pd.StringDtype)
+    }
+    evidence = _evidence(present, counted, form, n_rows=len(raw.frame))
     decisions: dict[str, Decision] = {}
     for column_name, values in present.items():
         if column_name == target:
             outcome = infer_target(values, report, named)
             decisions[column_name] = Decision(column=outcome, why="the outcome")
         else:
-            decisions[column_name] = infer_column(values, report, evidence)
+            decisions[column_name] = infer_column(values, report, evidence, counts=counted.get(column_name))
     columns = [decision.column for decision in decisions.values() if decision.column is not None]
     columns = settle_times(columns, raw.frame, report)
     columns = _keep_one_identifier(columns, report)
@@ -138,17 +143,21 @@ def infer_frame_schema(
     )
 
 
-def _evidence(present: Mapping[str, Values], form: FileFormat | None, *, n_rows: int) -> FileEvidence:
-    """What all columns of text prove together."""
+def _evidence(
+    present: Mapping[str, Values],
+    counted: Mapping[str, pd.Series],
+    form: FileFormat | None,
+    *,
+    n_rows: int,
+) -> FileEvidence:
+    """What all columns of text prove together; `counted` holds their different texts with their rows."""
     marks, orders = [], []
-    for values in present.values():
-        if len(values.raw) and isinstance(values.raw.dtype, pd.StringDtype):
-            counts = values.texts.value_counts()
-            order = proven_order(counts)
-            if order is not None:
-                orders.append(order)
-            elif not values.looks_like_dates:
-                marks.append(marks_of(counts))
+    for name, counts in counted.items():
+        order = proven_order(counts)
+        if order is not None:
+            orders.append(order)
+        elif not present[name].looks_like_dates:
+            marks.append(marks_of(counts))
     is_in_doubt = any(each.certainty is Certainty.DOUBT for each in marks)
     is_ungrouped = is_in_doubt and any(map(_is_ungrouped, present.values()))
     return file_evidence(marks, orders, form=form, n_rows=n_rows, is_ungrouped=is_ungrouped)

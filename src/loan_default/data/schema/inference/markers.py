@@ -51,8 +51,9 @@ def known_markers(texts: pd.Index, *, known: frozenset[str] | None = None) -> np
 
     None has digits without a #, and none is long, so that only few of many different texts are looked at.
     """
-    possible = texts.str.contains(f"^.{{1,{LONGEST_MARKER}}}$") & ~texts.str.contains("^[^#]*[0-9][^#]*$")
-    mask = np.asarray(possible, dtype=bool).copy()
+    mask = ~np.asarray(texts.str.contains("^[^#]*[0-9][^#]*$"), dtype=bool)
+    if mask.any():
+        mask[mask] = np.asarray(texts[mask].str.contains(f"^.{{1,{LONGEST_MARKER}}}$"), dtype=bool)
     looked_at = texts[mask].tolist()
     mask[mask] = [
         is_marker_among_numbers(text) if known is None else fold(text) in known for text in looked_at

@@ -54,7 +54,9 @@ def read_numbers(name: str, counts: pd.Series, evidence: FileEvidence) -> Number
         counts: different texts, trimmed and present, each with its number of rows.
     """
     head = counts.index[: 10 * _SAMPLE]
-    possible = counts.drop(head[known_markers(head)])
+    is_marker = np.zeros(len(counts), bool)
+    is_marker[: len(head)] = known_markers(head)
+    possible = counts[~is_marker]
     if possible.empty or possible[possible.index.str.contains("[0-9]")].sum() < 0.2 * possible.sum():
         return None
     if possible[possible.index.str.fullmatch("0[0-9]+")].sum() > _MOST_ZERO_CODES * possible.sum():
@@ -73,11 +75,11 @@ def read_numbers(name: str, counts: pd.Series, evidence: FileEvidence) -> Number
 
 
 def _accepted(column: Column, counts: pd.Series, marks: Marks) -> NumberReading | None:
-    failed = counts[unreadable_texts(counts, column)]
+    is_failed = unreadable_texts(counts, column)
+    failed, read = counts[is_failed], counts[~is_failed]
     n_numbers = len(counts) - len(failed)
     known = [text for text in failed.index if is_marker_among_numbers(text)]
     unknown = failed.drop(known)
-    read = counts.drop(failed.index)
     if len(unknown) and (n_numbers <= _FEWEST_NUMBERS or _are_codes(unknown, read)):
         return None
     markers = markers_among(failed)
@@ -120,12 +122,12 @@ def _candidates(plain: Column, sample: pd.Series, marks: Marks) -> list[Column]:
     """Declarations from the plainest on."""
     texts = sample.index.str
     formats = [""]
-    if texts.contains("%|percent|prozent|pct", case=False).any():
-        formats.append("percent")
-    if texts.contains(r"[^0-9.,' eE+\-]|^\(|-$").any():
+    if texts.contains(r"[^0-9.,' eE+\-]|^\(|-$").any():  # neither a sign of percent nor a word without this
+        if texts.contains("%|percent|prozent|pct", case=False).any():
+            formats.append("percent")
         formats.append("money")
-    if (unit := _unit(sample)) is not None:
-        formats.append(unit)
+        if (unit := _unit(sample)) is not None:
+            formats.append(unit)
     pairs = [(marks.decimal, marks.thousands)]
     if marks.certainty is Certainty.NONE and pairs[0] != (".", ""):
         pairs.append((".", ""))
