@@ -1,6 +1,7 @@
 """Schemas for files without one: the traps of real files are reported, and the file passes its own schema."""
 
 import os
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loan_default.data.schema.column import Kind
-from loan_default.data.schema.frames import validate
+from loan_default.data.schema.frames import RawFrame, validate
 from loan_default.data.schema.inference.code_names import names_identifier, words_of
-from loan_default.data.schema.inference.infer import Severity
+from loan_default.data.schema.inference.infer import Severity, infer_frame_schema
 from loan_default.data.schema.inference.plausibility import (
     age_bounds,
     heavy_tail,
@@ -180,6 +181,48 @@ def test_one_identifier_is_kept(tmp_path):
     assert inference.schema.identifier == inference.schema["LoanID"]
     assert messages(inference, "row")[-1] == "left out: 'LoanID' is the identifier"
     assert "key" not in inference.schema
+
+
+TEXTS = st.one_of(
+    st.sampled_from(["", "?", "n/a", "yes", "no", "A", "B", "0", "1", "-1", "99", "1.5", "12,5", "3%"]),
+    st.dates(min_value=date(1950, 1, 1), max_value=date(2030, 1, 1)).map(str),
+    st.dates(min_value=date(1950, 1, 1), max_value=date(2030, 1, 1)).map("{:%d/%m/%y}".format),
+    st.integers(10_000, 60_000).map(str),
+    st.text(alphabet="abc 1", max_size=12),
+)
+NAMES = ("loan_id", "member_id", "opened", "issue_date", "birth_date", "sex", "grade", "x", "sample_weight")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), st.sampled_from([12, 40]))
+def test_no_column_has_findings_that_contradict_one_another(data, n_rows):
+    texts = {"bad": ["0", "1"] * (n_rows // 2), "sound": [str(row % 7) for row in range(n_rows)]}
+    for name in NAMES:
+        alphabet = data.draw(st.lists(TEXTS, min_size=1, max_size=5), label=name)
+        counted = data.draw(st.sampled_from(["", "L{}", "{}"]), label=f"{name} counted")
+        chosen = [
+            counted.format(1000 + row) if counted else alphabet[row % len(alphabet)] for row in range(n_rows)
+        ]
+        texts[name] = chosen
+    raw = RawFrame(frame=pd.DataFrame(texts, dtype="str"))
+    inference = infer_frame_schema(raw, name="f", source="f", target="bad")
+    kept = {column.name: column for column in inference.schema.columns}
+    for reading in inference.columns:
+        found = [finding.message for finding in inference.findings if finding.column == reading.name]
+        assert len(found) == len(set(found))
+        assert (reading.column is None) == (reading.name not in kept) == (reading.read_as == "left out")
+        assert reading.why.startswith("left out: ") == (reading.column is None)
+        if reading.column is None:
+            assert len(found) == 1
+            assert found[0].startswith("left out: ")
+        else:
+            assert not any(message.startswith("left out") for message in found)
+            is_feature = any(message.endswith("are a feature") for message in found)
+            assert is_feature <= reading.column.is_feature
+            no_feature = any("no feature" in message or "never a feature" in message for message in found)
+            assert no_feature <= (not reading.column.is_feature)
+            if reading.column.kind is Kind.IDENTIFIER:
+                assert len(found) == 1
 
 
 def test_unique_amounts_are_no_identifier(tmp_path):

@@ -194,18 +194,11 @@ def _infer_numbers(
         return _infer_text(values, texts, counts, report)
     if reading.marks.certainty is Certainty.DOUBT and reading.marks.other is not None:
         return _ask_for_marks(name, reading, reading.marks.other, counts, report)
-    if (form := time_of_numbers(numbers)) and (names_time(name) or names_event(name)):
-        if names_time(name):
-            _report_markers(name, reading.column.missing, counts, report)
-            why = f"numbers that are times by their name: {form}, {span_of(numbers, form)}"
-            report(name, Severity.NOTE, f'{why}; kind = "numerical" keeps the numbers')
-            return Decision(column=replace(reading.column, kind=Kind.DATE, format=form), why=why)
-        report(
-            name,
-            Severity.WARNING,
-            f'kept as numbers; kind = "date" and format = "{form}" if they are times, of '
-            f"{span_of(numbers, form)}",
-        )
+    if (form := time_of_numbers(numbers)) and names_time(name):
+        _report_markers(name, reading.column.missing, counts, report)
+        why = f"numbers that are times by their name: {form}, {span_of(numbers, form)}"
+        report(name, Severity.NOTE, f'{why}; kind = "numerical" keeps the numbers')
+        return Decision(column=replace(reading.column, kind=Kind.DATE, format=form), why=why)
     is_whole = bool((np.trunc(numbers) == numbers).all())
     if is_whole and not reading.column.format and reading.marks.certainty is Certainty.NONE:
         naming = naming_by_numbers(name, texts[is_number], numbers)
@@ -231,6 +224,13 @@ def _infer_numbers(
             'does it say how much a row counts? Then let kind = "weight" be the line below '
             f"{table_heading(name)}; add known_after_decision = false there if it is a measurement. No "
             "training starts until then",
+        )
+    if form and names_event(name):
+        report(
+            name,
+            Severity.WARNING,
+            f'kept as numbers; kind = "date" and format = "{form}" if they are times, of '
+            f"{span_of(numbers, form)}",
         )
     column = measured(reading.column, numbers, report)
     if not column.format and np.isin(numbers, (0.0, 1.0)).all():

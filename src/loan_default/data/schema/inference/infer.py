@@ -127,7 +127,7 @@ def infer_frame_schema(
             decisions[column_name] = infer_column(values, report, evidence, counts=counted.get(column_name))
     columns = [decision.column for decision in decisions.values() if decision.column is not None]
     columns = settle_times(columns, raw.frame, report)
-    columns = _keep_one_identifier(columns, report)
+    columns = _keep_one_identifier(columns, decisions, report)
     if not any(column.is_feature for column in columns):
         raise DataError(
             f"{source} must have a column to learn from, however: none of {names} can be a feature"
@@ -138,7 +138,7 @@ def infer_frame_schema(
     _report_duplicates(comparable, schema, report)
     return Inference(
         schema=schema,
-        findings=_in_order(findings, names),
+        findings=_in_order(list(_agreeing(findings, schema)), names),
         columns=tuple(_readings(decisions, schema, present)),
     )
 
@@ -222,15 +222,34 @@ def _present(name: str, raw: pd.Series) -> tuple[Values, pd.Series]:
     return values, comparable
 
 
-def _keep_one_identifier(columns: list[Column], report: Report) -> list[Column]:
+def _keep_one_identifier(
+    columns: list[Column], decisions: dict[str, Decision], report: Report
+) -> list[Column]:
     several = [column for column in columns if column.kind is Kind.IDENTIFIER]
     if len(several) < 2:
         return columns
     kept = next((column for column in several if names_identifier(column.name)), several[0])
     for column in several:
         if column is not kept:
-            report(column.name, Severity.NOTE, f"left out: {kept.name!r} is the identifier")
+            why = f"left out: {kept.name!r} is the identifier"
+            report(column.name, Severity.NOTE, why)
+            decisions[column.name] = Decision(column=None, why=why)
     return [column for column in columns if column.kind is not Kind.IDENTIFIER or column is kept]
+
+
+def _agreeing(findings: list[Finding], schema: Schema) -> Iterator[Finding]:
+    """The findings without those that a later decision on the same column has made void.
+
+    Of a column that is left out only the reason is worth a line, of an identifier only that it is one.
+    """
+    kinds = {column.name: column.kind for column in schema.columns}
+    for finding in findings:
+        kind = kinds.get(finding.column)
+        is_last = (
+            finding.message.startswith("left out: ") if kind is None else "identifier (" in finding.message
+        )
+        if finding.column == "" or kind not in (None, Kind.IDENTIFIER) or is_last:
+            yield finding
 
 
 def _report_duplicates(comparable: Mapping[str, pd.Series], schema: Schema, report: Report) -> None:
