@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,6 +33,7 @@ from loan_default.files import write_atomically
 from loan_default.models.device import choose_compute, torch_threads, usable_cores
 from loan_default.models.model import LoanModel
 from loan_default.models.unseen import count_unseen
+from loan_default.pipelines.scoring.column_positions import check_target_position, names_by_position
 
 CHUNK_ROWS = 8_192
 """Rows that are in memory at once; a larger number is not faster."""
@@ -143,7 +144,8 @@ def score_file(
     """
     started, tally = time.monotonic(), _Tally()
     form = form or format_for(data, model.schema)
-    present = read_columns(data, form=form)
+    found = read_columns(data, form=form)
+    present = found if form.header else names_by_position(found, model.schema)
     identifier = model.schema.identifier
     named_by = identifier.name if identifier and identifier.name in present else None
     rejected_columns = _quarantine_columns(present)
@@ -155,7 +157,10 @@ def score_file(
                 _scores_writer(scores, _suffix_of_scores(out), named_by) as write,
                 _csv_writer(rejected) as reject,
             ):
-                for raw in iter_frames(data, rows=CHUNK_ROWS, form=form):
+                for part in iter_frames(data, rows=CHUNK_ROWS, form=form):
+                    raw = replace(part, frame=part.frame.set_axis(present, axis=1))
+                    if not form.header and tally.read == 0:
+                        check_target_position(raw.frame, model.schema, data.name)
                     validation = validate(raw, model.schema, labelled=False)
                     write(_scores(model, validation.accepted, named_by, tally))
                     reject(validation.rejected.reindex(columns=rejected_columns))
