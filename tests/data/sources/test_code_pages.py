@@ -6,7 +6,10 @@ from benchmarks.code_pages import PAIRS, WESTERN, result_of, table_of
 from loan_default.data.sources.code_pages import find_code_page
 
 
-@pytest.mark.parametrize(("language", "page"), PAIRS)
+@pytest.mark.parametrize(
+    ("language", "page"),
+    [pytest.param(*pair, marks=[pytest.mark.slow] * (number % 6 > 0)) for number, pair in enumerate(PAIRS)],
+)
 def test_a_table_with_a_hundred_names_is_read_in_its_code_page(language, page):
     results = [result_of(table_of(language, page, n_names=100, seed=seed), page) for seed in range(8)]
     n_right = sum(result.startswith("right") for result in results)
