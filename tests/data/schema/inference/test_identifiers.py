@@ -50,7 +50,11 @@ def test_incomes_in_rupees_never_name_the_rows(step):
 
 
 @pytest.mark.parametrize(
-    "name", ["Antragsnummer", "pratica", "n° dossier", "solicitud", "wniosek", "konto", "request", "serial"]
+    "name",
+    [
+        *("Antragsnummer", "pratica", "n° dossier", "solicitud", "wniosek", "konto", "request", "serial"),
+        *("istanza", "trámite", "protocolo", "requête", "Anfrage", "submission"),
+    ],
 )
 def test_names_decide_where_the_values_leave_a_doubt_and_only_there(name):
     rng = np.random.default_rng(1)

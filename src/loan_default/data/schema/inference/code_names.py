@@ -35,6 +35,9 @@ _CASE_WORDS = frozenset(
     | {"solicitação", "solicitacao", "proposta", "conta", "pratica", "domanda", "richiesta", "contratto"}
     | {"conto", "wniosek", "wniosku", "umowa", "umowy", "rachunek", "žádost", "zadost", "smlouva", "účet"}
     | {"customer", "client", "member", "kunde", "cliente", "klient"}
+    | {"ticket", "submission", "gesuch", "ansuchen", "anfrage", "requête", "requete", "instance", "affaire"}
+    | {"trámite", "tramite", "gestión", "caso", "requerimento", "protocolo", "protocollo", "istanza"}
+    | {"fascicolo"}
 )
 """What numbers that are given out stand for; only a hint where the values leave a doubt."""
 _ORGANISATION_WORDS = frozenset(
