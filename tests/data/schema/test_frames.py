@@ -134,7 +134,12 @@ def test_numbers_are_the_same_beside_a_value_that_is_none(texts: list[str], othe
         ("age", "", "age: must not be missing"),
         ("age", "NA", "age: must not be missing"),
         ("age", "abc", "age: must be a number, however: 'abc'"),
-        ("age", "1,000", "age: must be a number, however: '1,000'"),
+        (
+            "age",
+            "1,000",
+            'age: must be a number that reads in one way (thousands = "," in the schema allows groups)',
+        ),
+        ("age", "1,25", "age: must be a number, however: '1,25'"),
         ("age", "1_0", "age: must be a number, however: '1_0'"),
         ("age", "0x20", "age: must be a number, however: '0x20'"),
         ("age", "٢٠", "age: must be a number, however: '٢٠'"),

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loan_default.data.schema.column import Column, Kind
-from loan_default.data.schema.frames import parse_numbers
+from loan_default.data.schema.frames import parse_numbers, read_column
 from loan_default.data.schema.missing_texts import stands_for_no_number
 from loan_default.data.schema.number_texts import number_reader
-from loan_default.data.schema.values import fold
+from loan_default.data.schema.values import fold, value_reader
 
 MARKS = [(".", ""), (",", ""), (".", ","), (",", "."), (",", " "), (".", "'"), (".", "\u2019"), (".", "_")]
 FORMATS = ["", "percent", "money", "months", "years"]
@@ -218,3 +218,59 @@ def test_a_multiplier_before_a_currency_is_never_dropped(text: str) -> None:
 @pytest.mark.parametrize("text", ["US$21", "R$ 21", "21 NZ$", "EUR€21", "HK$21", "21CN¥"])
 def test_a_country_before_a_currency_sign_is_money(text: str) -> None:
     assert read(text, format="money") == 21
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1,250.00", 1250.0),
+        ("-12,250.5", -12250.5),
+        ("1,250,000", 1250000.0),
+        ("1,250,000.75", 1250000.75),
+        ("1,00,000", 100000.0),
+        ("1,00,000.50", 100000.5),
+        ("1,250.00e2", 125000.0),
+        ("1,250", None),
+        ("1,250.", None),
+        ("1,250e3", None),
+        ("1,25", None),
+        ("12,50.00", None),
+        ("1,250.000.000", None),
+        ("1250,000.5", None),
+        ("0,250.5", None),
+        (",250.5", None),
+    ],
+)
+@pytest.mark.parametrize("form", ["", "money", "percent"])
+@pytest.mark.parametrize("decimal", [".", ","])
+def test_groups_that_no_column_declares_are_read_where_they_can_mean_one_number(text, number, form, decimal):
+    if decimal == ",":
+        number = None if text.startswith("1,00,") else number  # only India writes so
+        text = text.translate(str.maketrans(",.", ".,"))
+    if (text, form) != ("1.250,", "money"):
+        assert read(text, format=form, decimal=decimal) == number
+    assert read(text, format=form, decimal=decimal, thousands=" ") is None
+
+
+@pytest.mark.parametrize(
+    ("settings_", "text", "names_way_out"),
+    [
+        ({}, "1,250", True),
+        ({}, "-999,250", True),
+        ({"decimal": ","}, "1.573", True),
+        ({"format": "money"}, "$1,250", True),
+        ({"format": "money", "decimal": ","}, "1.250 EUR", True),
+        ({"thousands": " "}, "1,250", False),
+        ({}, "1,25", False),
+        ({}, "0,573", False),
+        ({}, "about 1,250", False),
+        ({"decimal": ","}, "1.5", False),
+    ],
+)
+def test_a_number_that_reads_in_two_ways_is_refused_with_the_way_out(settings_, text, names_way_out):
+    _, problems = read_column(pd.Series([text, "5"], dtype="str"), column(**settings_))
+    ((rule, rows),) = problems
+    assert rows.tolist() == [True, False]
+    mark = "." if settings_.get("decimal") == "," else ","
+    assert (f'thousands = "{mark}" in the schema' in rule) == names_way_out
+    assert value_reader(column(**settings_))(text) == (None, rule)

@@ -9,9 +9,15 @@ import pandas as pd
 import pytest
 
 from loan_default.data.schema.column import Column, Kind
-from loan_default.data.schema.number_rules import MUST_BE_FINITE, MUST_BE_WHOLE, number_problems, plain_number
-from loan_default.data.schema.values import (
+from loan_default.data.schema.number_rules import (
+    MUST_BE_FINITE,
     MUST_BE_NUMBER,
+    MUST_BE_WHOLE,
+    is_whole,
+    number_problems,
+    plain_number,
+)
+from loan_default.data.schema.values import (
     MUST_BE_PRINTABLE,
     MUST_BE_TEXT,
     MUST_BE_TIME,
@@ -20,7 +26,6 @@ from loan_default.data.schema.values import (
     category_lookup,
     fold,
     is_missing,
-    is_whole,
     one_of,
     parse_timestamp,
     reason,

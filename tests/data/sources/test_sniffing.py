@@ -377,6 +377,18 @@ def test_decimal_commas_under_their_schema_are_read(tmp_path, rows):
     assert format_for(path, german()).decimal == ","
 
 
+def test_a_point_before_three_digits_is_refused_where_no_thousands_are_declared(tmp_path):
+    path = write(tmp_path, "einkommen;quote\n1901,24;1.573\n7053,02;1,25\n1.901,24;1.250.000\n")
+    schema = german(thousands="")
+    raw = read_frame(path, form=format_for(path, schema))
+    validation = validate(raw, schema, labelled=False)
+    assert validation.accepted["einkommen"].tolist() == [7053.02, 1901.24]
+    assert validation.accepted["quote"].tolist() == [1.25, 1250000]
+    (reason,) = validation.rejected["reason"]
+    assert 'thousands = "." in the schema' in reason
+    assert "'1.573'" in reason
+
+
 @pytest.mark.parametrize("row", ["1.901,24;0,573", "1901;0,573", "1.250.000;3"])
 def test_decimal_commas_under_a_schema_of_decimal_points_are_refused(tmp_path, row):
     path = write(tmp_path, "income;ratio\n" + f"{row}\n" * 3)

@@ -17,11 +17,15 @@ import pyarrow.compute as pc
 from loan_default.data.schema.column import NUMBER_KINDS, TIME_KINDS, Column, Kind
 from loan_default.data.schema.language import Schema
 from loan_default.data.schema.missing_texts import LONGEST_MARKER
-from loan_default.data.schema.number_rules import NUMBER_PATTERN, number_problems
+from loan_default.data.schema.number_rules import (
+    MUST_BE_NUMBER,
+    NUMBER_PATTERN,
+    number_problems,
+    rule_of_text,
+)
 from loan_default.data.schema.number_texts import is_plain, missing_numbers, plain_numbers
 from loan_default.data.schema.time_texts import plain_times
 from loan_default.data.schema.values import (
-    MUST_BE_NUMBER,
     MUST_NOT_BE_MISSING,
     is_missing,
     missing_test,
@@ -182,10 +186,20 @@ def _read_numbers(values: pd.Series, column: Column) -> tuple[pd.Series, Problem
     numbers = np.where(special, np.nan, numbers) + 0.0  # adding 0.0 turns -0.0 into 0.0
     problems = number_problems(numbers, column)
     if unreadable.any():
-        problems.append((MUST_BE_NUMBER, unreadable))
+        problems += _text_problems(values, unreadable, column)
     if not column.nullable and missing.any():
         problems.append((MUST_NOT_BE_MISSING, missing))
     return pd.Series(numbers, index=values.index), problems
+
+
+def _text_problems(values: pd.Series, unreadable: np.ndarray, column: Column) -> Problems:
+    """The rules that values break which are no numbers, each with its rows."""
+    rules = np.full(len(values), "", dtype=object)
+    rules[unreadable] = [
+        rule_of_text(value, column) if isinstance(value, str) else MUST_BE_NUMBER
+        for value in values[unreadable]
+    ]
+    return [(rule, rules == rule) for rule in dict.fromkeys(rules[unreadable])]
 
 
 def _numbers_of_text(text: pa.Array, column: Column) -> tuple[np.ndarray, np.ndarray]:
@@ -200,6 +214,9 @@ def _numbers_of_text(text: pa.Array, column: Column) -> tuple[np.ndarray, np.nda
             pass  # a value is no number, perhaps one that means "missing"
         readable = pc.fill_null(pc.match_substring_regex(trimmed, NUMBER_PATTERN), fill_value=False)
         numbers = pc.cast(pc.if_else(readable, trimmed, None), pa.float64())
+        is_marked = pc.and_not(pc.match_substring(trimmed, ","), readable)
+        if pc.any(is_marked).as_py():
+            numbers = pc.coalesce(numbers, plain_numbers(pc.if_else(is_marked, trimmed, None), column))
     else:
         numbers = plain_numbers(trimmed, column)
     doubtful = pc.and_(pc.is_valid(trimmed), pc.is_null(numbers))

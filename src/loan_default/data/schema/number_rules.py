@@ -2,14 +2,20 @@
 
 import math
 import re
+from decimal import Decimal
 
 import numpy as np
 
 from loan_default.data.schema.column import Column, Kind
 
+MUST_BE_NUMBER = "must be a number"
 MUST_BE_FINITE = "must be finite"
 MUST_BE_WHOLE = "must be a whole number"
 MUST_BE_POSITIVE = "must be above 0"
+
+_ONE_GROUP = {mark: re.compile(rf"[1-9][0-9]{{0,2}}{re.escape(mark)}[0-9]{{3}}") for mark in ".,"}
+_SIGN, _UNIT = re.compile(r"^[(+\-\s]*"), re.compile(r"[)\-\s]*$")
+_CURRENCY, _CURRENCY_BEHIND = re.compile("^[^0-9.,]{0,6}"), re.compile("[^0-9.,]{0,6}$")
 
 # ASCII digits only, no thousands separators: "1,234" may mean two different numbers.
 NUMBER_PATTERN = (
@@ -67,12 +73,28 @@ def at_most(bound: float) -> str:
     return f"must be at most {plain_number(bound)}"
 
 
+def is_whole(value: Decimal) -> bool:
+    """Whether a decimal is a whole number; NaN and infinity are not."""
+    return value.is_finite() and value == value.to_integral_value()
+
+
 def plain_number(value: float) -> str:
     """The shortest text of a number: "18" of 18.0, "0.1" of 0.1."""
     return str(int(value)) if float(value).is_integer() and abs(value) < 1e16 else repr(float(value))
 
 
-def is_infinite_text(text: str) -> bool:
-    """Whether a text is a number that no float can hold, or infinity."""
+def rule_of_text(text: str, column: Column) -> str:
+    """The rule that a text breaks which is no number of a column."""
     text = text.strip()
+    if _is_infinite(text):
+        return MUST_BE_FINITE
+    mark = "." if column.decimal == "," else ","
+    before, behind = (_CURRENCY, _CURRENCY_BEHIND) if column.format else (_SIGN, _UNIT)
+    if not column.thousands and _ONE_GROUP[mark].fullmatch(behind.sub("", before.sub("", text))):
+        return f'{MUST_BE_NUMBER} that reads in one way (thousands = "{mark}" in the schema allows groups)'
+    return MUST_BE_NUMBER
+
+
+def _is_infinite(text: str) -> bool:
+    """Whether a text is a number that no float can hold, or infinity."""
     return re.fullmatch(NUMBER_PATTERN, text) is not None and math.isinf(float(text))

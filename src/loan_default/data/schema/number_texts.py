@@ -6,7 +6,8 @@
 
 Both use one regular expression, which Python and Arrow understand alike. Marks are strict: with "," between
 thousands, "1,25" is no number, since it may be a decimal fraction; "1,250" and "1,00,000" can only be
-one thing. Texts must have been trimmed.
+one thing. Where no mark is declared between thousands, what can be read in one way is: "1,250.00" and
+"1,250,000" beside decimal points, and not "1,250". Texts must have been trimmed.
 """
 
 import re
@@ -88,7 +89,8 @@ def number_reader(column: Column) -> NumberReader:
 
 
 def _marked_number_reader(column: Column) -> NumberReader:
-    pattern, table, thousands = re.compile(_pattern(column)), _translation(), _thousands(column)
+    pattern, table, grouping = re.compile(_pattern(column)), _translation(), _grouping(column)
+    is_declared = bool(column.thousands)
 
     def read(text: str) -> float | None:
         match = pattern.match(text.translate(table))
@@ -98,9 +100,10 @@ def _marked_number_reader(column: Column) -> NumberReader:
         signs = group["before"] + group["inside"] + group["after"]
         if len(signs) > 1 or bool(group["open"]) != bool(group["close"]) or (signs and group["open"]):
             return None
-        whole = group["whole"].replace(thousands, "") if thousands else group["whole"]
+        whole = group["whole"].replace(grouping, "") if grouping else group["whole"]
         fraction = group["fraction"].replace(column.decimal, ".")
-        if not whole and len(fraction) < 2:
+        n_groups = len(group["whole"]) - len(whole)
+        if len(fraction) < 2 and (not whole or (n_groups == 1 and not is_declared)):
             return None
         minus = "-" if signs == "-" or group["open"] else ""
         return float(f"{minus}{whole}{fraction}{group['exponent']}")
@@ -147,9 +150,12 @@ def _marked_numbers(plain: pa.Array, column: Column) -> pa.Array:
     readable = pc.or_(
         pc.match_substring_regex(plain, pattern), pc.match_substring_regex(plain, INFINITY_PATTERN)
     )
+    if not column.thousands:  # 1,250 alone
+        n_groups = pc.count_substring(plain, _grouping(column))
+        has_fraction = pc.match_substring_regex(plain, f"{decimal}[0-9]")
+        readable = pc.and_(readable, pc.or_(pc.not_equal(n_groups, 1), has_fraction))
     numbers = pc.if_else(readable, plain, pa.scalar(None, plain.type))
-    if thousands := _thousands(column):
-        numbers = pc.replace_substring(numbers, thousands, "")
+    numbers = pc.replace_substring(numbers, _grouping(column), "")
     return pc.cast(pc.replace_substring(numbers, column.decimal, "."), pa.float64())
 
 
@@ -158,16 +164,18 @@ def _matched_numbers(plain: pa.Array, pattern: str, column: Column) -> pa.Array:
     opened, before, inside, whole, fraction, exponent, after, closed = (
         pc.struct_field(found, name) for name in _GROUPS
     )
-    if thousands := _thousands(column):
-        whole = pc.replace_substring(whole, thousands, "")
+    n_groups = pc.count_substring(whole, _grouping(column))
+    whole = pc.replace_substring(whole, _grouping(column), "")
     fraction = pc.replace_substring(fraction, column.decimal, ".")
     empty = pa.scalar("", plain.type)
     signs = pc.binary_join_element_wise(before, inside, after, empty)
     has_open, has_close = pc.not_equal(opened, ""), pc.not_equal(closed, "")
     is_wrong = pc.or_(pc.greater(pc.binary_length(signs), 1), pc.xor(has_open, has_close))
     is_wrong = pc.or_(is_wrong, pc.and_(pc.not_equal(signs, ""), has_open))
-    has_no_digit = pc.and_(pc.equal(whole, ""), pc.less(pc.binary_length(fraction), 2))
-    is_wrong = pc.or_(is_wrong, has_no_digit)
+    is_doubtful = pc.equal(whole, "")
+    if not column.thousands:
+        is_doubtful = pc.or_(is_doubtful, pc.equal(n_groups, 1))
+    is_wrong = pc.or_(is_wrong, pc.and_(is_doubtful, pc.less(pc.binary_length(fraction), 2)))
     minus = pc.if_else(pc.or_(pc.equal(signs, "-"), has_open), pa.scalar("-", plain.type), empty)
     number = pc.binary_join_element_wise(minus, whole, fraction, exponent, empty)
     return pc.cast(pc.if_else(is_wrong, pa.scalar(None, plain.type), number), pa.float64())
@@ -200,10 +208,9 @@ def _pattern(column: Column, *, currency: str = "") -> str:
 
 def _digits(column: Column) -> str:
     """The expression of a whole number with its mark between thousands."""
-    digits = "[0-9]+"
-    if thousands := re.escape(_thousands(column)):
-        digits = f"[1-9][0-9]{{0,2}}(?:{thousands}[0-9]{{3}})+|{digits}"
-    if column.thousands == ",":  # as in India: 1,00,000
+    grouping = _grouping(column)
+    digits = f"[1-9][0-9]{{0,2}}(?:{re.escape(grouping)}[0-9]{{3}})+|[0-9]+"
+    if grouping == ",":  # as in India: 1,00,000
         digits = f"[1-9][0-9]?(?:,[0-9]{{2}})+,[0-9]{{3}}|{digits}"
     return digits
 
@@ -214,8 +221,10 @@ def _any_currency() -> str:
     return f"(?:(?:{codes}|{_COUNTRIES})?[{CURRENCY_SIGNS}]|(?i:{words}))?"
 
 
-def _thousands(column: Column) -> str:
-    return column.thousands.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+def _grouping(column: Column) -> str:
+    """The mark between thousands: as declared, otherwise the one that is not the decimal mark."""
+    declared = column.thousands.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    return declared or ("." if column.decimal == "," else ",")
 
 
 def _translation() -> dict[int, str]:

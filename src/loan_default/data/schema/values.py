@@ -21,11 +21,18 @@ from loan_default.data.schema.column import NUMBER_KINDS, TIME_KINDS, Column, Ki
 from loan_default.data.schema.missing_texts import MISSING_TEXTS, stands_for_no_number, stands_for_no_time
 from loan_default.data.schema.number_rules import (
     MUST_BE_FINITE,
-    is_infinite_text,
+    MUST_BE_NUMBER,
+    is_whole,
     number_problem,
     plain_number,
+    rule_of_text,
 )
-from loan_default.data.schema.number_texts import NumberReader, has_rules, missing_numbers, number_reader
+from loan_default.data.schema.number_texts import (
+    NumberReader,
+    has_rules,
+    missing_numbers,
+    number_reader,
+)
 from loan_default.data.schema.time_texts import TimeReader, rule_of_format, time_of_number, time_reader
 
 Reading = tuple[Any, str]
@@ -33,7 +40,6 @@ Reader = Callable[[object], Reading]
 MissingTest = Callable[[str], bool]
 
 MUST_NOT_BE_MISSING = "must not be missing"
-MUST_BE_NUMBER = "must be a number"
 MUST_BE_TEXT = "must be text"
 MUST_BE_PRINTABLE = "must be printable text of at most 256 characters"
 MUST_BE_TIME = "must be a date or time in ISO 8601, such as 2024-01-31 or 2024-01-31T12:00:00Z"
@@ -165,11 +171,6 @@ def one_of(categories: tuple[str, ...]) -> str:
     return f"must be one of {few}" + (f", … ({len(categories)} in all)" if len(categories) > 8 else "")
 
 
-def is_whole(value: Decimal) -> bool:
-    """Whether a decimal is a whole number; NaN and infinity are not."""
-    return value.is_finite() and value == value.to_integral_value()
-
-
 def as_text(value: object) -> str | None:
     """A code as text: 2 and 2.0 as "2", true as "true"; None where it is neither text, number nor boolean."""
     if isinstance(value, str):
@@ -193,18 +194,17 @@ def _read_number(
     is_marker: MissingTest,
     missing_numbers: frozenset[float],
 ) -> Reading:
-    number: float | None
+    number = None
     if isinstance(value, str) and of_text is not None:
-        number = of_text(value.strip())
-        if number is None:
-            return _missing(column) if is_marker(value) else (None, MUST_BE_NUMBER)
+        if (number := of_text(value.strip())) is None:
+            return _missing(column) if is_marker(value) else (None, rule_of_text(value, column))
     elif is_missing(value) or (isinstance(value, str) and is_marker(value)):
         return _missing(column)
     elif isinstance(value, bool | np.bool_) and column.format == "boolean":
         number = float(value)
     elif isinstance(value, bool | np.bool_) or not isinstance(value, int | float | Decimal | np.number):
         # A feed sends a number that JSON cannot hold as the text that stood in the file.
-        return None, MUST_BE_FINITE if isinstance(value, str) and is_infinite_text(value) else MUST_BE_NUMBER
+        return None, rule_of_text(value, column) if isinstance(value, str) else MUST_BE_NUMBER
     else:
         try:
             number = float(value)
@@ -214,10 +214,10 @@ def _read_number(
 
 
 def _checked_number(number: float, column: Column) -> Reading:
-    rule = "" if number in column.special else number_problem(number, column)
-    if rule or number in column.special:
-        return None, rule
-    return number + 0.0, ""  # adding 0.0 turns -0.0 into 0.0
+    if number in column.special:
+        return None, ""
+    rule = number_problem(number, column)
+    return (None, rule) if rule else (number + 0.0, "")  # no -0.0
 
 
 def _lookup_of(column: Column) -> Callable[[str], str | None]:

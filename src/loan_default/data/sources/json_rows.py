@@ -18,10 +18,10 @@ from loan_default.data.schema.column import NUMBER_KINDS, TIME_KINDS, Column, Ki
 from loan_default.data.schema.frames import parse_numbers, read_column
 from loan_default.data.schema.language import Schema
 from loan_default.data.schema.missing_texts import MISSING_TEXTS
+from loan_default.data.schema.number_rules import is_whole
 from loan_default.data.schema.values import (
     as_text,
     is_missing,
-    is_whole,
     parse_timestamp,
     show,
 )

@@ -26,7 +26,7 @@ from loan_default.data.sources.dialects import (
 from loan_default.data.sources.encodings import Glance, is_written_in, look_through
 from loan_default.data.sources.format_words import describe_format, name_of_encoding
 from loan_default.data.sources.no_tables import check_file, check_no_document, check_promise
-from loan_default.data.sources.number_marks import count_marks, find_marks
+from loan_default.data.sources.number_marks import find_marks, uses_in
 from loan_default.data.sources.packing import compression_of, open_unpacked, readable
 from loan_default.data.sources.workbooks import read_sheet
 from loan_default.errors import DataError, UnclearFileError
@@ -220,17 +220,15 @@ def _contradicting_columns(dialect: Dialect, schema: Schema, declared: FileForma
         if name not in schema or schema[name].kind is not Kind.NUMERICAL:
             continue
         column = schema[name]
-        counts = count_marks(
-            texts,
-            decimal=column.decimal,
-            is_percent=column.format == "percent",
-        )
-        if counts.differ <= counts.agree:
-            agreeing += counts.agree > 0
+        uses = uses_in(texts, is_percent=column.format == "percent")
+        agree, differ = uses.votes(column.decimal), uses.votes("." if column.decimal == "," else ",")
+        either = uses.single_rows.total()
+        if differ <= agree:
+            agreeing += agree > 0
             continue
         contradicting.append(name)
         # Beside 0.573 in a column of decimal commas, 1.573 would be read as 1573.
-        misread |= counts.either > 0 and counts.differ * _RARE >= counts.differ + counts.either
+        misread |= either > 0 and differ * _RARE >= differ + either
     return contradicting if misread or len(contradicting) > agreeing else []
 
 

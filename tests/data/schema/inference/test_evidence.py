@@ -135,3 +135,17 @@ def test_many_slips_of_one_kind_do_not_outvote_the_others():
     texts = pd.Series(["1.250,50"] * 3 + [f"{x:.2f}" for x in RNG.uniform(1, 99, N)], dtype="str")
     marks = marks_of(texts.value_counts())
     assert (marks.certainty, marks.decimal) == (Certainty.SURE, ".")
+
+
+@pytest.mark.parametrize("decimal", [",", "."])
+def test_no_group_is_read_in_a_column_of_fractions_because_another_column_has_some(decimal):
+    other = "." if decimal == "," else ","
+    swap = comma if decimal == "," else str
+    amounts = [swap(f"{amount:,.2f}") for amount in np.exp(RNG.normal(9, 1, N))]
+    ratios = [swap(f"{ratio:.2f}") for ratio in RNG.uniform(0, 4, N)]
+    inference = inferred("ratio", ratios, delimiter=";", income=amounts)
+    texts = [f"1{other}573", f"1{other}573{decimal}25", f"1{decimal}573"]
+    assert numbers(texts, inference, "ratio")[1:] == [1573.25, 1.573]
+    assert np.isnan(numbers(texts, inference, "ratio")[0])
+    assert numbers(texts, inference, "income") == [1573, 1573.25, 1.573]
+    assert numbers([f"1{other}573"], inference, "children") == [1573]

@@ -145,8 +145,9 @@ def settle(marks: Marks, evidence: FileEvidence) -> Marks:
     if marks.certainty is Certainty.NONE:
         return replace(marks, decimal=evidence.decimal, thousands=marks.thousands or evidence.thousands)
     if marks.certainty is Certainty.SURE:
-        is_alike = not marks.thousands and marks.decimal == evidence.decimal
-        return replace(marks, thousands=evidence.thousands) if is_alike else marks
+        # Between digits that a blank parts there is no doubt; 1.250 in a column of 3,5 would be one.
+        is_spaced = not marks.thousands and evidence.thousands not in (".", ",")
+        return replace(marks, thousands=evidence.thousands) if is_spaced else marks
     if evidence.is_proven and marks.other is not None:
         return _settle_by_proof(marks, marks.other, evidence)
     if marks.certainty is Certainty.DOUBT and marks.other is not None:
