@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from benchmarks.credit_sets import CreditSet
 from loan_default.choices import Objective
-from loan_default.models.calibration import fit_platt
+from loan_default.models.calibration import choose_calibration
 from loan_default.models.features import Features, fit_features
 from loan_default.models.fitting import Progress, StateDict
 from loan_default.models.member_training import (
@@ -96,9 +96,10 @@ def train_net(
 
 
 def calibrated(data: CreditSet, nets: list[Raw]) -> NDArray[np.float64]:
-    """PDs of the test rows of the nets' average, Platt-calibrated on the validation rows."""
-    platt = fit_platt(np.mean([net.validation for net in nets], axis=0), data.y[data.validation])
-    return platt.apply(np.mean([net.test for net in nets], axis=0))
+    """PDs of the test rows of the nets' average, calibrated on the validation rows."""
+    raw = np.mean([net.validation for net in nets], axis=0)
+    calibration = choose_calibration(raw, data.y[data.validation]).calibration
+    return calibration.apply(np.mean([net.test for net in nets], axis=0))
 
 
 def _silent(progress: Progress) -> None:

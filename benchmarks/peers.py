@@ -66,9 +66,10 @@ def catboost(data: CreditSet, train: NDArray[np.int64], *, seed: int) -> PD:
         allow_writing_files=False,
         cat_features=data.categories,
     )
-    held_out = (data.frame.iloc[data.validation], data.y[data.validation])
-    model.fit(data.frame.iloc[train], data.y[train], eval_set=held_out, early_stopping_rounds=_PATIENCE)
-    return model.predict_proba(data.frame.iloc[data.test])[:, 1]
+    frame = data.frame.fillna(dict.fromkeys(data.categories, ""))  # it takes no missing category
+    held_out = (frame.iloc[data.validation], data.y[data.validation])
+    model.fit(frame.iloc[train], data.y[train], eval_set=held_out, early_stopping_rounds=_PATIENCE)
+    return model.predict_proba(frame.iloc[data.test])[:, 1]
 
 
 def logistic(data: CreditSet, train: NDArray[np.int64], *, seed: int) -> PD:  # noqa: ARG001 (no randomness)

@@ -7,6 +7,8 @@ PresetName = Literal["fast", "default", "best"]
 """How much time a better model is worth."""
 Objective = Literal["detection", "nt-xent", "both"]
 """What pretraining optimises."""
+CalibrationMethod = Literal["none", "level", "platt", "beta", "quadratic"]
+
 DeviceName = Literal["auto", "cpu", "cuda"]
 """Where to compute; `auto` takes a GPU where there is one."""
 

@@ -12,7 +12,7 @@ import torch
 from loan_default.data.schema.language import Schema
 from loan_default.data.schema.schema_files import schema_from_dict
 from loan_default.data.sources.generator import generate
-from loan_default.models.calibration import Platt
+from loan_default.models.calibration import Calibration
 from loan_default.models.classifier import HeadConfig
 from loan_default.models.encoder import EncoderConfig
 from loan_default.models.features import Features, fit_features
@@ -83,7 +83,7 @@ def model(architecture: Architecture, schema: Schema) -> LoanModel:
         schema=schema,
         architecture=architecture,
         members=tuple(architecture.new_classifier().eval() for _ in range(2)),
-        calibration=Platt(slope=0.9, intercept=-0.1),
+        calibration=Calibration(slope=0.9, intercept=-0.1),
         metrics={"test": {"auc": np.float64(0.75), "rows": 100}},
         reference={"pd": {"edges": np.array([0.1, 0.2]), "counts": np.array([5, 6, 7, 0])}},
         provenance={"seed": 0, "data": "small.csv"},

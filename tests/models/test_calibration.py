@@ -7,7 +7,13 @@ from scipy.special import expit, logit
 from sklearn.calibration import _sigmoid_calibration
 from sklearn.linear_model import LogisticRegression
 
-from loan_default.models.calibration import Platt, fit_platt
+from loan_default.choices import CalibrationMethod
+from loan_default.models.calibration import (
+    CALIBRATION_METHODS,
+    Calibration,
+    choose_calibration,
+    fit_calibration,
+)
 
 
 def overconfident(rows: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -19,7 +25,7 @@ def overconfident(rows: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def test_it_undoes_a_known_distortion() -> None:
     probability, labels = overconfident(40_000)
-    platt = fit_platt(probability, labels)
+    platt = fit_calibration("platt", probability, labels)
     assert platt.slope == pytest.approx(0.5, abs=0.03)
     assert platt.intercept == pytest.approx(-0.25, abs=0.05)
 
@@ -28,7 +34,7 @@ def test_it_undoes_a_known_distortion() -> None:
 def test_it_is_the_likelihoods_maximum_and_scikit_learns(rows: int) -> None:
     probability, labels = overconfident(rows, seed=rows)
     raw = logit(probability)
-    platt = fit_platt(probability, labels)
+    platt = fit_calibration("platt", probability, labels)
 
     def surprise(parameters: np.ndarray) -> float:
         logits = parameters[0] * raw + parameters[1]
@@ -47,14 +53,16 @@ def test_it_is_the_likelihoods_maximum_and_scikit_learns(rows: int) -> None:
 
 def test_the_mean_pd_on_the_fitted_rows_is_their_rate() -> None:
     probability, labels = overconfident(2_000)
-    assert fit_platt(probability, labels).apply(probability).mean() == pytest.approx(labels.mean(), abs=1e-3)
+    assert fit_calibration("platt", probability, labels).apply(probability).mean() == pytest.approx(
+        labels.mean(), abs=1e-3
+    )
 
 
 @pytest.mark.parametrize("kind", ["the wrong way round", "no information"])
 def test_a_slope_that_is_not_positive_leaves_the_ranking_alone(kind: str) -> None:
     probability, labels = overconfident(2_000)
     given_ = 1 - probability if kind == "the wrong way round" else np.full(2_000, 0.3)
-    platt = fit_platt(given_, labels)
+    platt = fit_calibration("platt", given_, labels)
     calibrated = platt.apply(given_)
     order = np.argsort(given_, kind="stable")
     assert (np.diff(calibrated[order]) >= 0).all()
@@ -67,7 +75,7 @@ def test_a_slope_that_is_not_positive_leaves_the_ranking_alone(kind: str) -> Non
 def test_separated_classes_stay_inside_0_and_1() -> None:
     probability = np.array([0.1, 0.2, 0.8, 0.9] * 20)
     labels = (probability > 0.5).astype(np.float32)
-    calibrated = fit_platt(probability, labels).apply(probability)
+    calibrated = fit_calibration("platt", probability, labels).apply(probability)
     assert ((calibrated > 0) & (calibrated < 1)).all()
     assert calibrated[0] < 0.01
     assert calibrated[2] > 0.99
@@ -76,21 +84,98 @@ def test_separated_classes_stay_inside_0_and_1() -> None:
 @given(
     slope=st.floats(0.01, 1e6),
     intercept=st.floats(-1e6, 1e6),
+    asymmetry=st.floats(-1, 1),
+    curvature=st.floats(-1, 1),
     probability=st.lists(st.floats(0, 1), min_size=1, max_size=30),
 )
 def test_pds_lie_strictly_inside_0_and_1_and_keep_the_order(
-    slope: float, intercept: float, probability: list[float]
+    slope: float, intercept: float, asymmetry: float, curvature: float, probability: list[float]
 ) -> None:
     values = np.sort(np.array(probability))
-    calibrated = Platt(slope=slope, intercept=intercept).apply(values)
+    calibration = Calibration(
+        slope=slope, intercept=intercept, asymmetry=asymmetry * slope / 2, curvature=curvature * slope / 56
+    )
+    assert calibration.is_rising
+    calibrated = calibration.apply(values)
     assert ((calibrated > 0) & (calibrated < 1)).all()
-    assert (np.diff(calibrated) >= 0).all()
+    assert (np.diff(calibrated) >= -1e-9).all()
+
+
+@pytest.mark.parametrize("method", CALIBRATION_METHODS)
+@given(seed=st.integers(0, 2**32 - 1), rows=st.integers(4, 300))
+def test_every_form_keeps_the_ranking_of_any_rows(method: CalibrationMethod, seed: int, rows: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = np.concatenate([[0, 1], rng.integers(0, 2, rows - 2)]).astype(np.float32)
+    assert fit_calibration(method, rng.random(rows) ** rng.integers(1, 9), labels).is_rising
+
+
+def test_beta_is_the_logistic_regression_on_both_logarithms() -> None:
+    probability, labels = overconfident(20_000)
+    terms = np.column_stack([np.log(probability), -np.log(1 - probability)])
+    oracle = LogisticRegression(C=np.inf).fit(terms, labels)
+    beta = fit_calibration("beta", probability, labels)
+    np.testing.assert_allclose(beta.apply(probability), oracle.predict_proba(terms)[:, 1], atol=2e-3)
+
+
+def test_a_quadratic_undoes_a_bend() -> None:
+    rng = np.random.default_rng(5)
+    z = rng.normal(-1, 1.5, 60_000)
+    labels = (rng.random(60_000) < expit(z + 0.02 * z**2)).astype(np.float32)
+    bent = fit_calibration("quadratic", expit(z), labels)
+    assert bent.slope == pytest.approx(1.0, abs=0.05)
+    assert bent.curvature == pytest.approx(0.02, abs=0.01)
+
+
+def test_the_level_alone_moves_to_the_observed_rate() -> None:
+    probability, labels = overconfident(2_000)
+    level = fit_calibration("level", probability, labels)
+    assert (level.slope, level.asymmetry, level.curvature) == (1.0, 0.0, 0.0)
+    assert level.apply(probability).mean() == pytest.approx(labels.mean(), abs=1e-9)
+
+
+def drawn(rows: int, *, slope: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities whose logits must be multiplied by the slope to be true, and labels."""
+    rng = np.random.default_rng(seed)
+    true = rng.normal(-1.7, 1, rows)
+    return expit(true / slope), (rng.random(rows) < expit(true)).astype(np.float32)
+
+
+def test_calibrated_probabilities_stay_as_they_are() -> None:
+    chosen = [choose_calibration(*drawn(4_000, slope=1.0, seed=seed)).method for seed in range(20)]
+    assert chosen.count("none") >= 16
+
+
+def test_what_is_clearly_off_is_mended() -> None:
+    for seed in range(5):
+        probability, labels = drawn(4_000, slope=0.6, seed=seed)
+        choice = choose_calibration(probability, labels)
+        assert choice.method not in ("none", "level")
+        true = expit(0.6 * logit(probability))
+        assert np.abs(choice.calibration.apply(probability) - true).mean() < 0.02
+        assert choice.log_losses[choice.method] < choice.log_losses["none"]
+    probability, labels = drawn(4_000, slope=1.0, seed=0)
+    shifted = choose_calibration(expit(logit(probability) + 0.5), labels)
+    assert shifted.method == "level"
+    assert shifted.calibration.intercept == pytest.approx(-0.5, abs=0.1)
+
+
+def test_two_defaults_are_enough_to_choose() -> None:
+    labels = np.array([1, 1] + [0] * 50, dtype=np.float32)
+    assert choose_calibration(np.linspace(0.9, 0.01, 52), labels).calibration.is_rising
+
+
+def test_whole_weights_choose_as_repeated_rows_do_where_it_is_clear() -> None:
+    probability, labels = drawn(3_000, slope=0.5, seed=3)
+    weights = np.random.default_rng(3).integers(1, 4, 3_000)
+    weighted = choose_calibration(probability, labels, weights.astype(float))
+    repeated = choose_calibration(np.repeat(probability, weights), np.repeat(labels, weights))
+    assert weighted.calibration.slope == pytest.approx(repeated.calibration.slope, rel=0.05)
 
 
 def test_without_calibration_nothing_changes() -> None:
     values = np.array([0.001, 0.3, 0.99])
-    np.testing.assert_allclose(Platt().apply(values), values)
-    assert Platt().apply(np.zeros(0)).shape == (0,)
+    np.testing.assert_allclose(Calibration().apply(values), values)
+    assert Calibration().apply(np.zeros(0)).shape == (0,)
 
 
 def test_whole_weights_calibrate_like_repeated_rows():
@@ -98,10 +183,10 @@ def test_whole_weights_calibrate_like_repeated_rows():
     p = generator.uniform(0.02, 0.98, 300)
     y = (generator.random(300) < p).astype(np.float32)
     weights = generator.integers(1, 4, 300)
-    weighted = fit_platt(p, y, weights.astype(float))
-    repeated = fit_platt(np.repeat(p, weights), np.repeat(y, weights))
+    weighted = fit_calibration("platt", p, y, weights.astype(float))
+    repeated = fit_calibration("platt", np.repeat(p, weights), np.repeat(y, weights))
     assert weighted.slope == pytest.approx(repeated.slope, rel=1e-3)
     assert weighted.intercept == pytest.approx(repeated.intercept, abs=1e-3)
-    turned = fit_platt(1 - p, y, weights.astype(float))
-    same = fit_platt(np.repeat(1 - p, weights), np.repeat(y, weights))
+    turned = fit_calibration("platt", 1 - p, y, weights.astype(float))
+    same = fit_calibration("platt", np.repeat(1 - p, weights), np.repeat(y, weights))
     assert turned.intercept == pytest.approx(same.intercept, rel=1e-6)

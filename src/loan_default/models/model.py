@@ -16,7 +16,7 @@ from loan_default.data.schema.schema_files import schema_from_dict
 from loan_default.errors import ArtifactError
 from loan_default.models.arrays import predict, to_tensors
 from loan_default.models.artifact import Payload, read_artifact, shown, write_artifact
-from loan_default.models.calibration import Platt
+from loan_default.models.calibration import Calibration
 from loan_default.models.classifier import Classifier, HeadConfig
 from loan_default.models.encoder import Encoder, EncoderConfig
 from loan_default.models.features import Features, Inputs, features_from_dict, features_to_dict
@@ -34,7 +34,7 @@ class LoanModel:
     schema: Schema
     architecture: Architecture
     members: tuple[Classifier, ...]
-    calibration: Platt
+    calibration: Calibration
     metrics: Mapping[str, Any]
     """Metrics when it was trained: split -> metric -> value."""
     reference: Mapping[str, Any]
@@ -262,13 +262,15 @@ def _text(value: Any) -> str:
     return value
 
 
-def _calibration(raw: Mapping[str, Any]) -> Platt:
-    calibration = _config(Platt, raw)
-    if type(calibration.slope) is not float or type(calibration.intercept) is not float:
-        raise ArtifactError(
-            f"calibration must be two numbers, however: slope={shown(calibration.slope)}, "
-            f"intercept={shown(calibration.intercept)}"
-        )
+def _calibration(raw: Mapping[str, Any]) -> Calibration:
+    # Releases up to 0.2 stored Platt's two numbers alone.
+    plain = raw.keys() == {"slope", "intercept"}
+    calibration = _config(Calibration, {**raw, "asymmetry": 0.0, "curvature": 0.0} if plain else raw)
+    for name, number in asdict(calibration).items():
+        if type(number) is not float:
+            raise ArtifactError(f"calibration must be numbers, however: {name}={shown(number)}")
+    if not calibration.is_rising:
+        raise ArtifactError(f"calibration must keep the ranking, however: {calibration}")
     return calibration
 
 

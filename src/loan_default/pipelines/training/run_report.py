@@ -58,6 +58,16 @@ def write_report(
     return intervals
 
 
+_CALIBRATED = {
+    "none": "calibrated as it is",
+    "level": "its level calibrated",
+    "platt": "Platt-calibrated",
+    "beta": "beta-calibrated",
+    "quadratic": "calibrated by a quadratic",
+}
+"""Form of the calibration -> what the report says of the model."""
+
+
 def build_report(
     plan: TrainingPlan,
     trained: Trained,
@@ -77,7 +87,7 @@ def build_report(
         title=f"Probability of default: {plan.schema.name}",
         model=(
             f"{nets} with {preset.encoder.n_layers} layers and {parameters:,} weights"
-            f"{' each' if members > 1 else ''}, {origin}, Platt-calibrated."
+            f"{' each' if members > 1 else ''}, {origin}, {_CALIBRATED[trained.calibration.method]}."
         ),
         created_at=datetime.now(UTC),
         data=_data_summary(plan),
@@ -120,6 +130,7 @@ def build_report(
         },
         choices=(
             *plan.choices,
+            Choice(what="calibration", value=trained.calibration.method, reason=trained.calibration.reason),
             Choice(what="schema", value=plan.schema.name, reason=plan.schema_choice.origin),
         ),
         provenance={

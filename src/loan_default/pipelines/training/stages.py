@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from loan_default.database.documents import model_version
 from loan_default.evaluation.metrics import measure
 from loan_default.models.baseline import fit_logistic
-from loan_default.models.calibration import Platt, fit_platt
+from loan_default.models.calibration import Calibration, CalibrationChoice, choose_calibration
 from loan_default.models.classifier import Classifier
 from loan_default.models.device import torch_threads
 from loan_default.models.features import Inputs
@@ -74,6 +74,7 @@ class Trained:
     sha256: str
     pretrained: Pretrained | None
     members: tuple[Fitted, ...]
+    calibration: CalibrationChoice
     validation: Predictions
     test: Predictions
     started_at: datetime
@@ -170,16 +171,16 @@ def train_classifier(
     watch.start("calibrate", f"on {len(validation.labels):,} validation rows")
     members = _members_of(plan, fitted, train.inputs)
     raw = mean_probability(members, validation.inputs)
-    platt = fit_platt(raw, validation.labels, validation.weights)
+    choice = choose_calibration(raw, validation.labels, validation.weights)
     watch.start("evaluate", f"on {len(plan.split.test):,} test rows")
     test = plan.labelled(plan.split.test)
     baseline = fit_logistic(plan.features, train)
-    on_validation = _predictions(validation, raw, platt, baseline)
-    on_test = _predictions(test, mean_probability(members, test.inputs), platt, baseline)
+    on_validation = _predictions(validation, raw, choice.calibration, baseline)
+    on_test = _predictions(test, mean_probability(members, test.inputs), choice.calibration, baseline)
     model = _assemble(
         plan,
         members=members,
-        platt=platt,
+        calibration=choice.calibration,
         on_validation=on_validation,
         on_test=on_test,
         train=train.inputs,
@@ -194,6 +195,7 @@ def train_classifier(
         sha256=save_model(path, model),
         pretrained=pretrained,
         members=tuple(fitted),
+        calibration=choice,
         validation=on_validation,
         test=on_test,
         started_at=started_at,
@@ -258,12 +260,12 @@ def _members_of(plan: TrainingPlan, fitted: list[Fitted], train: Inputs) -> tupl
 def _predictions(
     rows: Labelled,
     raw: NDArray[np.float64],
-    platt: Platt,
+    calibration: Calibration,
     baseline: Callable[[Inputs], NDArray[np.float64]],
 ) -> Predictions:
     return Predictions(
         y=rows.labels.astype(np.float64),
-        calibrated=platt.apply(raw),
+        calibrated=calibration.apply(raw),
         raw=raw,
         baseline=baseline(rows.inputs),
         weights=rows.weights,
@@ -274,7 +276,7 @@ def _assemble(
     plan: TrainingPlan,
     *,
     members: tuple[Classifier, ...],
-    platt: Platt,
+    calibration: Calibration,
     on_validation: Predictions,
     on_test: Predictions,
     train: Inputs,
@@ -291,7 +293,7 @@ def _assemble(
         schema=plan.schema,
         architecture=_architecture(plan),
         members=members,
-        calibration=platt,
+        calibration=calibration,
         metrics={
             name: asdict(measure(rows.y, rows.calibrated, weights=rows.weights))
             for name, rows in (("validation", on_validation), ("test", on_test))
