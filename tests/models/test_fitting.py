@@ -2,18 +2,21 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from loan_default.errors import ArtifactError, ConfigurationError
 from loan_default.models.checkpoints import write_checkpoint
 from loan_default.models.classifier import Classifier
 from loan_default.models.contrastive import ObjectiveConfig, PretrainingModel
-from loan_default.models.fitting import FitConfig, Fitted, Progress, fit, parameter_groups, schedule
+from loan_default.models.fitting import FitConfig, Fitted, Passes, Progress, fit, parameter_groups
 from loan_default.models.member_training import Architecture
 
 CONFIG = FitConfig(epochs=4, learning_rate=0.05, batch_size=16, patience=0)
@@ -51,6 +54,7 @@ def run(
     seed: int = 0,
     fingerprint: str = "same",
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    passes: Passes | None = None,
 ) -> Fitted:
     return fit(
         task,
@@ -61,28 +65,103 @@ def run(
         checkpoint=checkpoint,
         resume=resume,
         on_progress=on_progress,
+        passes=passes,
     )
 
 
 # Schedule and groups
 
 
-@pytest.mark.parametrize("total", [1, 10, 1000])
-def test_the_schedule_warms_up_and_ends_near_a_tenth(total: int) -> None:
-    rates = [schedule(step, total=total) for step in range(total)]
-    assert all(0 < rate <= 1 for rate in rates)
-    peak = rates.index(max(rates))
-    assert peak <= 0.03 * total
-    assert all(later <= earlier for earlier, later in zip(rates[peak:], rates[peak + 1 :], strict=False))
+def test_the_rate_is_full_then_falls_to_a_twentieth() -> None:
+    passes = Passes(steady=4, cooling=2, cooled=1)
+    assert passes.total == 5
+    assert [passes.rate(passed) for passed in (0.0, 3.999, 4.0)] == [1.0, 1.0, 1.0]
+    assert passes.rate(5.0) == pytest.approx(0.525)
+    assert passes.rate(6.0) == passes.rate(9.0) == pytest.approx(0.05)
 
 
-def test_values_of_the_schedule() -> None:
-    # 3 % of 1000 steps: the first step has a thirtieth, the thirtieth all of it, half-way cos = 0.
-    assert schedule(0, total=1000) == pytest.approx(1 / 30)
-    assert schedule(14, total=1000) == pytest.approx(0.5, rel=2e-3)
-    assert schedule(29, total=1000) == pytest.approx(1.0, rel=3e-3)
-    assert schedule(500, total=1000) == pytest.approx(0.55)
-    assert schedule(1000, total=1000) == pytest.approx(0.1)
+@given(steady=st.integers(0, 50), cooling=st.integers(0, 20))
+def test_a_rate_never_rises_again(steady: int, cooling: int) -> None:
+    passes = Passes(steady=steady, cooling=cooling)
+    rates = [passes.rate(step / 7) for step in range(7 * (steady + cooling) + 7)]
+    assert all(0.05 <= later <= earlier <= 1 for earlier, later in pairwise(rates))
+
+
+@pytest.fixture
+def rates(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The learning rate of each step that is taken."""
+    kept: list[float] = []
+    step = torch.optim.AdamW.step
+
+    def kept_step(optimizer: torch.optim.AdamW, *arguments: Any) -> Any:
+        kept.append(optimizer.param_groups[0]["lr"])
+        return step(optimizer, *arguments)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", kept_step)
+    return kept
+
+
+def test_without_patience_the_rate_warms_up_and_falls_over_all_epochs(rates: list[float]) -> None:
+    run(Line(), replace(CONFIG, epochs=10, learning_rate=1.0))
+    assert len(rates) == 60
+    # A tenth of 60 steps: the first step has a sixth of the rate.
+    assert rates[0] == pytest.approx(1 / 6)
+    assert max(rates) == rates[5] == pytest.approx(1.0, abs=0.03)
+    assert all(later < earlier for earlier, later in pairwise(rates[5:]))
+    assert rates[30] == pytest.approx(0.525)
+    assert rates[-1] == pytest.approx(0.05, abs=0.01)
+
+
+def test_the_rate_falls_from_the_best_weights_on_when_the_score_gets_no_better(rates: list[float]) -> None:
+    scores = [0.5, 0.6, 0.7, 0.8, 0.7, 0.7, 0.75, 0.85, 0.9]
+    fitted = run(Line(scores=scores.copy()), replace(CONFIG, epochs=50, patience=2, learning_rate=1.0))
+    # Four passes to the best, two in vain, then two (30 % of four) over which the rate falls.
+    assert [epoch.score for epoch in fitted.history] == scores[:8]
+    assert fitted.best.epoch == 8
+    assert fitted.passes == Passes(steady=4, cooling=2, cooled=2)
+    by_epoch = [rates[6 * epoch : 6 * epoch + 6] for epoch in range(8)]
+    assert all(rate == 1.0 for epoch in by_epoch[5:6] for rate in epoch)
+    assert by_epoch[6][0] == 1.0
+    assert by_epoch[7][0] == pytest.approx(0.525)
+
+
+def test_it_cools_in_time_where_the_epochs_run_out(rates: list[float]) -> None:
+    fitted = run(
+        Line(scores=[0.1 * n for n in range(1, 11)]),
+        replace(CONFIG, epochs=10, patience=5, learning_rate=1.0),
+    )
+    assert len(fitted.history) == 10
+    assert fitted.passes == Passes(steady=7, cooling=3, cooled=3)
+    assert rates[-1] < 0.1
+
+
+def test_the_same_passes_lead_to_the_same_weights_without_a_score(
+    same_weights: Callable[[Fitted, Fitted], bool],
+) -> None:
+    """Where the best epoch is reached without a wasted one, repeating its passes takes the same steps."""
+    config = replace(CONFIG, epochs=10, patience=5)
+    found = run(Line(scores=[0.1 * n for n in range(1, 11)]), config)
+
+    class Unscored(Line):
+        def score(self, module: nn.Module) -> float:
+            raise AssertionError("nothing is left to score")
+
+    repeated = run(Unscored(), config, passes=found.passes)
+    assert same_weights(found, repeated)
+    assert [epoch.losses for epoch in repeated.history] == [epoch.losses for epoch in found.history]
+    assert repeated.best.score is None
+
+
+def test_a_repeated_run_can_be_resumed(
+    tmp_path: Path, same_weights: Callable[[Fitted, Fitted], bool]
+) -> None:
+    passes = Passes(steady=2, cooling=2, cooled=1)
+    whole = run(Line(), passes=passes)
+    assert len(whole.history) == 3
+    checkpoint = tmp_path / "run.ckpt"
+    with pytest.raises(Killed):
+        run(Line(), passes=passes, checkpoint=checkpoint, on_progress=kill_after(2))
+    assert same_weights(run(Line(), passes=passes, checkpoint=checkpoint, resume=True), whole)
 
 
 def test_only_matrices_of_the_network_decay(architecture: Architecture) -> None:
@@ -166,8 +245,9 @@ def test_it_learns_and_keeps_the_best_average() -> None:
     task = Line()
     before = task.score(task.module)
     fitted = run(task, replace(CONFIG, epochs=30))
+    assert fitted.best.score is not None
     assert fitted.best.score > before / 10
-    assert fitted.best.score == max(epoch.score for epoch in fitted.history)
+    assert fitted.best.score == max(epoch.score or before for epoch in fitted.history)
     again = Line()
     again.module.load_state_dict(fitted.state)
     assert again.score(again.module.eval()) == pytest.approx(fitted.best.score, abs=1e-7)
@@ -188,16 +268,12 @@ def test_fewer_rows_than_a_batch_make_one_batch() -> None:
     assert [len(rows) for rows in task.seen] == [100, 100]
 
 
-def test_early_stopping_waits_for_its_patience_and_goes_back_to_the_best(
-    same_weights: Callable[[Fitted, Fitted], bool],
-) -> None:
-    scores = [0.5, 0.7, 0.6, 0.65, 0.69, 0.9]
-    fitted = run(Line(scores=scores.copy()), replace(CONFIG, epochs=6, patience=3))
-    assert [epoch.score for epoch in fitted.history] == scores[:5]
+def test_it_waits_for_its_patience_and_goes_back_to_the_best() -> None:
+    scores = [0.5, 0.7, 0.6, 0.65, 0.69, 0.1, 0.9]
+    fitted = run(Line(scores=scores.copy()), replace(CONFIG, epochs=50, patience=3))
+    assert [epoch.score for epoch in fitted.history] == scores[:6]
     assert fitted.best.epoch == 2
-    patient = run(Line(scores=[0.5, 0.7, 0.1, 0.1, 0.1, 0.1]), replace(CONFIG, epochs=6))
-    assert len(patient.history) == 6
-    assert same_weights(fitted, patient)
+    assert fitted.passes == Passes(steady=2)
 
 
 def test_without_patience_it_never_stops_early() -> None:
@@ -353,12 +429,17 @@ def test_killed_at_every_epoch_in_turn(
 
 
 def test_early_stopping_survives_a_resume(tmp_path: Path) -> None:
-    config, checkpoint = replace(CONFIG, epochs=6, patience=2), tmp_path / "run.ckpt"
-    with pytest.raises(Killed):
-        run(Line(scores=[0.9, 0.1]), config, checkpoint=checkpoint, on_progress=kill_after(2))
-    resumed = run(Line(scores=[0.2]), config, checkpoint=checkpoint, resume=True)
-    assert len(resumed.history) == 3
-    assert resumed.best.epoch == 1
+    config, checkpoint = replace(CONFIG, epochs=20, patience=2), tmp_path / "run.ckpt"
+    scores = [0.1, 0.9, 0.1, 0.2, 0.3]
+    whole = run(Line(scores=scores.copy()), config)
+    for epoch in range(1, 5):
+        checkpoint.unlink(missing_ok=True)
+        with pytest.raises(Killed):
+            run(Line(scores=scores.copy()), config, checkpoint=checkpoint, on_progress=kill_after(epoch))
+        resumed = run(Line(scores=scores[epoch:]), config, checkpoint=checkpoint, resume=True)
+        assert [each.score for each in resumed.history] == scores
+        assert [each.losses for each in resumed.history] == [each.losses for each in whole.history]
+        assert resumed.passes == whole.passes == Passes(steady=2)
 
 
 def test_a_finished_run_is_not_run_again(

@@ -170,10 +170,14 @@ def epoch_line(progress: "TrainingProgress") -> str:
     last = progress.last
     assert last is not None
     losses = "  ".join(f"{name} {loss:.4f}" for name, loss in last.losses.items())
-    score = "validation loss" if progress.stage == "pretraining" else "validation AUC"
-    value = -last.score if progress.stage == "pretraining" else last.score
+    if last.score is None:
+        score = ""
+    elif progress.stage == "pretraining":
+        score = f"validation loss {-last.score:.4f}  "
+    else:
+        score = f"validation AUC {last.score:.4f}  "
     return (
-        f"{progress.stage}  epoch {last.epoch}/{progress.epochs}  {losses}  {score} {value:.4f}  "
+        f"{progress.stage}  epoch {last.epoch}/{progress.epochs}  {losses}  {score}"
         f"{last.rows_per_second:,.0f} rows/s"
     )
 

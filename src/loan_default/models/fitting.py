@@ -1,4 +1,8 @@
-"""The loop that pretraining and training share: AdamW, warm-up and cosine, clipping, EMA, early stopping.
+"""The loop that pretraining and training share: AdamW, warm-up, a rate that falls, clipping, EMA.
+
+How long it trains follows from its progress: at the full rate as long as the score gets better, then the
+rate falls. How far the rate has fallen by the best epoch is known afterwards, so the same steps can be
+repeated on more rows, where none are left to score.
 
 It writes a checkpoint after each epoch and can go on from one. Every epoch seeds its own randomness from
 (seed, epoch), so an interrupted and resumed run takes the same steps as an uninterrupted one; on one thread
@@ -9,7 +13,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +26,12 @@ from loan_default.models.checkpoints import read_checkpoint, write_checkpoint
 
 StateDict = dict[str, Tensor]
 
+WARM_UP_STEPS = 100
+"""Steps over which the rate rises to its peak; a tenth of all steps where there are fewer than ten times as
+many."""
+COOLING = 0.3
+"""Passes over which the rate falls, as a share of those at the full rate."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FitConfig:
@@ -30,11 +40,11 @@ class FitConfig:
     epochs: int
     """Passes over the rows at most."""
     learning_rate: float
-    """Peak of the schedule: 3 % linear warm-up, then cosine down to 10 %."""
+    """Peak of the schedule."""
     batch_size: int
     """Rows a step."""
     patience: int
-    """Epochs without a better score before stopping; 0 = never stop early."""
+    """Epochs without a better score after which the rate falls; 0 = from the start on, over all epochs."""
     weight_decay: float = 1e-4
     """Weight decay of matrices of the network; embeddings, norms and biases have none."""
     clip: float = 1.0
@@ -56,6 +66,29 @@ class FitConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Passes:
+    """How weights came about: passes at the full rate, then some of those over which the rate falls."""
+
+    steady: int
+    """Passes at the full rate."""
+    cooling: int = 0
+    """Passes over which the rate falls from full to 5 %."""
+    cooled: int = 0
+    """How many of them were taken."""
+
+    @property
+    def total(self) -> int:
+        """Passes that led to the weights."""
+        return self.steady + self.cooled
+
+    def rate(self, passed: float) -> float:
+        """Share of the full rate after so many passes."""
+        if passed < self.steady or not self.cooling:
+            return 1.0
+        return 0.525 + 0.475 * math.cos(math.pi * min(1.0, (passed - self.steady) / self.cooling))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Epoch:
     """Losses, score and speed of one pass over the training rows."""
 
@@ -63,8 +96,8 @@ class Epoch:
     """Number of the epoch, from 1."""
     losses: Mapping[str, float]
     """Mean training losses over the epoch, by component."""
-    score: float
-    """Score of the averaged weights on validation rows; higher is better."""
+    score: float | None
+    """Score of the averaged weights on validation rows; higher is better. None = nothing is left to score."""
     rows_per_second: float
 
 
@@ -78,7 +111,7 @@ class Progress:
     done_rows: int
     """Rows of all epochs so far."""
     total_rows: int
-    """Rows of all epochs, if early stopping saves none."""
+    """Rows of all epochs, if the score gets no better from here on."""
     last: Epoch | None
     """The epoch that has just ended; None within an epoch."""
 
@@ -90,6 +123,8 @@ class Fitted:
     state: StateDict = field(repr=False)
     best: Epoch
     history: tuple[Epoch, ...]
+    passes: Passes
+    """What led to the best weights."""
 
 
 OnProgress = Callable[[Progress], None]
@@ -121,6 +156,7 @@ def fit(
     checkpoint: Path | None,
     resume: bool,
     on_progress: OnProgress,
+    passes: Passes | None = None,
 ) -> Fitted:
     """The best averaged weights over the epochs.
 
@@ -129,12 +165,14 @@ def fit(
         fingerprint: digest of everything that decides the result; a checkpoint of another one is refused.
         checkpoint: file to write after each epoch; None = none.
         resume: go on from `checkpoint` if it is there; the module's own weights are then irrelevant.
+        passes: what to repeat; nothing is scored, and the last weights are the result. None = the score
+            decides.
 
     Raises:
         ConfigurationError: the checkpoint belongs to other data or options, or a loss or score is not finite.
         ArtifactError: the checkpoint is damaged.
     """
-    run = _Run(task, config, seed=seed, fingerprint=fingerprint)
+    run = _Run(task, config, seed=seed, fingerprint=fingerprint, given=passes)
     if checkpoint is not None and resume and checkpoint.exists():
         run.restore(read_checkpoint(checkpoint), where=checkpoint)
     while not run.is_over:
@@ -142,19 +180,24 @@ def fit(
         if checkpoint is not None:
             write_checkpoint(checkpoint, run.checkpoint_state())
         on_progress(run.progress(stage, done_rows=run.n_epochs * task.n_rows, last=run.history[-1]))
-    return Fitted(state=run.best_state, best=run.history[run.best_epoch - 1], history=tuple(run.history))
+    return run.result()
 
 
 class _Run:
     """The moving parts of one fit: weights, their average, optimiser state, best so far."""
 
-    def __init__(self, task: FittingTask, config: FitConfig, *, seed: int, fingerprint: str) -> None:
+    def __init__(
+        self, task: FittingTask, config: FitConfig, *, seed: int, fingerprint: str, given: Passes | None
+    ) -> None:
         self.task, self.config, self.seed, self.fingerprint = task, config, seed, fingerprint
+        self.given = given
         self.average = copy.deepcopy(task.module)
         self.optimizer = torch.optim.AdamW(parameter_groups(task.module, config), fused=True)
         self.history: list[Epoch] = []
         self.best_epoch = 0
+        self.best_passes = Passes(steady=0)
         self.best_state: StateDict = {}
+        self.passes = Passes(steady=0, cooling=0 if config.patience else config.epochs)
         # A last batch of a few rows would be mostly noise, and NT-Xent contrasts a row with
         # others: its rows are left to the other epochs, whose shuffles differ.
         self.batches = max(1, task.n_rows // config.batch_size)
@@ -165,11 +208,49 @@ class _Run:
 
     @property
     def is_over(self) -> bool:
-        waited = self.n_epochs - self.best_epoch
-        return self.n_epochs >= self.config.epochs or (0 < self.config.patience <= waited)
+        if self.given is not None:
+            return self.n_epochs >= self.given.total
+        cooled = 0 < self.passes.cooling <= self.passes.cooled
+        return cooled or self.n_epochs >= self.config.epochs
+
+    def result(self) -> Fitted:
+        if self.given is not None:
+            state = _copy(self.average.state_dict())
+            return Fitted(state=state, best=self.history[-1], history=tuple(self.history), passes=self.given)
+        return Fitted(
+            state=self.best_state,
+            best=self.history[self.best_epoch - 1],
+            history=tuple(self.history),
+            passes=self.best_passes,
+        )
 
     def epoch(self, on_progress: OnProgress, *, stage: str) -> None:
-        config, started, reported = self.config, time.monotonic(), 0.0
+        """One pass over the rows, and what follows from its score."""
+        started = time.monotonic()
+        means = self._pass(on_progress, stage=stage)
+        score = self._score(means, stage=stage) if self.given is None else None
+        rows = min(self.batches * self.config.batch_size, self.task.n_rows)
+        self.history.append(
+            Epoch(
+                epoch=self.n_epochs + 1,
+                losses=means,
+                score=score,
+                rows_per_second=rows / (time.monotonic() - started),
+            )
+        )
+        if self.passes.cooling:
+            self.passes = replace(self.passes, cooled=self.passes.cooled + 1)
+        else:
+            self.passes = replace(self.passes, steady=self.passes.steady + 1)
+        if score is not None:
+            self._keep_if_best(score)
+            self._cool_if_stuck()
+        elif self.given is not None and self.n_epochs == self.given.steady:
+            self.task.module.load_state_dict(self.average.state_dict())  # as at the beginning of a fall
+
+    def _pass(self, on_progress: OnProgress, *, stage: str) -> dict[str, float]:
+        """The steps of one epoch; returns the mean losses."""
+        config, reported = self.config, 0.0
         generator = torch.Generator().manual_seed(_epoch_seed(self.seed, self.n_epochs))
         torch.manual_seed(_epoch_seed(self.seed, self.n_epochs) + 1)  # dropout draws from the global one
         order = torch.randperm(self.task.n_rows, generator=generator)
@@ -177,7 +258,7 @@ class _Run:
         self.task.module.train()
         for number in range(self.batches):
             step = self.n_epochs * self.batches + number
-            rate = config.learning_rate * schedule(step, total=config.epochs * self.batches)
+            rate = config.learning_rate * self._rate(step)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate * group["share"]
             losses = self.task.losses(order[number * config.batch_size :][: config.batch_size], generator)
@@ -193,25 +274,51 @@ class _Run:
                 done = self.n_epochs * self.task.n_rows + (number + 1) * config.batch_size
                 on_progress(self.progress(stage, done_rows=done, last=None))
         means = {name: float(total) / self.batches for name, total in sums.items()}
+        if not all(map(math.isfinite, means.values())):
+            raise self._not_finite(stage, means, score=None)
+        return means
+
+    def _score(self, means: Mapping[str, float], *, stage: str) -> float:
         self.average.eval()
         with torch.inference_mode():
             score = self.task.score(self.average)
-        if not all(map(math.isfinite, [*means.values(), score])):
-            raise ConfigurationError(
-                f"losses and score must stay finite, however: epoch {self.n_epochs + 1} of {stage}: {means}, "
-                f"score={score}. Try a smaller learning rate than {config.learning_rate}."
-            )
-        rows = self.batches * config.batch_size
-        self.history.append(
-            Epoch(
-                epoch=self.n_epochs + 1,
-                losses=means,
-                score=score,
-                rows_per_second=min(rows, self.task.n_rows) / (time.monotonic() - started),
-            )
+        if not math.isfinite(score):
+            raise self._not_finite(stage, means, score=score)
+        return score
+
+    def _not_finite(
+        self, stage: str, means: Mapping[str, float], *, score: float | None
+    ) -> ConfigurationError:
+        return ConfigurationError(
+            f"losses and score must stay finite, however: epoch {self.n_epochs + 1} of {stage}: {means}, "
+            f"score={score}. Try a smaller learning rate than {self.config.learning_rate}."
         )
-        if self.best_epoch == 0 or score > self.history[self.best_epoch - 1].score:
-            self.best_epoch, self.best_state = self.n_epochs, _copy(self.average.state_dict())
+
+    def _rate(self, step: int) -> float:
+        """Share of the peak learning rate at a step."""
+        warm_up = min(1.0, (step + 1) / min(WARM_UP_STEPS, max(1, self.config.epochs * self.batches // 10)))
+        within = (step - self.n_epochs * self.batches) / self.batches
+        if self.given is not None:
+            return warm_up * self.given.rate(self.n_epochs + within)
+        return warm_up * self.passes.rate(self.passes.total + within)
+
+    def _keep_if_best(self, score: float) -> None:
+        best = self.history[self.best_epoch - 1].score if self.best_epoch else None
+        if best is None or score > best:
+            self.best_epoch, self.best_passes = self.n_epochs, self.passes
+            self.best_state = _copy(self.average.state_dict())
+
+    def _cool_if_stuck(self) -> None:
+        """Let the rate fall from the best weights on, where the score has not improved for long enough."""
+        if self.passes.cooling or self.n_epochs >= self.config.epochs:
+            return
+        cooling = max(1, math.ceil(COOLING * self.best_passes.steady))
+        waited = self.n_epochs - self.best_epoch
+        if waited < self.config.patience and self.n_epochs + cooling < self.config.epochs:
+            return
+        self.passes = replace(self.best_passes, cooling=cooling)
+        self.average.load_state_dict(self.best_state)
+        self.task.module.load_state_dict(self.best_state)
 
     def _average(self, step: int) -> None:
         # Young averages follow quickly, so that the random start does not linger in them.
@@ -222,14 +329,26 @@ class _Run:
             )
 
     def progress(self, stage: str, *, done_rows: int, last: Epoch | None) -> Progress:
+        epochs = self._expected_epochs()
         return Progress(
             stage=stage,
-            epoch=min(self.n_epochs + (last is None), self.config.epochs),
-            epochs=self.config.epochs,
+            epoch=min(self.n_epochs + (last is None), epochs),
+            epochs=epochs,
             done_rows=done_rows,
-            total_rows=self.config.epochs * self.task.n_rows,
+            total_rows=epochs * self.task.n_rows,
             last=last,
         )
+
+    def _expected_epochs(self) -> int:
+        """Epochs that this run takes if the score gets no better."""
+        if self.given is not None:
+            return self.given.total
+        if self.passes.cooling:
+            expected = self.n_epochs + self.passes.cooling - self.passes.cooled
+        else:
+            best = max(1, self.best_epoch)
+            expected = best + self.config.patience + max(1, math.ceil(COOLING * best))
+        return min(self.config.epochs, max(self.n_epochs, expected))
 
     def checkpoint_state(self) -> dict[str, Any]:
         return {
@@ -238,7 +357,9 @@ class _Run:
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "history": [asdict(epoch) for epoch in self.history],
+            "passes": asdict(self.passes),
             "best_epoch": self.best_epoch,
+            "best_passes": asdict(self.best_passes),
             "best_state": self.best_state,
         }
 
@@ -252,15 +373,10 @@ class _Run:
         self.average.load_state_dict(saved["average"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.history = [Epoch(**epoch) for epoch in saved["history"]]
-        self.best_epoch = saved["best_epoch"]
+        self.passes = Passes(**saved["passes"])
+        self.best_epoch, self.best_passes = saved["best_epoch"], Passes(**saved["best_passes"])
         device = next(self.task.module.parameters()).device
         self.best_state = {name: tensor.to(device) for name, tensor in saved["best_state"].items()}
-
-
-def schedule(step: int, *, total: int) -> float:
-    """Share of the peak learning rate at a step: 3 % linear warm-up times a cosine from 1 to 0.1."""
-    warm_up = min(1.0, (step + 1) / max(1.0, 0.03 * total))
-    return warm_up * (0.55 + 0.45 * math.cos(math.pi * step / max(1, total)))
 
 
 _TOKENS = ("numerical", "categories", "cls", "mask", "missing")

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
 from multiprocessing.queues import Queue
@@ -118,11 +119,11 @@ def _run_in_worker(work: Work, job: Any) -> tuple[Fitted, bytes]:
             _updates.put(progress)
 
     fitted = work.run(job, send_update)
-    return Fitted(state={}, best=fitted.best, history=fitted.history), to_bytes(fitted.state)
+    return replace(fitted, state={}), to_bytes(fitted.state)
 
 
 def _with_state(fitted: Fitted, state: bytes) -> Fitted:
-    return Fitted(state=from_bytes(state), best=fitted.best, history=fitted.history)
+    return replace(fitted, state=from_bytes(state))
 
 
 def _forward(updates: "Queue[Progress]", on_progress: OnProgress, *, seconds: float) -> int:

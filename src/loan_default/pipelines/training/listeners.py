@@ -56,7 +56,7 @@ class LogListener:
                 stage=progress.stage,
                 epoch=progress.last.epoch,
                 epochs=progress.epochs,
-                score=round(progress.last.score, 5),
+                score=None if progress.last.score is None else round(progress.last.score, 5),
                 rows_per_second=round(progress.last.rows_per_second),
                 **{name: round(loss, 5) for name, loss in progress.last.losses.items()},
             )
