@@ -21,6 +21,10 @@ CALIBRATION_METHODS: tuple[CalibrationMethod, ...] = get_args(CalibrationMethod)
 _CLIP = 1e-6
 _FARTHEST = float(logit(1 - _CLIP))
 _FOLDS = 10
+_AS_GOOD = 0.5
+"""Standard errors within which a plainer form is as good as the best one. Simulated with networks that are
+right and with such that are off, in 200 to 8,000 rows, half of one loses the least: a whole one leaves
+overconfident networks as they are, none fits noise."""
 
 Floats = NDArray[np.float64]
 
@@ -65,16 +69,16 @@ class CalibrationChoice:
     def reason(self) -> str:
         """Why this form, in words."""
         losses = ", ".join(f"{method} {loss:.4f}" for method, loss in self.log_losses.items())
-        return f"the plainest within one standard error of the best by cross-validated log loss: {losses}"
+        return f"the plainest that is as good as the best by cross-validated log loss: {losses}"
 
 
 def choose_calibration(
     probability: Floats, labels: NDArray[np.float32], weights: Floats | None = None
 ) -> CalibrationChoice:
-    """The plainest form whose cross-validated log loss is within one standard error of the best one's.
+    """The plainest form whose cross-validated log loss is within half a standard error of the best one's.
 
-    The standard error is that of the difference between the two over the rows (Breiman et al., 1984: the
-    one-standard-error rule). The folds are the same for all forms and hold both outcomes alike.
+    The standard error is that of the difference between the two over the rows (as in the one-standard-error
+    rule of Breiman et al., 1984). The folds are the same for all forms and hold both outcomes alike.
 
     Args:
         probability: `(rows,)`, of rows that the network was not fitted on.
@@ -182,4 +186,4 @@ def _cross_validated(
 
 def _is_as_good(loss: Floats, best: Floats, weights: Floats) -> bool:
     difference = weights * (loss - best)
-    return bool(difference.mean() <= difference.std() / np.sqrt(len(difference)))
+    return bool(difference.mean() <= _AS_GOOD * difference.std() / np.sqrt(len(difference)))

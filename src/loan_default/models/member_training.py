@@ -22,7 +22,7 @@ from loan_default.models.arrays import Device, predict, to_tensors
 from loan_default.models.classifier import Classifier, HeadConfig
 from loan_default.models.encoder import Encoder, EncoderConfig
 from loan_default.models.features import Features, Inputs
-from loan_default.models.fitting import FitConfig, Fitted, OnProgress, StateDict, fit
+from loan_default.models.fitting import FitConfig, Fitted, OnProgress, Passes, StateDict, fit
 from loan_default.models.processes import from_bytes, run_in_processes, to_bytes
 
 
@@ -79,6 +79,8 @@ class MemberJob:
     seed: int
     fingerprint: str
     checkpoint: Path | None
+    passes: Passes | None = None
+    """Passes to repeat on rows of which none is left to score; None = the validation rows decide."""
 
 
 def train_members(
@@ -188,12 +190,13 @@ class _Work:
             return fit(
                 task,
                 self.config,
-                stage=f"member {job.number}",
+                stage=f"member {job.number}" if job.passes is None else f"member {job.number}, all labels",
                 seed=job.seed,
                 fingerprint=job.fingerprint,
                 checkpoint=job.checkpoint,
                 resume=self.resume,
                 on_progress=on_progress,
+                passes=job.passes,
             )
 
 

@@ -12,9 +12,6 @@ from loan_default.models.contrastive import ObjectiveConfig
 from loan_default.models.encoder import EncoderConfig
 from loan_default.models.fitting import FitConfig
 
-FEW_ROWS = 5_000
-"""Labelled rows below which a preset trains more carefully: a head on [CLS] alone, and small steps."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Preset:
@@ -39,21 +36,19 @@ class Preset:
 
 
 def preset_for(name: PresetName, *, rows: int, unlabelled: int = 0) -> Preset:
-    """The preset, its epochs and batches fitted to the numbers of labelled and of further training rows.
+    """The preset, its batches and bounds fitted to the numbers of labelled and of further training rows.
 
-    Large sets need fewer passes: the epochs are such that about half a million rows are seen, a quarter of a
-    million in pretraining, within bounds.
+    How many passes are made follows from progress. The bounds keep a run from going on for hours: about three
+    million rows are seen at most, a quarter of a million in pretraining.
     """
     if name not in PRESETS:
         raise ValueError(f"preset must be one of {PRESETS}, however: preset={name!r}")
-    few = rows < FEW_ROWS
     training = FitConfig(
-        epochs=min(24, max(8, round(500_000 / max(1, rows)))),
-        learning_rate=1e-3 if few else 3e-3,
+        epochs=min(200, max(12, 3_000_000 // max(1, rows))),
+        learning_rate=3e-3,
         batch_size=_batch(rows),
-        patience=5,
+        patience=_patience(rows),
     )
-    head = HeadConfig(reads="cls" if few else "all")
     pretraining = FitConfig(
         epochs=min(10, max(3, round(250_000 / max(1, rows + unlabelled)))),
         learning_rate=1e-3,
@@ -64,8 +59,8 @@ def preset_for(name: PresetName, *, rows: int, unlabelled: int = 0) -> Preset:
     default = Preset(
         name="default",
         cost="about 4 minutes",
-        encoder=EncoderConfig(),
-        head=head,
+        encoder=EncoderConfig(n_layers=3),
+        head=HeadConfig(),
         members=2,
         objective=ObjectiveConfig(),
         pretraining=pretraining,
@@ -76,25 +71,32 @@ def preset_for(name: PresetName, *, rows: int, unlabelled: int = 0) -> Preset:
             default,
             name="fast",
             cost="about 1 minute",
-            encoder=EncoderConfig(n_layers=3),
-            head=replace(head, predictors=4, hidden=128),
+            encoder=EncoderConfig(n_layers=2),
+            head=HeadConfig(predictors=4, hidden=128),
             members=1,
             pretraining=replace(pretraining, epochs=3),
-            training=replace(training, epochs=min(8, training.epochs), patience=3),
+            training=replace(training, patience=max(2, training.patience // 2)),
         )
     if name == "best":
         return replace(
             default,
             name="best",
-            cost="about 15 minutes, an estimate",
-            head=replace(head, predictors=16),
+            cost="about 15 minutes",
+            head=HeadConfig(predictors=16),
             members=6,
-            pretraining=replace(pretraining, epochs=3 * pretraining.epochs),
-            training=replace(training, patience=8),
+            pretraining=replace(pretraining, epochs=2 * pretraining.epochs),
+            training=replace(training, patience=2 * training.patience),
         )
     return default
 
 
 def _batch(rows: int) -> int:
-    """Rows a step: at least eight steps an epoch, where there are so many rows."""
-    return max(16, min(512 if rows < 100_000 else 1_024, rows // 8))
+    """Rows a step: at least 32 steps an epoch, where there are so many rows."""
+    return max(16, min(512 if rows < 100_000 else 1_024, rows // 32))
+
+
+def _patience(rows: int) -> int:
+    """Passes in vain before the rate falls: small sets have short passes and noisy scores."""
+    if rows < 10_000:
+        return 10
+    return 5 if rows < 30_000 else 3

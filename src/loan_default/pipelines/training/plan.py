@@ -82,11 +82,13 @@ class TrainingPlan:
 
     @property
     def seen_until(self) -> datetime | None:
-        """Time of the latest row that trains, validates or has pretrained the encoder; None = not known."""
+        """Time of the latest row that the model or its encoder learned from; None = not known."""
         column = self.schema.timestamp
         if column is None:
             return None
         seen = np.concatenate([self.split.train, self.split.validation, self.pretraining])
+        if self.options.refit:
+            seen = np.concatenate([seen, self.refit_rows])
         latest: pd.Timestamp = self.dataset.frame[column.name].iloc[seen].max()
         if pd.isna(latest):
             return None
@@ -128,6 +130,14 @@ class TrainingPlan:
     def fitting(self) -> FitConfig:
         """How the members are trained."""
         return self.preset.fine_tuning if self.starts_pretrained else self.preset.training
+
+    @property
+    def refit_rows(self) -> NDArray[np.int64]:
+        """Positions of all rows with a label, without a permanent holdout: what the last fit learns from."""
+        parts = [self.split.train, self.split.validation]
+        if self.options.split != PERMANENT_HOLDOUT:
+            parts.append(self.split.test)
+        return np.sort(np.concatenate(parts))
 
     def labelled(self, positions: NDArray[np.int64]) -> Labelled:
         """Inputs and labels of the rows at some positions."""

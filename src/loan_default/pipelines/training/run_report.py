@@ -30,7 +30,7 @@ def importance_of(plan: TrainingPlan, trained: Trained) -> list[Importance]:
     """How much AUC is lost on the test rows when a column is shuffled, the largest loss first."""
     rows = plan.dataset.frame.iloc[plan.split.test]
     return permutation_importance(
-        trained.model.predict_pd,
+        trained.measured.predict_pd,
         rows,
         trained.test.y,
         list(plan.features.names),

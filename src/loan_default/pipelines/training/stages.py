@@ -4,7 +4,7 @@ Each stage goes on from its checkpoints where the run is resumed.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
@@ -70,6 +70,9 @@ class Trained:
     """A model, how it came about, and its PDs of the labelled rows that it was not fitted on."""
 
     model: LoanModel
+    """What is handed over: where the run refits, it has learned from all labels."""
+    measured: LoanModel
+    """The model that the predictions and the metrics are of: it has learned from the training rows."""
     path: Path
     sha256: str
     pretrained: Pretrained | None
@@ -177,7 +180,7 @@ def train_classifier(
     baseline = fit_logistic(plan.features, train)
     on_validation = _predictions(validation, raw, choice.calibration, baseline)
     on_test = _predictions(test, mean_probability(members, test.inputs), choice.calibration, baseline)
-    model = _assemble(
+    measured = _assemble(
         plan,
         members=members,
         calibration=choice.calibration,
@@ -186,11 +189,26 @@ def train_classifier(
         train=train.inputs,
         started_at=started_at,
     )
+    model = measured
+    if plan.options.refit:
+        rows = plan.labelled(plan.refit_rows)
+        watch.start("refit", f"on all {len(rows.labels):,} labelled rows, for the passes that were found")
+        model = _refitted(
+            plan,
+            measured,
+            pretrained,
+            fitted,
+            rows,
+            out=out,
+            on_progress=on_progress,
+            started_at=started_at,
+        )
     path = out / "model.pth"
     watch.stop()
     before_write()
     return Trained(
         model=model,
+        measured=measured,
         path=path,
         sha256=save_model(path, model),
         pretrained=pretrained,
@@ -231,6 +249,58 @@ def _fit_members(
                 checkpoint=out / "checkpoints" / f"member-{number}.ckpt",
             )
         )
+    return _train(plan, start, train, validation, jobs=jobs, on_progress=on_progress)
+
+
+def _refitted(
+    plan: TrainingPlan,
+    measured: LoanModel,
+    pretrained: Pretrained | None,
+    found: list[Fitted],
+    rows: Labelled,
+    *,
+    out: Path,
+    on_progress: OnProgress,
+    started_at: datetime,
+) -> LoanModel:
+    """The measured model with members that took the same passes over all labelled rows.
+
+    Features and calibration stay those of the measured model: rows that a network has learned from cannot
+    calibrate it.
+    """
+    start = _first_weights(plan, pretrained)
+    origin = digest_of_weights([start] if start else [])
+    jobs = []
+    for number, member in enumerate(found, start=1):
+        fingerprint = fingerprint_of_stage(
+            plan, f"refit {number}", asdict(plan.fitting), asdict(member.passes), origin
+        )
+        jobs.append(
+            MemberJob(
+                number=number,
+                seed=plan.options.seed * 1000 + number,
+                fingerprint=fingerprint,
+                checkpoint=out / "checkpoints" / f"refit-{number}.ckpt",
+                passes=member.passes,
+            )
+        )
+    fitted = _train(plan, start, rows, rows, jobs=jobs, on_progress=on_progress)
+    members = _members_of(plan, fitted, rows.inputs)
+    provenance = dict(measured.provenance)
+    provenance["weights"] = digest_of_weights([member.state_dict() for member in members])
+    version = model_version(started_at, digest_of_values(provenance))
+    return replace(measured, version=version, members=members, provenance=provenance)
+
+
+def _train(
+    plan: TrainingPlan,
+    start: StateDict | None,
+    train: Labelled,
+    validation: Labelled,
+    *,
+    jobs: list[MemberJob],
+    on_progress: OnProgress,
+) -> list[Fitted]:
     return train_members(
         _architecture(plan),
         train,
@@ -285,6 +355,7 @@ def _assemble(
     """The model with its metrics, its reference histograms and its provenance."""
     provenance = provenance_of(plan) | {
         "epochs": plan.fitting.epochs,
+        "labels_learned_from": len(plan.refit_rows) if plan.options.refit else len(plan.split.train),
         "members": plan.preset.members,
         "weights": digest_of_weights([member.state_dict() for member in members]),
     }

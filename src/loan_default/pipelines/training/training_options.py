@@ -279,6 +279,14 @@ class TrainingOptions:
             maximum=_MOST_SCHEDULED,
         ),
     )
+    refit: bool = field(
+        default=True,
+        metadata=_shown(
+            kind="boolean",
+            panel="Training",
+            text="Once the model is measured, train it anew on all labels.",
+        ),
+    )
     seed: int = field(
         default=0,
         metadata=_shown(
