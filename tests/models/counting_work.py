@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from loan_default.models.fitting import Epoch, Fitted, OnProgress, Progress
+from loan_default.models.fitting import Epoch, Fitted, OnProgress, Passes, Progress
 
 
 @dataclass(frozen=True)
@@ -27,4 +27,6 @@ class CountingWork:
                 )
             )
         weights = torch.tensor([float(job), float(torch.get_num_threads())])
-        return Fitted(state={"weight": weights}, best=epochs[-1], history=epochs)
+        return Fitted(
+            state={"weight": weights}, best=epochs[-1], history=epochs, passes=Passes(steady=len(epochs))
+        )

@@ -242,8 +242,8 @@ def _check(features: Features) -> None:
         if type(feature.application_time) is not str:
             raise DataError(f"names must be text, however: {feature.application_time!r}")
         for what, array, fewest in (("quantiles", feature.quantiles, 1), ("edges", feature.edges, 2)):
-            steps = np.diff(array)
-            ascends = bool((steps > 0).all() if what == "edges" else (steps >= 0).all())
+            lower, upper = array[:-1], array[1:]
+            ascends = bool((upper > lower).all() if what == "edges" else (upper >= lower).all())
             if array.ndim != 1 or len(array) < fewest or not ascends or not np.isfinite(array).all():
                 raise DataError(f"{what} must be finite and ascend, however: {feature.name!r} has {array}")
 
@@ -308,7 +308,9 @@ def _fit_numerical(
         if len(seen) in (0, len(values)):
             return None
         return replace(unfitted, quantiles=seen[:1], edges=np.array([-1.0, 1.0]))
-    quantiles = np.quantile(seen, np.linspace(0, 1, min(1000, max(2, len(seen) // 30))))
+    # A quarter of numbers near the largest float have a difference that is one, too.
+    scale = 4.0 if np.abs(seen).max() > np.finfo(float).max / 4 else 1.0
+    quantiles = scale * np.quantile(seen / scale, np.linspace(0, 1, min(1000, max(2, len(seen) // 30))))
     quantiles = np.maximum.accumulate(quantiles)  # interpolation can step back by a rounding error
     normal = _quantile_normal(seen, quantiles)
     edges = np.unique(np.quantile(normal, np.linspace(0, 1, bins + 1)))

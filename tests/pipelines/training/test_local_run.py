@@ -41,7 +41,7 @@ def test_a_run_leaves_a_model_with_its_digest_a_report_the_schema_and_the_quaran
 
 
 def test_stages_are_reported_in_order_and_nothing_slow_before_everything_is_prepared(lab):
-    stages = ["read", "split", "features", "pretrain", "train", "calibrate", "evaluate", "report"]
+    stages = ["read", "split", "features", "pretrain", "train", "calibrate", "evaluate", "refit", "report"]
     assert lab.listener.stages == stages
     assert lab.listener.prepared_runs == [lab.outcome.plan]
     assert lab.listener.signs >= 3  # an epoch of pretraining and two of training
@@ -119,10 +119,10 @@ def test_the_registry_names_the_file_the_rows_and_the_figures(lab):
     assert low <= metrics[DatasetName.TEST].figures["auc"] <= high
 
 
-def test_the_figures_are_those_of_the_stored_model_on_the_test_rows(lab):
+def test_the_figures_are_those_of_the_measured_model_on_the_test_rows(lab):
     plan = lab.outcome.plan
     rows = plan.dataset.frame.iloc[plan.split.test]
-    pds = load_model(lab.outcome.out / "model.pth").predict_pd(rows)
+    pds = lab.outcome.trained.measured.predict_pd(rows)
     metrics = measure(rows["bad"].to_numpy(), pds)
     stored = {each.dataset: each for each in MetricsRepository(lab.database).of_model(lab.version)}
     assert stored[DatasetName.TEST].figures["auc"] == pytest.approx(metrics.auc, abs=1e-6)
@@ -243,7 +243,7 @@ def test_the_report_and_the_registry_say_how_the_members_were_trained(lab, liste
     assert fitting == outcome.plan.preset.fine_tuning
     report = (tmp_path / "report.html").read_text()
     assert "pretrained on the training rows of the same split" in report
-    assert "A tabular transformer with 3 layers" in report
+    assert "A tabular transformer with 2 layers" in report
 
 
 def test_a_schema_inside_the_folder_of_the_run_keeps_its_comments(lab, listener_of, tmp_path):

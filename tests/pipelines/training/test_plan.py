@@ -42,7 +42,8 @@ def test_a_run_has_seen_the_unlabelled_rows_that_pretrain_it(tmp_path):
     labelled = np.concatenate([prepared.split.train, prepared.split.validation])
     assert prepared.seen_until == times.iloc[prepared.pretraining].max() == times.max()
     assert prepared.seen_until > times.iloc[labelled].max()
-    without = replace(prepared, pretraining=prepared.split.train)
+    options = replace(prepared.options, refit=False)
+    without = replace(prepared, options=options, pretraining=prepared.split.train)
     assert without.seen_until == times.iloc[labelled].max()
 
 
@@ -65,6 +66,8 @@ def test_an_out_of_time_run_has_seen_nothing_of_its_test(tmp_path):
     rows.loc[[100, 150, 299], "bad"] = ""
     prepared = prepared_from(tmp_path, rows, out_of_time=True)
     times = prepared.dataset.frame["made"]
+    assert prepared.seen_until == times.iloc[prepared.split.test].max(), "the last fit learns from all labels"
+    prepared = replace(prepared, options=replace(prepared.options, refit=False))
     assert prepared.seen_until < times.iloc[prepared.split.test].min()
     assert {100, 150} <= set(prepared.pretraining)
     assert 299 not in prepared.pretraining

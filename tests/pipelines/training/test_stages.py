@@ -32,7 +32,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(lab, tmp_pa
 
 @pytest.mark.slow
 def test_test_rows_take_no_part_in_the_fitting(lab, tmp_path):
-    """Other values in the test rows, and other labels there, change neither features nor weights."""
+    """Other values in the test rows change neither the features nor the weights that are measured."""
     plan = lab.outcome.plan
     rows = plan.dataset.frame.index[plan.split.test]
     raw = lab.raw.copy()
@@ -45,9 +45,40 @@ def test_test_rows_take_no_part_in_the_fitting(lab, tmp_path):
     assert changed.dataset.digest != plan.dataset.digest
     assert (changed.split.test == plan.split.test).all()
     np.testing.assert_equal(features_to_dict(changed.features), features_to_dict(plan.features))
-    assert _weights(lab.with_options(data=FileData(data)), tmp_path / "a") == _weights(
-        lab.options, tmp_path / "b"
+    assert _weights(lab.with_options(data=FileData(data), refit=False), tmp_path / "a") == _weights(
+        lab.with_options(refit=False), tmp_path / "b"
     )
+
+
+def test_the_model_that_is_handed_over_has_learned_from_every_label(lab, tmp_path):
+    plan, trained = lab.outcome.plan, lab.outcome.trained
+    assert not np.isnan(plan.dataset.labels[plan.refit_rows]).any()
+    assert len(plan.refit_rows) == (~np.isnan(plan.dataset.labels)).sum()
+    assert trained.model.provenance["labels_learned_from"] == len(plan.refit_rows)
+    assert trained.model.provenance["weights"] != trained.measured.provenance["weights"]
+    assert trained.model.calibration == trained.measured.calibration
+    # A test row's label decides the weights of what is handed over, and not of what is measured.
+    test = plan.dataset.frame.index[plan.split.test]
+    raw = lab.raw.copy()
+    bad, good = (test[raw.loc[test, "bad"] == label][0] for label in ("yes", "no"))
+    raw.loc[[bad, good], "bad"] = ["no", "yes"]
+    data = tmp_path / "loans.csv"
+    raw.to_csv(data, index=False)
+    changed = replace(
+        plan_training(lab.with_options(data=FileData(data)), watch=_watch(), environ=ONE_THREAD),
+        split=plan.split,
+    )
+    pretrained, _ = pretrain_encoder(changed, out=tmp_path, watch=_watch(), on_progress=lambda _: None)
+    again = train_classifier(
+        changed,
+        pretrained,
+        out=tmp_path,
+        watch=_watch(),
+        on_progress=lambda _: None,
+        started_at=trained.started_at,
+    )
+    assert again.measured.provenance["weights"] == trained.measured.provenance["weights"]
+    assert again.model.provenance["weights"] != trained.model.provenance["weights"]
 
 
 def test_labels_take_no_part_in_pretraining(lab, tmp_path):
