@@ -236,8 +236,8 @@ def encoder(tour: Tour) -> None:
     from loan_default.models.contrastive import ObjectiveConfig, corrupt, nt_xent
     from loan_default.models.encoder import Encoder, EncoderConfig
     from loan_default.models.features import fit_features
-    from loan_default.models.fitting import FitConfig
     from loan_default.models.pretraining import pretrain
+    from loan_default.models.schedules import FitConfig
 
     torch.manual_seed(0)
     accounts = load_dataset(BUNDLED_DATA, load_schema(BUNDLED_SCHEMA))
@@ -303,8 +303,9 @@ TRAINING_ROWS = 16_000
 
 def training(tour: Tour) -> None:
     """Train a calibrated model and measure it on rows that it has not seen."""
-    from loan_default.pipelines.training.plan import Stopwatch, plan_training
+    from loan_default.pipelines.training.plan import plan_training
     from loan_default.pipelines.training.stages import train_classifier
+    from loan_default.pipelines.training.stopwatch import Stopwatch
     from loan_default.pipelines.training.training_options import FileData, TrainingOptions
 
     data = tour.settings.home / "accounts.csv"

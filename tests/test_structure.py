@@ -16,6 +16,7 @@ SIZES = {
     "kafka/client": "it holds all that knows the client library; `network` is the part that works around it",
     "limits": "it is one number that the sources and Kafka share",
     "pipelines/layout": "it names the folders under the home folder",
+    "pipelines/training/stopwatch": "it is one class that the stages share",
     "pipelines/training/training_options": "it is the one list of options",
 }
 """Module that is smaller or larger -> why."""
@@ -68,6 +69,8 @@ TESTED_BY = {
     "airflow/dags/model_training": "airflow/test_dags",
     "airflow/training_tasks": "airflow/test_runs",
     "choices": "models/test_device",
+    "pipelines/training/member_fits": "pipelines/training/test_stages",
+    "pipelines/training/stopwatch": "pipelines/training/test_plan",
     "cli/model_commands": "cli/test_main",
     "cli/scored_rows": "cli/test_console",
     "data/sources/cells": "data/sources/test_dialects",

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from loan_default.models.fitting import Epoch, Fitted, OnProgress, Passes, Progress
+from loan_default.models.fitting import Epoch, Fitted, OnProgress, Progress
+from loan_default.models.schedules import Passes
 
 
 @dataclass(frozen=True)

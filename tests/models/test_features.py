@@ -23,7 +23,8 @@ from loan_default.models.features import (
     features_to_dict,
     fit_features,
 )
-from loan_default.pipelines.training.plan import Stopwatch, plan_training
+from loan_default.pipelines.training.plan import plan_training
+from loan_default.pipelines.training.stopwatch import Stopwatch
 from loan_default.pipelines.training.training_options import FileData, TrainingOptions
 
 

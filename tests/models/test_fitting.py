@@ -8,16 +8,15 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from loan_default.errors import ArtifactError, ConfigurationError
 from loan_default.models.checkpoints import write_checkpoint
 from loan_default.models.classifier import Classifier
 from loan_default.models.contrastive import ObjectiveConfig, PretrainingModel
-from loan_default.models.fitting import FitConfig, Fitted, Passes, Progress, fit, parameter_groups
+from loan_default.models.fitting import Fitted, Progress, fit, parameter_groups
 from loan_default.models.member_training import Architecture
+from loan_default.models.schedules import FitConfig, Passes
 
 CONFIG = FitConfig(epochs=4, learning_rate=0.05, batch_size=16, patience=0)
 
@@ -70,21 +69,6 @@ def run(
 
 
 # Schedule and groups
-
-
-def test_the_rate_is_full_then_falls_to_a_twentieth() -> None:
-    passes = Passes(steady=4, cooling=2, cooled=1)
-    assert passes.total == 5
-    assert [passes.rate(passed) for passed in (0.0, 3.999, 4.0)] == [1.0, 1.0, 1.0]
-    assert passes.rate(5.0) == pytest.approx(0.525)
-    assert passes.rate(6.0) == passes.rate(9.0) == pytest.approx(0.05)
-
-
-@given(steady=st.integers(0, 50), cooling=st.integers(0, 20))
-def test_a_rate_never_rises_again(steady: int, cooling: int) -> None:
-    passes = Passes(steady=steady, cooling=cooling)
-    rates = [passes.rate(step / 7) for step in range(7 * (steady + cooling) + 7)]
-    assert all(0.05 <= later <= earlier <= 1 for earlier, later in pairwise(rates))
 
 
 @pytest.fixture
@@ -350,23 +334,6 @@ def test_a_score_that_is_not_finite_is_a_clear_error(tmp_path: Path) -> None:
         run(Line(scores=[0.5, math.nan]), checkpoint=checkpoint)
     # What was good before it stays usable.
     assert len(run(Line(scores=[0.6, 0.6, 0.6]), checkpoint=checkpoint, resume=True).history) == 4
-
-
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"epochs": 0}, "epochs=0"),
-        ({"batch_size": -1}, "batch_size=-1"),
-        ({"learning_rate": 0.0}, "'learning_rate': 0.0"),
-        ({"clip": 0.0}, "'clip': 0.0"),
-        ({"weight_decay": -1.0}, "'weight_decay': -1.0"),
-        ({"encoder_rate": 0.0}, "'encoder_rate': 0.0"),
-        ({"ema": 1.0}, "ema=1.0"),
-    ],
-)
-def test_a_wrong_config_is_refused_with_its_value(options: dict[str, Any], says: str) -> None:
-    with pytest.raises(ValueError, match=f"however: .*{says}"):
-        replace(CONFIG, **options)
 
 
 # Resuming

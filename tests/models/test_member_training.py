@@ -21,9 +21,10 @@ from loan_default.models import member_training as module
 from loan_default.models.classifier import HeadConfig
 from loan_default.models.encoder import EncoderConfig
 from loan_default.models.features import fit_features
-from loan_default.models.fitting import FitConfig, Fitted, Progress
+from loan_default.models.fitting import Fitted, Progress
 from loan_default.models.member_training import Architecture, Labelled, MemberJob, train_members
 from loan_default.models.model import mean_probability
+from loan_default.models.schedules import FitConfig
 
 CONFIG = FitConfig(epochs=3, learning_rate=3e-3, batch_size=64, patience=0)
 

@@ -16,12 +16,14 @@ from loan_default.data.sources.generator import to_text
 from loan_default.errors import ConfigurationError
 from loan_default.models.contrastive import ObjectiveConfig
 from loan_default.models.encoder import EncoderConfig
-from loan_default.models.fitting import FitConfig, Progress
+from loan_default.models.fitting import Progress
 from loan_default.models.member_training import Architecture, Labelled
 from loan_default.models.model import load_encoder
 from loan_default.models.pretraining import Pretrained, pretrain
-from loan_default.pipelines.training.plan import Stopwatch, TrainingPlan, plan_training
+from loan_default.models.schedules import FitConfig
+from loan_default.pipelines.training.plan import TrainingPlan, plan_training
 from loan_default.pipelines.training.stages import pretrain_encoder
+from loan_default.pipelines.training.stopwatch import Stopwatch
 from loan_default.pipelines.training.training_options import FileData, TrainingOptions
 
 CONFIG = FitConfig(epochs=3, learning_rate=3e-3, batch_size=64, patience=0, weight_decay=1e-5)

@@ -176,10 +176,8 @@ def epoch_line(progress: "TrainingProgress") -> str:
         score = f"validation loss {-last.score:.4f}  "
     else:
         score = f"validation AUC {last.score:.4f}  "
-    return (
-        f"{progress.stage}  epoch {last.epoch}/{progress.epochs}  {losses}  {score}"
-        f"{last.rows_per_second:,.0f} rows/s"
-    )
+    done = f"epoch {last.epoch}/{progress.epochs}"
+    return f"{progress.stage}  {done}  {losses}  {score}{last.rows_per_second:,.0f} rows/s"
 
 
 def print_plan(console: Console, plan: "TrainingPlan", out: Path, *, kept_schema: Path | None = None) -> None:
@@ -244,6 +242,9 @@ def print_result(console: Console, result: "TrainingResult", *, next_command: st
         say(console, "encoder", str(result.encoder))
     if result.trained is not None:
         say(console, "model", f"{result.trained.path}  (version {result.trained.model.version})")
+        if result.plan.options.refit:
+            rows = counted(len(result.plan.refit_rows), "label")
+            say(console, "", f"learned from all {rows}; the metrics are of its twin, which saw no test row")
         say(console, "report", str(result.out / "report.html"))
     say(console, "next", next_command)
 

@@ -116,7 +116,7 @@ def doctor(
     an answer is needed.
     """
     from loan_default.pipelines.training.checkup import Verdict, check_up
-    from loan_default.pipelines.training.plan import Stopwatch
+    from loan_default.pipelines.training.stopwatch import Stopwatch
 
     chosen = TrainingOptions(
         data=FileData(path=data),

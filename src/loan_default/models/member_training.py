@@ -22,8 +22,9 @@ from loan_default.models.arrays import Device, predict, to_tensors
 from loan_default.models.classifier import Classifier, HeadConfig
 from loan_default.models.encoder import Encoder, EncoderConfig
 from loan_default.models.features import Features, Inputs
-from loan_default.models.fitting import FitConfig, Fitted, OnProgress, Passes, StateDict, fit
+from loan_default.models.fitting import Fitted, OnProgress, StateDict, fit
 from loan_default.models.processes import from_bytes, run_in_processes, to_bytes
+from loan_default.models.schedules import FitConfig, Passes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,7 @@ from loan_default.choices import PRESETS, PresetName
 from loan_default.models.classifier import HeadConfig
 from loan_default.models.contrastive import ObjectiveConfig
 from loan_default.models.encoder import EncoderConfig
-from loan_default.models.fitting import FitConfig
+from loan_default.models.schedules import FitConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

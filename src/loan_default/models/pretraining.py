@@ -10,7 +10,8 @@ from loan_default.models.arrays import Device, to_tensors
 from loan_default.models.contrastive import ObjectiveConfig, PretrainingModel, View, corrupt
 from loan_default.models.encoder import Encoder
 from loan_default.models.features import Inputs
-from loan_default.models.fitting import FitConfig, Fitted, OnProgress, StateDict, fit
+from loan_default.models.fitting import Fitted, OnProgress, StateDict, fit
+from loan_default.models.schedules import FitConfig
 
 _SCORE_ROWS = 4_096
 """Validation rows that an epoch is scored on, at most."""

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from loan_default.pipelines.training.checkup import Checkup, Verdict, check_up
-from loan_default.pipelines.training.plan import Stopwatch
+from loan_default.pipelines.training.stopwatch import Stopwatch
 from loan_default.pipelines.training.training_options import FileData, TrainingOptions
 
 N = 400

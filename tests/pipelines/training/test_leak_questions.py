@@ -12,7 +12,8 @@ import pytest
 from loan_default.data.datasets.leakage import Leak, LeakCheck
 from loan_default.errors import ConfigurationError
 from loan_default.pipelines.training.leak_questions import columns_in_question
-from loan_default.pipelines.training.plan import Stopwatch, TrainingPlan, plan_training
+from loan_default.pipelines.training.plan import TrainingPlan, plan_training
+from loan_default.pipelines.training.stopwatch import Stopwatch
 from loan_default.pipelines.training.training_options import FileData, StoreData, TrainingOptions
 
 

@@ -9,7 +9,8 @@ from conftest import SCHEMA, applications
 
 from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.schema_files import dump_schema
-from loan_default.pipelines.training.plan import Stopwatch, TrainingPlan, plan_training
+from loan_default.pipelines.training.plan import TrainingPlan, plan_training
+from loan_default.pipelines.training.stopwatch import Stopwatch
 from loan_default.pipelines.training.training_options import FileData, TrainingOptions
 
 

@@ -41,6 +41,7 @@ def test_the_page_counts_the_rows_of_the_run(lab, importance):
     page = page_of(plan, trained, lab.outcome.intervals, importance)
     assert "A tabular transformer with 2 layers" in page
     assert "weights, pretrained, " in page
+    assert f"all {len(plan.refit_rows):,} labelled rows" in page
     for text in (lab.version, trained.sha256, plan.dataset.digest, "train.py --preset x", plan.split.reason):
         assert text in page
     for rows in (plan.split.train, plan.split.validation, plan.split.test):

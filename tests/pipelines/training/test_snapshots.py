@@ -33,12 +33,13 @@ from loan_default.pipelines.ingestion.training_store_writer import store_process
 from loan_default.pipelines.services import Services
 from loan_default.pipelines.training import plan as plan_module
 from loan_default.pipelines.training.dataset import EmptyStoreError, load_snapshot, load_store, snapshot_of
-from loan_default.pipelines.training.plan import Stopwatch, TrainingPlan, plan_training
+from loan_default.pipelines.training.plan import TrainingPlan, plan_training
 from loan_default.pipelines.training.provenance import provenance_of
 from loan_default.pipelines.training.snapshots import (
     prepare_training_data,
     snapshot_store,
 )
+from loan_default.pipelines.training.stopwatch import Stopwatch
 from loan_default.pipelines.training.training_options import StoreData, TrainingOptions
 
 SCHEMA = Schema(

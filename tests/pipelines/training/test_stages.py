@@ -15,9 +15,10 @@ from loan_default.data.schema.schema_files import dump_schema
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.models.features import features_to_dict
 from loan_default.models.model import load_encoder, save_encoder
-from loan_default.pipelines.training.plan import Stopwatch, TrainingPlan, plan_training
+from loan_default.pipelines.training.plan import TrainingPlan, plan_training
 from loan_default.pipelines.training.run_folder import open_folder
 from loan_default.pipelines.training.stages import pretrain_encoder, train_classifier
+from loan_default.pipelines.training.stopwatch import Stopwatch
 from loan_default.pipelines.training.training_options import FileData, TrainingOptions
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}

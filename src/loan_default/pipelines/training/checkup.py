@@ -13,7 +13,8 @@ from loan_default.data.sources.table_files import infer_schema
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.pipelines.training.command_lines import schema_command, training_command
 from loan_default.pipelines.training.leak_questions import weights_by_name
-from loan_default.pipelines.training.plan import Stopwatch, TrainingPlan, find_format, plan_training
+from loan_default.pipelines.training.plan import TrainingPlan, find_format, plan_training
+from loan_default.pipelines.training.stopwatch import Stopwatch
 from loan_default.pipelines.training.training_options import FileData, TrainingOptions
 
 _MOST_LEVELS = 12

@@ -11,15 +11,12 @@ from loan_default.evaluation.bootstrap import Interval
 from loan_default.pipelines.layout import is_reserved
 from loan_default.pipelines.training.folder_lock import only_run_in
 from loan_default.pipelines.training.listeners import Listener
-from loan_default.pipelines.training.plan import (
-    Stopwatch,
-    TrainingPlan,
-    plan_training,
-)
+from loan_default.pipelines.training.plan import TrainingPlan, plan_training
 from loan_default.pipelines.training.registration import register_trained, registration_of, write_inputs
 from loan_default.pipelines.training.run_folder import REPORT, drop_former_report, has_run, open_folder
 from loan_default.pipelines.training.run_report import write_report
 from loan_default.pipelines.training.stages import Trained, pretrain_encoder, train_classifier
+from loan_default.pipelines.training.stopwatch import Stopwatch
 from loan_default.pipelines.training.training_options import TrainingOptions
 
 

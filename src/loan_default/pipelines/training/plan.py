@@ -4,8 +4,7 @@ All that can fail because of the input or the options fails here, before anythin
 """
 
 import os
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -34,13 +33,14 @@ from loan_default.data.sources.sniffing import format_for
 from loan_default.errors import DataError
 from loan_default.models.device import Compute, choose_compute, usable_cores
 from loan_default.models.features import Features, Inputs, fit_features
-from loan_default.models.fitting import FitConfig
 from loan_default.models.member_training import Labelled
 from loan_default.models.model import PretrainedEncoder, load_encoder
 from loan_default.models.presets import Preset, preset_for
+from loan_default.models.schedules import FitConfig
 from loan_default.pipelines.training.dataset import Dataset, load_dataset, load_snapshot, load_store
 from loan_default.pipelines.training.leak_questions import checked_leaks
 from loan_default.pipelines.training.schema_choice import SchemaChoice, choose_schema
+from loan_default.pipelines.training.stopwatch import Stopwatch
 from loan_default.pipelines.training.training_options import (
     HEADERS,
     PERMANENT_HOLDOUT,
@@ -147,28 +147,6 @@ class TrainingPlan:
             labels=self.dataset.labels[positions].astype(np.float32),
             weights=None if weights is None else weights[positions],
         )
-
-
-class Stopwatch:
-    """Wall-clock seconds of each stage; a callback is called with its name and detail when it begins."""
-
-    def __init__(self, on_stage: Callable[[str, str], None]) -> None:
-        self._on_stage = on_stage
-        self._current: tuple[str, float] | None = None
-        self.seconds: dict[str, float] = {}
-
-    def start(self, name: str, detail: str) -> None:
-        """End the current stage and begin the next."""
-        self.stop()
-        self._current = (name, time.monotonic())
-        self._on_stage(name, detail)
-
-    def stop(self) -> None:
-        """End the current stage."""
-        if self._current is not None:
-            name, since = self._current
-            self.seconds[name] = time.monotonic() - since
-            self._current = None
 
 
 def plan_training(

@@ -22,8 +22,9 @@ from loan_default.evaluation.report_inputs import (
     TestPredictions,
 )
 from loan_default.files import write_atomically
-from loan_default.pipelines.training.plan import Stopwatch, TrainingPlan
+from loan_default.pipelines.training.plan import TrainingPlan
 from loan_default.pipelines.training.stages import Trained, with_threads_of_run
+from loan_default.pipelines.training.stopwatch import Stopwatch
 
 
 def importance_of(plan: TrainingPlan, trained: Trained) -> list[Importance]:
@@ -68,6 +69,16 @@ _CALIBRATED = {
 """Form of the calibration -> what the report says of the model."""
 
 
+def _learned_from(plan: TrainingPlan) -> str:
+    """What the measured model and the one in the file learned from, in words; empty = they are one."""
+    if not plan.options.refit:
+        return ""
+    return (
+        f" The metrics are of networks that learned from {len(plan.split.train):,} training rows. Those of "
+        f"the model file took the same passes over all {len(plan.refit_rows):,} labelled rows."
+    )
+
+
 def build_report(
     plan: TrainingPlan,
     trained: Trained,
@@ -88,6 +99,7 @@ def build_report(
         model=(
             f"{nets} with {preset.encoder.n_layers} layers and {parameters:,} weights"
             f"{' each' if members > 1 else ''}, {origin}, {_CALIBRATED[trained.calibration.method]}."
+            f"{_learned_from(plan)}"
         ),
         created_at=datetime.now(UTC),
         data=_data_summary(plan),

@@ -22,13 +22,7 @@ from loan_default.models.classifier import Classifier
 from loan_default.models.device import torch_threads
 from loan_default.models.features import Inputs
 from loan_default.models.fitting import Fitted, OnProgress, StateDict
-from loan_default.models.member_training import (
-    Architecture,
-    Labelled,
-    MemberJob,
-    train_members,
-    trained_classifier,
-)
+from loan_default.models.member_training import Labelled, trained_classifier
 from loan_default.models.model import (
     LoanModel,
     PretrainedEncoder,
@@ -38,13 +32,20 @@ from loan_default.models.model import (
 )
 from loan_default.models.pretraining import Pretrained, pretrain
 from loan_default.models.reference import reference_of
-from loan_default.pipelines.training.plan import Stopwatch, TrainingPlan
+from loan_default.pipelines.training.member_fits import (
+    architecture_of,
+    first_weights,
+    fit_members,
+    refit_members,
+)
+from loan_default.pipelines.training.plan import TrainingPlan
 from loan_default.pipelines.training.provenance import (
     digest_of_values,
     digest_of_weights,
     fingerprint_of_stage,
     provenance_of,
 )
+from loan_default.pipelines.training.stopwatch import Stopwatch
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -123,7 +124,7 @@ def pretrain_encoder(
     watch.start("pretrain", f"{preset.objective.objective}, {len(rows):,} rows, no labels")
     torch.manual_seed(plan.options.seed)
     pretrained = pretrain(
-        _architecture(plan).new_encoder(),
+        architecture_of(plan).new_encoder(),
         rows,
         plan.inputs[split.validation],
         objective=preset.objective,
@@ -170,7 +171,8 @@ def train_classifier(
     """
     train, validation = plan.labelled(plan.split.train), plan.labelled(plan.split.validation)
     watch.start("train", _training_detail(plan))
-    fitted = _fit_members(plan, pretrained, train, validation, out=out, on_progress=on_progress)
+    start = first_weights(plan, pretrained)
+    fitted = fit_members(plan, start, train, validation, out=out, on_progress=on_progress)
     watch.start("calibrate", f"on {len(validation.labels):,} validation rows")
     members = _members_of(plan, fitted, train.inputs)
     raw = mean_probability(members, validation.inputs)
@@ -191,17 +193,9 @@ def train_classifier(
     )
     model = measured
     if plan.options.refit:
-        rows = plan.labelled(plan.refit_rows)
-        watch.start("refit", f"on all {len(rows.labels):,} labelled rows, for the passes that were found")
+        watch.start("refit", f"on all {len(plan.refit_rows):,} labelled rows, for the passes that were found")
         model = _refitted(
-            plan,
-            measured,
-            pretrained,
-            fitted,
-            rows,
-            out=out,
-            on_progress=on_progress,
-            started_at=started_at,
+            plan, measured, start, fitted, out=out, on_progress=on_progress, started_at=started_at
         )
     path = out / "model.pth"
     watch.stop()
@@ -226,38 +220,11 @@ def _training_detail(plan: TrainingPlan) -> str:
     return f"{plan.preset.members} x {plan.preset.training.epochs} epochs at most, from {origin}"
 
 
-def _fit_members(
-    plan: TrainingPlan,
-    pretrained: Pretrained | None,
-    train: Labelled,
-    validation: Labelled,
-    *,
-    out: Path,
-    on_progress: OnProgress,
-) -> list[Fitted]:
-    """The best weights of each member; they differ in their seeds alone."""
-    start = _first_weights(plan, pretrained)
-    origin = digest_of_weights([start] if start else [])
-    jobs = []
-    for number in range(1, plan.preset.members + 1):
-        fingerprint = fingerprint_of_stage(plan, f"member {number}", asdict(plan.fitting), origin)
-        jobs.append(
-            MemberJob(
-                number=number,
-                seed=plan.options.seed * 1000 + number,
-                fingerprint=fingerprint,
-                checkpoint=out / "checkpoints" / f"member-{number}.ckpt",
-            )
-        )
-    return _train(plan, start, train, validation, jobs=jobs, on_progress=on_progress)
-
-
 def _refitted(
     plan: TrainingPlan,
     measured: LoanModel,
-    pretrained: Pretrained | None,
+    start: StateDict | None,
     found: list[Fitted],
-    rows: Labelled,
     *,
     out: Path,
     on_progress: OnProgress,
@@ -268,23 +235,8 @@ def _refitted(
     Features and calibration stay those of the measured model: rows that a network has learned from cannot
     calibrate it.
     """
-    start = _first_weights(plan, pretrained)
-    origin = digest_of_weights([start] if start else [])
-    jobs = []
-    for number, member in enumerate(found, start=1):
-        fingerprint = fingerprint_of_stage(
-            plan, f"refit {number}", asdict(plan.fitting), asdict(member.passes), origin
-        )
-        jobs.append(
-            MemberJob(
-                number=number,
-                seed=plan.options.seed * 1000 + number,
-                fingerprint=fingerprint,
-                checkpoint=out / "checkpoints" / f"refit-{number}.ckpt",
-                passes=member.passes,
-            )
-        )
-    fitted = _train(plan, start, rows, rows, jobs=jobs, on_progress=on_progress)
+    rows = plan.labelled(plan.refit_rows)
+    fitted = refit_members(plan, start, found, rows, out=out, on_progress=on_progress)
     members = _members_of(plan, fitted, rows.inputs)
     provenance = dict(measured.provenance)
     provenance["weights"] = digest_of_weights([member.state_dict() for member in members])
@@ -292,38 +244,8 @@ def _refitted(
     return replace(measured, version=version, members=members, provenance=provenance)
 
 
-def _train(
-    plan: TrainingPlan,
-    start: StateDict | None,
-    train: Labelled,
-    validation: Labelled,
-    *,
-    jobs: list[MemberJob],
-    on_progress: OnProgress,
-) -> list[Fitted]:
-    return train_members(
-        _architecture(plan),
-        train,
-        validation,
-        jobs=jobs,
-        config=plan.fitting,
-        encoder_state=start,
-        device=plan.compute.device,
-        processes=plan.compute.processes,
-        resume=plan.options.resume,
-        on_progress=on_progress,
-    )
-
-
-def _first_weights(plan: TrainingPlan, pretrained: Pretrained | None) -> StateDict | None:
-    """Weights that the encoder of each member starts with; None = random ones."""
-    if pretrained is not None:
-        return pretrained.state
-    return plan.encoder.state if plan.encoder is not None else None
-
-
 def _members_of(plan: TrainingPlan, fitted: list[Fitted], train: Inputs) -> tuple[Classifier, ...]:
-    architecture = _architecture(plan)
+    architecture = architecture_of(plan)
     return tuple(trained_classifier(architecture, each.state, train) for each in fitted)
 
 
@@ -362,7 +284,7 @@ def _assemble(
     return LoanModel(
         version=model_version(started_at, digest_of_values(provenance)),
         schema=plan.schema,
-        architecture=_architecture(plan),
+        architecture=architecture_of(plan),
         members=members,
         calibration=calibration,
         metrics={
@@ -372,7 +294,3 @@ def _assemble(
         reference=reference_of(train, plan.features, on_validation.calibrated),
         provenance=provenance,
     )
-
-
-def _architecture(plan: TrainingPlan) -> Architecture:
-    return Architecture(features=plan.features, encoder=plan.preset.encoder, head=plan.preset.head)

@@ -33,11 +33,7 @@ from loan_default.pipelines.layout import SCHEDULED_RUNS
 from loan_default.pipelines.registry import on_unseen_rows
 from loan_default.pipelines.services import Services
 from loan_default.pipelines.training.listeners import Listener
-from loan_default.pipelines.training.plan import (
-    Stopwatch,
-    TrainingPlan,
-    plan_training,
-)
+from loan_default.pipelines.training.plan import TrainingPlan, plan_training
 from loan_default.pipelines.training.registration import (
     Registration,
     register_trained,
@@ -48,6 +44,7 @@ from loan_default.pipelines.training.run_folder import REPORT, open_folder
 from loan_default.pipelines.training.run_report import write_report
 from loan_default.pipelines.training.snapshots import prepare_training_data
 from loan_default.pipelines.training.stages import pretrain_encoder, train_classifier
+from loan_default.pipelines.training.stopwatch import Stopwatch
 from loan_default.pipelines.training.training_options import StoreData, TrainingOptions
 
 _SNAPSHOT, _REGISTRATION = "snapshot.json", "registration.json"
