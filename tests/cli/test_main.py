@@ -323,7 +323,9 @@ def test_a_file_and_a_target_are_enough(shell, tmp_path):
     assert [line["stage"] for line in logged if line["event"] == "epoch_finished"] == [
         "pretraining",
         "member 1",
+        "member 1, all labels",
     ]
+    assert any("learned from all" in line for line in lines)
     assert lines[-1].startswith("next        loan-default score --model 20")
 
 

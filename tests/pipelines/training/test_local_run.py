@@ -18,7 +18,7 @@ from loan_default.evaluation.metrics import measure
 from loan_default.models.device import torch_threads
 from loan_default.models.model import load_model
 from loan_default.pipelines.training import local_run as local
-from loan_default.pipelines.training import stages as training
+from loan_default.pipelines.training import member_fits
 from loan_default.pipelines.training.local_run import run_training
 from loan_default.pipelines.training.registration import write_inputs
 from loan_default.pipelines.training.training_options import FileData
@@ -188,7 +188,7 @@ def test_a_new_run_that_fails_leaves_the_former_model_and_shows_no_report_as_its
         raise DataError("a loss must be finite, however: nan")
 
     with monkeypatch.context() as patched:
-        patched.setattr(training, "train_members", fail)
+        patched.setattr(member_fits, "train_members", fail)
         with pytest.raises(DataError, match="a loss must be finite"):
             _run(lab, tmp_path, listener_of(), epochs=1)
     assert load_model(tmp_path / "model.pth").version == former.document.version

@@ -118,7 +118,7 @@ def test_the_seed_decides_the_split(tmp_path):
 
 def test_stages_are_timed_from_one_to_the_next(monkeypatch):
     clock, begun = iter([10.0, 12.0, 12.5, 15.5]), []
-    monkeypatch.setattr("loan_default.pipelines.training.plan.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("loan_default.pipelines.training.stopwatch.time.monotonic", lambda: next(clock))
     watch = Stopwatch(lambda name, detail: begun.append((name, detail)))
     watch.stop()
     watch.start("read", "loans.csv")
