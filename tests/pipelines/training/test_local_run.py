@@ -18,7 +18,7 @@ from loan_default.evaluation.metrics import measure
 from loan_default.models.device import torch_threads
 from loan_default.models.model import load_model
 from loan_default.pipelines.training import local_run as local
-from loan_default.pipelines.training import member_fits
+from loan_default.pipelines.training import member_fits, stages
 from loan_default.pipelines.training.local_run import run_training
 from loan_default.pipelines.training.registration import write_inputs
 from loan_default.pipelines.training.training_options import FileData
@@ -219,8 +219,8 @@ def test_a_run_resumed_elsewhere_never_touches_the_file_that_is_registered(
 ):
     """Same weights, other provenance: another version, so that both files keep their digests."""
     first = _run(lab, tmp_path, listener_of(), epochs=1)
-    real = training.provenance_of
-    monkeypatch.setattr(training, "provenance_of", lambda plan: real(plan) | {"threads": 7})
+    real = stages.provenance_of
+    monkeypatch.setattr(stages, "provenance_of", lambda plan: real(plan) | {"threads": 7})
     again = _run(lab, tmp_path, listener_of(), epochs=1, resume=True)
     assert again.document.version != first.document.version
     for document in (first.document, again.document):
