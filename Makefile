@@ -72,6 +72,7 @@ bench: $(VENV)/benchmarks  ## run the measurements of the README (hours); `pytho
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.tables
 	$(BIN)/python -m benchmarks.labels
 	$(BIN)/python -m benchmarks.quality
+	$(BIN)/python -m benchmarks.generated
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.ingestion
 
 pins: $(VENV)/dev  ## compile requirements.txt again from pyproject.toml

@@ -1,4 +1,4 @@
-"""The four public credit sets and the split that all benchmarks use.
+"""The five public credit sets and the split that all benchmarks use.
 
 Only the UCI set may be redistributed and lies in the checkout. The others are looked for in the folder that
 `LOAN_DEFAULT_SETS` names, else in `build/sets`; a set that is not there is left out, and a line says so.
@@ -41,6 +41,7 @@ _SOURCES = {
         path=FOLDER / "give_me_some_credit.csv", target="SeriousDlqin2yrs", dropped=("Unnamed: 0",)
     ),
     "credit_risk": _Source(path=FOLDER / "credit_risk.csv", target="loan_status"),
+    "hmeq": _Source(path=FOLDER / "hmeq.csv", target="BAD"),
 }
 SETS = tuple(_SOURCES)
 

@@ -79,7 +79,7 @@ def _named(objective: Objective) -> str:
 def _auc_of(few: CreditSet, features: Features, *, seed: int, encoder: StateDict | None) -> float:
     preset = preset_for("default", rows=len(few.train))
     net = ours.train_net(few, few.train, features, preset, seed=seed, encoder=encoder)
-    return auc(few.y[few.test], ours.calibrated(few, [net]))
+    return auc(few.y[few.test], ours.calibrated(few, [net], of="refitted"))
 
 
 def _with_few_labels(data: CreditSet, share: float, seed: int) -> CreditSet:

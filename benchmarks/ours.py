@@ -1,6 +1,7 @@
 """Our model on a credit set, by the package's own functions and the default preset."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from benchmarks.credit_sets import CreditSet
 from loan_default.choices import Objective
 from loan_default.models.calibration import choose_calibration
+from loan_default.models.classifier import Classifier
 from loan_default.models.features import Features, fit_features
 from loan_default.models.fitting import Progress, StateDict
 from loan_default.models.member_training import (
@@ -21,6 +23,7 @@ from loan_default.models.member_training import (
 from loan_default.models.model import mean_probability
 from loan_default.models.presets import Preset, preset_for
 from loan_default.models.pretraining import pretrain
+from loan_default.models.schedules import Passes
 
 CPU = torch.device("cpu")
 
@@ -31,6 +34,8 @@ class Raw:
 
     validation: NDArray[np.float64]
     test: NDArray[np.float64]
+    refitted: NDArray[np.float64]
+    """Of the test rows, by the net that took the same passes over training and validation rows."""
 
 
 def setup(data: CreditSet, *, rows: int) -> tuple[Features, Preset]:
@@ -69,37 +74,43 @@ def train_net(
     seed: int,
     encoder: StateDict | None,
 ) -> Raw:
-    """One net trained on some of the training rows."""
+    """One net trained on some of the training rows, and once more with the validation rows."""
     architecture = Architecture(features=features, encoder=preset.encoder, head=preset.head)
 
     def rows(positions: NDArray[np.int64]) -> Labelled:
         return Labelled(inputs=features.transform(data.frame.iloc[positions]), labels=data.y[positions])
 
-    learned, validation = rows(train), rows(data.validation)
-    (fitted,) = train_members(
-        architecture,
-        learned,
-        validation,
-        jobs=[MemberJob(number=1, seed=seed, fingerprint="", checkpoint=None)],
-        config=preset.training if encoder is None else preset.fine_tuning,
-        encoder_state=encoder,
-        device=CPU,
-        processes=1,
-        resume=False,
-        on_progress=_silent,
-    )
-    net = trained_classifier(architecture, fitted.state, learned.inputs)
+    validation, test = rows(data.validation), features.transform(data.frame.iloc[data.test])
+
+    def fitted_on(learned: Labelled, passes: Passes | None) -> tuple[Classifier, Passes]:
+        (fitted,) = train_members(
+            architecture,
+            learned,
+            validation,
+            jobs=[MemberJob(number=1, seed=seed, fingerprint="", checkpoint=None, passes=passes)],
+            config=preset.training if encoder is None else preset.fine_tuning,
+            encoder_state=encoder,
+            device=CPU,
+            processes=1,
+            resume=False,
+            on_progress=_silent,
+        )
+        return trained_classifier(architecture, fitted.state, learned.inputs), fitted.passes
+
+    measured, passes = fitted_on(rows(train), None)
+    refitted, _ = fitted_on(rows(np.concatenate([train, data.validation])), passes)
     return Raw(
-        validation=mean_probability([net], validation.inputs),
-        test=mean_probability([net], features.transform(data.frame.iloc[data.test])),
+        validation=mean_probability([measured], validation.inputs),
+        test=mean_probability([measured], test),
+        refitted=mean_probability([refitted], test),
     )
 
 
-def calibrated(data: CreditSet, nets: list[Raw]) -> NDArray[np.float64]:
+def calibrated(data: CreditSet, nets: list[Raw], *, of: Literal["test", "refitted"]) -> NDArray[np.float64]:
     """PDs of the test rows of the nets' average, calibrated on the validation rows."""
     raw = np.mean([net.validation for net in nets], axis=0)
     calibration = choose_calibration(raw, data.y[data.validation]).calibration
-    return calibration.apply(np.mean([net.test for net in nets], axis=0))
+    return calibration.apply(np.mean([getattr(net, of) for net in nets], axis=0))
 
 
 def _silent(progress: Progress) -> None:

@@ -1,4 +1,4 @@
-"""Our test AUC, KS and Brier beside boosted trees and logistic regression, on four public credit sets.
+"""Our test AUC, KS and Brier beside boosted trees and logistic regression, on five public credit sets.
 
     python -m benchmarks.quality                          # everything: about an hour and a half on two cores
     python -m benchmarks.quality --sets uci_credit_card   # one set
@@ -70,7 +70,8 @@ def measure_one(name: str, model: str, seed: int) -> str:
         features, preset = ours.setup(data, rows=len(data.train))
         state = ours.pretrained_state(data, features, preset, seed=seed) if model == "pretrained" else None
         net = ours.train_net(data, data.train, features, preset, seed=seed, encoder=state)
-        arrays, pd_ = {"validation": net.validation, "test": net.test}, ours.calibrated(data, [net])
+        arrays = {"validation": net.validation, "test": net.test, "refitted": net.refitted}
+        pd_ = ours.calibrated(data, [net], of="test")
     content = io.BytesIO()
     np.savez(content, seconds=time.monotonic() - since, **arrays)
     write_atomically(_path(name, model, seed), content.getvalue())
@@ -113,14 +114,18 @@ def _rows(data: CreditSet, seeds: int) -> dict[str, dict[str, float]]:
         kept = [
             np.load(_path(data.name, model, s)) for s in range(seeds) if _path(data.name, model, s).exists()
         ]
-        nets = [ours.Raw(validation=each["validation"], test=each["test"]) for each in kept]
+        nets = [
+            ours.Raw(validation=each["validation"], test=each["test"], refitted=each["refitted"])
+            for each in kept
+        ]
         seconds = [float(each["seconds"]) for each in kept]
         for size in (1, 2, 3):
             groups = [list(group) for group in combinations(nets, size)]
             if groups:
                 label = f"ours, {model}, " + ("one net" if size == 1 else f"mean of {size} nets")
-                predictions = [ours.calibrated(data, group) for group in groups]
-                rows[label] = _figures(data, predictions, [size * np.mean(seconds)])
+                for of, learned in (("test", ""), ("refitted", ", all labels")):
+                    predictions = [ours.calibrated(data, group, of=of) for group in groups]
+                    rows[label + learned] = _figures(data, predictions, [size * np.mean(seconds)])
     return rows
 
 

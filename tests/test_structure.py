@@ -36,6 +36,7 @@ WITHOUT_MODULE = {
     "pipelines/promotion/test_unopposed": "all ways to promote without a comparison",
     "test_documentation": "the documents",
     "test_examples": "examples.py",
+    "test_generated_sets": "benchmarks/generated_sets.py",
     "test_mutation": "tests/mutation",
     "test_notebook": "the notebook",
     "test_project": "versions and tools",
