@@ -3,12 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.leaks import LEAKS, clean_set, false_alarms, found_leaks
-from loan_default.data.datasets import leakage
+from benchmarks.leak_sets import FAMILIES, LENDER, PLAIN, Family
+from benchmarks.leaks import false_alarms, found_leaks
 from loan_default.data.datasets.leakage import Leak, LeakCheck, check_leaks
 from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.language import Schema
@@ -166,32 +164,43 @@ def test_levels_of_their_own_rows_are_no_leak(y):
     assert checked([f"L{number // 3}" for number in range(600)], y).leaks == ()
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(10, 90))
-@settings(max_examples=40)
-def test_the_rank_statistic_is_that_of_scikit_learn(seed, bads):
-    generator = np.random.default_rng(seed)
-    y = np.zeros(100)
-    y[:bads] = 1
-    scores = generator.integers(0, 8, 100).astype(float)
-    assert leakage._auc(scores, y) == pytest.approx(roc_auc_score(y, scores))
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_clean_sets_raise_no_alarm(family: Family):
+    sets, alarms = 0, 0
+    for rows, bads in family.sizes:
+        counts = false_alarms(family, 40, rows=rows, bads=bads, seed=7)
+        sets, alarms = sets + 40, alarms + counts["warned"]
+    assert alarms <= 0.01 * sets
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("rows", "bads"), [(300, 30), (1_000, 500)])
-def test_clean_sets_raise_no_alarm(rows, bads):
-    stopped, warned = false_alarms(60, rows=rows, bads=bads, seed=7)
-    assert stopped == 0
-    assert warned <= 1
+@pytest.mark.parametrize(
+    ("family", "leak"),
+    [pytest.param(family, leak, id=leak) for family in FAMILIES for leak in family.leaks],
+)
+def test_leaks_with_few_wrong_labels_are_found(family: Family, leak: str):
+    rows, bads = (2_000, 400) if family is PLAIN else (1_000, 400)
+    for noise, fewest in ((0.0, 10), (0.01, 9), (0.05, 7)):
+        stopped, _ = found_leaks(family, 10, rows=rows, bads=bads, noise=noise, leak=leak, seed=7)
+        assert stopped >= fewest, noise
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("leak", LEAKS)
-def test_leaks_with_few_wrong_labels_are_found(leak):
-    for noise in (0.0, 0.01, 0.05):
-        stopped, _ = found_leaks(10, rows=2_000, bads=400, noise=noise, leak=leak, seed=7)
-        assert stopped >= (9 if noise < 0.05 else 6), noise
+def test_a_leak_stops_with_ten_defaults_and_a_strong_predictor_does_not():
+    for leak in ("status", "repaid share", "weight"):
+        assert found_leaks(LENDER, 5, rows=200, bads=10, noise=0.0, leak=leak, seed=3) == (5, 5)
+    y = np.repeat([1.0, 0.0], [10, 190])
+    predictor = np.concatenate([np.linspace(0.97, 1, 10), np.linspace(0, 1, 190)])
+    assert 0.98 < roc_auc_score(y, predictor) < 0.996
+    assert checked(predictor, y).leaks == ()
 
 
-def test_a_clean_set_has_predictors():
-    frame, y = clean_set(np.random.default_rng(0), rows=2_000, bads=400)
-    assert roc_auc_score(y, frame["better"]) > 0.75
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_a_clean_set_has_predictors(family: Family):
+    frame, y = family.clean(np.random.default_rng(0), rows=2_000, bads=400)
+    best = max(
+        abs(roc_auc_score(y, frame[name]) - 0.5)
+        for name in frame
+        if frame[name].dtype.kind == "f" and frame[name].notna().all()
+    )
+    assert best > 0.25

@@ -6,8 +6,8 @@ A column whose values nearly decide the outcome is almost never a predictor: it 
 name, filled in after it, or a weight made of it. Words in names are not looked at; the data speak.
 
 Scores of categories and of bins are fitted on other rows than they are measured on, so that a column with
-many levels does not look like a leak. A single level counts where so many rows of it cannot have defaulted by
-chance. With fewer than `FEWEST` rows of an outcome nothing can be decided, and nothing is found.
+many levels does not look like a leak. Single groups of rows are looked at by `leak_groups.py`. With fewer
+than `FEWEST` rows of an outcome nothing can be decided, and nothing is found.
 """
 
 from collections.abc import Mapping
@@ -16,27 +16,27 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import binom, rankdata
 
+from loan_default.data.datasets.leak_groups import (
+    by_cut,
+    by_filling,
+    by_level,
+    by_levels_together,
+    by_value,
+    rank_auc,
+)
 from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.language import Schema
-from loan_default.data.schema.number_rules import plain_number
 
 FEWEST = 10
 """Rows of each outcome below which no column is checked."""
 STOP, WARN = 0.98, 0.95
 """AUC of a column alone from which on it stops a training, or is warned of."""
-SURE_RATE, SURE_ODDS = 0.9, 40.0
-"""Default rate of a level, and its odds as a multiple of all rows' odds, from where on it means default."""
-SURE_SHARE = 0.1
-"""Share of all defaults that such a level must hold to stop a training; below it is warned of."""
-CHANCE = 1e-6
-"""Probability, over all levels of a column, below which a level is not due to chance."""
+ENOUGH = 50
+"""Rows of the rarer outcome below which these thresholds come nearer to 1: by chance, a sample of 10 defaults
+easily shows 0.05 more than there is."""
 
 _FOLDS, _BINS, _SMOOTHING = 5, 20, 2.0
-_EXPECTED_BADS, _FEW_OF_EXPECTED = 20, 0.025
-_MODE_SHARE, _CUT_SHARE = 0.1, 0.75
-_FEW_VALUES = 50
 _MOST_REASONS = 2
 _FEW_WEIGHTS = 10
 _SECONDS_OF_DAY = 86_400.0
@@ -100,6 +100,17 @@ def check_leaks(frame: pd.DataFrame, schema: Schema, labels: Labels) -> LeakChec
     )
 
 
+def thresholds_of(labels: Labels) -> tuple[float, float]:
+    """AUC of a column alone from which on it stops a training, and is warned of, for so many rows.
+
+    Args:
+        labels: `(n,)`, 1 = default, 0 = none.
+    """
+    bads = int((labels == 1).sum())
+    certainty = min(1.0, min(bads, len(labels) - bads) / ENOUGH)
+    return 1 - certainty * (1 - STOP), 1 - certainty * (1 - WARN)
+
+
 def _is_checked(column: Column) -> bool:
     if column.known_after_decision is not None or column.protected:
         return False
@@ -119,125 +130,53 @@ def _check(
     column: Column, values: pd.Series, labels: Labels, folds: NDArray[np.int64]
 ) -> tuple[float, Leak | None]:
     filled = values.notna().to_numpy(dtype=bool)
-    base = float(labels.mean())
+    stop, warn = thresholds_of(labels)
     reasons: list[tuple[bool, str]] = []
     if not filled.all():
-        reasons += _by_filling(filled, labels, base)
-    auc = max(0.5, _crossfitted_auc(filled.astype(np.int64), labels, folds)) if not filled.all() else 0.5
+        reasons += by_filling(filled, labels)
+    auc = 0.5
+    if not filled.all():
+        auc = max(auc, rank_auc(_crossfitted(filled.astype(np.int64), labels, folds), labels))
     could_be_weight = False
     closing: list[str] = []
     if column.is_coded:
         codes, names = pd.factorize(values, use_na_sentinel=True)
         codes = codes.astype(np.int64)
-        auc = max(auc, _crossfitted_auc(codes, labels, folds))
-        reasons += _by_level(codes, [repr(str(name)) for name in names], labels, base)
+        texts = [repr(str(name)) for name in names]
+        scores = _crossfitted(codes, labels, folds)
+        auc = max(auc, rank_auc(scores, labels))
+        reasons += by_level(codes, texts, labels)
+        if auc < stop and not _stops(reasons):
+            reasons += by_levels_together(codes, texts, scores, labels)
     elif column.kind is Kind.DATE and values.dtype.kind == "f":
         numbers = values.to_numpy(dtype=np.float64)
         known = labels[filled]
         if min(known.sum(), len(known) - known.sum()) >= FEWEST:  # no date yet says only that it is early
             auc = max(auc, _auc_of_numbers(numbers[filled], known, folds[filled]))
-        if auc < STOP and not reasons:
-            reasons += _by_cut(numbers, labels, base, unit=" days before the application")
+        if auc < stop and not _stops(reasons):
+            reasons += by_cut(numbers, labels, unit=" days before the application")
         if later := int((numbers < 0).sum()):
             closing = [f"{later:,} of {int(filled.sum()):,} lie after the application"]
     elif column.is_feature:
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
         auc = max(auc, _auc_of_numbers(numbers, labels, folds))
-        codes, names_of_numbers = _number_levels(numbers)
-        # A rare high count may well mean default: only a value of many defaulted rows is suspicious.
-        reasons += [each for each in _by_level(codes, names_of_numbers, labels, base) if each[0]]
-        reasons += [] if auc >= STOP or reasons else _by_cut(numbers, labels, base)
+        reasons += by_value(numbers, labels)
+        if auc < stop and not _stops(reasons):
+            reasons += by_cut(numbers, labels)
         distinct = np.unique(numbers[filled])
         could_be_weight = 1 < len(distinct) <= _FEW_WEIGHTS and float(distinct[0]) > 0
-    if auc >= WARN and _is_significant(auc, labels):
-        reasons.insert(0, (auc >= STOP, f"AUC {auc:.3f} alone"))
+    if auc >= warn and _is_significant(auc, labels):
+        reasons.insert(0, (auc >= stop, f"AUC {auc:.3f} alone"))
     if not reasons:
         return auc, None
-    stops = any(stop for stop, _ in reasons)
-    chosen = [text for stop, text in reasons if stop or not stops]
+    stops = _stops(reasons)
+    chosen = [text for is_stop, text in reasons if is_stop or not stops]
     evidence = "; ".join([*chosen[:_MOST_REASONS], *closing])
     return auc, Leak(column=column.name, evidence=evidence, stops=stops, could_be_weight=could_be_weight)
 
 
-# Single levels ---------------------------------------------------------------------------------------------
-
-
-def _by_filling(filled: NDArray[np.bool_], labels: Labels, base: float) -> list[tuple[bool, str]]:
-    """Whether a column is filled, or missing, for one outcome only."""
-    found = []
-    for rows, what in ((filled, "filled"), (~filled, "missing")):
-        n, bads = int(rows.sum()), int(labels[rows].sum())
-        if _means_default(n, bads, base, levels=2):
-            stop = bads >= SURE_SHARE * labels.sum()
-            found.append((stop, f"{what} for default only: {bads:,} of {n:,} such rows defaulted"))
-        expected = n * base
-        if expected >= _EXPECTED_BADS and bads <= _FEW_OF_EXPECTED * expected:
-            goods = n - bads
-            stop = goods >= SURE_SHARE * (len(labels) - labels.sum())
-            found.append((stop, f"{what} for good ends only: {bads:,} of {n:,} such rows defaulted"))
-    return found
-
-
-def _by_level(
-    codes: NDArray[np.int64], names: list[str], labels: Labels, base: float
-) -> list[tuple[bool, str]]:
-    """Levels whose rows nearly all defaulted."""
-    present = codes >= 0
-    rows = np.bincount(codes[present], minlength=len(names))
-    bads = np.bincount(codes[present], labels[present], minlength=len(names))
-    candidates = np.flatnonzero(bads >= np.maximum(FEWEST, SURE_RATE * rows))
-    found = []
-    for level in candidates:
-        n, bad = int(rows[level]), round(bads[level])
-        if _means_default(n, bad, base, levels=len(names)):
-            stop = bool(bad >= SURE_SHARE * labels.sum())
-            found.append((bad, stop, f"{names[level]} means default: {bad:,} of {n:,} such rows defaulted"))
-    found.sort(reverse=True)
-    return [(stop, text) for _, stop, text in found[:3]]
-
-
-def _by_cut(
-    numbers: NDArray[np.float64], labels: Labels, base: float, *, unit: str = ""
-) -> list[tuple[bool, str]]:
-    """Whether nearly all rows at one end of the numbers, with most of the defaults, defaulted."""
-    known = np.flatnonzero(~np.isnan(numbers))
-    for sign, words in ((1, "up to"), (-1, "from")):
-        order = known[np.argsort(sign * numbers[known], kind="stable")]
-        ordered = numbers[order]
-        is_end = np.append(ordered[1:] != ordered[:-1], np.ones(min(1, len(ordered)), bool))
-        rows, bads = np.arange(1, len(order) + 1)[is_end], np.cumsum(labels[order])[is_end]
-        for end in np.flatnonzero(bads >= max(FEWEST, _CUT_SHARE * labels.sum())):
-            n, bad = int(rows[end]), int(bads[end])
-            if bad < SURE_RATE * n:
-                break
-            if _means_default(n, bad, base, levels=len(rows)):
-                at = plain_number(float(f"{ordered[n - 1]:.6g}"))
-                return [(True, f"{words} {at}{unit} means default: {bad:,} of {n:,} such rows defaulted")]
-    return []
-
-
-def _means_default(n: int, bads: int, base: float, *, levels: int) -> bool:
-    if bads < FEWEST or bads < SURE_RATE * n or bads * (1 - base) < SURE_ODDS * base * (n - bads):
-        return False
-    return bool(binom.sf(bads - 1, n, base) * levels <= CHANCE)
-
-
-def _number_levels(numbers: NDArray[np.float64]) -> tuple[NDArray[np.int64], list[str]]:
-    """Levels of numbers: their values where they are few, otherwise the most frequent one and the rest."""
-    known = ~np.isnan(numbers)
-    codes = np.full(len(numbers), -1, np.int64)
-    distinct, inverse, counts = np.unique(numbers[known], return_inverse=True, return_counts=True)
-    if len(distinct) == 0:
-        return codes, []
-    if len(distinct) <= _FEW_VALUES:
-        codes[known] = inverse
-        return codes, [plain_number(float(value)) for value in distinct]
-    mode = int(np.argmax(counts))
-    if counts[mode] < _MODE_SHARE * known.sum():
-        return codes, []
-    codes[known] = (inverse != mode).astype(np.int64)
-    common = plain_number(float(distinct[mode]))
-    return codes, [common, f"a value other than {common}"]
+def _stops(reasons: list[tuple[bool, str]]) -> bool:
+    return any(is_stop for is_stop, _ in reasons)
 
 
 # AUC -------------------------------------------------------------------------------------------------------
@@ -248,16 +187,16 @@ def _auc_of_numbers(numbers: NDArray[np.float64], labels: Labels, folds: NDArray
     known = ~np.isnan(numbers)
     by_rank = 0.5
     if 0 < labels[known].sum() < known.sum() and known.mean() > 0.5:
-        by_rank = _auc(numbers[known], labels[known])
+        by_rank = rank_auc(numbers[known], labels[known])
         by_rank = max(by_rank, 1 - by_rank) if known.all() else 0.5 + abs(by_rank - 0.5) * known.mean()
     inner = np.linspace(0, 1, _BINS + 1)[1:-1]
     edges = np.unique(np.quantile(numbers[known], inner)) if known.any() else np.zeros(0)
     bins = np.where(known, np.searchsorted(edges, numbers, side="left"), -1).astype(np.int64)
-    return max(by_rank, _crossfitted_auc(bins, labels, folds))
+    return max(by_rank, rank_auc(_crossfitted(bins, labels, folds), labels))
 
 
-def _crossfitted_auc(codes: NDArray[np.int64], labels: Labels, folds: NDArray[np.int64]) -> float:
-    """AUC of smoothed default rates of the codes (-1 = missing), fitted on the other folds."""
+def _crossfitted(codes: NDArray[np.int64], labels: Labels, folds: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Smoothed default rates of the codes (-1 = missing), fitted on the other folds."""
     codes = codes + 1
     size = int(codes.max()) + 1
     scores = np.empty(len(labels))
@@ -267,7 +206,7 @@ def _crossfitted_auc(codes: NDArray[np.int64], labels: Labels, folds: NDArray[np
         bads = np.bincount(codes[~inside], labels[~inside], minlength=size)
         rate = (bads + _SMOOTHING * labels[~inside].mean()) / (rows + _SMOOTHING)
         scores[inside] = rate[codes[inside]]
-    return _auc(scores, labels)
+    return scores
 
 
 def _folds(labels: Labels) -> NDArray[np.int64]:
@@ -278,13 +217,6 @@ def _folds(labels: Labels) -> NDArray[np.int64]:
         rows = np.flatnonzero(labels == outcome)
         folds[generator.permutation(rows)] = np.arange(len(rows)) % _FOLDS
     return folds
-
-
-def _auc(scores: NDArray[np.float64], labels: Labels) -> float:
-    bads = labels.sum()
-    goods = len(labels) - bads
-    ranks = rankdata(scores)
-    return float((ranks[labels == 1].sum() - bads * (bads + 1) / 2) / (bads * goods))
 
 
 def _is_significant(auc: float, labels: Labels) -> bool:
