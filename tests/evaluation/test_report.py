@@ -519,3 +519,36 @@ def test_what_a_chart_shows_is_also_written_for_those_who_cannot_see_it(whole) -
         "Largest: income 0.0500, age 0.0000.",
     ):
         assert words in spoken
+
+
+def test_nothing_about_a_model_is_called_good_where_its_auc_is_too_good() -> None:
+    """The PDs separate the classes: ranks hold, and the calibrator and the net beat what they are beside."""
+    test = _predictions()
+    y, noise = test.y, np.random.default_rng(5).random(len(test.y)) / 10
+    separated = replace(test, calibrated=0.01 + 0.88 * y + noise, uncalibrated=0.3 + 0.3 * y + noise)
+    metrics = bootstrap_intervals(separated.y, separated.calibrated, draws=20, seed=0)
+    better = Interval(value=0.2, low=0.1, high=0.3)
+    page = _Page(render_report(_full(test=separated, intervals=metrics, auc_difference=better)))
+    assert {"Too good to be believed before it is explained.", "The calibration step helped."} < set(
+        page.words
+    )
+    assert page.words.count("Good") == 1
+    assert page.words[page.words.index("Good") + 1] == "Every row is accounted for."
+
+
+def test_the_curves_of_weighted_rows_are_those_of_repeated_rows() -> None:
+    test = _predictions(400)
+    times = np.random.default_rng(6).integers(1, 4, 400)
+    parts = {name: getattr(test, name) for name in ("y", "calibrated", "uncalibrated", "baseline")}
+    repeated = TestPredictions(**{name: np.repeat(part, times) for name, part in parts.items()})
+
+    def drawn(predictions: TestPredictions) -> list[str]:
+        page = render_report(_full(test=predictions))
+        found = re.findall(r'<svg class="chart".*?</svg>', page, flags=re.DOTALL)
+        labels = ("ROC curve", "Share of each class", "Distribution of the PDs")
+        return [svg for svg in found if any(f'aria-label="{label}' in svg for label in labels)]
+
+    own, expected = drawn(replace(test, weights=times.astype(float))), drawn(repeated)
+    assert len(own) == 3
+    assert own == expected
+    assert not set(drawn(test)) & set(expected)

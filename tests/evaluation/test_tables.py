@@ -195,3 +195,29 @@ def test_one_row_of_each_class_is_enough_for_a_histogram() -> None:
     ):
         with pytest.raises(DataError):
             tables.score_histogram(y, scores)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_whole_weights_draw_the_curves_of_repeated_rows(seed: int) -> None:
+    y, p = simulated(300, seed=seed, decimals=3)
+    weights = np.random.default_rng(seed).integers(1, 5, 300)
+    again = np.repeat(y, weights), np.repeat(p, weights)
+    for curve in (tables.roc_points, tables.ks_curves, tables.score_histogram):
+        pd.testing.assert_frame_equal(curve(y, p, weights=7.0 * weights), curve(*again))
+    for table in (tables.decile_table, tables.calibration_curve):
+        own, expected = table(y, p, weights=weights), table(*again)
+        counts = ["rows", "bads", "low", "high"]
+        pd.testing.assert_frame_equal(own.drop(columns=counts), expected.drop(columns=counts))
+        assert own["rows"].sum() == 300
+        assert own["bads"].sum() == y.sum()
+        # Repeated rows would look surer than the rows that there are.
+        assert (own["high"] - own["low"] > (expected["high"] - expected["low"])).all()
+    points = tables.roc_points(y, p, weights=weights, limit=1000)
+    wrong, right, _ = roc_curve(y, p, sample_weight=weights)
+    assert area(points["fpr"], points["tpr"]) == pytest.approx(area(wrong, right))
+
+
+def test_equal_weights_change_nothing() -> None:
+    y, p = simulated(300, seed=8)
+    for table in (tables.decile_table, tables.calibration_curve, tables.roc_points, tables.ks_curves):
+        pd.testing.assert_frame_equal(table(y, p, weights=np.full(300, 3.0)), table(y, p))

@@ -251,7 +251,8 @@ def mass_bins(rows: Ranked, weights: Floats, bins: int) -> NDArray[np.int64]:
         raise ConfigurationError(f"bins must be at least 1, however: bins={bins}")
     ends = np.cumsum(np.add.reduceat(weights, rows.starts))
     middles = (ends + np.append(0.0, ends[:-1])) / 2
-    groups = np.minimum((middles / ends[-1] * bins).astype(np.int64), bins - 1)
+    # A middle on the edge of two bins belongs to the upper one, however the weights are scaled and rounded.
+    groups = np.minimum((middles / ends[-1] * bins + 1e-9).astype(np.int64), bins - 1)
     return np.repeat(groups, np.diff(np.append(rows.starts, len(rows.y))))
 
 

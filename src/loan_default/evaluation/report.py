@@ -18,7 +18,7 @@ from loan_default.evaluation import charts, formats, statements
 from loan_default.evaluation.bootstrap import Interval
 from loan_default.evaluation.metrics import Metrics, measure
 from loan_default.evaluation.pages import page_templates
-from loan_default.evaluation.report_inputs import ReportInputs
+from loan_default.evaluation.report_inputs import ReportInputs, TestPredictions
 from loan_default.evaluation.statements import Statement
 from loan_default.evaluation.tables import (
     calibration_curve,
@@ -41,7 +41,7 @@ def render_report(inputs: ReportInputs) -> str:
         DataError: the test predictions are no PDs, or hold one class only.
     """
     metrics = measure(inputs.test.y, inputs.test.calibrated, weights=inputs.test.weights)
-    deciles = decile_table(inputs.test.y, inputs.test.calibrated)
+    deciles = decile_table(inputs.test.y, inputs.test.calibrated, weights=inputs.test.weights)
     before = inputs.test.uncalibrated
     split_rows = sum(split.rows for split in inputs.data.splits)
     split_defaults = sum(split.rows * split.default_rate for split in inputs.data.splits)
@@ -150,19 +150,21 @@ def _statements(inputs: ReportInputs, metrics: Metrics, deciles: DataFrame) -> l
             predicted=metrics.mean_pd,
             observed=metrics.base_rate,
         ),
-        statements.accounting(
-            read=data.rows_read,
-            accepted=data.accepted,
-            duplicates=data.duplicates,
-            quarantined=data.quarantined,
-        ),
     ]
     if inputs.test.uncalibrated is not None:
         before = measure(inputs.test.y, inputs.test.uncalibrated, weights=inputs.test.weights).log_loss
-        found.insert(3, statements.calibration_step(before, metrics.log_loss))
+        found.append(statements.calibration_step(before, metrics.log_loss))
     if inputs.auc_difference is not None:
         found.insert(1, statements.against_baseline(inputs.auc_difference))
-    return found
+    if intervals["auc"].value > statements.TOO_GOOD:
+        found = [statements.in_doubt(each) for each in found]
+    accounting = statements.accounting(
+        read=data.rows_read,
+        accepted=data.accepted,
+        duplicates=data.duplicates,
+        quarantined=data.quarantined,
+    )
+    return [*found, accounting]
 
 
 def _sections(inputs: ReportInputs) -> list[dict[str, str]]:
@@ -200,13 +202,16 @@ def _test_charts(inputs: ReportInputs, metrics: Metrics, deciles: DataFrame) -> 
     roc = {"this model": test.calibrated}
     if test.baseline is not None:
         roc["logistic regression"] = test.baseline
-    shares, curve = ks_curves(test.y, test.calibrated), calibration_curve(test.y, test.calibrated)
-    scores = score_histogram(test.y, test.calibrated)
-    before = None if test.uncalibrated is None else _groups(calibration_curve(test.y, test.uncalibrated))
+    shares = ks_curves(test.y, test.calibrated, weights=test.weights)
+    curve = calibration_curve(test.y, test.calibrated, weights=test.weights)
+    scores = score_histogram(test.y, test.calibrated, weights=test.weights)
+    before = None
+    if test.uncalibrated is not None:
+        before = _groups(calibration_curve(test.y, test.uncalibrated, weights=test.weights))
     riskiest = deciles.iloc[0]
     return {
         "roc": charts.roc_chart(
-            {name: (points["fpr"], points["tpr"]) for name, points in _roc(test.y, roc).items()},
+            {name: (points["fpr"], points["tpr"]) for name, points in _roc(test, roc).items()},
             label=f"ROC curve on the test split. Area under the curve {metrics.auc:.3f}.",
         ),
         "ks": charts.ks_chart(
@@ -237,8 +242,8 @@ def _test_charts(inputs: ReportInputs, metrics: Metrics, deciles: DataFrame) -> 
     }
 
 
-def _roc(y: NDArray[np.float64], predictions: Mapping[str, NDArray[np.float64]]) -> dict[str, DataFrame]:
-    return {name: roc_points(y, pd) for name, pd in predictions.items()}
+def _roc(test: TestPredictions, predictions: Mapping[str, NDArray[np.float64]]) -> dict[str, DataFrame]:
+    return {name: roc_points(test.y, pd, weights=test.weights) for name, pd in predictions.items()}
 
 
 def _groups(table: DataFrame) -> charts.Groups:

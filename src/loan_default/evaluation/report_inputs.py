@@ -109,7 +109,7 @@ class TestPredictions:
     baseline: NDArray[np.float64] | None = None
     """The PDs of logistic regression on the same rows; None = it was not fitted."""
     weights: NDArray[np.float64] | None = None
-    """How much each row counts in metrics; None = all alike. Charts and groups count rows."""
+    """How much each row counts in metrics and charts; None = all alike. Numbers of rows are counts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

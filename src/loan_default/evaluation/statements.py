@@ -1,7 +1,7 @@
 """What the metrics of a test split say, as plain sentences that are computed from the metrics."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from loan_default.evaluation.bootstrap import Interval
@@ -71,6 +71,11 @@ def ranking(
             text=f"{base} A class with fewer than {FEW_DEFAULTS} rows leaves every metric uncertain.",
         )
     return Statement(tone=Tone.GOOD, title="Ranks better than chance.", text=base)
+
+
+def in_doubt(statement: Statement) -> Statement:
+    """A statement on a model that is too good to be believed: nothing about it is called good."""
+    return replace(statement, tone=Tone.NOTE) if statement.tone is Tone.GOOD else statement
 
 
 def against_baseline(difference: Interval) -> Statement:

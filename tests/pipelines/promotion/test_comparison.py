@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 from conftest import SCHEMA
 from pipelines.promotion_setup import ROWS, STRICT, decide, evaluated, feed
@@ -10,18 +11,20 @@ from sklearn.metrics import roc_auc_score
 
 from loan_default.data.datasets.duplicates import duplicate_groups
 from loan_default.data.datasets.splits import permanent_holdout_split
-from loan_default.data.schema.column import Kind
+from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.language import Schema
 from loan_default.data.sources.feeds import GeneratedFeed
-from loan_default.database.documents import DatasetName
+from loan_default.database.documents import DatasetName, PerformanceMetrics
 from loan_default.database.repositories import MetricsRepository
 from loan_default.errors import DependencyError
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.models.model import load_model
 from loan_default.pipelines.ingestion.training_store_writer import store_processed_data
 from loan_default.pipelines.layout import TRAINING_STORE
+from loan_default.pipelines.promotion import comparison
 from loan_default.pipelines.promotion.comparison import check_thresholds
-from loan_default.pipelines.training.dataset import load_store
+from loan_default.pipelines.training.dataset import Dataset, load_store
+from loan_default.pipelines.training.snapshots import snapshot_store
 
 
 def test_metrics_are_computed_on_rows_that_no_training_has_seen(promotion):
@@ -146,3 +149,44 @@ def test_an_evaluation_remembers_the_move_of_the_pointer_that_it_has_seen(promot
         pointer = promotion.models.champion()
         assert (pointer.version, pointer.rev) == (name, rev)
         assert evaluated(promotion.run("look"), promotion.model.version).seen_rev == rev
+
+
+@pytest.mark.parametrize("replaced", ["with a champion", "without one"])
+def test_weighted_rows_are_compared_as_rows_that_stand_there_as_often(promotion, monkeypatch, replaced):
+    """Whole weights: model and champion get the metrics, and the gate the reasons, of repeated rows."""
+    if replaced == "with a champion":
+        promotion.candidate("first")
+        decide(promotion.run("first"), "first", rollback=True)
+    plain, snapshot = snapshot_store(promotion.services, promotion.home / TRAINING_STORE, maturity_days=0)
+    weights = np.random.default_rng(4).integers(1, 5, len(plain.frame)).astype(float)
+    columns = (*SCHEMA.columns, Column(name="times", kind=Kind.WEIGHT))
+    weighted = replace(
+        plain, schema=replace(SCHEMA, columns=columns), frame=plain.frame.assign(times=weights)
+    )
+    repeated = replace(plain, frame=plain.frame.loc[plain.frame.index.repeat(weights.astype(int))])
+    assert weighted.weights is not None
+    assert repeated.weights is None
+
+    def measured(name: str, dataset: Dataset) -> tuple[list[PerformanceMetrics], tuple[str, ...]]:
+        shot = snapshot.model_copy(update={"id": f"snapshot-{name}"})
+        monkeypatch.setattr(comparison, "snapshot_store", lambda *_, **__: (dataset, shot))
+        run = promotion.run(name)
+        found = evaluated(run, promotion.model.version)
+        ids = [each for each in (found.metrics, found.champion_metrics) if each is not None]
+        return [promotion.metrics(each) for each in ids], check_thresholds(run, found).reasons
+
+    ours, reasons = measured("weighted", weighted)
+    oracle, expected_reasons = measured("repeated", repeated)
+    plainly, _ = measured("plain", plain)
+    assert len(ours) == len(oracle) == (2 if replaced == "with a champion" else 1)
+    for own, expected, unweighted in zip(ours, oracle, plainly, strict=True):
+        assert own.rows < expected.rows
+        counts = ("rows", "bads")
+        names = [name for name in own.figures if name not in counts]
+        assert set(names) == set(expected.figures) - set(counts)
+        for name in names:
+            assert own.figures[name] == pytest.approx(expected.figures[name], rel=1e-4, abs=1e-6), name
+        assert own.figures["auc"] != pytest.approx(unweighted.figures["auc"], abs=1e-6)
+    # Reasons differ in the numbers of rows only.
+    without_rows = [reason for reason in reasons if " rows" not in reason]
+    assert without_rows == [reason for reason in expected_reasons if " rows" not in reason]
