@@ -4,7 +4,7 @@ Each rule of thumb is one function; its decision is reported as a finding. Text 
 numbers, then as names of the rows, and is otherwise categories.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,12 +13,17 @@ from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.frames import read_column
 from loan_default.data.schema.inference.code_names import names_code
 from loan_default.data.schema.inference.dates import DateReading, day_of, read_dates, span_of, time_of_numbers
+from loan_default.data.schema.inference.decisions import (
+    Decision,
+    Values,
+    identifier_of,
+    left_out,
+    report_markers,
+)
 from loan_default.data.schema.inference.evidence import Certainty, FileEvidence, Marks
 from loan_default.data.schema.inference.findings import Report, Severity, rows_in_words
-from loan_default.data.schema.inference.identifiers import Naming, naming_by_numbers, naming_by_texts
-from loan_default.data.schema.inference.levels import is_free_text, markers_among_levels, read_levels
+from loan_default.data.schema.inference.identifiers import Naming, naming_by_numbers
 from loan_default.data.schema.inference.lost_dates import lost_zeros, why_no_dates
-from loan_default.data.schema.inference.markers import markers_in_words
 from loan_default.data.schema.inference.measurements import measured
 from loan_default.data.schema.inference.numbers import NumberReading, read_numbers
 from loan_default.data.schema.inference.plausibility import (
@@ -26,6 +31,7 @@ from loan_default.data.schema.inference.plausibility import (
     names_protected,
     names_weight,
 )
+from loan_default.data.schema.inference.text_columns import infer_text
 from loan_default.data.schema.inference.time_names import names_event, names_time
 from loan_default.data.schema.number_rules import plain_number
 from loan_default.data.schema.schema_files import table_heading
@@ -33,50 +39,6 @@ from loan_default.data.schema.values import as_text, parse_timestamp, show
 
 _FEWEST_FLAGS = 10  # rows from which on the presence of a value is a flag
 _LONGEST_FLAG = 64  # characters
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Values:
-    """The values of one raw column that are not missing."""
-
-    name: str
-    raw: pd.Series
-    """The values as they are in the file, without missing ones."""
-    n_missing: int
-    numbers: np.ndarray = field(repr=False)
-    """The values as plain numbers; NaN where a value is not one."""
-
-    @property
-    def is_typed(self) -> bool:
-        """Whether the values are numbers already."""
-        dtype = self.raw.dtype
-        return bool(pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype))
-
-    @property
-    def is_mixed(self) -> bool:
-        """Whether the values are objects of any type, some of them perhaps neither text nor numbers."""
-        return not self.is_typed and not isinstance(self.raw.dtype, pd.StringDtype)
-
-    @property
-    def texts(self) -> pd.Series:
-        """The values as trimmed text; None where one is neither text, number nor boolean."""
-        if isinstance(self.raw.dtype, pd.StringDtype):
-            return self.raw.str.strip()
-        return self.raw.map(as_text).str.strip()
-
-    @property
-    def looks_like_dates(self) -> bool:
-        """Whether most of the first values have the form of a date, whose dots are no marks of numbers."""
-        head = self.raw.iloc[:200].astype("str").str.strip()
-        return bool(head.str.contains(r"^[0-9]{1,4}[./-][0-9]{1,2}[./-][0-9]{2,4}\b").mean() > 0.5)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Decision:
-    """What a column was taken for; `column` is None where it is left out."""
-
-    column: Column | None
-    why: str
 
 
 def infer_column(
@@ -93,7 +55,7 @@ def infer_column(
     if values.raw.dtype.kind == "M":
         return Decision(column=Column(name=name, kind=Kind.DATE, nullable=True), why="typed times")
     if (reason := _says_nothing(values)) is not None:
-        return _left_out(name, report, *reason)
+        return left_out(name, report, *reason)
     texts = values.texts
     if values.raw.nunique() == 1:
         only = show(values.raw.iloc[0])
@@ -113,10 +75,10 @@ def infer_column(
     numbers = _typed(values) if values.is_typed else read_numbers(name, counts, evidence)
     doubt = why_no_dates(name, counts) if numbers is None else lost_zeros(counts)
     if doubt and not values.is_mixed:
-        return _left_out(name, report, Severity.WARNING, doubt)
+        return left_out(name, report, Severity.WARNING, doubt)
     if numbers is not None:
         return _infer_numbers(values, texts, counts, numbers, report)
-    return _infer_text(values, texts, counts, report)
+    return infer_text(values, texts, counts, report)
 
 
 def _says_nothing(values: Values) -> tuple[Severity, str] | None:
@@ -135,21 +97,11 @@ def _typed(values: Values) -> NumberReading:
     return NumberReading(column=column, marks=Marks(), unreadable=pd.Series(dtype="int64"))
 
 
-def _left_out(name: str, report: Report, severity: Severity, reason: str) -> Decision:
-    report(name, severity, f"left out: {reason}")
-    return Decision(column=None, why=f"left out: {reason}")
-
-
 def _is_flag(values: Values) -> bool:
     """Whether a column of one value informs by where that is missing: it is no remark, date or name."""
     text = as_text(values.raw.iloc[0]) or ""
     often = len(values.raw) >= _FEWEST_FLAGS
     return values.n_missing > 0 and often and len(text) <= _LONGEST_FLAG and parse_timestamp(text) is None
-
-
-def _report_markers(name: str, markers: tuple[str, ...], counts: pd.Series, report: Report) -> None:
-    if markers:
-        report(name, Severity.WARNING, f"read as missing: {markers_in_words(markers, counts)}")
 
 
 # Dates -------------------------------------------------------------------------------------------------
@@ -168,7 +120,7 @@ def _infer_dates(name: str, dates: DateReading, counts: pd.Series, report: Repor
             f'{table_heading(name)} with kind = "timestamp" (or "date") and {readings}',
         )
         return Decision(column=None, why="left out: dates that can be read in several ways")
-    _report_markers(name, dates.missing, counts, report)
+    report_markers(name, dates.missing, counts, report)
     if dates.unreadable:
         report(
             name, Severity.WARNING, f"{rows_in_words(dates.unreadable)} without a readable time: quarantined"
@@ -191,11 +143,11 @@ def _infer_numbers(
     is_number = np.isfinite(numbers)
     numbers = numbers[is_number]
     if len(numbers) == 0:
-        return _infer_text(values, texts, counts, report)
+        return infer_text(values, texts, counts, report)
     if reading.marks.certainty is Certainty.DOUBT and reading.marks.other is not None:
         return _ask_for_marks(name, reading, reading.marks.other, counts, report)
     if (form := time_of_numbers(numbers)) and names_time(name):
-        _report_markers(name, reading.column.missing, counts, report)
+        report_markers(name, reading.column.missing, counts, report)
         why = f"numbers that are times by their name: {form}, {span_of(numbers, form)}"
         report(name, Severity.NOTE, f'{why}; kind = "numerical" keeps the numbers')
         return Decision(column=replace(reading.column, kind=Kind.DATE, format=form), why=why)
@@ -203,7 +155,7 @@ def _infer_numbers(
     if is_whole and not reading.column.format and reading.marks.certainty is Certainty.NONE:
         naming = naming_by_numbers(name, texts[is_number], numbers)
         if naming in (Naming.YES, Naming.REPEATED):
-            return _identifier(values, report, naming=naming)
+            return identifier_of(values, report, naming=naming)
         if naming is Naming.DOUBT:
             report(
                 name,
@@ -211,8 +163,8 @@ def _infer_numbers(
                 'all values are different: kept as a number; kind = "identifier" if they name the rows',
             )
         if naming is Naming.NO and names_code(name) and counts.size > 2:
-            return _infer_text(values, texts, counts, report)
-    _report_markers(name, reading.column.missing, counts, report)
+            return infer_text(values, texts, counts, report)
+    report_markers(name, reading.column.missing, counts, report)
     n_lost = int((~is_number).sum()) - _n_markers(reading, counts)
     if n_lost > 0:
         report(name, Severity.WARNING, f"{rows_in_words(n_lost)} without a finite number: quarantined")
@@ -292,56 +244,3 @@ def _report_marks(name: str, reading: NumberReading, counts: pd.Series, report: 
         f'{example!r} is read with decimal = "{column.decimal}" and thousands = "{column.thousands}"; the '
         f'other reading is decimal = "{decimal}" and thousands = "{thousands}": no value tells which',
     )
-
-
-# Text --------------------------------------------------------------------------------------------------
-
-
-def _infer_text(values: Values, texts: pd.Series, counts: pd.Series, report: Report) -> Decision:
-    name = values.name
-    markers = markers_among_levels(counts)
-    levels = counts.drop(list(markers))
-    if levels.empty:
-        return _left_out(name, report, Severity.NOTE, "all its values mean that there is none")
-    naming = naming_by_texts(name, texts[~texts.isin(markers)])
-    if naming in (Naming.YES, Naming.REPEATED):
-        return _identifier(values, report, naming=naming)
-    if is_free_text(levels):
-        what = f"free text, {len(levels):,} different values in {rows_in_words(int(levels.sum()))}"
-        return _left_out(name, report, Severity.WARNING, what)
-    reading = read_levels(name, levels)
-    n_missing = values.n_missing + int(counts[list(markers)].sum())
-    if reading.n_levels == 1 and not n_missing:
-        return _left_out(name, report, Severity.NOTE, "all values are spellings of one")
-    _report_markers(name, markers, counts, report)
-    if naming is Naming.DOUBT:
-        report(
-            name,
-            Severity.WARNING,
-            'all values are different: kept as categories; kind = "identifier" if they name the rows',
-        )
-    if reading.merged:
-        few = ", ".join(f"{other!r} = {first!r}" for other, first in list(reading.merged.items())[:3])
-        report(name, Severity.NOTE, f"spellings merged: {few}")
-    column = replace(reading.column, missing=markers)
-    if reading.n_listed == reading.n_levels:
-        return Decision(column=column, why=f"{reading.n_levels:,} categories")
-    why = (
-        f"{reading.n_levels:,} levels: the {reading.n_listed} frequent ones are categories, the others share "
-        f"{column.buckets} {'bucket' if column.buckets == 1 else 'buckets'}"
-    )
-    report(name, Severity.NOTE, why)
-    return Decision(column=column, why=why)
-
-
-# Identifier --------------------------------------------------------------------------------------------
-
-
-def _identifier(values: Values, report: Report, *, naming: Naming) -> Decision:
-    what = "unique" if naming is Naming.YES else "not unique"
-    blank = f", {values.n_missing:,} blank" if values.n_missing else ""
-    severity = Severity.NOTE if naming is Naming.YES else Severity.WARNING
-    why = f"identifier ({what}{blank}): carried along, never a feature"
-    report(values.name, severity, why)
-    column = Column(name=values.name, kind=Kind.IDENTIFIER, nullable=True, optional=True)
-    return Decision(column=column, why=why)

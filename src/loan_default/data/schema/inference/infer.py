@@ -14,8 +14,9 @@ from loan_default.data.schema.column import TIME_KINDS, Column, Kind
 from loan_default.data.schema.file_format import FileFormat
 from loan_default.data.schema.frames import RawFrame, parse_numbers, read_column
 from loan_default.data.schema.inference.code_names import names_code, names_identifier
-from loan_default.data.schema.inference.columns import Decision, Values, infer_column
+from loan_default.data.schema.inference.columns import infer_column
 from loan_default.data.schema.inference.dates import proven_order
+from loan_default.data.schema.inference.decisions import Decision, Values
 from loan_default.data.schema.inference.evidence import Certainty, FileEvidence, file_evidence, marks_of
 from loan_default.data.schema.inference.findings import (
     ColumnReading,

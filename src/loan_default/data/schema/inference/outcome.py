@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from loan_default.data.schema.booleans import truth_of
 from loan_default.data.schema.column import Column, Kind
-from loan_default.data.schema.inference.columns import Values
+from loan_default.data.schema.inference.decisions import Values
 from loan_default.data.schema.inference.findings import Report, Severity, rows_in_words
 from loan_default.data.schema.inference.outcome_words import (
     Meaning,

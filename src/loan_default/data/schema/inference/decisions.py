@@ -1,0 +1,79 @@
+"""The values of one raw column, and what it is taken for."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.inference.findings import Report, Severity
+from loan_default.data.schema.inference.identifiers import Naming
+from loan_default.data.schema.inference.markers import markers_in_words
+from loan_default.data.schema.values import as_text
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Values:
+    """The values of one raw column that are not missing."""
+
+    name: str
+    raw: pd.Series
+    """The values as they are in the file, without missing ones."""
+    n_missing: int
+    numbers: np.ndarray = field(repr=False)
+    """The values as plain numbers; NaN where a value is not one."""
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether the values are numbers already."""
+        dtype = self.raw.dtype
+        return bool(pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype))
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the values are objects of any type, some of them perhaps neither text nor numbers."""
+        return not self.is_typed and not isinstance(self.raw.dtype, pd.StringDtype)
+
+    @property
+    def texts(self) -> pd.Series:
+        """The values as trimmed text; None where one is neither text, number nor boolean."""
+        if isinstance(self.raw.dtype, pd.StringDtype):
+            return self.raw.str.strip()
+        return self.raw.map(as_text).str.strip()
+
+    @property
+    def looks_like_dates(self) -> bool:
+        """Whether most of the first values have the form of a date, whose dots are no marks of numbers."""
+        head = self.raw.iloc[:200].astype("str").str.strip()
+        return bool(head.str.contains(r"^[0-9]{1,4}[./-][0-9]{1,2}[./-][0-9]{2,4}\b").mean() > 0.5)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """What a column was taken for; `column` is None where it is left out."""
+
+    column: Column | None
+    why: str
+
+
+def left_out(name: str, report: Report, severity: Severity, reason: str) -> Decision:
+    """The decision to leave a column out, reported with its reason."""
+    report(name, severity, f"left out: {reason}")
+    return Decision(column=None, why=f"left out: {reason}")
+
+
+def report_markers(name: str, markers: tuple[str, ...], counts: pd.Series, report: Report) -> None:
+    """Report which texts of a column are read as missing, each with its rows."""
+    if markers:
+        report(name, Severity.WARNING, f"read as missing: {markers_in_words(markers, counts)}")
+
+
+def identifier_of(values: Values, report: Report, *, naming: Naming) -> Decision:
+    """The decision that a column names the rows, reported with whether it is unique."""
+    what = "unique" if naming is Naming.YES else "not unique"
+    blank = f", {values.n_missing:,} blank" if values.n_missing else ""
+    severity = Severity.NOTE if naming is Naming.YES else Severity.WARNING
+    why = f"identifier ({what}{blank}): carried along, never a feature"
+    report(values.name, severity, why)
+    column = Column(name=values.name, kind=Kind.IDENTIFIER, nullable=True, optional=True)
+    return Decision(column=column, why=why)
