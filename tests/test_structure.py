@@ -58,7 +58,7 @@ TESTED_BY = {
     "data/schema/durations": "data/schema/test_number_texts",
     "data/schema/number_rules": "data/schema/test_values",
     "data/schema/inference/dates": "data/schema/inference/test_variants",
-    "data/schema/inference/decisions": "data/schema/inference/test_columns",
+    "data/schema/inference/raw_values": "data/schema/inference/test_columns",
     "data/schema/inference/lost_dates": "data/schema/inference/test_variants",
     "data/schema/inference/findings": "data/schema/inference/test_variants",
     "data/schema/inference/levels": "data/schema/inference/test_variants",

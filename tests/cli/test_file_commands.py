@@ -142,3 +142,13 @@ def test_a_guessed_encoding_is_a_warning_that_the_option_it_names_answers(shell,
     assert (code, "--encoding must be one that Python knows" in " ".join(err.split())) == (2, True)
     code, _, err = shell("schema", str(path), "--encoding", "utf-8")
     assert (code, "--encoding must be that of the file" in " ".join(err.split())) == (2, True)
+
+
+def test_amounts_that_no_format_reads_end_in_ready_with_warnings(shell, loans):
+    frame = pd.read_csv(loans).drop(columns="opened")
+    frame["balance"] = [f"{row * 7.25:.2f} {'CR' if row % 3 else 'DR'}" for row in range(len(frame))]
+    frame.to_csv(loans, index=False)
+    code, out, err = shell("doctor", str(loans), "--target", "bad")
+    flat = " ".join((out + err).split())
+    assert (code, "ready with warnings" in flat) == (0, True)
+    assert "looks like numbers, read as categories because no one format reads them: '9.99 CR'" in flat

@@ -327,7 +327,7 @@ def test_fifty_levels_are_categories_and_more_are_a_long_list():
     column, found = column_of(levels(51))
     assert (column.categories, column.buckets, column.open) == ((), 6, True)
     assert found == [
-        (Severity.NOTE, "51 levels: the 0 frequent ones are categories, the others share 6 buckets")
+        (Severity.NOTE, "51 levels, none frequent enough to be a category: all are hashed into 6 buckets")
     ]
 
 
@@ -372,7 +372,10 @@ def test_of_a_long_list_the_frequent_levels_are_kept_and_the_others_share_bucket
     assert (column.kind, column.categories, column.open) == (Kind.CATEGORICAL, ("driver", "nurse"), True)
     assert column.buckets == 2, "thirty rows each"
     assert found == [
-        (Severity.NOTE, "62 levels: the 2 frequent ones are categories, the others share 2 buckets"),
+        (
+            Severity.NOTE,
+            "62 levels: 2 are frequent enough to be categories, the other 60 are hashed into 2 buckets",
+        ),
     ]
 
 

@@ -13,13 +13,6 @@ from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.frames import read_column
 from loan_default.data.schema.inference.code_names import names_code
 from loan_default.data.schema.inference.dates import DateReading, day_of, read_dates, span_of, time_of_numbers
-from loan_default.data.schema.inference.decisions import (
-    Decision,
-    Values,
-    identifier_of,
-    left_out,
-    report_markers,
-)
 from loan_default.data.schema.inference.evidence import Certainty, FileEvidence, Marks
 from loan_default.data.schema.inference.findings import Report, Severity, rows_in_words
 from loan_default.data.schema.inference.identifiers import Naming, naming_by_numbers
@@ -30,6 +23,13 @@ from loan_default.data.schema.inference.plausibility import (
     names_lender_decision,
     names_protected,
     names_weight,
+)
+from loan_default.data.schema.inference.raw_values import (
+    Decision,
+    Values,
+    identifier_of,
+    left_out,
+    report_markers,
 )
 from loan_default.data.schema.inference.text_columns import infer_text
 from loan_default.data.schema.inference.time_names import names_event, names_time

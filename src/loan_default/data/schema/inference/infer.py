@@ -16,7 +16,6 @@ from loan_default.data.schema.frames import RawFrame, parse_numbers, read_column
 from loan_default.data.schema.inference.code_names import names_code, names_identifier
 from loan_default.data.schema.inference.columns import infer_column
 from loan_default.data.schema.inference.dates import proven_order
-from loan_default.data.schema.inference.decisions import Decision, Values
 from loan_default.data.schema.inference.evidence import Certainty, FileEvidence, file_evidence, marks_of
 from loan_default.data.schema.inference.findings import (
     ColumnReading,
@@ -27,6 +26,7 @@ from loan_default.data.schema.inference.findings import (
 )
 from loan_default.data.schema.inference.identifiers import Naming, naming_by_numbers
 from loan_default.data.schema.inference.outcome import infer_target
+from loan_default.data.schema.inference.raw_values import Decision, Values
 from loan_default.data.schema.inference.target_values import NamedOutcomes
 from loan_default.data.schema.inference.times import settle_times
 from loan_default.data.schema.language import Schema

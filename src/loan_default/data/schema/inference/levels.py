@@ -10,7 +10,7 @@ from loan_default.data.schema.inference.markers import SIGNS, known_markers
 from loan_default.data.schema.values import fold
 
 MAX_CATEGORIES = 50
-"""With more levels the frequent ones are listed, and the others share buckets."""
+"""With more levels the frequent ones are listed, and the others are hashed into buckets."""
 MAX_FREQUENT_CATEGORIES = 200
 _FEWEST_ROWS = 5
 """Rows that make one of many levels frequent; 0.1 % of all rows where that is more."""
@@ -29,6 +29,21 @@ class LevelReading:
     """Other spellings, each with its category."""
     n_levels: int
     n_listed: int
+
+    @property
+    def in_words(self) -> str:
+        """How many levels there are, how many are categories, and what becomes of the others."""
+        if self.n_listed == self.n_levels:
+            return f"{self.n_levels:,} categories"
+        buckets = f"{self.column.buckets} {'bucket' if self.column.buckets == 1 else 'buckets'}"
+        levels, n_rest = f"{self.n_levels:,} levels", self.n_levels - self.n_listed
+        if self.n_listed == 0:
+            return f"{levels}, none frequent enough to be a category: all are hashed into {buckets}"
+        listed = "1 is frequent enough to be a category"
+        if self.n_listed > 1:
+            listed = f"{self.n_listed} are frequent enough to be categories"
+        others = f"the other {n_rest:,} are" if n_rest > 1 else "the other one is"
+        return f"{levels}: {listed}, {others} hashed into {buckets}"
 
 
 def markers_among_levels(counts: pd.Series) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 
 from loan_default.data.schema.booleans import truth_of
 from loan_default.data.schema.column import Column, Kind
-from loan_default.data.schema.inference.decisions import Values
 from loan_default.data.schema.inference.findings import Report, Severity, rows_in_words
 from loan_default.data.schema.inference.outcome_words import (
     Meaning,
@@ -20,6 +19,7 @@ from loan_default.data.schema.inference.outcome_words import (
     meaning_of_name,
     meaning_of_value,
 )
+from loan_default.data.schema.inference.raw_values import Values
 from loan_default.data.schema.inference.target_values import NamedOutcomes, TargetValues
 from loan_default.data.schema.values import fold
 from loan_default.errors import ConfigurationError, DataError, did_you_mean

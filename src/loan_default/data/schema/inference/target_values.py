@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from loan_default.data.schema.inference.decisions import Values
+from loan_default.data.schema.inference.raw_values import Values
 from loan_default.data.schema.values import as_text, fold
 from loan_default.option_lists import option_text
 

@@ -4,16 +4,18 @@ from dataclasses import replace
 
 import pandas as pd
 
-from loan_default.data.schema.inference.decisions import (
+from loan_default.data.schema.inference.code_names import names_identifier
+from loan_default.data.schema.inference.findings import Report, Severity, rows_in_words
+from loan_default.data.schema.inference.identifiers import Naming, naming_by_texts
+from loan_default.data.schema.inference.levels import is_free_text, markers_among_levels, read_levels
+from loan_default.data.schema.inference.lost_numbers import why_no_numbers
+from loan_default.data.schema.inference.raw_values import (
     Decision,
     Values,
     identifier_of,
     left_out,
     report_markers,
 )
-from loan_default.data.schema.inference.findings import Report, Severity, rows_in_words
-from loan_default.data.schema.inference.identifiers import Naming, naming_by_texts
-from loan_default.data.schema.inference.levels import is_free_text, markers_among_levels, read_levels
 
 
 def infer_text(values: Values, texts: pd.Series, counts: pd.Series, report: Report) -> Decision:
@@ -28,10 +30,11 @@ def infer_text(values: Values, texts: pd.Series, counts: pd.Series, report: Repo
     levels = counts.drop(list(markers))
     if levels.empty:
         return left_out(name, report, Severity.NOTE, "all its values mean that there is none")
-    naming = naming_by_texts(name, texts[~texts.isin(markers)])
+    lost = "" if names_identifier(name) else why_no_numbers(name, levels)
+    naming = Naming.NO if lost else naming_by_texts(name, texts[~texts.isin(markers)])
     if naming in (Naming.YES, Naming.REPEATED):
         return identifier_of(values, report, naming=naming)
-    if is_free_text(levels):
+    if not lost and is_free_text(levels):
         what = f"free text, {len(levels):,} different values in {rows_in_words(int(levels.sum()))}"
         return left_out(name, report, Severity.WARNING, what)
     reading = read_levels(name, levels)
@@ -39,6 +42,8 @@ def infer_text(values: Values, texts: pd.Series, counts: pd.Series, report: Repo
     if reading.n_levels == 1 and not n_missing:
         return left_out(name, report, Severity.NOTE, "all values are spellings of one")
     report_markers(name, markers, counts, report)
+    if lost:
+        report(name, Severity.WARNING, lost)
     if naming is Naming.DOUBT:
         report(
             name,
@@ -49,11 +54,6 @@ def infer_text(values: Values, texts: pd.Series, counts: pd.Series, report: Repo
         few = ", ".join(f"{other!r} = {first!r}" for other, first in list(reading.merged.items())[:3])
         report(name, Severity.NOTE, f"spellings merged: {few}")
     column = replace(reading.column, missing=markers)
-    if reading.n_listed == reading.n_levels:
-        return Decision(column=column, why=f"{reading.n_levels:,} categories")
-    why = (
-        f"{reading.n_levels:,} levels: the {reading.n_listed} frequent ones are categories, the others share "
-        f"{column.buckets} {'bucket' if column.buckets == 1 else 'buckets'}"
-    )
-    report(name, Severity.NOTE, why)
-    return Decision(column=column, why=why)
+    if reading.n_listed < reading.n_levels:
+        report(name, Severity.NOTE, reading.in_words)
+    return Decision(column=column, why=reading.in_words)
