@@ -64,6 +64,7 @@ TESTED_BY = {
     "data/schema/inference/levels": "data/schema/inference/test_variants",
     "data/schema/inference/markers": "data/schema/inference/test_variants",
     "data/schema/inference/measurements": "data/schema/inference/test_variants",
+    "data/schema/inference/no_values": "data/schema/inference/test_text_columns",
     "data/schema/inference/numbers": "data/schema/inference/test_variants",
     "data/schema/inference/times": "data/schema/inference/test_infer",
     "airflow/dags/data_ingestion": "airflow/test_dags",

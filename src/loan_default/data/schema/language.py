@@ -28,7 +28,7 @@ Validation, the generator, features, splits and the report derive from the schem
 
     [columns.education]
     kind = "categorical"        # or ordinal: the order of `categories` is the order of the levels
-    categories = ["1", "2", "3"]
+    categories = ["1", "2", "3"]    # "none" or "NA" is a category if it is listed, otherwise missing
     labels = { "1" = "graduate school" }       # words for reports
     aliases = { "0" = "3" }                    # other spellings -> the category they mean
     open = false                # true: unseen categories are accepted and handled as unknown

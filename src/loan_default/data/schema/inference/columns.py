@@ -18,6 +18,7 @@ from loan_default.data.schema.inference.findings import Report, Severity, rows_i
 from loan_default.data.schema.inference.identifiers import Naming, naming_by_numbers
 from loan_default.data.schema.inference.lost_dates import lost_zeros, why_no_dates
 from loan_default.data.schema.inference.measurements import measured
+from loan_default.data.schema.inference.no_values import none_beside_blanks
 from loan_default.data.schema.inference.numbers import NumberReading, read_numbers
 from loan_default.data.schema.inference.plausibility import (
     names_lender_decision,
@@ -57,7 +58,7 @@ def infer_column(
     if (reason := _says_nothing(values)) is not None:
         return left_out(name, report, *reason)
     texts = values.texts
-    if values.raw.nunique() == 1:
+    if values.raw.nunique() == 1 and none_beside_blanks(values).empty:
         only = show(values.raw.iloc[0])
         report(name, Severity.NOTE, f"{only} or missing: kept, as that may say something")
     if names_protected(name):

@@ -214,12 +214,20 @@ def _present(name: str, raw: pd.Series) -> tuple[Values, pd.Series]:
     if isinstance(raw.dtype, pd.StringDtype):
         raw = raw.str.strip()
         missing = raw.isna() | raw.str.lower().isin(MISSING_TEXTS)
+        no_values = raw[missing].value_counts().drop("", errors="ignore")
     else:
         missing = raw.map(is_missing) if raw.dtype == object else raw.isna()
+        no_values = raw.iloc[:0].astype("str").value_counts()
     numbers, unreadable = parse_numbers(raw)
     comparable = pd.Series(numbers) if not unreadable.any() else raw.reset_index(drop=True)
     present = ~missing.to_numpy(dtype=bool)
-    values = Values(name=name, raw=raw[present], n_missing=int((~present).sum()), numbers=numbers[present])
+    values = Values(
+        name=name,
+        raw=raw[present],
+        n_missing=int((~present).sum()),
+        numbers=numbers[present],
+        no_values=no_values,
+    )
     return values, comparable
 
 

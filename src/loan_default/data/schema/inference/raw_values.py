@@ -12,6 +12,10 @@ from loan_default.data.schema.inference.markers import markers_in_words
 from loan_default.data.schema.values import as_text
 
 
+def _nothing() -> pd.Series:
+    return pd.Series(index=pd.Index([], dtype="str"), dtype="int64")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Values:
     """The values of one raw column that are not missing."""
@@ -22,6 +26,13 @@ class Values:
     n_missing: int
     numbers: np.ndarray = field(repr=False)
     """The values as plain numbers; NaN where a value is not one."""
+    no_values: pd.Series = field(default_factory=_nothing, repr=False)
+    """Different texts that mean "no value" in every column, such as none and NA, each with its rows."""
+
+    @property
+    def n_blank(self) -> int:
+        """Rows in which nothing is written."""
+        return self.n_missing - int(self.no_values.sum())
 
     @property
     def is_typed(self) -> bool:

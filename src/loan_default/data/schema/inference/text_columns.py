@@ -9,6 +9,7 @@ from loan_default.data.schema.inference.findings import Report, Severity, rows_i
 from loan_default.data.schema.inference.identifiers import Naming, naming_by_texts
 from loan_default.data.schema.inference.levels import is_free_text, markers_among_levels, read_levels
 from loan_default.data.schema.inference.lost_numbers import why_no_numbers
+from loan_default.data.schema.inference.no_values import none_beside_blanks, report_no_values
 from loan_default.data.schema.inference.raw_values import (
     Decision,
     Values,
@@ -37,11 +38,15 @@ def infer_text(values: Values, texts: pd.Series, counts: pd.Series, report: Repo
     if not lost and is_free_text(levels):
         what = f"free text, {len(levels):,} different values in {rows_in_words(int(levels.sum()))}"
         return left_out(name, report, Severity.WARNING, what)
+    nones = none_beside_blanks(values)
+    if not lost and len(nones):
+        levels = pd.concat([levels, nones]).sort_values(ascending=False, kind="stable")
     reading = read_levels(name, levels)
     n_missing = values.n_missing + int(counts[list(markers)].sum())
     if reading.n_levels == 1 and not n_missing:
         return left_out(name, report, Severity.NOTE, "all values are spellings of one")
     report_markers(name, markers, counts, report)
+    report_no_values(values, reading.column, report)
     if lost:
         report(name, Severity.WARNING, lost)
     if naming is Naming.DOUBT:
