@@ -15,7 +15,7 @@ from loan_default.data.schema.number_texts import number_reader
 from loan_default.data.schema.values import fold, value_reader
 
 MARKS = [(".", ""), (",", ""), (".", ","), (",", "."), (",", " "), (".", "'"), (".", "\u2019"), (".", "_")]
-FORMATS = ["", "percent", "money", "months", "years"]
+FORMATS = ["", "percent", "share", "money", "months", "years"]
 
 
 def column(**settings: object) -> Column:

@@ -67,9 +67,9 @@ KEYS_OF_KIND: Mapping[Kind, tuple[str, ...]] = {
 }
 """Keys that a column of each kind may have in a schema file, beside `kind` and `SHARED_KEYS`."""
 
-NUMBER_FORMATS = ("percent", "money", "months", "years", "boolean")
-"""How text in a numerical column may be written: "14.5 %", "$1,250.00", "2 yrs 3 mon" as months or years,
-yes and no as 1 and 0."""
+NUMBER_FORMATS = ("percent", "share", "money", "months", "years", "boolean")
+"""How text in a numerical column may be written: "14.5 %" as 14.5 or as a share of 0.145, "$1,250.00",
+"2 yrs 3 mon" as months or years, yes and no as 1 and 0."""
 CODE_FORMATS = ("boolean",)
 TIME_FORMATS = ("epoch_seconds", "epoch_milliseconds", "spreadsheet")
 """Numbers that are times: since 1970, or days as spreadsheets count. Otherwise a pattern of `strptime`."""

@@ -22,7 +22,8 @@ Validation, the generator, features, splits and the report derive from the schem
 
     [columns.rate]
     kind = "numerical"
-    format = "percent"          # how text is read: percent | money | months | years; absent = plain numbers
+    format = "percent"          # how text is read: percent | share (58% is 0.58) | money | months | years;
+                                # absent = plain numbers
     decimal = ","               # marks of the numbers where they are not those of [format]
     thousands = "."
 

@@ -60,6 +60,8 @@ _PERCENT_WORDS = (
     "por cento",
     "per cento",
 )
+PERCENT_SIGN = f"[%\uff05\ufe6a]|(?i:{'|'.join(_PERCENT_WORDS)})"
+"""The expression of what says in a text that its number is percent."""
 _EXPONENT = r"(?:[eE][+-]?[0-9]+)?"
 
 
@@ -91,6 +93,7 @@ def number_reader(column: Column) -> NumberReader:
 def _marked_number_reader(column: Column) -> NumberReader:
     pattern, table, grouping = re.compile(_pattern(column)), _translation(), _grouping(column)
     is_declared = bool(column.thousands)
+    of_shares = re.compile(PERCENT_SIGN) if column.format == "share" else None
 
     def read(text: str) -> float | None:
         match = pattern.match(text.translate(table))
@@ -106,7 +109,8 @@ def _marked_number_reader(column: Column) -> NumberReader:
         if len(fraction) < 2 and (not whole or (n_groups == 1 and not is_declared)):
             return None
         minus = "-" if signs == "-" or group["open"] else ""
-        return float(f"{minus}{whole}{fraction}{group['exponent']}")
+        number = float(f"{minus}{whole}{fraction}{group['exponent']}")
+        return number / 100 if of_shares and of_shares.search(text) else number
 
     return read
 
@@ -131,6 +135,9 @@ def plain_numbers(texts: pa.Array, column: Column) -> pa.Array:
     if not column.format:
         return _marked_numbers(plain, column)
     numbers = _matched_numbers(plain, _pattern(column, currency=_SIGN), column)
+    if column.format == "share":
+        is_percent = pc.match_substring_regex(plain, PERCENT_SIGN)
+        numbers = pc.if_else(is_percent, pc.divide(numbers, 100.0), numbers)
     if column.format == "money":
         # An expression with every currency takes ten times as long: only what is left is tried by it.
         left = pc.if_else(pc.is_null(numbers), plain, pa.scalar(None, texts.type))
@@ -189,7 +196,7 @@ def _pattern(column: Column, *, currency: str = "") -> str:
 
     `currency` is what may stand beside money; empty = any sign, code or word.
     """
-    currency = currency or _any_currency()
+    currency = currency or f"{currency_pattern()}?"
     decimal, digits = re.escape(column.decimal), _digits(column)
     fewest = "+" if column.format else "*"
     number = f"(?P<whole>(?:{digits})?)(?P<fraction>(?:{decimal}[0-9]{fewest})?)(?P<exponent>{_EXPONENT})"
@@ -197,7 +204,7 @@ def _pattern(column: Column, *, currency: str = "") -> str:
         # "1.250,-" and "1.250,--" stand for ",00".
         number = f" *{currency} *(?P<inside>[+-]?) *{number}(?:{decimal}--?)? *{currency} *"
         after = "(?P<after>[+-]?)"
-    elif column.format == "percent":
+    elif column.format in ("percent", "share"):
         words = "|".join(_PERCENT_WORDS)
         number = f" *%? *(?P<inside>){number} *(?:%|(?i:{words}))? *(?i:p\\.? ?a\\.?)? *"
         after = "(?P<after>)"
@@ -215,10 +222,12 @@ def _digits(column: Column) -> str:
     return digits
 
 
-def _any_currency() -> str:
-    words = "|".join(re.escape(word) for word in f"{CURRENCY_CODES} {_CURRENCY_WORDS}".split())
+def currency_pattern() -> str:
+    """The expression of a currency beside a number: a sign, a code or a word, the longest that there is."""
+    names = sorted(f"{CURRENCY_CODES} {_CURRENCY_WORDS}".split(), key=len, reverse=True)
+    words = "|".join(re.escape(name) for name in names)
     codes = "|".join(CURRENCY_CODES.split())
-    return f"(?:(?:{codes}|{_COUNTRIES})?[{CURRENCY_SIGNS}]|(?i:{words}))?"
+    return f"(?:(?:{codes}|{_COUNTRIES})?[{CURRENCY_SIGNS}]|(?i:{words}))"
 
 
 def _grouping(column: Column) -> str:

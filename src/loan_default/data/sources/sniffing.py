@@ -220,7 +220,7 @@ def _contradicting_columns(dialect: Dialect, schema: Schema, declared: FileForma
         if name not in schema or schema[name].kind is not Kind.NUMERICAL:
             continue
         column = schema[name]
-        uses = uses_in(texts, is_percent=column.format == "percent")
+        uses = uses_in(texts, is_percent=column.format in ("percent", "share"))
         agree, differ = uses.votes(column.decimal), uses.votes("." if column.decimal == "," else ",")
         either = uses.single_rows.total()
         if differ <= agree:

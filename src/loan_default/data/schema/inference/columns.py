@@ -19,6 +19,7 @@ from loan_default.data.schema.inference.identifiers import Naming, naming_by_num
 from loan_default.data.schema.inference.lost_dates import lost_zeros, why_no_dates
 from loan_default.data.schema.inference.measurements import measured
 from loan_default.data.schema.inference.no_values import none_beside_blanks
+from loan_default.data.schema.inference.number_doubts import question_of, report_doubts
 from loan_default.data.schema.inference.numbers import NumberReading, read_numbers
 from loan_default.data.schema.inference.plausibility import (
     names_lender_decision,
@@ -34,7 +35,6 @@ from loan_default.data.schema.inference.raw_values import (
 )
 from loan_default.data.schema.inference.text_columns import infer_text
 from loan_default.data.schema.inference.time_names import names_event, names_time
-from loan_default.data.schema.number_rules import plain_number
 from loan_default.data.schema.schema_files import table_heading
 from loan_default.data.schema.values import as_text, parse_timestamp, show
 
@@ -145,8 +145,9 @@ def _infer_numbers(
     numbers = numbers[is_number]
     if len(numbers) == 0:
         return infer_text(values, texts, counts, report)
-    if reading.marks.certainty is Certainty.DOUBT and reading.marks.other is not None:
-        return _ask_for_marks(name, reading, reading.marks.other, counts, report)
+    if question := question_of(reading, counts):
+        report(name, Severity.QUESTION, f"left out: {question}")
+        return Decision(column=None, why="left out: numbers that can be read in two ways")
     if (form := time_of_numbers(numbers)) and names_time(name):
         report_markers(name, reading.column.missing, counts, report)
         why = f"numbers that are times by their name: {form}, {span_of(numbers, form)}"
@@ -169,7 +170,7 @@ def _infer_numbers(
     n_lost = int((~is_number).sum()) - _n_markers(reading, counts)
     if n_lost > 0:
         report(name, Severity.WARNING, f"{rows_in_words(n_lost)} without a finite number: quarantined")
-    _report_marks(name, reading, counts, report)
+    report_doubts(reading, counts, report)
     if names_weight(name):
         report(
             name,
@@ -192,30 +193,6 @@ def _infer_numbers(
     return Decision(column=column, why=f"{len(numbers):,} values read as {form}{_marks_in_words(column)}")
 
 
-def _ask_for_marks(
-    name: str, reading: NumberReading, other: tuple[str, str], counts: pd.Series, report: Report
-) -> Decision:
-    marks, plain = reading.marks, reading.column
-    mark = marks.thousands or marks.decimal
-    example = next((text for text in counts.index if mark in text), counts.index[0])
-    readings = []
-    for decimal, thousands in ((marks.decimal, marks.thousands), other):
-        column = replace(plain, decimal=decimal, thousands=thousands)
-        number = read_column(pd.Series([example], dtype="str"), column)[0].iloc[0]
-        lines = f'decimal = "{decimal}"' + (f' and thousands = "{thousands}"' if thousands else "")
-        readings.append((lines, plain_number(float(number))))
-    (first, as_first), (second, as_second) = readings
-    form = f', format = "{plain.format}"' if plain.format else ""
-    report(
-        name,
-        Severity.QUESTION,
-        f"left out: {example!r} can be read as {as_first} or as {as_second}, and no value tells which. Add "
-        f'{table_heading(name)} with kind = "numerical", nullable = true{form} and {first} ({as_first}) or '
-        f"{second} ({as_second})",
-    )
-    return Decision(column=None, why="left out: numbers that can be read in two ways")
-
-
 def _n_markers(reading: NumberReading, counts: pd.Series) -> int:
     return int(counts[list(reading.column.missing)].sum()) if reading.column.missing else 0
 
@@ -223,25 +200,3 @@ def _n_markers(reading: NumberReading, counts: pd.Series) -> int:
 def _marks_in_words(column: Column) -> str:
     decimal = ", decimal comma" if column.decimal == "," else ""
     return decimal + (f", {column.thousands!r} between thousands" if column.thousands else "")
-
-
-def _report_marks(name: str, reading: NumberReading, counts: pd.Series, report: Report) -> None:
-    marks, column = reading.marks, reading.column
-    if marks.other is None or marks.certainty is Certainty.HABIT:
-        return
-    mark = column.thousands or column.decimal
-    example = next((text for text in counts.index if mark in text), "")
-    decimal, thousands = marks.other
-    if marks.certainty is Certainty.SURE:
-        report(
-            name,
-            Severity.NOTE,
-            f'{example!r} is read with decimal = "{column.decimal}", as other columns of the file',
-        )
-        return
-    report(
-        name,
-        Severity.WARNING,
-        f'{example!r} is read with decimal = "{column.decimal}" and thousands = "{column.thousands}"; the '
-        f'other reading is decimal = "{decimal}" and thousands = "{thousands}": no value tells which',
-    )
