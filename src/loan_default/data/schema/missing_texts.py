@@ -27,39 +27,58 @@ _WITHOUT_DIGITS = re.compile(rf"[^0-9]{{1,{LONGEST_MARKER}}}")
 _ZERO_DATE = re.compile(r"0{1,4}([-/.])0{1,2}\1(?:0{4}|0{1,2})(?:[ t]0{1,2}:00(?::00(?:\.0+)?)?)?")
 _WORDS = (
     # English
-    "n/a, n/av, n/d, n/k, n/r, n.a, n.d, n.k, nd, unk, unkn, unknown, missing, blank, empty, void, "
-    "unspecified, undefined, unavailable, undisclosed, withheld, not available, not applicable, "
-    "not provided, not reported, not recorded, not specified, not stated, not known, not given, "
-    "not disclosed, not found, no data, no info, no information, no answer, no response, no value, "
-    "missing value, missing data, to be determined, tba, tbd, data not available, "
+    "n/a, n/av, n/d, n.a, n.d, unk, unkn, unknown, missing, unspecified, undefined, unavailable, "
+    "undisclosed, not available, not applicable, not provided, not reported, not recorded, not "
+    "specified, not stated, not known, not given, not disclosed, no data, no info, no information, "
+    "missing value, missing data, data not available, #missing, #n/a n/a, "
     # German
-    "k.a, k/a, unbekannt, fehlt, fehlend, leer, entfällt, n.v, n.b, keine angabe, keine angaben, "
-    "keine daten, kein wert, ohne angabe, o.a, nicht bekannt, nicht angegeben, nicht vorhanden, "
-    "nicht verfügbar, nicht erfasst, nicht zutreffend, "
+    "k.a, unbekannt, keine angabe, keine angaben, keine daten, ohne angabe, nicht bekannt, nicht "
+    "angegeben, nicht verfügbar, nicht erfasst, "
     # French
-    "inconnu, inconnue, n.c, n/c, n.r, n.s.p, s.o, s/o, vide, absent, absente, manquant, manquante, "
-    "non renseigné, non renseignée, non communiqué, non communiquée, non disponible, non précisé, "
-    "non indiqué, non connu, non déclaré, non applicable, sans objet, sans réponse, pas de donnée, "
-    "pas de données, donnée manquante, valeur manquante, "
+    "inconnu, inconnue, non renseigné, non renseignée, non communiqué, non communiquée, non "
+    "disponible, non précisé, non indiqué, non connu, non déclaré, donnée manquante, valeur "
+    "manquante, "
     # Spanish
-    "s/d, s.d, s/i, s.i, ns/nc, ns/nr, desconocido, desconocida, vacío, faltante, sin dato, "
-    "sin datos, sin información, sin informar, sin respuesta, no disponible, no aplica, no consta, "
-    "no informado, no informa, no declarado, no especificado, no conocido, no se sabe, "
+    "s/d, s/i, desconocido, desconocida, sin dato, sin datos, sin información, no disponible, no "
+    "consta, no informado, no declarado, no especificado, no conocido, "
     # Portuguese
-    "desconhecido, desconhecida, vazio, ausente, faltando, sem dado, sem dados, sem informação, "
-    "sem informações, sem resposta, não informado, não informada, não disponível, não declarado, "
-    "não consta, não se aplica, não aplicável, não sabe, não há dados, "
+    "desconhecido, desconhecida, sem dado, sem dados, sem informação, sem informações, não informado, "
+    "não informada, não disponível, não declarado, não consta, "
     # Italian
-    "sconosciuto, sconosciuta, ignoto, ignota, assente, mancante, vuoto, n.p, non disponibile, "
-    "non disp, non noto, non nota, non dichiarato, non indicato, non pervenuto, non rilevato, "
-    "non applicabile, non fornito, senza dati, nessun dato, dato mancante, "
+    "sconosciuto, sconosciuta, non disponibile, non noto, non nota, non dichiarato, non indicato, non "
+    "rilevato, senza dati, nessun dato, dato mancante, "
     # Polish
-    "brak, b/d, b.d, bd, b.o, nieznany, nieznana, nieznane, niedostępny, niedostępne, brak danych, "
-    "brak informacji, brak odpowiedzi, nie podano, nie dotyczy, nie ustalono, nie wiadomo, "
+    "nieznany, nieznana, nieznane, brak danych, brak informacji, nie podano, nie ustalono, nie "
+    "wiadomo, "
     # Czech
-    "neznámý, neznámá, neznámé, neuvedeno, nezjištěno, nezadáno, chybí, není známo, není uvedeno, "
-    "není k dispozici, bez údaje, bez údajů, nevyplněno, "
+    "neznámý, neznámá, neznámé, neuvedeno, nezjištěno, nezadáno, není známo, není uvedeno, není k "
+    "dispozici, bez údaje, bez údajů, nevyplněno, "
 )
+"""For "not known" or "not given", also among categories."""
+_WORDS_OR_CATEGORIES = (
+    # English
+    "n/k, n/r, n.k, nd, blank, empty, void, withheld, not found, no answer, no response, no value, to "
+    "be determined, tba, tbd, "
+    # German
+    "k/a, fehlt, fehlend, leer, entfällt, n.v, n.b, kein wert, o.a, nicht vorhanden, nicht "
+    "zutreffend, "
+    # French
+    "n.c, n/c, n.r, n.s.p, s.o, s/o, vide, absent, absente, manquant, manquante, non applicable, sans "
+    "objet, sans réponse, pas de donnée, pas de données, "
+    # Spanish
+    "s.d, s.i, ns/nc, ns/nr, vacío, faltante, sin informar, sin respuesta, no aplica, no informa, no "
+    "se sabe, "
+    # Portuguese
+    "vazio, ausente, faltando, sem resposta, não se aplica, não aplicável, não sabe, não há dados, "
+    # Italian
+    "ignoto, ignota, assente, mancante, vuoto, n.p, non disp, non pervenuto, non applicabile, non "
+    "fornito, "
+    # Polish
+    "brak, b/d, b.d, bd, b.o, niedostępny, niedostępne, brak odpowiedzi, nie dotyczy, "
+    # Czech
+    "chybí, "
+)
+"""Among numbers and times; beside categories they may be one: "absent", or ND for North Dakota."""
 
 
 def stands_for_no_number(folded: str) -> bool:
@@ -77,6 +96,17 @@ def stands_for_no_number(folded: str) -> bool:
     return bare in _NO_NUMBERS or (bare != "" and bare in MISSING_TEXTS)
 
 
+def stands_for_no_category(folded: str) -> bool:
+    """Whether a folded text means "no value" among categories: it says so, or is such a word in brackets."""
+    if folded in MISSING_TEXTS or _SIGNS.fullmatch(folded):
+        return True
+    if len(folded) > LONGEST_MARKER:
+        return False
+    bare = _bare(folded)
+    in_brackets = folded[:1] + folded[-1:] in ("()", "[]", "<>", "{}")
+    return bare in _NO_CATEGORIES or (in_brackets and (bare in _NO_NUMBERS or bare in MISSING_TEXTS))
+
+
 def stands_for_no_time(folded: str) -> bool:
     """Whether a folded text can only mean "no value" where values are times: also a date of zeros."""
     return _ZERO_DATE.fullmatch(folded) is not None or stands_for_no_number(folded)
@@ -90,8 +120,9 @@ def _bare(text: str) -> str:
     return re.sub(r"(?<=[./]) +| +(?=[./])", "", " ".join(re.split(r"[\s_]+", plain)))
 
 
-def _no_numbers() -> frozenset[str]:
-    return frozenset(_bare(word) for word in _WORDS.split(",")) - {""}
+def _bare_words(words: str) -> frozenset[str]:
+    return frozenset(_bare(word) for word in words.split(",")) - {""}
 
 
-_NO_NUMBERS = _no_numbers()
+_NO_CATEGORIES = _bare_words(_WORDS)
+_NO_NUMBERS = _NO_CATEGORIES | _bare_words(_WORDS_OR_CATEGORIES)

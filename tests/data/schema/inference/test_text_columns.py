@@ -133,3 +133,29 @@ def test_a_third_answer_beside_yes_and_no_needs_a_column_that_is_no_boolean():
     column = replace(column, categories=(*column.categories, "n/a"), format="")
     others = [each if each.name != "x" else column for each in inference.schema.columns]
     assert canonical(frame, replace(inference.schema, columns=tuple(others))).tolist() == frame["x"].tolist()
+
+
+WORDS = ["unknown", "Nicht angegeben", "Non renseignée", "desconocida", "não informada", "brak danych"]
+WORDS += ["neuvedeno", "(K. A.)", "n/d", "#missing", "(blank)", "<none>", "?", "--", "//", "\N{EM DASH}"]
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_words_that_say_nothing_in_any_language_are_no_category(word):
+    inference, frame = inferred([*["own", "rent"] * 40, *[word] * 20])
+    assert inference.schema["x"].categories == ("own", "rent")
+    assert canonical(frame, inference.schema).isna().sum() == 20
+    assert findings(inference) == [(Severity.WARNING, f"read as missing: {word!r} (20 rows)")]
+
+
+@pytest.mark.parametrize("word", ["ND", "absent", "blank", "void", "nil", "brak", "x", "leer", "pending"])
+def test_words_that_may_be_a_category_stay_one(word):
+    inference, frame = inferred([*["own", "rent"] * 40, *[word] * 20])
+    assert canonical(frame, inference.schema).tolist() == frame["x"].tolist()
+    assert findings(inference) == []
+
+
+@pytest.mark.parametrize("scale", [["*", "**", "***", "****"], ["+", "-"], ["++", "+", "-", "--"]])
+def test_stars_and_signs_of_a_scale_are_its_levels(scale):
+    inference, frame = inferred([*scale * 30, *["?"] * 9])
+    assert set(inference.schema["x"].categories) == set(scale)
+    assert canonical(frame, inference.schema).isna().sum() == 9

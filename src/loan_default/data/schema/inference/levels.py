@@ -6,7 +6,8 @@ import pandas as pd
 
 from loan_default.data.schema.booleans import boolean_aliases
 from loan_default.data.schema.column import Column, Kind
-from loan_default.data.schema.inference.markers import SIGNS, known_markers
+from loan_default.data.schema.inference.markers import known_markers
+from loan_default.data.schema.missing_texts import stands_for_no_category
 from loan_default.data.schema.values import fold
 
 MAX_CATEGORIES = 50
@@ -48,7 +49,10 @@ class LevelReading:
 
 def markers_among_levels(counts: pd.Series) -> tuple[str, ...]:
     """Texts beside categories that mean "no value"."""
-    return tuple(counts.index[known_markers(counts.index, known=SIGNS)])
+    markers = counts.index[known_markers(counts.index, stands_for_none=stands_for_no_category)]
+    signs = counts.index[counts.index.str.fullmatch(r"\*+|\++|-+")]
+    is_scale = signs.str.contains("+", regex=False).any() or signs.str.contains("*", regex=False).sum() > 1
+    return tuple(markers.difference(signs, sort=False) if is_scale else markers)
 
 
 def is_free_text(counts: pd.Series) -> bool:

@@ -1,4 +1,6 @@
-"""Texts for "no value" in inference, beside those that always mean it (`missing_texts.MISSING_TEXTS`)."""
+"""Texts for "no value" in inference, beside those of `missing_texts`."""
+
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -6,35 +8,7 @@ import pandas as pd
 from loan_default.data.schema.missing_texts import LONGEST_MARKER, stands_for_no_number
 from loan_default.data.schema.values import fold
 
-SIGNS = frozenset(
-    {
-        "?",
-        "??",
-        "???",
-        "-",
-        "--",
-        "---",
-        "\N{EN DASH}",
-        "\N{EM DASH}",
-        ".",
-        "..",
-        "...",
-        "*",
-        "**",
-        "***",
-        "_",
-    }
-    | {"#", "/", "\\", "\N{HORIZONTAL ELLIPSIS}", "n.a.", "n.a", "#div/0!", "#value!", "#ref!", "#name?"}
-    | {"#num!", "#null!", "#n/a n/a", "#missing", "(null)", "<null>", "(none)", "<none>", "<na>", "(blank)"}
-    | {"(empty)", "nat", "-nan", "1.#qnan", "1.#ind", "-1.#ind", "missing", "not available", "not applicable"}
-    | {"not provided", "not reported", "not specified", "not stated", "not known", "unspecified", "undefined"}
-    | {"unknown", "unbekannt", "keine angabe", "k.a.", "k. a.", "nicht bekannt", "desconocido", "sin datos"}
-    | {"desconhecido", "sem dados", "sem informação", "não informado", "inconnu", "non renseigné", "s/d"}
-    | {"non disponible", "sconosciuto", "non disponibile", "non noto", "no data", "n/d", "n.d.", "n.d", "s/i"}
-)
-"""In any column. Folded, as `values.fold` does."""
-
-AMONG_NUMBERS = frozenset({"#missing", "#n/a n/a", "nil", "nr", "x", "xx", "xxx"})
+AMONG_NUMBERS = frozenset({"nil", "nr", "x", "xx", "xxx"})
 """Among numbers and dates, where none of them can be a code, beside what `stands_for_no_number` knows."""
 
 NO_DATES = frozenset(
@@ -46,8 +20,8 @@ _FEWEST_WITH_DIGITS = 5
 _MOST_UNKNOWN = 5  # more different words among numbers are no markers
 
 
-def known_markers(texts: pd.Index, *, known: frozenset[str] | None = None) -> np.ndarray:
-    """The mask of the texts that are known to mean "no value": among numbers, or those that are given.
+def known_markers(texts: pd.Index, *, stands_for_none: Callable[[str], bool] | None = None) -> np.ndarray:
+    """The mask of the texts that are known to mean "no value": among numbers, or by a test of folded text.
 
     None has digits without a #, and none is long, so that only few of many different texts are looked at.
     """
@@ -56,7 +30,8 @@ def known_markers(texts: pd.Index, *, known: frozenset[str] | None = None) -> np
         mask[mask] = np.asarray(texts[mask].str.contains(f"^.{{1,{LONGEST_MARKER}}}$"), dtype=bool)
     looked_at = texts[mask].tolist()
     mask[mask] = [
-        is_marker_among_numbers(text) if known is None else fold(text) in known for text in looked_at
+        is_marker_among_numbers(text) if stands_for_none is None else stands_for_none(fold(text))
+        for text in looked_at
     ]
     return mask
 
