@@ -44,6 +44,11 @@ texts = st.sampled_from(
         *("$ 1,234.50", "1.234,50 \u20ac", "36 months", "10+ years", "< 1 year", "2 yrs 3 mon", "inf", "1e3"),
         *(
             "-Infinity",
+            "90+",
+            ">90",
+            "< 1",
+            "> 1.234,5",
+            "over 5 %",
             "1e999",
             "x",
             "2024-01-31",
@@ -108,6 +113,7 @@ def columns(draw: st.DrawFn) -> Column:
         settings["special"] = draw(st.sampled_from([(), (99,)]))
         settings["minimum"] = draw(st.sampled_from([None, 0]))
         settings["integer"] = draw(st.booleans())
+        settings["capped"] = draw(st.booleans())
     if kind in (Kind.DATE, Kind.TIMESTAMP):
         settings["format"] = draw(time_formats)
     if kind in (Kind.CATEGORICAL, Kind.ORDINAL):

@@ -56,7 +56,7 @@ SHARED_KEYS = (
 )
 MARK_KEYS = ("decimal", "thousands")
 KEYS_OF_KIND: Mapping[Kind, tuple[str, ...]] = {
-    Kind.NUMERICAL: ("integer", "minimum", "maximum", "special", "format", *MARK_KEYS),
+    Kind.NUMERICAL: ("integer", "minimum", "maximum", "special", "capped", "format", *MARK_KEYS),
     Kind.CATEGORICAL: ("categories", "labels", "aliases", "open", "buckets", "format"),
     Kind.ORDINAL: ("categories", "labels", "aliases", "open", "format"),
     Kind.DATE: ("format", "first_year", "derive"),
@@ -99,6 +99,8 @@ class Column:
     """Numerical: largest possible value, inclusive; None = no bound."""
     special: tuple[float, ...] = ()
     """Numerical: values that are codes, not measurements; validation makes them missing values."""
+    capped: bool = False
+    """Numerical: text may hold a bound: "90+" and "> 90" are 90, "< 1" is the whole number below, 0."""
     categories: tuple[str, ...] = ()
     """Coded: the canonical levels; for an ordinal column from low to high."""
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -247,6 +249,7 @@ class Column:
             content |= {"aliases": dict(self.aliases)} if self.aliases else {}
         for key in (
             "buckets",
+            "capped",
             "derive",
             "first_year",
         ):  # later than the first models, whose digests must not change

@@ -22,12 +22,12 @@ _MONTHS_OF_WORD = {
     "tydzien tygodnia tygodnie tygodni tyden tydne tydny tydnu",
     12 / 365.25: "d day days tag tage tagen jour jours dia dias giorno giorni dzien dnia dni den dne dny dnu",
 }
-_BELOW = (
+BELOW = (
     "<|(?:less|fewer) than|under|below|weniger als|unter|moins (?:de |d')|inferieur[es]* a|"
     "menos (?:de|que|do que)|menor (?:a|de|que)|inferior(?:es)? a|por debajo de|abaixo de|"
     "meno di|inferior[ei] a|sotto|ponizej|mniej niz|mene nez|pod|mensi nez"
 )
-_FROM = (
+FROM = (
     ">=?|<=|≥|≤|(?:more|greater) than|over|above|at least|up to|mehr als|uber|ueber|mindestens|ab|"
     "bis(?: zu)?|"
     "plus (?:de |d')|au moins|a partir de|superieur[es]* a|jusqu'a|mas (?:de|que)|mayor (?:a|de|que)|"
@@ -35,7 +35,7 @@ _FROM = (
     "piu di|superior[ei] a|oltre|almeno|fino a|ponad|powyzej|wiecej niz|co najmniej|vice nez|pres|nad|"
     "alespon"
 )
-_AFTER = (
+AFTER = (
     r"\+|plus|or more|and more|and over|and above|oder mehr|und mehr|ou plus|et plus|o mas|y mas|ou mais|"
     "e mais|e oltre|o piu|e piu|lub wiecej|i wiecej|a vice|nebo vice"
 )
@@ -52,8 +52,8 @@ def duration_reader(column: Column) -> Callable[[str], float | None]:
     number = rf"[0-9]+(?:{re.escape(column.decimal)}[0-9]+)?"
     part = re.compile(rf"({number}) *(\+?) *([a-z]*)\.? *(?:(?:{_AND}) *(?=[0-9]))?")
     whole = re.compile(
-        rf"(?:(?P<below>{_BELOW})|(?P<above>{_FROM}))? *"
-        rf"(?P<parts>-?{number}.*?) *(?P<after>{_AFTER})?"
+        rf"(?:(?P<below>{BELOW})|(?P<above>{FROM}))? *"
+        rf"(?P<parts>-?{number}.*?) *(?P<after>{AFTER})?"
     )
 
     def read(text: str) -> float | None:

@@ -27,6 +27,11 @@ Validation, the generator, features, splits and the report derive from the schem
     decimal = ","               # marks of the numbers where they are not those of [format]
     thousands = "."
 
+    [columns.days_past_due]
+    kind = "numerical"
+    capped = true               # "90+" and "> 90" are 90, "< 1" is the whole number below, 0;
+                                # absent = refused
+
     [columns.education]
     kind = "categorical"        # or ordinal: the order of `categories` is the order of the levels
     categories = ["1", "2", "3"]    # "none" or "NA" is a category if it is listed, otherwise missing

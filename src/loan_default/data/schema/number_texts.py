@@ -11,17 +11,15 @@ one thing. Where no mark is declared between thousands, what can be read in one 
 """
 
 import re
-from collections.abc import Callable
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from loan_default.data.schema.booleans import truth_among_numbers
+from loan_default.data.schema.capped_numbers import NumberReader, capped_reader
 from loan_default.data.schema.column import Column
 from loan_default.data.schema.durations import DURATION_FORMATS, duration_reader
-
-NumberReader = Callable[[str], float | None]
-"""From a trimmed text to its number, None where it is none; infinity where it is one."""
 
 INFINITY_PATTERN = r"^[+-]?[iI][nN][fF](?:[iI][nN][iI][tT][yY])?$"
 
@@ -72,7 +70,7 @@ def has_rules(column: Column) -> bool:
 
 def is_plain(column: Column) -> bool:
     """Whether text in a numerical column is read as plain numbers, such as -1.5e3."""
-    return not column.format and column.decimal == "." and not column.thousands
+    return not column.format and column.decimal == "." and not column.thousands and not column.capped
 
 
 def number_reader(column: Column) -> NumberReader:
@@ -87,6 +85,8 @@ def number_reader(column: Column) -> NumberReader:
             number = truth_among_numbers(text.casefold())
         return float(text) if number is None and infinity.match(text) else number
 
+    if column.capped and column.format not in DURATION_FORMATS:
+        return capped_reader(read_any, column.missing)
     return read_any
 
 
@@ -119,7 +119,7 @@ def missing_numbers(column: Column) -> tuple[float, ...]:
     """The numbers among the missing markers of a column of numbers: -1 of "-1", however it is written."""
     if not column.missing:
         return ()
-    read = number_reader(column)
+    read = number_reader(replace(column, capped=False))  # "< 1" among the markers does not make 0 one
     numbers = (read(text.strip()) for text in column.missing)
     return tuple(number for number in numbers if number is not None)
 
@@ -128,6 +128,14 @@ def plain_numbers(texts: pa.Array, column: Column) -> pa.Array:
     """The numbers of trimmed texts, float64; null where a text is none, or is null."""
     if column.format in (*DURATION_FORMATS, "boolean"):
         return _each_distinct(texts, number_reader(column))
+    if not column.capped:
+        return _exact_numbers(texts, column)
+    numbers = _exact_numbers(texts, column)
+    left = pc.if_else(pc.is_null(numbers), texts, pa.scalar(None, texts.type))
+    return pc.coalesce(numbers, _each_distinct(left, number_reader(column)))
+
+
+def _exact_numbers(texts: pa.Array, column: Column) -> pa.Array:
     plain = texts
     if not pc.all(pc.string_is_ascii(texts)).as_py():
         for character, others in _PLAIN_CHARACTERS:

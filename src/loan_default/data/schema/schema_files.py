@@ -115,6 +115,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "minimum": (int, float),
     "maximum": (int, float),
     "special": (list,),
+    "capped": (bool,),
     "categories": (list,),
     "labels": (dict,),
     "aliases": (dict,),

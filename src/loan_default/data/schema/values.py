@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from loan_default.data.schema.booleans import UNMISTAKABLE, boolean_aliases, truth_of
+from loan_default.data.schema.capped_numbers import NumberReader
 from loan_default.data.schema.column import NUMBER_KINDS, TIME_KINDS, Column, Kind
 from loan_default.data.schema.missing_texts import MISSING_TEXTS, stands_for_no_number, stands_for_no_time
 from loan_default.data.schema.number_rules import (
@@ -28,7 +29,6 @@ from loan_default.data.schema.number_rules import (
     rule_of_text,
 )
 from loan_default.data.schema.number_texts import (
-    NumberReader,
     has_rules,
     missing_numbers,
     number_reader,

@@ -9,7 +9,7 @@ from loan_default.data.schema.frames import parse_numbers
 from loan_default.data.schema.inference.currencies import currencies_among
 from loan_default.data.schema.inference.evidence import Certainty
 from loan_default.data.schema.inference.findings import Report, Severity, rows_in_words
-from loan_default.data.schema.inference.numbers import NumberReading
+from loan_default.data.schema.inference.numbers import NumberReading, unreadable_texts
 from loan_default.data.schema.mark_uses import FEW
 from loan_default.data.schema.number_rules import plain_number
 from loan_default.data.schema.number_texts import PERCENT_SIGN
@@ -37,6 +37,7 @@ def question_of(reading: NumberReading, counts: pd.Series) -> str | None:
 def report_doubts(reading: NumberReading, counts: pd.Series, report: Report) -> None:
     """Report what the column was read as where its values do not prove it."""
     _report_marks(reading, counts, report)
+    _report_bounds(reading, counts, report)
     if reading.column.format == "percent":
         _report_percent(reading, counts, report)
     elif reading.column.format == "money":
@@ -84,6 +85,24 @@ def _report_marks(reading: NumberReading, counts: pd.Series, report: Report) -> 
         Severity.WARNING,
         f'{example!r} is read with decimal = "{column.decimal}" and thousands = "{column.thousands}"; the '
         f'other reading is decimal = "{decimal}" and thousands = "{thousands}": no value tells which',
+    )
+
+
+def _report_bounds(reading: NumberReading, counts: pd.Series, report: Report) -> None:
+    column = reading.column
+    if not column.capped:
+        return
+    failed = counts[unreadable_texts(counts, replace(column, capped=False))]
+    bounds = failed[~unreadable_texts(failed, column)]
+    if bounds.empty:
+        return
+    example = str(bounds.index[0])
+    number = float(parse_numbers(pd.Series([example], dtype="str"), column)[0][0])
+    report(
+        column.name,
+        Severity.NOTE,
+        f"{rows_in_words(int(bounds.sum()))} with a bound, such as {example!r}, which is read as "
+        f"{plain_number(number)} (capped = true)",
     )
 
 

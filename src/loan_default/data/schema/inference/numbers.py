@@ -71,7 +71,17 @@ def read_numbers(name: str, counts: pd.Series, evidence: FileEvidence) -> Number
             best, best_rows = candidate, readable
     if best is None:
         return None
-    return _accepted(replace(best, missing=()), counts, marks)
+    return _accepted(_with_bounds(best, possible), counts, marks)
+
+
+def _with_bounds(column: Column, counts: pd.Series) -> Column:
+    """The column, capped where that reads more: bounds such as "90+" among many different numbers."""
+    failed = counts[unreadable_texts(counts, column)]
+    is_few = len(counts) - len(failed) <= _FEWEST_NUMBERS  # perhaps grades, such as 1+ beside 1 and 2
+    if is_few or failed.empty or 2 * failed.sum() > counts.sum():
+        return column
+    capped = replace(column, capped=True)
+    return column if unreadable_texts(failed, capped).all() else capped
 
 
 def _accepted(column: Column, counts: pd.Series, marks: Marks) -> NumberReading | None:
