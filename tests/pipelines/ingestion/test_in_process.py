@@ -2,19 +2,25 @@
 
 import itertools
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event as Flag
 
 import pytest
+from conftest import SCHEMA as LOANS
+from damaged_tables import check_refusal, tables
+from hypothesis import given, settings
 
 from loan_default.data.datasets.training_store import read_store
 from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.language import Schema
-from loan_default.data.sources.feeds import GeneratedFeed
+from loan_default.data.sources.feeds import FileFeed, GeneratedFeed
+from loan_default.database.embedded import EmbeddedDatabase
 from loan_default.database.ingestion_repositories import RawDataLogRepository
-from loan_default.errors import DependencyError
+from loan_default.errors import DependencyError, LoanDefaultError
 from loan_default.kafka.consuming import Polling
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.open_broker import connect
@@ -174,3 +180,30 @@ def test_rejected_records_and_their_replays_are_there_in_the_next_process(new_se
     assert (taken.processed.accepted, taken.stored) == (rejected, rejected)
     assert waiting_dead_letters(next_services()) == []
     assert len(stored(tmp_path)) == 60
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(table=tables())
+def test_every_row_of_any_file_is_stored_or_a_dead_letter_record_or_the_file_is_refused(table):
+    with TemporaryDirectory() as folder, closing(EmbeddedDatabase(Path(folder, "documents"))) as database:
+        home, data, broker = Path(folder), Path(folder, table.name), MemoryBroker()
+        data.write_bytes(table.content)
+        broker.create_topics(TOPICS)
+        services = Services(
+            broker=broker, database=database, schema=LOANS, outbox=Outbox(home / "outbox"), polling=POLLING
+        )
+        feed = FileFeed(data, LOANS, state=home / "feed.json", batch_rows=15)
+        try:
+            taken = take_to_store(services, feed, home / "store", stop=Flag())
+        except LoanDefaultError as refusal:
+            check_refusal(table, refusal)
+            return
+        assert "cut file" not in table.damage
+        dead_letters = len(waiting_dead_letters(services))
+        again = take_to_store(services, feed, home / "store", stop=Flag())
+    processed = taken.processed
+    assert (taken.stored, processed.duplicates) == (processed.accepted, 0)
+    assert dead_letters == processed.rejected + taken.ingested.refused
+    assert taken.stored + dead_letters == taken.ingested.sent + taken.ingested.refused == table.rows
+    assert (again.ingested.sent, again.stored) == (0, 0), "the file was sent to its end"

@@ -1,14 +1,18 @@
 """Scoring a file: every row is scored or in the quarantine, in order, and files are whole or absent."""
 
+import csv
 import gzip
 import os
 import tracemalloc
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from damaged_tables import check_refusal, tables
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +20,7 @@ from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.frames import validate
 from loan_default.data.sources.sniffing import format_for
 from loan_default.data.sources.table_files import iter_frames, read_frame
-from loan_default.errors import ConfigurationError, DataError
+from loan_default.errors import ConfigurationError, DataError, LoanDefaultError
 from loan_default.evaluation.metrics import score_points
 from loan_default.models.device import torch_threads
 from loan_default.models.model import load_model
@@ -402,3 +406,31 @@ def changed(column: Column, changes: dict[str, object]) -> Column:
         keys -= {"open"}  # a closed column must list its categories
     bounds = {"minimum": None, "maximum": None} if column.kind is Kind.NUMERICAL else {}
     return replace(column, **bounds | {key: changes[key] for key in keys})
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(table=tables())
+def test_every_row_of_any_file_is_scored_or_in_the_quarantine_or_the_file_is_refused(model, table):
+    with TemporaryDirectory() as folder:
+        data, out, quarantine = Path(folder, table.name), Path(folder, "s.csv"), Path(folder, "q.csv")
+        data.write_bytes(table.content)
+        try:
+            scored = score_file(model, data, out=out, quarantine=quarantine, report=lambda rows: None)
+        except LoanDefaultError as refusal:
+            check_refusal(table, refusal)
+            assert {path.name for path in Path(folder).iterdir()} == {table.name}
+            return
+        assert "cut file" not in table.damage
+        written = rows_of(out), rows_of(quarantine)
+    assert (scored.rows_scored, scored.rows_quarantined) == written
+    assert scored.footer_lines == 0
+    assert sum(written) == scored.rows_read == table.rows
+
+
+def rows_of(path: Path) -> int:
+    """Rows below the header, by the reader of Python; 0 where there is no file."""
+    if not path.exists():
+        return 0
+    with path.open(encoding="utf-8", newline="") as file:
+        return sum(1 for _ in csv.reader(file)) - 1
