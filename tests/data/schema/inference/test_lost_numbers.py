@@ -116,3 +116,12 @@ def test_categories_with_digits_do_not_look_like_numbers(kind):
 def test_codes_that_are_plain_numbers_do_not_look_lost():
     counts = pd.Series([str(number) for number in range(500)], dtype="str").value_counts()
     assert why_no_numbers("branch_code", counts) == ""
+
+
+@pytest.mark.parametrize("form", ["ACC{:08d}", "LN-{}", "APPL{:05d}"])
+def test_codes_of_capitals_and_a_number_name_the_rows(form):
+    numbers = np.random.default_rng(4).choice(90_000, ROWS, replace=False)
+    column, messages = inferred([form.format(number + 10_000) for number in numbers])
+    assert column is not None
+    assert column.kind is Kind.IDENTIFIER
+    assert not any("looks like numbers" in message for message in messages)

@@ -97,6 +97,9 @@ def _are_codes(
         return True
     if sample[has_digit].sum() - rows.sum() > _MOST_CODES * total:
         return True
+    # Capitals before a whole number that no currency explains, as in ACC27376818 or REQ 1024.
+    if rows[rows.index.str.fullmatch("[A-Z]{2,}[ -]?[0-9]+")].sum() > total / 2:
+        return True
     words = rows.groupby([match["words"].strip().casefold() for match in found]).sum()
     if words.nlargest(_MOST_WORDS).sum() < _FEWEST_OF_WORDS * rows.sum():
         return True
