@@ -173,14 +173,14 @@ def _cross_validated(
 ) -> Floats:
     """Log loss of each row `(rows,)` by the numbers that the other folds gave."""
     folds = min(_FOLDS, int(labels.sum()), int((1 - labels).sum()))
+    everything = np.arange(len(labels))
+    parts = [(everything, everything)]
+    if folds >= 2:
+        parts = list(StratifiedKFold(folds, shuffle=True, random_state=0).split(probability, labels))
     pds = np.empty(len(labels))
-    if folds < 2:
-        pds = fit_calibration(method, probability, labels, weights).apply(probability)
-    else:
-        splitter = StratifiedKFold(folds, shuffle=True, random_state=0)
-        for others, fold in splitter.split(probability, labels):
-            fitted = fit_calibration(method, probability[others], labels[others], weights[others])
-            pds[fold] = fitted.apply(probability[fold])
+    for others, fold in parts:
+        fitted = fit_calibration(method, probability[others], labels[others], weights[others])
+        pds[fold] = fitted.apply(probability[fold])
     return np.asarray(-np.log(np.where(labels == 1, pds, 1 - pds)))
 
 

@@ -17,9 +17,7 @@ _BEFORE = re.compile(f"(?:(?P<below>{BELOW})|{FROM})(?![<>=])(?:(?<![a-z])|(?= )
 _BEHIND = re.compile(f" *(?:{AFTER})$")
 
 
-def capped_reader(
-    read: Callable[[str], float | None], missing: tuple[str, ...]
-) -> Callable[[str], float | None]:
+def capped_reader(read: NumberReader, missing: tuple[str, ...]) -> NumberReader:
     """The reader of trimmed texts that may have a bound around what `read` takes for a number.
 
     Args:

@@ -247,12 +247,8 @@ class Column:
         if self.kind is Kind.TARGET:
             content |= {"positive": self.positive, "negative": self.negative}
             content |= {"aliases": dict(self.aliases)} if self.aliases else {}
-        for key in (
-            "buckets",
-            "capped",
-            "derive",
-            "first_year",
-        ):  # later than the first models, whose digests must not change
+        # These are later than the first models, whose digests must not change.
+        for key in ("buckets", "capped", "derive", "first_year"):
             if value := getattr(self, key):
                 content[key] = value
         return content
