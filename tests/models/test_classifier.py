@@ -42,6 +42,18 @@ def test_predictors_are_k_heads_that_share_all_but_scales_and_outputs(
     assert (logits[:, 0] - logits[:, 1]).abs().max() > 1e-3, "predictors must differ from the start"
 
 
+def test_scaled_tokens_are_scaled_numbers_of_which_those_of_a_token_are_alike(
+    rows: tuple[Tensor, Tensor],
+) -> None:
+    by_token = classifier_of(HeadConfig(predictors=5, hidden=24, scales="tokens")).eval()
+    by_channel = classifier_of(HeadConfig(predictors=5, hidden=24, scales="channels")).eval()
+    assert by_token.scales.shape == (5, 4)
+    state = by_token.state_dict()
+    state["scales"] = by_token.scales.detach().repeat_interleave(16, dim=1)
+    by_channel.load_state_dict(state)
+    torch.testing.assert_close(by_token(*rows), by_channel(*rows))
+
+
 def test_one_predictor_is_a_plain_head(rows: tuple[Tensor, Tensor]) -> None:
     model = classifier_of(HeadConfig(predictors=1, hidden=8)).eval()
     assert model(*rows).shape == (9, 1)

@@ -70,6 +70,27 @@ def test_the_piecewise_embedding_is_the_published_one_inside_the_edges(edges: li
     assert_close(ours(x), theirs(x), tolerance=tolerance, what="tokens")
 
 
+def test_in_evaluation_a_change_of_the_weights_is_seen_at_once() -> None:
+    embedding = PiecewiseLinearEmbedding([np.linspace(-1, 1, 6)] * 2, 4).eval()
+    x = torch.rand(7, 2)
+
+    def evaluated() -> Tensor:
+        with torch.inference_mode():
+            return embedding(x).clone()
+
+    def computed() -> Tensor:
+        return embedding(x).detach()  # with gradients, nothing is kept
+
+    torch.testing.assert_close(evaluated(), computed(), rtol=0, atol=0)
+    before = evaluated()
+    with torch.no_grad():
+        embedding.increments += torch.rand_like(embedding.increments)
+    assert not torch.equal(evaluated(), before)
+    torch.testing.assert_close(evaluated(), computed(), rtol=0, atol=0)
+    embedding.load_state_dict(embedding.state_dict() | {"increments": 2 * embedding.increments.detach()})
+    torch.testing.assert_close(evaluated(), computed(), rtol=0, atol=0)
+
+
 def test_its_gradients_are_the_published_ones() -> None:
     torch.manual_seed(0)
     ours, theirs = twins(EDGES, 8)

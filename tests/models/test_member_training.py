@@ -52,8 +52,7 @@ def train(architecture: Architecture, labelled: Labelled) -> Train:
         fingerprint: str = "same",
         encoder_state: dict[str, torch.Tensor] | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
-        train: Labelled = part(labelled, slice(0, 300)),  # noqa: B008
-        validation: Labelled = part(labelled, slice(300, 400)),  # noqa: B008
+        rows: Labelled = labelled,
     ) -> list[Fitted]:
         jobs = [
             MemberJob(
@@ -61,13 +60,14 @@ def train(architecture: Architecture, labelled: Labelled) -> Train:
                 seed=seed,
                 fingerprint=f"{fingerprint} {number}",
                 checkpoint=folder / f"member-{number}.ckpt" if folder else None,
+                learned=np.arange(300),
+                scored=np.arange(300, 400),
             )
             for number, seed in enumerate(seeds, start=1)
         ]
         return train_members(
             architecture,
-            train,
-            validation,
+            rows,
             jobs=jobs,
             config=config,
             encoder_state=encoder_state,
@@ -248,9 +248,17 @@ def trained_on_generated(schema: Schema, *, shuffled: bool, rows: int, epochs: i
     )
     fitted = train_members(
         architecture,
-        part(everything, slice(0, cut[0])),
-        part(everything, slice(*cut)),
-        jobs=[MemberJob(number=1, seed=1, fingerprint="", checkpoint=None)],
+        everything,
+        jobs=[
+            MemberJob(
+                number=1,
+                seed=1,
+                fingerprint="",
+                checkpoint=None,
+                learned=np.arange(cut[0]),
+                scored=np.arange(*cut),
+            )
+        ],
         config=FitConfig(epochs=epochs, learning_rate=3e-3, batch_size=128, patience=4),
         encoder_state=None,
         device=torch.device("cpu"),

@@ -26,6 +26,9 @@ class HeadConfig:
     which has far fewer weights to fit and is better with few labels."""
     predictors: int = 8
     """Predictors k that share the head's weights; 1 = a plain head."""
+    scales: Literal["tokens", "channels"] = "channels"
+    """What a predictor scales before the layers that all share: each token, or each number of each token.
+    Scaled tokens are projected once for all predictors, which costs a fraction."""
     hidden: int = 256
     """Width of the fully connected layers."""
     n_layers: int = 2
@@ -57,7 +60,9 @@ class Classifier(nn.Module):
         self.encoder, self.config = encoder, config
         width = encoder.config.width * (encoder.n_tokens + 1 if config.reads == "all" else 1)
         self.norm = nn.LayerNorm(width)
-        self.scales = nn.Parameter(torch.ones(config.predictors, width))
+        self.n_seen = width // encoder.config.width
+        scaled = self.n_seen if config.scales == "tokens" else width
+        self.scales = nn.Parameter(torch.ones(config.predictors, scaled))
         if config.predictors > 1:
             nn.init.normal_(self.scales)
         widths = [width] + [config.hidden] * config.n_layers
@@ -73,8 +78,20 @@ class Classifier(nn.Module):
         tokens = self.encoder.embed(numerical, codes)
         cls = self.encoder.contextualise(tokens, cls_only=True)
         seen = torch.cat([cls, tokens], 1) if self.config.reads == "all" else cls
-        x = self.norm(seen.flatten(1))[:, None] * self.scales
-        for layer in self.layers:
+        x = self._first(self.norm(seen.flatten(1)))
+        x = self.dropout(F.relu(x))
+        for layer in self.layers[1:]:
             x = self.dropout(F.relu(layer(x)))
         logits: Tensor = (x * self.weight).sum(-1) + self.bias
         return logits
+
+    def _first(self, x: Tensor) -> Tensor:
+        """First layer `(B, k, hidden)`, before its activation, of what the head reads."""
+        layer = self.layers[0]
+        if self.config.scales == "channels":
+            return layer(x[:, None] * self.scales)
+        weight = layer.weight.view(self.config.hidden, self.n_seen, -1)
+        tokens = x.view(len(x), self.n_seen, -1).transpose(0, 1)
+        projected = torch.bmm(tokens, weight.permute(1, 2, 0))  # (tokens, B, hidden)
+        mixed = self.scales @ projected.flatten(1)
+        return mixed.view(self.config.predictors, len(x), -1).transpose(0, 1) + layer.bias

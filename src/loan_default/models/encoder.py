@@ -91,9 +91,10 @@ class PiecewiseLinearEmbedding(nn.Module):
 
     With bin edges `e_0 < … < e_n` and learned increments `w_1 … w_n` (zero at the start), the token is
     `linear(x) + w_1 + … + w_{b-1} + r w_b`, where x lies in bin b and r in [0, 1] is its position in the bin.
-    The prefix sums are made once a call, so a value costs two look-ups whatever the number of bins. It is
-    the same function as `rtdl_num_embeddings.PiecewiseLinearEmbeddings(version="B")` inside the edges;
-    outside it stays constant but for the linear part.
+    The prefix sums are made once a call, and in evaluation once for all calls, so a value costs two look-ups
+    whatever the number of bins. It is the same function as
+    `rtdl_num_embeddings.PiecewiseLinearEmbeddings(version="B")` inside the edges; outside it stays
+    constant but for the linear part.
 
     **Shape**
 
@@ -133,15 +134,28 @@ class PiecewiseLinearEmbedding(nn.Module):
         self.register_buffer("left", torch.tensor(left.ravel(), dtype=torch.float32))
         self.register_buffer("scale", torch.tensor(scale.ravel(), dtype=torch.float32))
         self.register_buffer("start", torch.arange(len(edges)) * n_bins)
+        self._kept: tuple[tuple[int, int], Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Tokens `(B, F, d)` of numbers `(B, F)`."""
         bins = torch.searchsorted(self.edges, x.T.contiguous(), right=True).T + self.start
         position = ((x - self.left[bins]) * self.scale[bins]).clamp(0, 1)
-        sums = self.increments.cumsum(1) - self.increments
-        table = torch.cat([sums, self.increments], 2).flatten(0, 1)
-        reached, here = F.embedding(bins, table).chunk(2, -1)
+        reached, here = F.embedding(bins, self._table()).chunk(2, -1)
         return torch.addcmul(self.linear(x) + reached, here, position[..., None])
+
+    def _table(self) -> Tensor:
+        """Prefix sum beside increment of each bin of each column, `(F * bins, 2 d)`."""
+        if self.training or torch.is_grad_enabled():
+            return self._made_table()
+        # A step, a copy or a move of the weights changes one of the two.
+        state = (self.increments._version, self.increments.data_ptr())
+        if self._kept is None or self._kept[0] != state:
+            self._kept = (state, self._made_table())
+        return self._kept[1]
+
+    def _made_table(self) -> Tensor:
+        sums = self.increments.cumsum(1) - self.increments
+        return torch.cat([sums, self.increments], 2).flatten(0, 1)
 
 
 class Block(nn.Module):

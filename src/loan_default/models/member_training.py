@@ -53,6 +53,11 @@ class Labelled:
                 f"labels={np.unique(self.labels)[:5]} x {len(self.labels)}"
             )
 
+    def __getitem__(self, positions: NDArray[np.int64]) -> "Labelled":
+        """The rows at some positions."""
+        weights = None if self.weights is None else self.weights[positions]
+        return Labelled(inputs=self.inputs[positions], labels=self.labels[positions], weights=weights)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Architecture:
@@ -80,14 +85,17 @@ class MemberJob:
     seed: int
     fingerprint: str
     checkpoint: Path | None
+    learned: NDArray[np.int64]
+    """Positions of the rows that it learns from."""
+    scored: NDArray[np.int64]
+    """Positions of the rows whose AUC decides how long it trains; not read where `passes` are given."""
     passes: Passes | None = None
-    """Passes to repeat on rows of which none is left to score; None = the validation rows decide."""
+    """Passes to repeat; None = the scored rows decide."""
 
 
 def train_members(
     architecture: Architecture,
-    train: Labelled,
-    validation: Labelled,
+    rows: Labelled,
     *,
     jobs: Sequence[MemberJob],
     config: FitConfig,
@@ -100,6 +108,7 @@ def train_members(
     """The members' best weights, in the order of the jobs.
 
     Args:
+        rows: all rows that a job may name.
         encoder_state: weights that every member's encoder starts with; None = random.
         processes: members trained at once, each on one thread; 1 = in this process, one after the other.
 
@@ -109,7 +118,7 @@ def train_members(
         DependencyError: a member's process was killed.
     """
     encoder = None if encoder_state is None else to_bytes(encoder_state)
-    work = _Work(architecture, train, validation, config, encoder, str(device), resume)
+    work = _Work(architecture, rows, config, encoder, str(device), resume)
     if processes <= 1 or len(jobs) == 1:
         return [work.run(job, on_progress) for job in jobs]
     with TemporaryDirectory(prefix=_ROWS, dir=_clean_folder(jobs)) as folder:
@@ -136,7 +145,7 @@ def trained_classifier(architecture: Architecture, state: StateDict, train: Inpu
 
 
 class _Member:
-    """The task of one member: mean over its predictors of the cross entropy; validation AUC.
+    """The task of one member: mean over its predictors of the cross entropy; AUC of the scored rows.
 
     Rows count by their weights, which have a mean of 1 over the training rows.
     """
@@ -173,8 +182,7 @@ class _Work:
     """Trains a member; its fields are what all members share."""
 
     architecture: Architecture
-    train: Labelled
-    validation: Labelled
+    rows: Labelled
     config: FitConfig
     encoder_state: bytes | None
     device: str
@@ -187,7 +195,7 @@ class _Work:
             module = self.architecture.new_classifier()
             if self.encoder_state is not None:
                 module.encoder.load_state_dict(from_bytes(self.encoder_state))
-            task = _Member(module.to(device), self.train, self.validation, device)
+            task = _Member(module.to(device), self.rows[job.learned], self.rows[job.scored], device)
             return fit(
                 task,
                 self.config,
@@ -219,8 +227,7 @@ class _FiledWork:
         encoder = self.folder / _ENCODER
         work = _Work(
             self.architecture,
-            _read_rows(self.folder / _TRAIN),
-            _read_rows(self.folder / _VALIDATION),
+            _read_rows(self.folder / _LABELLED),
             self.config,
             encoder.read_bytes() if encoder.exists() else None,
             self.device,
@@ -229,16 +236,16 @@ class _FiledWork:
         return work.run(job, on_progress)
 
 
-_TRAIN, _VALIDATION, _ENCODER = "train.npz", "validation.npz", "encoder"
+_LABELLED, _ENCODER = "labelled.npz", "encoder"
 
 
 def _put_into_files(work: _Work, folder: Path) -> _FiledWork:
-    for name, rows in ((_TRAIN, work.train), (_VALIDATION, work.validation)):
-        arrays: dict[str, Any] = {"labels": rows.labels}
-        arrays |= {"numerical": rows.inputs.numerical, "codes": rows.inputs.codes}
-        if rows.weights is not None:
-            arrays["weights"] = rows.weights
-        np.savez(folder / name, **arrays)
+    rows = work.rows
+    arrays: dict[str, Any] = {"labels": rows.labels}
+    arrays |= {"numerical": rows.inputs.numerical, "codes": rows.inputs.codes}
+    if rows.weights is not None:
+        arrays["weights"] = rows.weights
+    np.savez(folder / _LABELLED, **arrays)
     if work.encoder_state is not None:
         (folder / _ENCODER).write_bytes(work.encoder_state)
     return _FiledWork(

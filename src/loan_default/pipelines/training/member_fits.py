@@ -1,14 +1,31 @@
-"""The members of a run: fitted on the training rows to be measured, then on all labels to be handed over."""
+"""The members of a run: fitted out of fold to be measured, then on all labels to be handed over."""
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from loan_default.models.classifier import Classifier
 from loan_default.models.fitting import Fitted, OnProgress, StateDict
 from loan_default.models.member_training import Architecture, Labelled, MemberJob, train_members
+from loan_default.models.model import mean_probability
 from loan_default.models.pretraining import Pretrained
 from loan_default.models.schedules import Passes
 from loan_default.pipelines.training.plan import TrainingPlan
 from loan_default.pipelines.training.provenance import digest_of_weights, fingerprint_of_stage
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OutOfFold:
+    """Predictions for rows by members that did not learn from them."""
+
+    positions: NDArray[np.int64]
+    """(rows,), those of the validation rows first."""
+    raw: NDArray[np.float64]
+    """(rows,), before calibration."""
 
 
 def architecture_of(plan: TrainingPlan) -> Architecture:
@@ -24,37 +41,69 @@ def first_weights(plan: TrainingPlan, pretrained: Pretrained | None) -> StateDic
 
 
 def fit_members(
-    plan: TrainingPlan,
-    start: StateDict | None,
-    train: Labelled,
-    validation: Labelled,
-    *,
-    out: Path,
-    on_progress: OnProgress,
+    plan: TrainingPlan, start: StateDict | None, *, out: Path, on_progress: OnProgress
 ) -> list[Fitted]:
-    """The best weights of each member on validation rows; they differ in their seeds alone."""
-    jobs = [_job(plan, start, number, out=out, passes=None) for number in range(1, plan.preset.members + 1)]
-    return _train(plan, start, train, validation, jobs=jobs, on_progress=on_progress)
+    """The best weights of each member on its own fold; a member learns from the rows of the other folds.
+
+    With more members than folds, members with the same fold differ in their seeds.
+    """
+    rows = plan.measured_rows
+    jobs = []
+    for number in range(1, plan.preset.members + 1):
+        scored = np.searchsorted(rows, fold_of_member(plan, number))
+        learned = np.setdiff1d(np.arange(len(rows)), scored)
+        jobs.append(_job(plan, start, number, out=out, learned=learned, scored=scored))
+    return _train(plan, start, plan.labelled(rows), jobs=jobs, on_progress=on_progress)
 
 
 def refit_members(
-    plan: TrainingPlan,
-    start: StateDict | None,
-    found: list[Fitted],
-    rows: Labelled,
-    *,
-    out: Path,
-    on_progress: OnProgress,
+    plan: TrainingPlan, start: StateDict | None, found: list[Fitted], *, out: Path, on_progress: OnProgress
 ) -> list[Fitted]:
-    """Members that take the passes of those that were found, over other rows; nothing is scored."""
+    """Members that take the passes of those that were found, over all labelled rows; nothing is scored."""
+    rows = plan.labelled(plan.refit_rows)
+    all_of_them, none = np.arange(len(rows.labels)), np.arange(0)
     jobs = [
-        _job(plan, start, number, out=out, passes=each.passes) for number, each in enumerate(found, start=1)
+        _job(plan, start, number, out=out, learned=all_of_them, scored=none, passes=each.passes)
+        for number, each in enumerate(found, start=1)
     ]
-    return _train(plan, start, rows, rows, jobs=jobs, on_progress=on_progress)
+    return _train(plan, start, rows, jobs=jobs, on_progress=on_progress)
+
+
+def fold_of_member(plan: TrainingPlan, number: int) -> NDArray[np.int64]:
+    """Positions of the rows that a member is scored on.
+
+    Args:
+        number: of the member, from 1.
+    """
+    return plan.folds[(number - 1) % len(plan.folds)]
+
+
+def rows_learned_from(plan: TrainingPlan) -> int:
+    """How many rows the members that are measured learn from together."""
+    return len(plan.measured_rows if plan.preset.members > 1 else plan.split.train)
+
+
+def out_of_fold(plan: TrainingPlan, members: Sequence[Classifier]) -> OutOfFold:
+    """What the members predict for the rows of their own folds."""
+    predictions: dict[int, list[NDArray[np.float64]]] = {}
+    for number, member in enumerate(members, start=1):
+        raw = mean_probability([member], plan.inputs[fold_of_member(plan, number)])
+        predictions.setdefault((number - 1) % len(plan.folds), []).append(raw)
+    return OutOfFold(
+        positions=np.concatenate([plan.folds[fold] for fold in predictions]),
+        raw=np.concatenate([np.mean(each, axis=0) for each in predictions.values()]),
+    )
 
 
 def _job(
-    plan: TrainingPlan, start: StateDict | None, number: int, *, out: Path, passes: Passes | None
+    plan: TrainingPlan,
+    start: StateDict | None,
+    number: int,
+    *,
+    out: Path,
+    learned: NDArray[np.int64],
+    scored: NDArray[np.int64],
+    passes: Passes | None = None,
 ) -> MemberJob:
     name = f"member-{number}" if passes is None else f"refit-{number}"
     origin = digest_of_weights([start] if start else [])
@@ -62,9 +111,16 @@ def _job(
         number=number,
         seed=plan.options.seed * 1000 + number,
         fingerprint=fingerprint_of_stage(
-            plan, name, asdict(plan.fitting), None if passes is None else asdict(passes), origin
+            plan,
+            name,
+            asdict(plan.fitting),
+            None if passes is None else asdict(passes),
+            origin,
+            sha256(scored.tobytes()).hexdigest(),
         ),
         checkpoint=out / "checkpoints" / f"{name}.ckpt",
+        learned=learned,
+        scored=scored,
         passes=passes,
     )
 
@@ -72,16 +128,14 @@ def _job(
 def _train(
     plan: TrainingPlan,
     start: StateDict | None,
-    train: Labelled,
-    validation: Labelled,
+    rows: Labelled,
     *,
     jobs: list[MemberJob],
     on_progress: OnProgress,
 ) -> list[Fitted]:
     return train_members(
         architecture_of(plan),
-        train,
-        validation,
+        rows,
         jobs=jobs,
         config=plan.fitting,
         encoder_state=start,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from loan_default.choices import Choice
 from loan_default.data.datasets.duplicates import duplicate_groups
+from loan_default.data.datasets.folds import folds_of
 from loan_default.data.datasets.leakage import LeakCheck
 from loan_default.data.datasets.row_hashing import DIGEST_VERSION, hash_rows
 from loan_default.data.datasets.splits import (
@@ -60,6 +61,9 @@ class TrainingPlan:
     schema_choice: SchemaChoice
     dataset: Dataset
     split: Split
+    folds: tuple[NDArray[np.int64], ...]
+    """Positions of the rows that members are scored on, the validation rows first; a member learns from the
+    training and validation rows of the other folds."""
     pretraining: NDArray[np.int64]
     """Positions of the rows to pretrain on: the training rows, and unlabelled ones that neither are nor can
     become copies of validation or test rows."""
@@ -86,7 +90,7 @@ class TrainingPlan:
         column = self.schema.timestamp
         if column is None:
             return None
-        seen = np.concatenate([self.split.train, self.split.validation, self.pretraining])
+        seen = np.concatenate([self.measured_rows, self.pretraining])
         if self.options.refit:
             seen = np.concatenate([seen, self.refit_rows])
         latest: pd.Timestamp = self.dataset.frame[column.name].iloc[seen].max()
@@ -132,12 +136,16 @@ class TrainingPlan:
         return self.preset.fine_tuning if self.starts_pretrained else self.preset.training
 
     @property
+    def measured_rows(self) -> NDArray[np.int64]:
+        """Positions of the training and validation rows: what the model that is measured learns from."""
+        return np.sort(np.concatenate([self.split.train, self.split.validation]))
+
+    @property
     def refit_rows(self) -> NDArray[np.int64]:
         """Positions of all rows with a label, without a permanent holdout: what the last fit learns from."""
-        parts = [self.split.train, self.split.validation]
-        if self.options.split != PERMANENT_HOLDOUT:
-            parts.append(self.split.test)
-        return np.sort(np.concatenate(parts))
+        if self.options.split == PERMANENT_HOLDOUT:
+            return self.measured_rows
+        return np.sort(np.concatenate([self.measured_rows, self.split.test]))
 
     def labelled(self, positions: NDArray[np.int64]) -> Labelled:
         """Inputs and labels of the rows at some positions."""
@@ -207,6 +215,7 @@ def plan_training(
         schema_choice=schema_choice,
         dataset=dataset,
         split=split,
+        folds=folds_of(split, dataset.labels, groups=groups, seed=options.seed),
         pretraining=np.concatenate([split.train, unlabelled]),
         features=features,
         inputs=features.transform(dataset.frame),

@@ -22,6 +22,7 @@ from loan_default.evaluation.report_inputs import (
     TestPredictions,
 )
 from loan_default.files import write_atomically
+from loan_default.pipelines.training.member_fits import rows_learned_from
 from loan_default.pipelines.training.plan import TrainingPlan
 from loan_default.pipelines.training.stages import Trained, with_threads_of_run
 from loan_default.pipelines.training.stopwatch import Stopwatch
@@ -74,8 +75,9 @@ def _learned_from(plan: TrainingPlan) -> str:
     if not plan.options.refit:
         return ""
     return (
-        f" The metrics are of networks that learned from {len(plan.split.train):,} training rows. Those of "
-        f"the model file took the same passes over all {len(plan.refit_rows):,} labelled rows."
+        f" The metrics are of networks that learned from {rows_learned_from(plan):,} rows, none of them in "
+        "the test. Those of the model file took the same passes over all "
+        f"{len(plan.refit_rows):,} labelled rows."
     )
 
 

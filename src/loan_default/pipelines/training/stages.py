@@ -36,7 +36,9 @@ from loan_default.pipelines.training.member_fits import (
     architecture_of,
     first_weights,
     fit_members,
+    out_of_fold,
     refit_members,
+    rows_learned_from,
 )
 from loan_default.pipelines.training.plan import TrainingPlan
 from loan_default.pipelines.training.provenance import (
@@ -169,18 +171,22 @@ def train_classifier(
         started_at: time in the model's version.
         before_write: called before the model file is written; what it raises ends the run.
     """
-    train, validation = plan.labelled(plan.split.train), plan.labelled(plan.split.validation)
     watch.start("train", _training_detail(plan))
     start = first_weights(plan, pretrained)
-    fitted = fit_members(plan, start, train, validation, out=out, on_progress=on_progress)
-    watch.start("calibrate", f"on {len(validation.labels):,} validation rows")
-    members = _members_of(plan, fitted, train.inputs)
-    raw = mean_probability(members, validation.inputs)
-    choice = choose_calibration(raw, validation.labels, validation.weights)
+    fitted = fit_members(plan, start, out=out, on_progress=on_progress)
+    learned = plan.inputs[plan.measured_rows]
+    members = _members_of(plan, fitted, learned)
+    unseen = out_of_fold(plan, members)
+    watch.start("calibrate", f"on {len(unseen.positions):,} rows by members that did not learn from them")
+    rows = plan.labelled(unseen.positions)
+    choice = choose_calibration(unseen.raw, rows.labels, rows.weights)
     watch.start("evaluate", f"on {len(plan.split.test):,} test rows")
     test = plan.labelled(plan.split.test)
-    baseline = fit_logistic(plan.features, train)
-    on_validation = _predictions(validation, raw, choice.calibration, baseline)
+    baseline = fit_logistic(plan.features, plan.labelled(plan.split.train))
+    validation = plan.labelled(plan.split.validation)
+    on_validation = _predictions(
+        validation, unseen.raw[: len(validation.labels)], choice.calibration, baseline
+    )
     on_test = _predictions(test, mean_probability(members, test.inputs), choice.calibration, baseline)
     measured = _assemble(
         plan,
@@ -188,7 +194,7 @@ def train_classifier(
         calibration=choice.calibration,
         on_validation=on_validation,
         on_test=on_test,
-        train=train.inputs,
+        train=learned,
         started_at=started_at,
     )
     model = measured
@@ -235,9 +241,8 @@ def _refitted(
     Features and calibration stay those of the measured model: rows that a network has learned from cannot
     calibrate it.
     """
-    rows = plan.labelled(plan.refit_rows)
-    fitted = refit_members(plan, start, found, rows, out=out, on_progress=on_progress)
-    members = _members_of(plan, fitted, rows.inputs)
+    fitted = refit_members(plan, start, found, out=out, on_progress=on_progress)
+    members = _members_of(plan, fitted, plan.inputs[plan.refit_rows])
     provenance = dict(measured.provenance)
     provenance["weights"] = digest_of_weights([member.state_dict() for member in members])
     version = model_version(started_at, digest_of_values(provenance))
@@ -277,7 +282,7 @@ def _assemble(
     """The model with its metrics, its reference histograms and its provenance."""
     provenance = provenance_of(plan) | {
         "epochs": plan.fitting.epochs,
-        "labels_learned_from": len(plan.refit_rows) if plan.options.refit else len(plan.split.train),
+        "labels_learned_from": len(plan.refit_rows) if plan.options.refit else rows_learned_from(plan),
         "members": plan.preset.members,
         "weights": digest_of_weights([member.state_dict() for member in members]),
     }
