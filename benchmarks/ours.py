@@ -82,12 +82,21 @@ def train_net(
 
     validation, test = rows(data.validation), features.transform(data.frame.iloc[data.test])
 
-    def fitted_on(learned: Labelled, passes: Passes | None) -> tuple[Classifier, Passes]:
+    def fitted_on(learned: NDArray[np.int64], passes: Passes | None) -> tuple[Classifier, Passes]:
+        known = rows(np.concatenate([learned, data.validation]))
+        job = MemberJob(
+            number=1,
+            seed=seed,
+            fingerprint="",
+            checkpoint=None,
+            learned=np.arange(len(learned)),
+            scored=np.arange(len(learned), len(known.labels)),
+            passes=passes,
+        )
         (fitted,) = train_members(
             architecture,
-            learned,
-            validation,
-            jobs=[MemberJob(number=1, seed=seed, fingerprint="", checkpoint=None, passes=passes)],
+            known,
+            jobs=[job],
             config=preset.training if encoder is None else preset.fine_tuning,
             encoder_state=encoder,
             device=CPU,
@@ -95,10 +104,11 @@ def train_net(
             resume=False,
             on_progress=_silent,
         )
-        return trained_classifier(architecture, fitted.state, learned.inputs), fitted.passes
+        seen = known.inputs[np.arange(len(learned))]
+        return trained_classifier(architecture, fitted.state, seen), fitted.passes
 
-    measured, passes = fitted_on(rows(train), None)
-    refitted, _ = fitted_on(rows(np.concatenate([train, data.validation])), passes)
+    measured, passes = fitted_on(train, None)
+    refitted, _ = fitted_on(np.concatenate([train, data.validation]), passes)
     return Raw(
         validation=mean_probability([measured], validation.inputs),
         test=mean_probability([measured], test),

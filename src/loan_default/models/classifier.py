@@ -87,11 +87,11 @@ class Classifier(nn.Module):
 
     def _first(self, x: Tensor) -> Tensor:
         """First layer `(B, k, hidden)`, before its activation, of what the head reads."""
-        layer = self.layers[0]
+        layer, k = self.layers[0], len(self.scales)
+        assert isinstance(layer, nn.Linear)
         if self.config.scales == "channels":
-            return layer(x[:, None] * self.scales)
-        weight = layer.weight.view(self.config.hidden, self.n_seen, -1)
-        tokens = x.view(len(x), self.n_seen, -1).transpose(0, 1)
-        projected = torch.bmm(tokens, weight.permute(1, 2, 0))  # (tokens, B, hidden)
-        mixed = self.scales @ projected.flatten(1)
-        return mixed.view(self.config.predictors, len(x), -1).transpose(0, 1) + layer.bias
+            return F.linear(x[:, None] * self.scales, layer.weight, layer.bias)
+        weights = layer.weight.view(self.config.hidden, self.n_seen, -1).permute(1, 2, 0)
+        projected = torch.bmm(x.view(len(x), self.n_seen, -1).transpose(0, 1), weights)  # (tokens, B, hidden)
+        mixed = (self.scales @ projected.flatten(1)).view(k, len(x), self.config.hidden)
+        return mixed.transpose(0, 1) + layer.bias
