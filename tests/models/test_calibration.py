@@ -13,6 +13,7 @@ from loan_default.models.calibration import (
     Calibration,
     choose_calibration,
     fit_calibration,
+    with_confidence_of,
 )
 
 
@@ -190,3 +191,35 @@ def test_whole_weights_calibrate_like_repeated_rows():
     turned = fit_calibration("platt", 1 - p, y, weights.astype(float))
     same = fit_calibration("platt", np.repeat(1 - p, weights), np.repeat(y, weights))
     assert turned.intercept == pytest.approx(same.intercept, rel=1e-6)
+
+
+def noisy_members(rows: int, *, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities of four members `(4, rows)`, their average, and outcomes that follow the average."""
+    rng = np.random.default_rng(seed)
+    members = expit(rng.normal(-1.5, 1, rows) + rng.normal(0, 0.7, (4, rows)))
+    average = members.mean(axis=0)
+    return members, average, (rng.random(rows) < average).astype(np.float32)
+
+
+def test_a_member_with_the_confidence_of_the_average_is_calibrated_where_the_average_is() -> None:
+    members, average, labels = noisy_members(60_000, seed=4)
+    seen, unseen = slice(0, 30_000), slice(30_000, 60_000)
+    alone = fit_calibration("platt", members[0, unseen], labels[unseen])
+    assert alone.slope < 0.85
+    matched = with_confidence_of(members[0, unseen], member=members[0, seen], average=average[seen])
+    assert fit_calibration("platt", matched, labels[unseen]).slope == pytest.approx(1, abs=0.04)
+    # Scikit-learn's regression on both outcomes of each row, weighted by the average, is the same one.
+    z = logit(members[0, seen])
+    both = LogisticRegression(C=np.inf).fit(
+        np.tile(z, 2)[:, None],
+        np.repeat([1, 0], len(z)),
+        sample_weight=np.concatenate([average[seen], 1 - average[seen]]),
+    )
+    expected = both.predict_proba(logit(members[0, unseen])[:, None])[:, 1]
+    np.testing.assert_allclose(matched, expected, atol=1e-4)
+
+
+def test_a_member_that_is_the_average_stays_as_it_is() -> None:
+    _, average, _ = noisy_members(500, seed=5)
+    same = with_confidence_of(average, member=average, average=average)
+    np.testing.assert_allclose(same, average, atol=1e-4)

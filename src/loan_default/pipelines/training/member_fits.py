@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from loan_default.models.calibration import with_confidence_of
 from loan_default.models.classifier import Classifier
 from loan_default.models.fitting import Fitted, OnProgress, StateDict
 from loan_default.models.member_training import Architecture, Labelled, MemberJob, train_members
@@ -25,7 +26,7 @@ class OutOfFold:
     positions: NDArray[np.int64]
     """(rows,), those of the validation rows first."""
     raw: NDArray[np.float64]
-    """(rows,), before calibration."""
+    """(rows,), before calibration, with the confidence of the average of all members."""
 
 
 def architecture_of(plan: TrainingPlan) -> Architecture:
@@ -84,14 +85,18 @@ def rows_learned_from(plan: TrainingPlan) -> int:
 
 
 def out_of_fold(plan: TrainingPlan, members: Sequence[Classifier]) -> OutOfFold:
-    """What the members predict for the rows of their own folds."""
-    predictions: dict[int, list[NDArray[np.float64]]] = {}
-    for number, member in enumerate(members, start=1):
-        raw = mean_probability([member], plan.inputs[fold_of_member(plan, number)])
-        predictions.setdefault((number - 1) % len(plan.folds), []).append(raw)
+    """What the members predict for the rows of their own folds, with the confidence of their average."""
+    rows = plan.measured_rows
+    of_member = [mean_probability([member], plan.inputs[rows]) for member in members]
+    average = np.mean(of_member, axis=0)
+    of_fold: dict[int, list[NDArray[np.float64]]] = {}
+    for index, predicted in enumerate(of_member):
+        own = np.searchsorted(rows, fold_of_member(plan, index + 1))
+        matched = with_confidence_of(predicted[own], member=predicted, average=average)
+        of_fold.setdefault(index % len(plan.folds), []).append(matched)
     return OutOfFold(
-        positions=np.concatenate([plan.folds[fold] for fold in predictions]),
-        raw=np.concatenate([np.mean(each, axis=0) for each in predictions.values()]),
+        positions=np.concatenate([plan.folds[fold] for fold in of_fold]),
+        raw=np.concatenate([np.mean(each, axis=0) for each in of_fold.values()]),
     )
 
 
