@@ -167,7 +167,7 @@ def plan_training(
         ConfigurationError: options contradict each other or the machine.
         ArtifactError: the encoder file was refused.
     """
-    # The number of members does not depend on the rows, and a wrong device should not wait for them.
+    # More members than without rows are never trained, and a wrong device should not wait for the rows.
     members = options.members or preset_for(options.preset, rows=0).members
     compute = choose_compute(options.device, members=members, environ=environ, cores=usable_cores())
     encoder = load_encoder(options.encoder) if options.encoder is not None else None
