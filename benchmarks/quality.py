@@ -1,45 +1,61 @@
-"""Our test AUC, KS and Brier beside boosted trees and logistic regression, on five public credit sets.
+"""Our test metrics beside tuned boosters and logistic regression, on five public credit sets.
 
-    python -m benchmarks.quality                          # everything: about an hour and a half on two cores
-    python -m benchmarks.quality --sets uci_credit_card   # one set
+    python -m benchmarks.quality                          # everything: many hours; small sets come first
+    python -m benchmarks.quality --sets hmeq --models LightGBM XGBoost CatBoost logistic
     python -m benchmarks.quality --table                  # only print what has been measured
 
-Each (set, model, seed) is measured once and kept in build/quality; a repeated call goes on where it stopped.
-After a change of the model, remove that folder.
+Each booster is tuned on each set: 30 trials on the validation rows' log loss. Ours is the default preset, as
+a user gets it, from random weights and pretrained. All are measured twice: learned from the training rows,
+and from the validation rows as well, for as many rounds or passes as were found. No model sees a test row.
+A difference is to the booster that is best on that set by that metric; its 95 % interval is paired by row and
+by seed.
+
+Each (set, model, seed) is measured once and kept; a repeated call goes on where it stopped, our nets at their
+last checkpoint. After a change of the model, remove what is kept of ours (*-scratch-* and *-pretrained-*).
 """
 
 import argparse
-import io
 import json
 import os
+import shutil
 import time
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from itertools import combinations
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from benchmarks import ours
+from benchmarks.comparison import METRICS, Difference, best_of, difference, mean_difference, resample
 from benchmarks.credit_sets import FOLDER as FOLDER_OF_SETS
 from benchmarks.credit_sets import SETS, CreditSet, available, load
-from benchmarks.peers import PEERS
+from benchmarks.kept import FOLDER, Arrays, keep, kept_path, kept_runs
+from benchmarks.peers import BOOSTERS, PEERS, logistic_predictions, predictions, tune
+from benchmarks.tuning import Settings
+from benchmarks.whole_runs import whole_run
 from loan_default.evaluation.metrics import measure
-from loan_default.files import write_atomically
+from loan_default.models.calibration import choose_calibration
 
-FOLDER = Path(__file__).resolve().parents[1] / "build" / "quality"
+SMALL_FIRST = ("hmeq", "uci_credit_card", "credit_risk", "loan_default", "give_me_some_credit")
 OURS = ("scratch", "pretrained")
-FIGURES = ("auc", "ks", "brier")
+COMPARED = ("ours, scratch", "ours, pretrained")
+"""Models whose differences to the boosters are shown."""
+
+Floats = NDArray[np.float64]
+Learned = Mapping[str, list[Floats]]
 
 
 def main() -> None:
-    """Measure what is missing and print the table."""
+    """Measure what is missing and print the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SMALL_FIRST))
     parser.add_argument("--models", nargs="+", choices=[*PEERS, *OURS], default=[*PEERS, *OURS])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--jobs", type=int, default=2, help="measurements at once, each on one thread")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=1, help="measurements at once, each on one thread")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where measurements are kept")
     parser.add_argument("--table", action="store_true", help="measure nothing, print what there is")
     options = parser.parse_args()
     absent = sorted(set(options.sets) - set(available()))
@@ -47,97 +63,145 @@ def main() -> None:
         print(f"left out, not in {FOLDER_OF_SETS} (LOAN_DEFAULT_SETS names another): {', '.join(absent)}")
     names = [name for name in options.sets if name not in absent]
     if not options.table:
-        wanted = [(n, m, s) for s in range(options.seeds) for n in names for m in options.models]
-        _measure([each for each in wanted if not _path(*each).exists()], jobs=options.jobs)
-    print(table(names, seeds=options.seeds))
+        wanted = [(n, m, s) for n in names for s in range(options.seeds) for m in options.models]
+        _measure(wanted, folder=options.folder, jobs=options.jobs)
+    print(tables(names, folder=options.folder, seeds=options.seeds))
 
 
-def _measure(jobs_to_do: list[tuple[str, str, int]], *, jobs: int) -> None:
+def _measure(wanted: list[tuple[str, str, int]], *, folder: Path, jobs: int) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"  # inherited by the workers
-    with ProcessPoolExecutor(jobs, max_tasks_per_child=1) as pool:
-        started = {pool.submit(measure_one, *each): each for each in jobs_to_do}
-        for future in as_completed(started):
-            print(*started[future], future.result(), flush=True)
+    todo = [each for each in wanted if not kept_path(folder, *each).exists()]
+    for name in dict.fromkeys(name for name, _, _ in todo):
+        of_set = [each for each in todo if each[0] == name]
+        with ProcessPoolExecutor(jobs, max_tasks_per_child=1) as pool:
+            # A booster's trials come before its seeds, which share what the trials found.
+            tuned = dict.fromkeys(model for _, model, _ in of_set if model in BOOSTERS)
+            for search in [pool.submit(_tune, name, model, folder) for model in tuned]:
+                search.result()
+            started = {pool.submit(measure_one, *each, folder): each for each in of_set}
+            for future in as_completed(started):
+                print(*started[future], future.result(), flush=True)
 
 
-def measure_one(name: str, model: str, seed: int) -> str:
+def _tune(name: str, model: str, folder: Path) -> Settings:
+    return tune(model, load(name), kept=folder / f"{name}-{model}-trials.json")
+
+
+def measure_one(name: str, model: str, seed: int, folder: Path) -> str:
     """Predict the test rows with one model and keep the PDs; returns a line about it."""
     data, since = load(name), time.monotonic()
-    if model in PEERS:
-        arrays = {"test": PEERS[model](data, data.train, seed=seed)}
-        pd_ = arrays["test"]
+    arrays: Mapping[str, ArrayLike]
+    if model == "logistic":
+        arrays = asdict(logistic_predictions(data))
+    elif model in BOOSTERS:
+        arrays = asdict(predictions(model, data, _tune(name, model, folder), seed=seed))
     else:
-        features, preset = ours.setup(data, rows=len(data.train))
-        state = ours.pretrained_state(data, features, preset, seed=seed) if model == "pretrained" else None
-        net = ours.train_net(data, data.train, features, preset, seed=seed, encoder=state)
-        arrays = {"validation": net.validation, "test": net.test, "refitted": net.refitted}
-        pd_ = ours.calibrated(data, [net], of="test")
-    content = io.BytesIO()
-    np.savez(content, seconds=time.monotonic() - since, **arrays)
-    write_atomically(_path(name, model, seed), content.getvalue())
-    metrics = measure(data.y[data.test], pd_)
-    return json.dumps(
-        {key: round(getattr(metrics, key), 4) for key in FIGURES} | {"s": round(time.monotonic() - since)}
-    )
+        checkpoints = folder / "runs" / f"{name}-{model}-{seed}"
+        arrays = asdict(whole_run(data, pretrain=model == "pretrained", seed=seed, folder=checkpoints))
+        shutil.rmtree(checkpoints)
+    seconds = time.monotonic() - since
+    keep(kept_path(folder, name, model, seed), arrays, seconds=seconds)
+    metrics = measure(data.y[data.test], arrays["refitted"])
+    return json.dumps({key: round(getattr(metrics, key), 4) for key in METRICS} | {"s": round(seconds)})
 
 
-def table(names: list[str], *, seeds: int) -> str:
-    """Markdown: mean over the seeds of AUC / KS / Brier, with the spread of the AUC."""
-    lines = ["| set | model | AUC | ± | KS | Brier | seconds |", "|---|---|---|---|---|---|---|"]
-    gaps: dict[str, list[float]] = {}
+def tables(names: list[str], *, folder: Path, seeds: int) -> str:
+    """Markdown: metrics of each model on each set, then our differences to the best boosters."""
+    heads = [*METRICS.values(), "slope", "AUC, training rows", "log loss, training rows"]
+    lines = [f"| set | model | {' | '.join(heads)} |", "|---|---|" + "---|" * len(heads)]
+    of_sets, fewer = {}, []
     for name in names:
         data = load(name)
-        rows = _rows(data, seeds)
-        best = max((metrics["auc"] for label, metrics in rows.items() if label in PEERS), default=np.nan)
-        for label, metrics in rows.items():
-            mark = "**" if metrics["auc"] == max(each["auc"] for each in rows.values()) else ""
-            lines.append(
-                f"| {name} | {label} | {mark}{metrics['auc']:.4f}{mark} | {metrics['spread']:.4f} | "
-                f"{metrics['ks']:.3f} | {metrics['brier']:.4f} | {metrics['seconds']:.0f} |"
-            )
-            if label not in PEERS:
-                gaps.setdefault(label, []).append(metrics["auc"] - best)
-    lines += ["", "AUC minus the best of the peers, mean over the sets (smallest):"]
-    lines += [f"- {label}: {np.mean(gap):+.4f} ({min(gap):+.4f})" for label, gap in gaps.items()]
+        predicted = _predicted(data, folder, seeds)
+        if not predicted:
+            continue
+        of_sets[name] = data, predicted
+        means = {label: _means(data, learned) for label, learned in predicted.items()}
+        best = max(each["auc"] for each in means.values())
+        for label, mean in means.items():
+            cells = [_short(mean["auc"], bold=mean["auc"] == best), _short(mean["ks"], digits=3)]
+            cells += [_short(mean["brier"]), _short(mean["log_loss"]), f"{mean['slope']:.2f}"]
+            cells += [_short(mean["auc, training rows"]), _short(mean["log_loss, training rows"])]
+            lines.append(f"| {name} | {label} | {' | '.join(cells)} |")
+            if (count := len(predicted[label]["refitted"])) < seeds:
+                fewer.append(f"{name} {label}: {count}")
+    lines += ["", *_differences(of_sets)]
+    if fewer:
+        lines += ["", f"Seeds measured, where there are fewer than {seeds}: {', '.join(fewer)}."]
     return "\n".join(lines)
 
 
-def _rows(data: CreditSet, seeds: int) -> dict[str, dict[str, float]]:
-    rows = {}
+def _differences(of_sets: Mapping[str, tuple[CreditSet, Mapping[str, Learned]]]) -> list[str]:
+    """Rows of the table of differences, those of the last fit first."""
+    lines = [
+        f"| ours minus the best booster | {' | '.join(of_sets)} | mean |",
+        "|---|" + "---|" * (len(of_sets) + 1),
+    ]
+    for of, suffix in (("refitted", ""), ("test", ", training rows")):
+        resampled = {
+            name: resample(
+                data.y[data.test].astype(np.float64),
+                {label: each[of] for label, each in predicted.items() if label in (*BOOSTERS, *COMPARED)},
+            )
+            for name, (data, predicted) in of_sets.items()
+        }
+        for label in COMPARED:
+            for metric, title in METRICS.items():
+                found: list[Difference | None] = []
+                for models in resampled.values():
+                    peers = {model: each for model, each in models.items() if model in BOOSTERS}
+                    complete = label in models and peers
+                    found.append(
+                        difference(models[label], peers[best_of(peers, metric)], metric) if complete else None
+                    )
+                known = [each for each in found if each is not None]
+                if known:
+                    cells = [_signed(each) for each in [*found, mean_difference(known)]]
+                    lines.append(f"| {label}{suffix}: {title} | {' | '.join(cells)} |")
+    return lines
+
+
+def _predicted(data: CreditSet, folder: Path, seeds: int) -> dict[str, Learned]:
+    """PDs of the test rows by label of the model: "test" and "refitted" -> an array a seed."""
+    found: dict[str, Learned] = {}
     for model in PEERS:
-        kept = [
-            np.load(_path(data.name, model, s)) for s in range(seeds) if _path(data.name, model, s).exists()
-        ]
-        if kept:
-            rows[model] = _figures(data, [each["test"] for each in kept], [float(k["seconds"]) for k in kept])
+        if runs := kept_runs(folder, data.name, model, seeds=seeds):
+            found[model] = {of: [each[of] for each in runs.values()] for of in ("test", "refitted")}
     for model in OURS:
-        kept = [
-            np.load(_path(data.name, model, s)) for s in range(seeds) if _path(data.name, model, s).exists()
-        ]
-        nets = [
-            ours.Raw(validation=each["validation"], test=each["test"], refitted=each["refitted"])
-            for each in kept
-        ]
-        seconds = [float(each["seconds"]) for each in kept]
-        for size in (1, 2, 3):
-            groups = [list(group) for group in combinations(nets, size)]
-            if groups:
-                label = f"ours, {model}, " + ("one net" if size == 1 else f"mean of {size} nets")
-                for of, learned in (("test", ""), ("refitted", ", all labels")):
-                    predictions = [ours.calibrated(data, group, of=of) for group in groups]
-                    rows[label + learned] = _figures(data, predictions, [size * np.mean(seconds)])
-    return rows
+        if runs := kept_runs(folder, data.name, model, seeds=seeds):
+            nets = [_one_net(data, each) for each in runs.values()]
+            found[f"ours, {model}, one net"] = {of: [net[of] for net in nets] for of in ("test", "refitted")}
+            found[f"ours, {model}"] = {
+                of: [each[of] for each in runs.values()] for of in ("test", "refitted")
+            }
+    return found
 
 
-def _figures(data: CreditSet, predictions: list[np.ndarray], seconds: list[float]) -> dict[str, float]:
-    measured = [measure(data.y[data.test], each) for each in predictions]
-    means = {key: float(np.mean([getattr(each, key) for each in measured])) for key in FIGURES}
-    spread = float(np.std([each.auc for each in measured]))
-    return means | {"spread": spread, "seconds": float(np.mean(seconds))}
+def _one_net(data: CreditSet, run: Arrays) -> dict[str, Floats]:
+    """PDs of the test rows by the first member alone, calibrated by itself."""
+    chosen = choose_calibration(run["validation"][0], data.y[data.validation]).calibration
+    return {"test": chosen.apply(run["raw_test"][0]), "refitted": chosen.apply(run["raw_refitted"][0])}
 
 
-def _path(name: str, model: str, seed: int) -> Path:
-    return FOLDER / f"{name}-{model}-{seed}.npz"
+def _means(data: CreditSet, learned: Learned) -> dict[str, float]:
+    """Means over the seeds."""
+    y = data.y[data.test]
+    refitted = [measure(y, each) for each in learned["refitted"]]
+    test = [measure(y, each) for each in learned["test"]]
+    found = {key: float(np.mean([getattr(each, key) for each in refitted])) for key in METRICS}
+    found["slope"] = float(np.mean([each.calibration_slope for each in refitted]))
+    for key in ("auc", "log_loss"):
+        found[f"{key}, training rows"] = float(np.mean([getattr(each, key) for each in test]))
+    return found
+
+
+def _short(value: float, *, digits: int = 4, bold: bool = False) -> str:
+    text = f"{value:.{digits}f}".removeprefix("0")
+    return f"**{text}**" if bold else text
+
+
+def _signed(each: Difference | None) -> str:
+    return "-" if each is None else f"{each.value:+.4f} ({each.low:+.4f} to {each.high:+.4f})"
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ WITHOUT_MODULE = {
     "test_notebook": "the notebook",
     "test_project": "versions and tools",
     "test_public_api": "loan_default/__init__.py",
+    "test_quality_benchmarks": "what benchmarks/quality.py and benchmarks/calibration.py measure with",
     "test_required_servers": "tests/servers",
     "test_secrets": "the messages of all modules",
     "test_servers": "tests/servers",

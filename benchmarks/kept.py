@@ -1,0 +1,32 @@
+"""Predictions that have been measured: one file for each (set, model, seed)."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from loan_default.files import write_atomically
+
+FOLDER = Path(__file__).resolve().parents[1] / "build" / "quality"
+
+Arrays = Mapping[str, NDArray[np.float64]]
+
+
+def kept_path(folder: Path, name: str, model: str, seed: int) -> Path:
+    """Where the arrays of a measurement lie."""
+    return folder / f"{name}-{model}-{seed}.npz"
+
+
+def keep(path: Path, arrays: Mapping[str, ArrayLike], *, seconds: float) -> None:
+    """Write arrays and how long they took, whole or not at all."""
+    content = io.BytesIO()
+    np.savez(content, seconds=seconds, **{name: np.asarray(each) for name, each in arrays.items()})
+    write_atomically(path, content.getvalue())
+
+
+def kept_runs(folder: Path, name: str, model: str, *, seeds: int) -> dict[int, Arrays]:
+    """Seed -> its arrays, of those seeds that have been measured."""
+    paths = {seed: kept_path(folder, name, model, seed) for seed in range(seeds)}
+    return {seed: dict(np.load(path)) for seed, path in paths.items() if path.exists()}

@@ -1,0 +1,142 @@
+"""A preset on a credit set by the stages that `train.py` runs, over the split of the benchmarks.
+
+The test rows count as a permanent holdout: the last fit learns from training and validation rows alone.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.credit_sets import CreditSet
+from loan_default.choices import CalibrationMethod, PresetName
+from loan_default.data.datasets.leakage import LeakCheck
+from loan_default.data.datasets.splits import Split
+from loan_default.data.schema.column import Column, Kind
+from loan_default.models.device import Compute
+from loan_default.models.features import fit_features
+from loan_default.models.fitting import Progress
+from loan_default.models.model import LoanModel, mean_probability
+from loan_default.models.presets import preset_for
+from loan_default.pipelines.training.dataset import Dataset
+from loan_default.pipelines.training.plan import TrainingPlan
+from loan_default.pipelines.training.schema_choice import SchemaChoice
+from loan_default.pipelines.training.stages import pretrain_encoder, train_classifier
+from loan_default.pipelines.training.stopwatch import Stopwatch
+from loan_default.pipelines.training.training_options import StoreData, TrainingOptions
+
+Floats = NDArray[np.float64]
+_TARGET = "outcome of the benchmark"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WholeRun:
+    """What a run predicts. Raw means before calibration; `(members, rows)` holds a row for each member."""
+
+    validation: Floats
+    """Raw, of each member, of the validation rows."""
+    raw_test: Floats
+    """Raw, of each member, of the test rows."""
+    raw_refitted: Floats
+    """The same by the members of the last fit."""
+    pooled_test: Floats
+    """Raw, of the model: its members pooled."""
+    pooled_refitted: Floats
+    calibrated_on: Floats
+    """Raw PDs `(rows,)` that the calibration was fitted on."""
+    calibrated_on_y: Floats
+    """Their outcomes."""
+    test: Floats
+    """PDs `(rows,)` of the model that learned from the training rows."""
+    refitted: Floats
+    """PDs of the model that is handed over."""
+    method: CalibrationMethod
+    """The form of the calibration."""
+
+
+def whole_run(
+    data: CreditSet, *, pretrain: bool, seed: int, folder: Path, preset: PresetName = "default"
+) -> WholeRun:
+    """Train a preset as a user does; `folder` keeps the checkpoints from which a repeated call goes on."""
+    plan = _plan(data, pretrain=pretrain, seed=seed, preset=preset)
+    watch, started = Stopwatch(lambda _name, _detail: None), datetime(2026, 1, 1, tzinfo=UTC)
+    pretrained = None
+    if pretrain:
+        pretrained, _ = pretrain_encoder(plan, out=folder, watch=watch, on_progress=_silent)
+    trained = train_classifier(
+        plan, pretrained, out=folder, watch=watch, on_progress=_silent, started_at=started
+    )
+    test = data.frame.iloc[data.test]
+    return WholeRun(
+        validation=_of_each_member(trained.measured, data.frame.iloc[data.validation]),
+        raw_test=_of_each_member(trained.measured, test),
+        raw_refitted=_of_each_member(trained.model, test),
+        pooled_test=trained.measured.predict_raw(test),
+        pooled_refitted=trained.model.predict_raw(test),
+        calibrated_on=trained.validation.raw,
+        calibrated_on_y=trained.validation.y,
+        test=trained.measured.predict_pd(test),
+        refitted=trained.model.predict_pd(test),
+        method=trained.calibration.method,
+    )
+
+
+def _plan(data: CreditSet, *, pretrain: bool, seed: int, preset: PresetName) -> TrainingPlan:
+    target = Column(name=_TARGET, kind=Kind.TARGET)
+    schema = replace(data.schema, columns=(*data.schema.columns, target))
+    frame = data.frame.assign(**{_TARGET: data.y.astype(np.float64)})
+    learned = np.sort(data.train)
+    features = fit_features(frame.iloc[learned], schema)
+    hashed = pd.util.hash_pandas_object(frame, index=False).to_numpy()
+    return TrainingPlan(
+        options=TrainingOptions(
+            data=StoreData(folder=Path(data.name)),  # whose test rows are a permanent holdout
+            pretrain=pretrain,
+            preset=preset,
+            seed=seed,
+            device="cpu",
+            resume=True,
+        ),
+        schema_choice=SchemaChoice(schema=schema, notes={}, origin="the benchmark"),
+        dataset=Dataset(
+            schema=schema,
+            source=data.name,
+            frame=frame,
+            quarantined=frame.iloc[:0],
+            reasons={},
+            rows_read=len(frame),
+            duplicates=0,
+            ignored_columns=(),
+            digest=hashlib.sha256(hashed.tobytes()).hexdigest(),
+            period=None,
+        ),
+        split=Split(
+            train=learned,
+            validation=np.sort(data.validation),
+            test=np.sort(data.test),
+            unlabelled=np.array([], dtype=np.int64),
+            reason="that of the benchmarks",
+        ),
+        pretraining=learned,
+        features=features,
+        inputs=features.transform(frame),
+        preset=preset_for(preset, rows=len(learned)),
+        compute=Compute(device=torch.device("cpu"), threads=1, processes=1, choices=()),
+        encoder=None,
+        leaks=LeakCheck(alone={}),
+        choices=(),
+    )
+
+
+def _of_each_member(model: LoanModel, frame: pd.DataFrame) -> Floats:
+    inputs = model.architecture.features.transform(frame)
+    return np.array([mean_probability([member], inputs) for member in model.members])
+
+
+def _silent(progress: Progress) -> None:
+    """Benchmarks report whole runs, not epochs."""
