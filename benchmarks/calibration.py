@@ -1,7 +1,7 @@
 """What the calibration does to our PDs of the test rows, from what `benchmarks.quality` has kept.
 
     python -m benchmarks.calibration                    # seconds, once the quality has been measured
-    python -m benchmarks.calibration --learned test     # by the nets that learned from the training rows
+    python -m benchmarks.calibration --learned test     # of the nets before the last fit
 
 `chosen` is the product's own choice; the other columns fit each form to the same rows. The slope is that of a
 logistic regression of the outcomes on the logits, with Wald's interval: 1 = right, below 1 = overconfident.
@@ -91,14 +91,30 @@ def lines_of(name: str, model: str, *, learned: Learned, seeds: int, folder: Pat
     if not runs:
         return []
     data = load(name)
-    y = data.y[data.test].astype(np.float64)
-    return [line_of(run, y, learned=learned, name=name, model=model, seed=seed) for seed, run in runs.items()]
+    return [
+        line_of(run, data.y, data.test, learned=learned, name=name, model=model, seed=seed)
+        for seed, run in runs.items()
+    ]
 
 
-def line_of(run: Arrays, y: Floats, *, learned: Learned, name: str, model: str, seed: int) -> Line:
-    """The log losses of one run by form of the calibration, and the slope of its PDs."""
-    raw, on = run[f"pooled_{learned}"], run["calibrated_on"]
-    outcomes = run["calibrated_on_y"].astype(np.float32)
+def line_of(
+    run: Arrays,
+    labels: NDArray[np.float32],
+    test: NDArray[np.int64],
+    *,
+    learned: Learned,
+    name: str,
+    model: str,
+    seed: int,
+) -> Line:
+    """The log losses of one run by form of the calibration, and the slope of its PDs.
+
+    Args:
+        labels: of all rows of the set.
+        test: positions of the test rows.
+    """
+    raw, on, y = run[f"pooled_{learned}"], run["pooled_unseen"], labels[test].astype(np.float64)
+    outcomes = labels[run["unseen"].astype(np.int64)]
     forms = {
         method: log_loss(y, fit_calibration(method, on, outcomes).apply(raw))
         for method in CALIBRATION_METHODS

@@ -1,6 +1,7 @@
 """A preset on a credit set by the stages that `train.py` runs, over the split of the benchmarks.
 
-The test rows count as a permanent holdout: the last fit learns from training and validation rows alone.
+The test rows count as a permanent holdout: the last fit learns from training and validation rows alone. The
+first member is scored on the validation rows and learns from the training rows, as a single net would.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks.credit_sets import CreditSet
 from loan_default.choices import CalibrationMethod, PresetName
+from loan_default.data.datasets.folds import folds_of
 from loan_default.data.datasets.leakage import LeakCheck
 from loan_default.data.datasets.splits import Split
 from loan_default.data.schema.column import Column, Kind
@@ -24,6 +26,7 @@ from loan_default.models.fitting import Progress
 from loan_default.models.model import LoanModel, mean_probability
 from loan_default.models.presets import preset_for
 from loan_default.pipelines.training.dataset import Dataset
+from loan_default.pipelines.training.member_fits import out_of_fold
 from loan_default.pipelines.training.plan import TrainingPlan
 from loan_default.pipelines.training.schema_choice import SchemaChoice
 from loan_default.pipelines.training.stages import pretrain_encoder, train_classifier
@@ -39,7 +42,7 @@ class WholeRun:
     """What a run predicts. Raw means before calibration; `(members, rows)` holds a row for each member."""
 
     validation: Floats
-    """Raw, of each member, of the validation rows."""
+    """Raw, of the first member, of the validation rows `(rows,)`: it learned from the training rows."""
     raw_test: Floats
     """Raw, of each member, of the test rows."""
     raw_refitted: Floats
@@ -47,12 +50,12 @@ class WholeRun:
     pooled_test: Floats
     """Raw, of the model: its members pooled."""
     pooled_refitted: Floats
-    calibrated_on: Floats
-    """Raw PDs `(rows,)` that the calibration was fitted on."""
-    calibrated_on_y: Floats
-    """Their outcomes."""
+    unseen: NDArray[np.int64]
+    """Positions of the rows `(n,)` that the calibration was fitted on, fold after fold."""
+    pooled_unseen: Floats
+    """Raw, of these rows by members that did not learn from them."""
     test: Floats
-    """PDs `(rows,)` of the model that learned from the training rows."""
+    """PDs `(rows,)` of the model that is measured, before the last fit."""
     refitted: Floats
     """PDs of the model that is handed over."""
     method: CalibrationMethod
@@ -71,15 +74,15 @@ def whole_run(
     trained = train_classifier(
         plan, pretrained, out=folder, watch=watch, on_progress=_silent, started_at=started
     )
-    test = data.frame.iloc[data.test]
+    test, unseen = data.frame.iloc[data.test], out_of_fold(plan, trained.measured.members)
     return WholeRun(
-        validation=_of_each_member(trained.measured, data.frame.iloc[data.validation]),
+        validation=_of_each_member(trained.measured, data.frame.iloc[data.validation])[0],
         raw_test=_of_each_member(trained.measured, test),
         raw_refitted=_of_each_member(trained.model, test),
         pooled_test=trained.measured.predict_raw(test),
         pooled_refitted=trained.model.predict_raw(test),
-        calibrated_on=trained.validation.raw,
-        calibrated_on_y=trained.validation.y,
+        unseen=unseen.positions,
+        pooled_unseen=unseen.raw,
         test=trained.measured.predict_pd(test),
         refitted=trained.model.predict_pd(test),
         method=trained.calibration.method,
@@ -90,8 +93,14 @@ def _plan(data: CreditSet, *, pretrain: bool, seed: int, preset: PresetName) -> 
     target = Column(name=_TARGET, kind=Kind.TARGET)
     schema = replace(data.schema, columns=(*data.schema.columns, target))
     frame = data.frame.assign(**{_TARGET: data.y.astype(np.float64)})
-    learned = np.sort(data.train)
-    features = fit_features(frame.iloc[learned], schema)
+    split = Split(
+        train=np.sort(data.train),
+        validation=np.sort(data.validation),
+        test=np.sort(data.test),
+        unlabelled=np.array([], dtype=np.int64),
+        reason="that of the benchmarks",
+    )
+    features = fit_features(frame.iloc[split.train], schema)
     hashed = pd.util.hash_pandas_object(frame, index=False).to_numpy()
     return TrainingPlan(
         options=TrainingOptions(
@@ -115,17 +124,12 @@ def _plan(data: CreditSet, *, pretrain: bool, seed: int, preset: PresetName) -> 
             digest=hashlib.sha256(hashed.tobytes()).hexdigest(),
             period=None,
         ),
-        split=Split(
-            train=learned,
-            validation=np.sort(data.validation),
-            test=np.sort(data.test),
-            unlabelled=np.array([], dtype=np.int64),
-            reason="that of the benchmarks",
-        ),
-        pretraining=learned,
+        split=split,
+        folds=folds_of(split, data.y.astype(np.float64), groups=np.arange(len(frame)), seed=seed),
+        pretraining=split.train,
         features=features,
         inputs=features.transform(frame),
-        preset=preset_for(preset, rows=len(learned)),
+        preset=preset_for(preset, rows=len(split.train)),
         compute=Compute(device=torch.device("cpu"), threads=1, processes=1, choices=()),
         encoder=None,
         leaks=LeakCheck(alone={}),

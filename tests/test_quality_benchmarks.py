@@ -7,8 +7,9 @@ import pytest
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks.calibration import line_of, slope_of, table
+from benchmarks.calibration import line_of, lines_of, slope_of, table
 from benchmarks.comparison import METRICS, best_of, difference, mean_difference, resample
+from benchmarks.credit_sets import load
 from benchmarks.kept import keep, kept_path, kept_runs
 from benchmarks.tuning import best_trial
 from loan_default.evaluation.metrics import log_loss, measure
@@ -118,15 +119,35 @@ def test_a_line_of_the_calibration_shows_each_form_and_what_was_chosen(rows):
     overconfident, half = expit(2 * logits), len(y) // 2
     run = {
         "pooled_refitted": overconfident[half:],
-        "calibrated_on": overconfident[:half],
-        "calibrated_on_y": y[:half],
+        "pooled_unseen": overconfident[:half],
+        "unseen": np.arange(half),
         "refitted": expit(logits[half:]),
         "method": np.asarray("platt"),
     }
-    line = line_of(run, y[half:], learned="refitted", name="drawn", model="scratch", seed=1)
+    labels, test = y.astype(np.float32), np.arange(half, len(y))
+    line = line_of(run, labels, test, learned="refitted", name="drawn", model="scratch", seed=1)
     assert line.forms["none"] == pytest.approx(log_loss(y[half:], overconfident[half:]))
     assert line.forms["platt"] < line.forms["none"]
     assert line.loss == pytest.approx(log_loss(y[half:], expit(logits[half:])) - line.forms["none"])
     shown = table([line])
     assert all(method in shown for method in CALIBRATION_METHODS)
     assert "contains 1 in 1 of 1 runs" in shown
+
+
+def test_the_lines_of_a_set_are_of_the_runs_that_were_kept(tmp_path):
+    data = load("uci_credit_card")
+    rate = float(data.y[data.validation].mean())
+    arrays = {
+        "pooled_refitted": np.full(len(data.test), rate),
+        "pooled_unseen": np.full(len(data.validation), 0.5),
+        "unseen": data.validation,
+        "refitted": np.linspace(0.1, 0.3, len(data.test)),
+        "method": "level",
+    }
+    keep(kept_path(tmp_path, data.name, "scratch", 3), arrays, seconds=1)
+    (line,) = lines_of(data.name, "scratch", learned="refitted", seeds=5, folder=tmp_path)
+    assert (line.seed, line.method) == (3, "level")
+    y = data.y[data.test]
+    assert line.chosen == pytest.approx(log_loss(y, arrays["refitted"]))
+    assert line.forms["none"] == pytest.approx(log_loss(y, arrays["pooled_refitted"]))
+    assert lines_of(data.name, "pretrained", learned="refitted", seeds=5, folder=tmp_path) == []
