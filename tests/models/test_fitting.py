@@ -98,15 +98,24 @@ def test_without_patience_the_rate_warms_up_and_falls_over_all_epochs(rates: lis
 
 def test_the_rate_falls_from_the_best_weights_on_when_the_score_gets_no_better(rates: list[float]) -> None:
     scores = [0.5, 0.6, 0.7, 0.8, 0.7, 0.7, 0.75, 0.85, 0.9]
-    fitted = run(Line(scores=scores.copy()), replace(CONFIG, epochs=50, patience=2, learning_rate=1.0))
-    # Four passes to the best, two in vain, then two (30 % of four) over which the rate falls.
-    assert [epoch.score for epoch in fitted.history] == scores[:8]
-    assert fitted.best.epoch == 8
+    fitted = run(Line(scores=scores.copy()), replace(CONFIG, epochs=50, patience=3, learning_rate=1.0))
+    # Four passes to the best, three in vain, then two (30 % of four) over which the rate falls.
+    assert [epoch.score for epoch in fitted.history] == scores
+    assert fitted.best.epoch == 9
     assert fitted.passes == Passes(steady=4, cooling=2, cooled=2)
-    by_epoch = [rates[6 * epoch : 6 * epoch + 6] for epoch in range(8)]
-    assert all(rate == 1.0 for epoch in by_epoch[5:6] for rate in epoch)
-    assert by_epoch[6][0] == 1.0
-    assert by_epoch[7][0] == pytest.approx(0.525)
+    by_epoch = [rates[6 * epoch : 6 * epoch + 6] for epoch in range(9)]
+    assert all(rate == 1.0 for epoch in by_epoch[5:7] for rate in epoch)
+    assert by_epoch[7][0] == 1.0
+    assert by_epoch[8][0] == pytest.approx(0.525)
+
+
+@pytest.mark.parametrize(("best", "waited"), [(4, 3), (8, 6), (21, 16)])
+def test_what_learns_slowly_is_waited_for_longer(best: int, waited: int) -> None:
+    scores = [0.5 + 0.01 * n for n in range(best)] + [0.5] * 40
+    fitted = run(Line(scores=scores), replace(CONFIG, epochs=200, patience=2))
+    cooling = max(1, math.ceil(0.3 * best))
+    assert len(fitted.history) == best + waited + cooling
+    assert fitted.passes == Passes(steady=best)
 
 
 def test_it_cools_in_time_where_the_epochs_run_out(rates: list[float]) -> None:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from loan_default.errors import ConfigurationError
 from loan_default.models.checkpoints import read_checkpoint, write_checkpoint
-from loan_default.models.schedules import COOLING, WARM_UP_STEPS, FitConfig, Passes
+from loan_default.models.schedules import COOLING, WAITING, WARM_UP_STEPS, FitConfig, Passes
 
 StateDict = dict[str, Tensor]
 
@@ -254,11 +254,15 @@ class _Run:
             return
         cooling = max(1, math.ceil(COOLING * self.best_passes.steady))
         waited = self.n_epochs - self.best_epoch
-        if waited < self.config.patience and self.n_epochs + cooling < self.config.epochs:
+        if waited < self._patience(self.best_epoch) and self.n_epochs + cooling < self.config.epochs:
             return
         self.passes = replace(self.best_passes, cooling=cooling)
         self.average.load_state_dict(self.best_state)
         self.task.module.load_state_dict(self.best_state)
+
+    def _patience(self, best_epoch: int) -> int:
+        """Epochs to wait for a better score than that of the best one."""
+        return max(self.config.patience, math.ceil(WAITING * best_epoch))
 
     def _average(self, step: int) -> None:
         # Young averages follow quickly, so that the random start does not linger in them.
@@ -287,7 +291,7 @@ class _Run:
             expected = self.n_epochs + self.passes.cooling - self.passes.cooled
         else:
             best = max(1, self.best_epoch)
-            expected = best + self.config.patience + max(1, math.ceil(COOLING * best))
+            expected = best + self._patience(best) + max(1, math.ceil(COOLING * best))
         return min(self.config.epochs, max(self.n_epochs, expected))
 
     def checkpoint_state(self) -> dict[str, Any]:

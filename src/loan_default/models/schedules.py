@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass
 WARM_UP_STEPS = 100
 """Steps over which the rate rises to its peak; a tenth of all steps where there are fewer than ten times as
 many."""
+WAITING = 0.75
+"""Passes without a better score after which the rate falls, as a share of those that led to the best weights:
+what learns slowly is waited for longer."""
 COOLING = 0.3
 """Passes over which the rate falls, as a share of those at the full rate."""
 
@@ -21,7 +24,8 @@ class FitConfig:
     batch_size: int
     """Rows a step."""
     patience: int
-    """Epochs without a better score after which the rate falls; 0 = from the start on, over all epochs."""
+    """Epochs without a better score after which the rate falls at the earliest; 0 = it falls from the start
+    on, over all epochs."""
     weight_decay: float = 1e-4
     """Weight decay of matrices of the network; embeddings, norms and biases have none."""
     clip: float = 1.0
