@@ -9,6 +9,7 @@ from conftest import SCHEMA, applications
 
 from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.schema_files import dump_schema
+from loan_default.models.features import fit_features
 from loan_default.pipelines.training.plan import TrainingPlan, plan_training
 from loan_default.pipelines.training.stopwatch import Stopwatch
 from loan_default.pipelines.training.training_options import FileData, TrainingOptions
@@ -92,6 +93,19 @@ def test_an_unlabelled_copy_pretrains_only_where_the_row_that_it_copies_trains(t
     assert {copy in pretraining for copy in copied} == {True, False}
     for copy, row in copied.items():
         assert (copy in pretraining) == (row in train)
+
+
+def test_features_are_fitted_on_the_rows_that_pretrain(tmp_path):
+    """Else a hundred labels among thousands of applications would leave them three bins a column."""
+    rows = applications(2_000)
+    rows.loc[150:, "bad"] = ""
+    prepared = prepared_from(tmp_path, rows)
+    expected = fit_features(prepared.dataset.frame.iloc[prepared.pretraining], prepared.schema)
+    for fitted, wanted in zip(prepared.features.edges, expected.edges, strict=True):
+        np.testing.assert_array_equal(fitted, wanted)
+    scratch = prepared_from(tmp_path, rows, pretrain=False)
+    coarse, fine = (max(map(len, plan.features.edges)) for plan in (scratch, prepared))
+    assert coarse < 5 < 30 < fine
 
 
 def test_what_a_person_asks_for_lies_over_the_preset(tmp_path):

@@ -196,7 +196,10 @@ def plan_training(
     split = _split(options, dataset, groups, hashes)
     leaks = checked_leaks(options, dataset, split, inferred=inferred)
     unlabelled = _unlabelled_to_pretrain_on(options, dataset, split, groups, hashes)
-    watch.start("features", f"fitted on {len(split.train):,} training rows")
+    pretraining = np.concatenate([split.train, unlabelled])
+    # An encoder that learns from rows without a label has a use for bins as fine as these rows allow.
+    fitted_on = pretraining if options.pretrain else split.train
+    watch.start("features", f"fitted on {len(fitted_on):,} training rows")
     preset = preset_for(options.preset, rows=len(split.train), unlabelled=len(unlabelled))
     preset = _with_options(preset, options, encoder)
     choices = [
@@ -204,7 +207,7 @@ def plan_training(
         *compute.choices,
     ]
     if encoder is None:
-        features = fit_features(dataset.frame.iloc[split.train], dataset.schema)
+        features = fit_features(dataset.frame.iloc[fitted_on], dataset.schema)
     else:
         features = encoder.features
         _check_columns(encoder, dataset.schema)
@@ -216,7 +219,7 @@ def plan_training(
         dataset=dataset,
         split=split,
         folds=folds_of(split, dataset.labels, groups=groups, seed=options.seed),
-        pretraining=np.concatenate([split.train, unlabelled]),
+        pretraining=pretraining,
         features=features,
         inputs=features.transform(dataset.frame),
         preset=preset,
