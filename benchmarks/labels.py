@@ -1,93 +1,76 @@
-"""Few labels: 2 % and 10 % of the training labels of the bundled set, with and without pretraining.
+"""Few labels: test AUC with 0.5 %, 2 % and 10 % of the labels, beside boosters tuned on the same few.
 
-    python -m benchmarks.labels        # five draws of the labels, about half an hour on two cores
+    python -m benchmarks.labels                                          # everything, ten draws: hours
+    python -m benchmarks.labels --sets hmeq --shares 0.02 --models LightGBM scratch detection
+    python -m benchmarks.labels --table                                  # only print what has been measured
 
-Pretraining sees all training rows and no label, and is done anew for each draw, as its seed matters too. The
-validation rows keep the share of their labels that the training rows keep, since they choose the epoch and
-the calibration.
+A draw is a share of the labels of the training and of the validation rows, both outcomes alike. Boosters
+learn from these rows alone: 30 trials each by the log loss of the few validation rows, then one fit more with
+them.
+Ours is the default preset by the stages of `train.py`: from random weights (`scratch`), or from an encoder
+that was pretrained by an objective on all training and validation rows without a label, once a set; the
+members are trained out of fold, then once more on all labels that are known. No model sees a test row.
+
+Each (set, share, model, draw) is measured once and kept; a repeated call goes on where it stopped.
 """
 
 import argparse
-import os
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+import shutil
+import time
+from itertools import product
+from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
-
-from benchmarks import ours
-from benchmarks.credit_sets import CreditSet, load
-from benchmarks.peers import lightgbm
-from loan_default.choices import OBJECTIVES, Objective
+from benchmarks.credit_sets import SETS, CreditSet, available, load
+from benchmarks.kept import keep, kept_path
+from benchmarks.label_draws import MODELS, few_labels, name_of_draws, table
+from benchmarks.peers import BOOSTERS, TRIALS, predictions, tune
+from benchmarks.whole_runs import pretrained_encoder, whole_run
 from loan_default.evaluation.metrics import auc
-from loan_default.models.features import Features
-from loan_default.models.fitting import StateDict
-from loan_default.models.presets import preset_for
 
-SET = "uci_credit_card"
+FOLDER = Path(__file__).resolve().parents[1] / "build" / "labels"
+SMALL_FIRST = ("hmeq", "uci_credit_card", "credit_risk", "loan_default", "give_me_some_credit")
 
 
 def main() -> None:
-    """Measure and print the table."""
+    """Measure what is missing and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--shares", type=float, nargs="+", default=[0.02, 0.1])
-    parser.add_argument("--draws", type=int, default=5)
-    parser.add_argument("--jobs", type=int, default=2, help="draws at once, each on one thread")
-    parser.add_argument("--objectives", nargs="+", choices=OBJECTIVES, default=list(OBJECTIVES))
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SMALL_FIRST))
+    parser.add_argument("--shares", type=float, nargs="+", default=[0.005, 0.02, 0.1])
+    parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--trials", type=int, default=TRIALS, help="of a booster, on each draw")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where measurements are kept")
+    parser.add_argument("--table", action="store_true", help="measure nothing, print what there is")
     options = parser.parse_args()
-    models = ["LightGBM", "scratch", *(_named(objective) for objective in options.objectives)]
-    os.environ["OMP_NUM_THREADS"] = "1"  # inherited by the workers
-    with ProcessPoolExecutor(options.jobs, max_tasks_per_child=1) as pool:
-        count = options.draws
-        draws = list(pool.map(_draw, range(count), [options.shares] * count, [options.objectives] * count))
-    print(f"Test AUC, mean of {options.draws} draws ± their standard deviation\n")
-    print("| labels | " + " | ".join(models) + " |\n|---|" + "---|" * len(models))
-    for share in options.shares:
-        cells = []
-        for model in models:
-            values = [draw[share, model] for draw in draws]
-            cells.append(f"{np.mean(values):.4f} ± {np.std(values):.4f}")
-        print(f"| {share:.0%} | " + " | ".join(cells) + " |")
+    sets = [load(name) for name in options.sets if name in available()]
+    if not options.table:
+        for draw, data, share, model in product(range(options.draws), sets, options.shares, options.models):
+            _measure(data, share, model, draw, trials=options.trials, folder=options.folder)
+    print(table(sets, options.shares, draws=options.draws, folder=options.folder))
 
 
-def _draw(seed: int, shares: list[float], objectives: list[Objective]) -> dict[tuple[float, str], float]:
-    """Test AUC by share of labels and model; the seed decides labels, pretraining and training."""
-    data = load(SET)
-    features, preset = ours.setup(data, rows=len(data.train))
-    encoders: dict[str, StateDict | None] = {"scratch": None}
-    for objective in objectives:
-        encoders[_named(objective)] = ours.pretrained_state(
-            data, features, preset, seed=seed, objective=objective
-        )
-    found = {}
-    for share in shares:
-        few = _with_few_labels(data, share, seed)
-        found[share, "LightGBM"] = auc(data.y[data.test], lightgbm(few, few.train, seed=seed))
-        for name, encoder in encoders.items():
-            found[share, name] = _auc_of(few, features, seed=seed, encoder=encoder)
-    print(f"draw {seed}:", {f"{share:.0%} {name}": round(value, 4) for (share, name), value in found.items()})
-    return found
-
-
-def _named(objective: Objective) -> str:
-    return f"pretrained, {objective}"
-
-
-def _auc_of(few: CreditSet, features: Features, *, seed: int, encoder: StateDict | None) -> float:
-    preset = preset_for("default", rows=len(few.train))
-    net = ours.train_net(few, few.train, features, preset, seed=seed, encoder=encoder)
-    return auc(few.y[few.test], ours.calibrated(few, [net], of="refitted"))
-
-
-def _with_few_labels(data: CreditSet, share: float, seed: int) -> CreditSet:
-    def part(positions: NDArray[np.int64]) -> NDArray[np.int64]:
-        kept, _ = train_test_split(positions, train_size=share, random_state=seed, stratify=data.y[positions])
-        return kept
-
-    return replace(data, train=part(data.train), validation=part(data.validation))
+def _measure(data: CreditSet, share: float, model: str, draw: int, *, trials: int, folder: Path) -> None:
+    name = name_of_draws(data.name, share)
+    if kept_path(folder, name, model, draw).exists():
+        return
+    few, since = few_labels(data, share, draw=draw), time.monotonic()
+    if model in BOOSTERS:
+        found = folder / f"{name}-{model}-{draw}-trials.json"
+        settings = tune(model, few, kept=found, trials=trials)
+        pds = predictions(model, few, settings, seed=draw).refitted
+    else:
+        encoder = None
+        if model != "scratch":
+            # Which rows have a label is not known to it: one encoder serves all shares and draws of a set.
+            encoder = pretrained_encoder(few, objective=model, folder=folder / f"{data.name}-{model}")
+        checkpoints = folder / "runs" / f"{name}-{model}-{draw}"
+        pds = whole_run(few, pretrain=False, seed=draw, folder=checkpoints, encoder=encoder).refitted
+        shutil.rmtree(checkpoints)
+    seconds = time.monotonic() - since
+    keep(kept_path(folder, name, model, draw), {"refitted": pds}, seconds=seconds)
+    print(f"{name} {model} draw {draw}: {auc(data.y[data.test], pds):.4f} in {seconds:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.credit_sets import CreditSet
-from loan_default.choices import CalibrationMethod, PresetName
+from loan_default.choices import CalibrationMethod, Objective, PresetName
 from loan_default.data.datasets.folds import folds_of
 from loan_default.data.datasets.leakage import LeakCheck
 from loan_default.data.datasets.splits import Split
@@ -23,7 +23,7 @@ from loan_default.data.schema.column import Column, Kind
 from loan_default.models.device import Compute
 from loan_default.models.features import fit_features
 from loan_default.models.fitting import Progress
-from loan_default.models.model import LoanModel, mean_probability
+from loan_default.models.model import LoanModel, PretrainedEncoder, load_encoder, mean_probability
 from loan_default.models.presets import preset_for
 from loan_default.pipelines.training.dataset import Dataset
 from loan_default.pipelines.training.member_fits import out_of_fold
@@ -62,11 +62,29 @@ class WholeRun:
     """The form of the calibration."""
 
 
+def pretrained_encoder(data: CreditSet, *, objective: Objective, folder: Path) -> PretrainedEncoder:
+    """An encoder pretrained on the training rows and those without a label; `folder` keeps its file."""
+    path = folder / "encoder.pth"
+    if not path.exists():
+        plan = _plan(data, pretrain=True, seed=0, preset="default", encoder=None)
+        config = replace(plan.preset.objective, objective=objective)
+        plan = replace(plan, preset=replace(plan.preset, objective=config))
+        watch = Stopwatch(lambda _name, _detail: None)
+        pretrain_encoder(plan, out=folder, watch=watch, on_progress=_silent)
+    return load_encoder(path)
+
+
 def whole_run(
-    data: CreditSet, *, pretrain: bool, seed: int, folder: Path, preset: PresetName = "default"
+    data: CreditSet,
+    *,
+    pretrain: bool,
+    seed: int,
+    folder: Path,
+    preset: PresetName = "default",
+    encoder: PretrainedEncoder | None = None,
 ) -> WholeRun:
     """Train a preset as a user does; `folder` keeps the checkpoints from which a repeated call goes on."""
-    plan = _plan(data, pretrain=pretrain, seed=seed, preset=preset)
+    plan = _plan(data, pretrain=pretrain, seed=seed, preset=preset, encoder=encoder)
     watch, started = Stopwatch(lambda _name, _detail: None), datetime(2026, 1, 1, tzinfo=UTC)
     pretrained = None
     if pretrain:
@@ -89,7 +107,9 @@ def whole_run(
     )
 
 
-def _plan(data: CreditSet, *, pretrain: bool, seed: int, preset: PresetName) -> TrainingPlan:
+def _plan(
+    data: CreditSet, *, pretrain: bool, seed: int, preset: PresetName, encoder: PretrainedEncoder | None
+) -> TrainingPlan:
     target = Column(name=_TARGET, kind=Kind.TARGET)
     schema = replace(data.schema, columns=(*data.schema.columns, target))
     frame = data.frame.assign(**{_TARGET: data.y.astype(np.float64)})
@@ -97,10 +117,14 @@ def _plan(data: CreditSet, *, pretrain: bool, seed: int, preset: PresetName) -> 
         train=np.sort(data.train),
         validation=np.sort(data.validation),
         test=np.sort(data.test),
-        unlabelled=np.array([], dtype=np.int64),
+        unlabelled=data.unlabelled,
         reason="that of the benchmarks",
     )
-    features = fit_features(frame.iloc[split.train], schema)
+    frame.loc[data.unlabelled, _TARGET] = np.nan
+    pretraining = np.concatenate([split.train, split.unlabelled])
+    features = fit_features(frame.iloc[pretraining if pretrain else split.train], schema)
+    if encoder is not None:
+        features = encoder.features
     hashed = pd.util.hash_pandas_object(frame, index=False).to_numpy()
     return TrainingPlan(
         options=TrainingOptions(
@@ -126,12 +150,12 @@ def _plan(data: CreditSet, *, pretrain: bool, seed: int, preset: PresetName) -> 
         ),
         split=split,
         folds=folds_of(split, data.y.astype(np.float64), groups=np.arange(len(frame)), seed=seed),
-        pretraining=split.train,
+        pretraining=pretraining,
         features=features,
         inputs=features.transform(frame),
-        preset=preset_for(preset, rows=len(split.train)),
+        preset=preset_for(preset, rows=len(split.train), unlabelled=len(split.unlabelled)),
         compute=Compute(device=torch.device("cpu"), threads=1, processes=1, choices=()),
-        encoder=None,
+        encoder=encoder,
         leaks=LeakCheck(alone={}),
         choices=(),
     )

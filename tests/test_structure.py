@@ -37,6 +37,7 @@ WITHOUT_MODULE = {
     "test_documentation": "the documents",
     "test_examples": "examples.py",
     "test_generated_sets": "benchmarks/generated_sets.py",
+    "test_label_draws": "benchmarks/label_draws.py",
     "test_mutation": "tests/mutation",
     "test_notebook": "the notebook",
     "test_project": "versions and tools",
