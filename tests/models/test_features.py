@@ -15,7 +15,14 @@ from loan_default.data.schema.language import Schema
 from loan_default.data.schema.schema_files import dump_schema, schema_from_dict
 from loan_default.data.sources.generator import generate, to_text
 from loan_default.errors import DataError
-from loan_default.models.categories import bucket_of
+from loan_default.models import categories
+from loan_default.models.categories import (
+    CategoricalFeature,
+    bucket_of,
+    category_from_dict,
+    category_to_dict,
+    level_key,
+)
 from loan_default.models.features import (
     Features,
     Inputs,
@@ -385,6 +392,7 @@ def test_a_derived_value_is_missing_where_either_time_is() -> None:
 # Buckets
 
 GOLDEN_BUCKETS = [7, 8, 10, 11, 6, 1]
+GOLDEN_KEYS = [8442629554481457546, 2102830818897968440, -31749812733618643]
 
 
 def many_levels(buckets: int) -> Schema:
@@ -464,3 +472,64 @@ def test_features_of_earlier_releases_have_no_new_keys(features: Features) -> No
     keys = {key for item in raw["numerical"] for key in item}
     assert keys - flags == {"name", "quantiles", "edges", "levels"}
     assert {key for item in raw["categorical"] for key in item} - flags == {"name", "vocabulary"}
+
+
+# Many levels
+
+
+def with_levels(names: list[str | None]) -> CategoricalFeature:
+    frame = pd.DataFrame({"employer": pd.Series(names, dtype="str")})
+    (feature,) = fit_features(frame, many_levels(8)).categorical
+    return feature
+
+
+def test_golden_level_keys() -> None:
+    """A change here gives stored models other inputs."""
+    assert [level_key(text) for text in ("Acme", "caf\u00e9", "")] == GOLDEN_KEYS
+    assert level_key(" ACME ") == level_key("acme")
+
+
+def test_levels_that_repeat_have_a_position() -> None:
+    repeated = [f"employer {number}" for number in range(60)]
+    feature = with_levels([*repeated, *repeated, "once", None, None])
+    assert len(feature.levels) == 60
+    asked = ["employer 0", " EMPLOYER 59", "once", "never seen", None, "employer 0"]
+    positions = feature.level_positions(pd.Series(asked, dtype="str"))
+    assert positions[0] == positions[5] > 0
+    assert positions[1] == 1 + list(feature.levels).index(level_key("employer 59"))
+    assert positions[2:5].tolist() == [0, 0, 0]
+    assert feature.level_positions(pd.Series([], dtype="str")).tolist() == []
+    assert feature.level_positions(pd.Series([1.5, True, None], dtype=object)).tolist() == [0, 0, 0]
+
+
+def test_few_levels_have_no_positions_nor_a_key_in_files() -> None:
+    repeated = [f"employer {number}" for number in range(50)]
+    feature = with_levels(repeated * 2)
+    assert len(feature.levels) == 0
+    assert "levels" not in category_to_dict(feature)
+    assert len(with_levels([f"employer {number}" for number in range(200)]).levels) == 0  # none repeats
+
+
+def test_the_most_frequent_levels_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(categories, "MAX_LEVELS", 2)
+    names = [f"employer {number}" for number in range(60)]
+    feature = with_levels([*names, *names, *["employer 7", "employer 9"] * 3])
+    assert list(feature.levels) == sorted(map(level_key, ("employer 7", "employer 9")))
+
+
+def test_levels_come_back() -> None:
+    names = [f"employer {number}" for number in range(60)]
+    frame = pd.DataFrame({"employer": pd.Series(names * 2, dtype="str")})
+    features = fit_features(frame, many_levels(8))
+    again = features_from_dict(features_to_dict(features))
+    np.testing.assert_array_equal(again.transform(frame).levels, features.transform(frame).levels)
+    assert again.level_counts == [60]
+    assert features.transform(frame.drop(columns="employer")).levels.tolist() == [[0]] * 120
+
+
+@pytest.mark.parametrize(
+    "levels", [[2, 1], [1, 1], np.array([1.0, 2.0]), np.array([[1, 2]]), ["a"], "x", np.array([True])]
+)
+def test_levels_that_contradict_themselves_are_refused(levels: Any) -> None:
+    with pytest.raises(DataError, match="levels must be"):
+        category_from_dict({"name": "employer", "vocabulary": [], "levels": levels})

@@ -14,8 +14,9 @@ _BATCH = 2_048
 
 
 def to_tensors(inputs: Inputs, device: Device) -> tuple[Tensor, Tensor]:
-    """`(rows, F)` float32 and `(rows, C)` int64 on the device."""
-    return torch.from_numpy(inputs.numerical).to(device), torch.from_numpy(inputs.codes).to(device)
+    """`(rows, F)` float32 and `(rows, C + R)` int64 on the device: positions of levels behind the codes."""
+    codes = np.hstack([inputs.codes, inputs.levels]) if inputs.levels.shape[1] else inputs.codes
+    return torch.from_numpy(inputs.numerical).to(device), torch.from_numpy(codes).to(device)
 
 
 def predict(module: nn.Module, tensors: tuple[Tensor, Tensor]) -> NDArray[np.float64]:

@@ -1,8 +1,14 @@
-"""Categorical features: the codes of listed categories, and of buckets that all others share by a hash."""
+"""Categorical features: the codes of listed categories, and of buckets that all others share by a hash.
+
+A column of many levels, such as employer or postcode, knows each level that repeats besides, by a hash of its
+text: `models/level_rates.py` learns a default rate of each.
+"""
 
 import hashlib
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,9 +16,16 @@ from numpy.typing import NDArray
 
 from loan_default.data.schema.column import Column
 from loan_default.data.schema.values import fold
+from loan_default.errors import DataError
 
 MAX_BUCKETS = 100_000
 """More buckets than that are refused in a file: each has a token in memory."""
+MANY_LEVELS = 50
+"""A column with more levels than that has a default rate for each that repeats."""
+MAX_LEVELS = 100_000
+"""Levels with a rate of their own at most, the most frequent ones."""
+_FEWEST_ROWS = 2
+"""Training rows that make a level repeat: one row alone says nothing of others."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +41,8 @@ class CategoricalFeature:
     """Buckets, ascending, that training rows fell into; they have the codes after the vocabulary."""
     is_complete: bool = False
     """No training row lacked it; False also in files of older releases, where that is not known."""
+    levels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64), compare=False)
+    """Hashes, ascending, of the levels that repeat; empty = few levels, or a file of an older release."""
 
     @property
     def cardinality(self) -> int:
@@ -48,6 +63,24 @@ class CategoricalFeature:
         codes[is_other] = code_of[buckets][positions]
         return codes
 
+    def level_positions(self, values: pd.Series) -> NDArray[np.int64]:
+        """The position of each value among the levels, from 1, `(n,)`; 0 = none of them, or missing."""
+        positions, texts = pd.factorize(values.astype(object))
+        keys = np.array([level_key(text) if isinstance(text, str) else 0 for text in texts], dtype=np.int64)
+        found = np.searchsorted(self.levels, keys)
+        is_level = self.levels[np.minimum(found, len(self.levels) - 1)] == keys
+        is_level &= np.array([isinstance(text, str) for text in texts], dtype=bool)
+        position_of = np.append(np.where(is_level, found + 1, 0), 0)  # the last one is that of missing values
+        return position_of[positions]
+
+
+def level_key(text: str) -> int:
+    """The hash by which a level is known, 64 bits with a sign; the same in every release and process.
+
+    Spellings that differ by case or outer spaces alone share one.
+    """
+    return int.from_bytes(_digest(text, person=b"loan-default/lvl"), "big", signed=True)
+
 
 def bucket_of(text: str, buckets: int) -> int:
     """The bucket, from 0, of a category by its text; the same in every release and process.
@@ -55,9 +88,12 @@ def bucket_of(text: str, buckets: int) -> int:
     Spellings that differ by case or outer spaces alone share one. A change here would give stored models
     other inputs.
     """
+    return int.from_bytes(_digest(text, person=b"loan-default/bkt"), "big") % buckets
+
+
+def _digest(text: str, *, person: bytes) -> bytes:
     folded = fold(text).encode(errors="replace")
-    digest = hashlib.blake2b(folded, digest_size=8, person=b"loan-default/bkt").digest()
-    return int.from_bytes(digest, "big") % buckets
+    return hashlib.blake2b(folded, digest_size=8, person=person).digest()
 
 
 def fit_categorical(values: pd.Series, column: Column, *, rare_share: float) -> CategoricalFeature | None:
@@ -70,9 +106,11 @@ def fit_categorical(values: pd.Series, column: Column, *, rare_share: float) -> 
         return None
     shares = values.value_counts(normalize=True, dropna=True)
     frequent = sorted(str(name) for name, share in shares.items() if share >= rare_share)
-    is_complete = bool(values.notna().all())
+    is_complete, levels = bool(values.notna().all()), _repeated_levels(values)
     if not column.buckets:
-        return CategoricalFeature(name=column.name, vocabulary=tuple(frequent), is_complete=is_complete)
+        return CategoricalFeature(
+            name=column.name, vocabulary=tuple(frequent), is_complete=is_complete, levels=levels
+        )
     vocabulary = tuple(name for name in frequent if name in column.categories)
     share_of: dict[int, float] = defaultdict(float)
     for name, share in shares.items():
@@ -86,7 +124,64 @@ def fit_categorical(values: pd.Series, column: Column, *, rare_share: float) -> 
         buckets=column.buckets,
         known_buckets=tuple(known),
         is_complete=is_complete,
+        levels=levels,
     )
+
+
+def _repeated_levels(values: pd.Series) -> NDArray[np.int64]:
+    """Hashes, ascending, of the levels with two rows or more; none where the column has few levels."""
+    counts: dict[int, int] = defaultdict(int)
+    for text, count in values.value_counts().items():
+        counts[level_key(str(text))] += int(count)
+    if len(counts) <= MANY_LEVELS:
+        return np.zeros(0, np.int64)
+    repeated = sorted((key for key in counts if counts[key] >= _FEWEST_ROWS), key=lambda key: -counts[key])
+    return np.array(sorted(repeated[:MAX_LEVELS]), dtype=np.int64)
+
+
+def category_to_dict(feature: CategoricalFeature) -> dict[str, Any]:
+    """Plain values and arrays that `category_from_dict` reads back; later keys only where they are used."""
+    raw: dict[str, Any] = {"name": feature.name, "vocabulary": list(feature.vocabulary)}
+    if feature.buckets:
+        raw |= {"buckets": feature.buckets, "known_buckets": list(feature.known_buckets)}
+    if len(feature.levels):
+        raw["levels"] = feature.levels
+    return raw | ({"is_complete": True} if feature.is_complete else {})
+
+
+def category_from_dict(raw: Mapping[str, Any]) -> CategoricalFeature:
+    """A feature from plain values.
+
+    Raises:
+        DataError: buckets or levels that are no whole numbers, or do not ascend.
+    """
+    feature = CategoricalFeature(
+        name=raw["name"],
+        vocabulary=tuple(raw["vocabulary"]),
+        buckets=raw.get("buckets", 0),
+        known_buckets=tuple(raw.get("known_buckets", ())),
+        is_complete=raw.get("is_complete") is True,
+        levels=np.asarray(raw.get("levels", np.zeros(0, np.int64))),
+    )
+    known, levels = feature.known_buckets, feature.levels
+    are_numbers = all(type(each) is int for each in (feature.buckets, *known))
+    if not (
+        are_numbers
+        and 0 <= feature.buckets <= MAX_BUCKETS
+        and list(known) == sorted(set(known))
+        and all(0 <= bucket < feature.buckets for bucket in known)
+    ):
+        raise DataError(
+            f"buckets must be whole numbers from 0 that ascend, however: {feature.name!r} has "
+            f"{known[:5]!r} of {feature.buckets!r}"
+        )
+    is_list = levels.dtype == np.int64 and levels.ndim == 1 and len(levels) <= MAX_LEVELS
+    if not is_list or not (levels[1:] > levels[:-1]).all():
+        raise DataError(
+            f"levels must be at most {MAX_LEVELS:,} whole numbers that ascend, however: {feature.name!r} has "
+            f"{levels.ravel()[:5]} of {levels.size:,}"
+        )
+    return feature
 
 
 def category_positions(values: pd.Series, names: tuple[str, ...]) -> NDArray[np.int64]:

@@ -6,6 +6,7 @@ Notable features:
   gathers a value instead of a matrix product over all bins, so that fine bins cost next to nothing
 - missing values and masked cells are learned tokens, one a column
 - all categories live in one table with offsets; code 0 is "unknown"
+- the token of a column of many levels has the default rate of the level added (`level_rates.py`)
 - the very first norm is skipped and the feed-forward is ReGLU, as in FT-Transformer (Gorishniy et al., 2021)
 - where only [CLS] is read, the last block computes only its query
 
@@ -21,6 +22,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from loan_default.models.level_rates import LevelRates
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -217,7 +220,8 @@ class Encoder(nn.Module):
 
     **Shape**
 
-    - Input: `(B, F)` float32 with NaN for missing, `(B, C)` int64 with 0 for unknown
+    - Input: `(B, F)` float32 with NaN for missing, `(B, C)` int64 with 0 for unknown, or `(B, C + R)` where
+      R columns have many levels, whose positions stand behind the codes
     - `embed`: `(B, T, d)` tokens before attention
     - `contextualise`: `(B, 1 + T, d)`, [CLS] first; `(B, 1, d)` where `cls_only`
     """
@@ -225,7 +229,11 @@ class Encoder(nn.Module):
     offset: Tensor
 
     def __init__(
-        self, edges: Sequence[NDArray[np.float64]], cardinalities: Sequence[int], config: EncoderConfig
+        self,
+        edges: Sequence[NDArray[np.float64]],
+        cardinalities: Sequence[int],
+        config: EncoderConfig,
+        level_counts: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.config = config
@@ -249,6 +257,10 @@ class Encoder(nn.Module):
         self.norm = nn.LayerNorm(d)
         for table in (self.categories.weight, self.missing, self.mask, self.cls):
             nn.init.normal_(table, std=d**-0.5)
+        self.rated = [column for column, count in enumerate(level_counts) if count]
+        self.level_rates: LevelRates | None = None
+        if self.rated:
+            self.level_rates = LevelRates([level_counts[column] for column in self.rated], d)
 
     def embed(self, numerical: Tensor, codes: Tensor, *, masked: Tensor | None = None) -> Tensor:
         """Tokens `(B, T, d)` before attention; `masked` `(B, T)` cells become the learned [MASK]."""
@@ -258,7 +270,14 @@ class Encoder(nn.Module):
             known = self.numerical(numerical.nan_to_num(nan=0.0))
             tokens.append(torch.where(missing[..., None], self.missing, known))
         if len(self.offset):
-            tokens.append(self.categories(codes + self.offset))
+            n_codes = len(self.offset)
+            categories = self.categories(codes[:, :n_codes] + self.offset)
+            # Pretraining has no rates, as it sees no label.
+            if self.level_rates is not None and codes.shape[1] > n_codes:
+                rated = self.level_rates(codes[:, n_codes:])
+                index = torch.tensor(self.rated, device=codes.device)
+                categories = categories.index_add(1, index, rated)
+            tokens.append(categories)
         embedded = torch.cat(tokens, 1) + self.bias
         return embedded if masked is None else torch.where(masked[..., None], self.mask, embedded)
 

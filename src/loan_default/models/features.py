@@ -3,13 +3,14 @@
 Numerical and ordinal columns become one float array, quantile-normal transformed, NaN for missing. So do
 dates that something is derived from: the years from the date to the application.
 Categorical columns become one integer array of codes, 0 for unknown, rare and missing. Where a column has
-buckets, categories without a code of their own share the codes after those, by a hash of their text.
+buckets, categories without a code of their own share the codes after those, by a hash of their text. Where it
+has many levels, those that repeat have positions besides, by which a network looks up their default rates.
 The fitted part is plain values and arrays, is stored inside the model file, and never raises on odd
 input: an unseen category, a missing or infinite value and an absent column are all just "not known".
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,10 @@ from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.language import Schema
 from loan_default.errors import DataError
 from loan_default.models.categories import (
-    MAX_BUCKETS,
     CategoricalFeature,
+    category_from_dict,
     category_positions,
+    category_to_dict,
     fit_categorical,
 )
 
@@ -40,12 +42,21 @@ class Inputs:
     """(rows, F), quantile-normal units, NaN = missing."""
     codes: NDArray[np.int64]
     """(rows, C), 0 = unknown or missing."""
+    levels: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    """(rows, R), positions among the levels of the columns that have many, 0 = none of them; (0, 0) = no
+    such column."""
 
     def __len__(self) -> int:
         return len(self.numerical)
 
     def __getitem__(self, rows: slice | NDArray[np.int64]) -> "Inputs":
-        return Inputs(numerical=self.numerical[rows], codes=self.codes[rows])
+        levels = self.levels[rows] if self.levels.shape[1] else self.levels
+        return Inputs(numerical=self.numerical[rows], codes=self.codes[rows], levels=levels)
+
+    @property
+    def without_levels(self) -> "Inputs":
+        """The same without positions among levels, for what must see no default rate."""
+        return Inputs(numerical=self.numerical, codes=self.codes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,6 +101,11 @@ class Features:
         """Number of codes of each categorical feature."""
         return [feature.cardinality for feature in self.categorical]
 
+    @property
+    def level_counts(self) -> list[int]:
+        """Number of levels with a rate of each categorical feature; 0 = it has few levels."""
+        return [len(feature.levels) for feature in self.categorical]
+
     def transform(self, frame: pd.DataFrame) -> Inputs:
         """Arrays of a canonical frame of any rows; absent columns are missing. Never raises on values."""
         numerical = np.full((len(frame), len(self.numerical)), np.nan, dtype=np.float32)
@@ -101,7 +117,12 @@ class Features:
         for column, category in enumerate(self.categorical):
             if category.name in frame:
                 codes[:, column] = category.codes(frame[category.name])
-        return Inputs(numerical=numerical, codes=codes)
+        rated = [category for category in self.categorical if len(category.levels)]
+        levels = np.zeros((len(frame) if rated else 0, len(rated)), dtype=np.int64)
+        for column, category in enumerate(rated):
+            if category.name in frame:
+                levels[:, column] = category.level_positions(frame[category.name])
+        return Inputs(numerical=numerical, codes=codes, levels=levels)
 
 
 def fit_features(
@@ -161,19 +182,10 @@ def features_to_dict(features: Features) -> dict[str, Any]:
                 "levels": list(feature.levels),
             }
             | ({"application_time": feature.application_time} if feature.application_time else {})
-            | _flags(feature)
+            | {flag: True for flag in ("is_complete", "is_whole") if getattr(feature, flag)}
             for feature in features.numerical
         ],
-        "categorical": [
-            {"name": feature.name, "vocabulary": list(feature.vocabulary)}
-            | (
-                {"buckets": feature.buckets, "known_buckets": list(feature.known_buckets)}
-                if feature.buckets
-                else {}
-            )
-            | _flags(feature)
-            for feature in features.categorical
-        ],
+        "categorical": [category_to_dict(feature) for feature in features.categorical],
     }
 
 
@@ -182,7 +194,7 @@ def features_from_dict(raw: Mapping[str, Any]) -> Features:
 
     Raises:
         DataError: names that are no text or not distinct, buckets that are no numbers from 0 upwards, or
-            quantiles, edges or buckets that do not ascend.
+            quantiles, edges, buckets or levels that do not ascend.
     """
     features = Features(
         numerical=tuple(
@@ -197,26 +209,10 @@ def features_from_dict(raw: Mapping[str, Any]) -> Features:
             )
             for item in raw["numerical"]
         ),
-        categorical=tuple(
-            CategoricalFeature(
-                name=item["name"],
-                vocabulary=tuple(item["vocabulary"]),
-                buckets=item.get("buckets", 0),
-                known_buckets=tuple(item.get("known_buckets", ())),
-                is_complete=item.get("is_complete") is True,
-            )
-            for item in raw["categorical"]
-        ),
+        categorical=tuple(category_from_dict(item) for item in raw["categorical"]),
     )
     _check(features)
     return features
-
-
-def _flags(feature: NumericalFeature | CategoricalFeature) -> dict[str, bool]:
-    flags = {"is_complete": feature.is_complete}
-    if isinstance(feature, NumericalFeature):
-        flags["is_whole"] = feature.is_whole
-    return {name: flag for name, flag in flags.items() if flag}
 
 
 def _check(features: Features) -> None:
@@ -225,19 +221,6 @@ def _check(features: Features) -> None:
     for names in lists:
         if not all(type(name) is str for name in names) or len(set(names)) != len(names):
             raise DataError(f"names must be text and distinct, however: {names[:5]!r} of {len(names)}")
-    for category in features.categorical:
-        known = category.known_buckets
-        are_numbers = all(type(each) is int for each in (category.buckets, *known))
-        if not (
-            are_numbers
-            and 0 <= category.buckets <= MAX_BUCKETS
-            and list(known) == sorted(set(known))
-            and all(0 <= bucket < category.buckets for bucket in known)
-        ):
-            raise DataError(
-                f"buckets must be whole numbers from 0 that ascend, however: {category.name!r} has "
-                f"{known[:5]!r} of {category.buckets!r}"
-            )
     for feature in features.numerical:
         if type(feature.application_time) is not str:
             raise DataError(f"names must be text, however: {feature.application_time!r}")

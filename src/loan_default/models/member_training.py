@@ -6,7 +6,7 @@ process and a thread each: the network is too small for more threads to pay.
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -69,7 +69,8 @@ class Architecture:
 
     def new_encoder(self) -> Encoder:
         """An encoder with fresh random weights."""
-        return Encoder(self.features.edges, self.features.cardinalities, self.encoder)
+        features = self.features
+        return Encoder(features.edges, features.cardinalities, self.encoder, features.level_counts)
 
     def new_classifier(self) -> Classifier:
         """A member with fresh random weights."""
@@ -139,9 +140,16 @@ def _clean_folder(jobs: Sequence[MemberJob]) -> Path | None:
 def trained_classifier(architecture: Architecture, state: StateDict, train: Inputs) -> Classifier:
     """A member on the CPU with trained weights, ready to predict values that no training row had."""
     member = architecture.new_classifier()
-    member.load_state_dict({name: tensor.cpu() for name, tensor in state.items()})
+    weights = {name: tensor.cpu() for name, tensor in state.items()}
+    if member.encoder.level_rates is not None:  # those that only the training rows looked up are not needed
+        weights[_RATES] = weights[_RATES][: member.encoder.level_rates.n_positions]
+    member.load_state_dict(weights)
     member.encoder.fill_unseen(torch.from_numpy(train.numerical), torch.from_numpy(train.codes))
     return member.eval()
+
+
+_RATES = "encoder.level_rates.rates"
+"""Name of the rates of levels among the weights of a member."""
 
 
 class _Member:
@@ -195,7 +203,13 @@ class _Work:
             module = self.architecture.new_classifier()
             if self.encoder_state is not None:
                 module.encoder.load_state_dict(from_bytes(self.encoder_state))
-            task = _Member(module.to(device), self.rows[job.learned], self.rows[job.scored], device)
+            learned = self.rows[job.learned]
+            if module.encoder.level_rates is not None:
+                levels = module.encoder.level_rates.learn(
+                    learned.inputs.levels, learned.labels, learned.weights, seed=job.seed
+                )
+                learned = replace(learned, inputs=replace(learned.inputs, levels=levels))
+            task = _Member(module.to(device), learned, self.rows[job.scored], device)
             return fit(
                 task,
                 self.config,
@@ -242,7 +256,7 @@ _LABELLED, _ENCODER = "labelled.npz", "encoder"
 def _put_into_files(work: _Work, folder: Path) -> _FiledWork:
     rows = work.rows
     arrays: dict[str, Any] = {"labels": rows.labels}
-    arrays |= {"numerical": rows.inputs.numerical, "codes": rows.inputs.codes}
+    arrays |= {each: getattr(rows.inputs, each) for each in ("numerical", "codes", "levels")}
     if rows.weights is not None:
         arrays["weights"] = rows.weights
     np.savez(folder / _LABELLED, **arrays)
@@ -259,6 +273,6 @@ def _put_into_files(work: _Work, folder: Path) -> _FiledWork:
 
 def _read_rows(path: Path) -> Labelled:
     with np.load(path) as arrays:
-        inputs = Inputs(numerical=arrays["numerical"], codes=arrays["codes"])
+        inputs = Inputs(numerical=arrays["numerical"], codes=arrays["codes"], levels=arrays["levels"])
         weights = arrays["weights"] if "weights" in arrays.files else None
         return Labelled(inputs=inputs, labels=arrays["labels"], weights=weights)

@@ -147,7 +147,7 @@ def load_encoder(path: Path, *, sha256: str | None = None) -> PretrainedEncoder:
         features, config = _features(payload["features"]), _config(EncoderConfig, payload["encoder"])
         _check_sizes(features, config, None, payload["state"])
         with torch.device("meta"):
-            expected = Encoder(features.edges, features.cardinalities, config)
+            expected = Encoder(features.edges, features.cardinalities, config, features.level_counts)
         _check_state(payload["state"], expected, where="encoder")
         return PretrainedEncoder(
             schema=schema_from_dict(payload["schema"], where=str(path)),

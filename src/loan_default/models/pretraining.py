@@ -48,6 +48,7 @@ def pretrain(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = PretrainingModel(encoder, objective).to(device)
+        rows, validation = rows.without_levels, validation.without_levels
         task = _Pretraining(model, to_tensors(rows, device), to_tensors(validation, device), seed=seed)
         fitted = fit(
             task,
