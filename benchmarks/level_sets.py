@@ -1,8 +1,8 @@
 """Generated credit sets with columns of many levels, such as employer and postcode, whose PDs are known.
 
-Levels are drawn by Zipf's law: a few have hundreds of rows, most a handful, and some test rows have one that
-no training row had. Each level shifts the logit by an amount of its own, drawn normal; in `meaningless_5k` by
-none.
+Levels follow a Zipf distribution: a few have hundreds of rows, most a handful, and some test rows have one
+that no training row had. Each level shifts the logit by an amount of its own, drawn normal; in
+`meaningless_5k` by none.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Recipe:
     numerical: int = 6
     """Numerical columns, each with an effect of its own."""
     exponent: float = 0.8
-    """Of Zipf's law: the frequency of the k-th level falls with k to this power."""
+    """Of the Zipf distribution: the frequency of the k-th level falls with k to this power."""
 
 
 RECIPES = {
