@@ -1,10 +1,11 @@
-"""Columns of many levels: our test AUC and log loss with and without default rates of levels, beside boosters.
+"""Columns of many levels: our test AUC and log loss with and without default rates, beside boosters.
 
     python -m benchmarks.levels                            # all sets, two seeds: about an hour on two cores
     python -m benchmarks.levels --sets employer_5k --seeds 1 --preset fast
 
-`best possible` ranks by the true PDs. `codes alone` are our networks without rates: frequent levels have a token
-each, the others share those of buckets. In `meaningless_5k` the levels say nothing, and nothing can be gained.
+`best possible` ranks by the true PDs. `codes alone` are our networks without rates: frequent levels have a
+token each, the others share those of buckets. In `meaningless_5k` the levels say nothing, and nothing can be
+gained.
 """
 
 import argparse
@@ -64,9 +65,7 @@ def _measured(name: str, seed: int, preset: str) -> dict[str, tuple[float, float
     predictions["codes alone"] = _ours(data, without_levels(features), preset, seed=seed)
     predictions["ours"] = _ours(data, features, preset, seed=seed)
     y = data.y[data.test]
-    return {
-        model: (auc(y, pds), log_loss(y, pds.astype(np.float64))) for model, pds in predictions.items()
-    }
+    return {model: (auc(y, pds), log_loss(y, pds.astype(np.float64))) for model, pds in predictions.items()}
 
 
 def without_levels(features: Features) -> Features:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.generated_sets import RECIPES, generated_set
+from benchmarks.level_sets import level_set
 from loan_default.evaluation.metrics import auc, calibration
 
 
@@ -35,3 +36,18 @@ def test_noise_says_nothing_and_missing_values_do():
     data = generated_set("missing_5k", seed=0)
     shares = data.frame.filter(like="number").isna().mean()
     assert shares.mean() == pytest.approx(0.5, abs=0.01)
+
+
+def test_levels_say_something_or_nothing():
+    for name, says in (("employer_5k", True), ("meaningless_5k", False)):
+        data = level_set(name, seed=0)
+        assert data.pd_true is not None
+        assert auc(data.y[data.test], data.pd_true[data.test]) > 0.65
+        frequent = data.frame["employer_1"].value_counts().index[:30]
+        rows = data.frame["employer_1"].isin(frequent)
+        means = data.pd_true[rows]
+        by_level = [means[data.frame["employer_1"][rows] == level].mean() for level in frequent]
+        assert (np.std(by_level) > 0.05) == says
+        assert not set(data.frame["employer_0"].iloc[data.test]) <= set(
+            data.frame["employer_0"].iloc[data.train]
+        )

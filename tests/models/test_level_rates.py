@@ -21,7 +21,7 @@ from loan_default.models.classifier import HeadConfig
 from loan_default.models.contrastive import ObjectiveConfig
 from loan_default.models.encoder import Encoder, EncoderConfig
 from loan_default.models.features import Features, Inputs, fit_features
-from loan_default.models.level_rates import SHRINKAGE, LevelRates
+from loan_default.models.level_rates import LevelRates
 from loan_default.models.member_training import (
     Architecture,
     Labelled,
@@ -75,28 +75,60 @@ def test_no_row_has_its_own_label_in_its_input(drawn, seed, data) -> None:
     np.testing.assert_array_equal(after[row], before[row])
 
 
-def test_rates_are_shrunk_log_odds_above_the_average() -> None:
-    """Against a plain loop, with weights."""
+def test_rates_are_log_odds_shrunk_as_their_spread_demands() -> None:
+    """Against plain loops, with weights."""
     generator = np.random.default_rng(0)
-    levels = generator.integers(0, 6, (200, 2))
-    labels = (generator.random(200) < 0.3).astype(np.float32)
-    weights = generator.uniform(0.5, 2, 200)
-    rates = LevelRates([5, 5], 8)
+    levels = generator.integers(0, 6, (400, 1))
+    labels = (generator.random(400) < 0.1 + 0.1 * levels[:, 0]).astype(np.float32)
+    weights = generator.uniform(0.5, 2, 400)
+    rates = LevelRates([5], 8)
     rates.learn(levels, labels, weights, seed=0)
     counts = weights / weights.mean()
     average = (counts * labels).sum() / counts.sum()
-    for column in range(2):
-        for level in range(1, 6):
-            here = levels[:, column] == level
-            shrunk = ((counts * labels)[here].sum() + SHRINKAGE * average) / (counts[here].sum() + SHRINKAGE)
-            expected = math.log(shrunk / (1 - shrunk)) - math.log(average / (1 - average))
-            assert rates.rates[6 * column + level] == pytest.approx(expected, abs=1e-5)
+    n = [counts[levels[:, 0] == level].sum() for level in range(1, 6)]
+    bad = [(counts * labels)[levels[:, 0] == level].sum() for level in range(1, 6)]
+    spread = sum(rows * (b / rows - average) ** 2 for rows, b in zip(n, bad, strict=True))
+    variance = average * (1 - average)
+    between = (spread - 4 * variance) / (sum(n) - sum(rows**2 for rows in n) / sum(n))
+    added = variance / between
+    assert added > 2
+    for level in range(1, 6):
+        shrunk = (bad[level - 1] + added * average) / (n[level - 1] + added)
+        expected = math.log(shrunk / (1 - shrunk)) - math.log(average / (1 - average))
+        assert rates.rates[level] == pytest.approx(expected, abs=1e-5)
+    assert rates.rates[0] == 0
+
+
+def test_rows_count_by_their_weights() -> None:
+    generator = np.random.default_rng(0)
+    levels = generator.integers(1, 6, (300, 1))
+    labels = (generator.random(300) < 0.1 + 0.1 * levels[:, 0]).astype(np.float32)
+    plain, doubled = LevelRates([5], 8), LevelRates([5], 8)
+    plain.learn(levels, labels, np.where(labels > 0, 2.0, 1.0), seed=0)
+    doubled.learn(levels, labels, None, seed=0)
+    assert not torch.allclose(plain.rates[:6], doubled.rates[:6])
+    plain.learn(levels, labels, np.full(300, 7.0), seed=0)
+    torch.testing.assert_close(plain.rates, doubled.rates)
+
+
+def test_added_rows_come_near_what_the_levels_were_drawn_with() -> None:
+    """Rates from a beta distribution with a + b = 30 are best shrunk by 30 rows."""
+    generator = np.random.default_rng(2)
+    levels = np.repeat(np.arange(1, 1001), 20)[:, None]
+    rate = generator.beta(6, 24, 1001)
+    labels = (generator.random(20_000) < rate[levels[:, 0]]).astype(np.float32)
+    rates = LevelRates([1000], 8)
+    rates.learn(levels, labels, None, seed=0)
+    found = 1 / (1 + np.exp(-(rates.rates[1:1001].numpy() + math.log(labels.mean() / (1 - labels.mean())))))
+    bad = np.bincount(levels[:, 0], labels, 1001)[1:]
+    slope = np.polyfit(bad / 20, found, 1)[0]  # 20 / (20 + added)
+    assert 20 / slope - 20 == pytest.approx(30, abs=8)
 
 
 def test_a_level_that_no_row_had_and_no_level_at_all_have_the_average() -> None:
     rates = LevelRates([3], 8)
     levels = np.array([[0]] * 20 + [[1]] * 20 + [[2]] * 20)
-    rates.learn(levels, np.array([1.0] * 40 + [0.0] * 20, dtype=np.float32), None, seed=0)
+    rates.learn(levels, np.array([1.0, 0.0] * 10 + [1.0] * 20 + [0.0] * 20, dtype=np.float32), None, seed=0)
     rate = rates.rates[:4].tolist()
     assert rate[0] == rate[3] == 0
     assert rate[1] > 0 > rate[2]
@@ -114,14 +146,19 @@ def test_random_labels_are_not_found_in_the_rates_that_training_rows_get() -> No
     """The classic leak: with their own labels the rates of rare levels rank the rows that made them."""
     generator = np.random.default_rng(1)
     levels = generator.integers(1, 1001, (4000, 1))
-    labels = (generator.random(4000) < 0.3).astype(np.float32)
-    rates = LevelRates([1000], 8)
-    positions = rates.learn(levels, labels, None, seed=0)
-    leaked = roc_auc_score(labels, looked_up(rates, levels)[:, 0])
-    error = math.sqrt(4001 / (12 * labels.sum() * (1 - labels).sum()))
-    assert leaked > 0.5 + 20 * error
-    # Without a row's own label the others of its level hold a little less of it than the average does.
-    assert 0.5 - 6 * error < roc_auc_score(labels, looked_up(rates, positions)[:, 0]) < 0.5 + 2 * error
+    own, leaks = [], []
+    error = math.sqrt(4001 / (12 * 4000**2 * 0.3 * 0.7))
+    for seed in range(12):
+        labels = (generator.random(4000) < 0.3).astype(np.float32)
+        rates = LevelRates([1000], 8)
+        positions = rates.learn(levels, labels, None, seed=seed)
+        own.append(roc_auc_score(labels, looked_up(rates, positions)[:, 0]))
+        leaks.append(roc_auc_score(labels, looked_up(rates, levels)[:, 0]))
+    # Levels that spread by chance as much as they would with effects are not shrunk to nothing.
+    assert max(leaks) > 0.5 + 10 * error
+    # Without a row's own label the others of its level have a little less of it than the average.
+    assert max(own) < 0.5 + 3 * error
+    assert min(own) > 0.5 - 8 * error
 
 
 def test_only_the_token_of_the_column_has_the_rate() -> None:
