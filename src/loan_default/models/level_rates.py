@@ -93,7 +93,7 @@ def _log_odds(
     """Log-odds of default of each level of a column, above those of all rows, `(size,)`; 0 = the average.
 
     Each level gets as many rows with the average rate as are best if rates of levels spread as they do here,
-    by the moments of DerSimonian and Laird (1986). Where they spread no more than chance makes them, all are
+    by the estimate of DerSimonian and Laird (1986). Where they spread no more than chance makes them, all are
     the average.
     """
     n_rows = np.bincount(positions, counts, size)
