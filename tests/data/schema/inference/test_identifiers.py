@@ -72,6 +72,16 @@ def test_numbers_of_branches_and_dealers_are_categories(name):
     assert inferred(name, numbers)[0].schema[name].kind is Kind.CATEGORICAL
 
 
+@pytest.mark.parametrize("name", ["merchant_id", "DealerID", "broker_key", "vermittler_id"])
+@pytest.mark.parametrize("form", ["{}", "M{:05d}"])
+def test_ids_of_merchants_that_repeat_a_few_times_are_categories(name, form):
+    rng = np.random.default_rng(4)
+    values = [form.format(10_000 + code) for code in rng.integers(0, 700, 1200)]
+    assert inferred(name, values)[0].schema[name].kind is Kind.CATEGORICAL
+    for person in ("customer_id", "broker_client_id"):
+        assert inferred(person, values)[0].schema[person].kind is Kind.IDENTIFIER
+
+
 @pytest.mark.parametrize(
     "name", ["number_of_accounts", "no_of_children", "installment_no", "num_late", "dependents_number"]
 )

@@ -92,12 +92,19 @@ def names_identifier(name: str) -> bool:
     return joined or (at_an_end and (len(words) == 1 or not _THING_WORDS.isdisjoint(words)))
 
 
+def names_organisation(name: str) -> bool:
+    """Whether a name is that of a merchant, dealer or branch, each of whom has many customers."""
+    words = words_of(name)
+    return not _ORGANISATION_WORDS.isdisjoint(words) and _THING_WORDS.isdisjoint(words)
+
+
 def names_code(name: str) -> bool:
     """Whether a name says that numbers in the column are codes: a branch id, a postcode, an industry code."""
     words = words_of(name)
     of_whom = not _ORGANISATION_WORDS.isdisjoint(words) or "nummer" in name.lower()
     is_numbered = len(words) > 1 and (words[-1] in _NUMBER_WORDS or words[0] in {"nr", "no", "n"})
-    return names_region(name) or not _CODE_WORDS.isdisjoint(words) or (is_numbered and of_whom)
+    is_code = not _CODE_WORDS.isdisjoint(words) or (is_numbered and of_whom)
+    return is_code or names_region(name) or (names_organisation(name) and names_identifier(name))
 
 
 def names_thing(name: str) -> bool:

@@ -10,7 +10,12 @@ from enum import StrEnum
 import numpy as np
 import pandas as pd
 
-from loan_default.data.schema.inference.code_names import names_identifier, names_region, names_thing
+from loan_default.data.schema.inference.code_names import (
+    names_identifier,
+    names_organisation,
+    names_region,
+    names_thing,
+)
 from loan_default.data.schema.inference.plausibility import (
     names_amount,
 )
@@ -72,7 +77,8 @@ def _repeated(name: str, texts: pd.Series) -> Naming:
     """Whether values that repeat are names of customers; those that repeat often are groups of rows."""
     n_distinct = texts.nunique()
     is_rare = n_distinct > _FEWEST_NAMES and n_distinct * _ROWS_PER_NAME >= len(texts)
-    return Naming.REPEATED if is_rare and names_identifier(name) else Naming.NO
+    is_name = names_identifier(name) and not names_organisation(name)
+    return Naming.REPEATED if is_rare and is_name else Naming.NO
 
 
 def _by_spread(texts: pd.Series, numbers: np.ndarray, *, is_sorted: bool) -> Naming:
