@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,7 +8,8 @@ from scipy.special import expit
 
 from loan_default.evaluation import statements
 from loan_default.evaluation.bootstrap import Interval, bootstrap_intervals, paired_bootstrap
-from loan_default.evaluation.metrics import STEEPEST_SLOPE
+from loan_default.evaluation.metrics import STEEPEST_SLOPE, measure
+from loan_default.evaluation.report_inputs import NearCopies
 from loan_default.evaluation.statements import Statement, Tone
 
 
@@ -248,3 +251,27 @@ def test_separated_classes_have_no_slope_to_speak_of(slope):
     assert found.tone is Tone.CAUTION
     assert "separate the classes" in found.title
     assert "too close together" not in found.title
+
+
+def test_near_copies_are_stated_with_what_they_do_to_the_metrics() -> None:
+    y = np.repeat([0.0, 1.0], 50)
+    metrics = measure(y, np.linspace(0.01, 0.99, 100))
+    found = NearCopies(
+        rows=270,
+        share=0.27,
+        agreement=0.994,
+        ordinary=0.81,
+        auc_straddling=0.96,
+        auc_apart=0.93,
+        tested=0,
+    )
+    apart = statements.near_copies(found, metrics=metrics)
+    assert apart.tone is Tone.NOTE
+    assert "270 rows (27.0% of the different ones)" in apart.text
+    assert "0.960" in apart.text
+    assert "0.930" in apart.text
+    tested = statements.near_copies(replace(found, tested=40, without=(0.9, 0.7, 0.12)), metrics=metrics)
+    assert tested.tone is Tone.CAUTION
+    assert "40 test rows" in tested.text
+    assert f"AUC is 0.900 instead of {metrics.auc:.3f}" in tested.text
+    assert "Without" not in statements.near_copies(replace(found, tested=40), metrics=metrics).text

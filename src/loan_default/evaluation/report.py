@@ -158,6 +158,8 @@ def _statements(inputs: ReportInputs, metrics: Metrics, deciles: DataFrame) -> l
         found.insert(1, statements.against_baseline(inputs.auc_difference))
     if intervals["auc"].value > statements.TOO_GOOD:
         found = [statements.in_doubt(each) for each in found]
+    if inputs.near_copies is not None:
+        found.append(statements.near_copies(inputs.near_copies, metrics=metrics))
     accounting = statements.accounting(
         read=data.rows_read,
         accepted=data.accepted,

@@ -74,6 +74,28 @@ class DataSummary:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class NearCopies:
+    """Near-copies among the labelled rows, and what they do to metrics."""
+
+    rows: int
+    """Different labelled rows that have one."""
+    share: float
+    """Their share of the different labelled rows, 0 to 1."""
+    agreement: float
+    """Share of pairs with one outcome, 0 to 1."""
+    ordinary: float
+    """The same share among ordinary neighbours."""
+    auc_straddling: float
+    """AUC of a boosted model in cross-validation that separates copies at random."""
+    auc_apart: float
+    """AUC of the same model where copies are kept together."""
+    tested: int
+    """Test rows that have a near-copy among the rows that were learned from; 0 = copies are on one side."""
+    without: tuple[float, float, float] | None = None
+    """AUC, KS and Brier score on the other test rows; None = there are none, or of one outcome only."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EpochPoint:
     """Pretraining losses after one epoch."""
 
@@ -131,6 +153,8 @@ class ReportInputs:
     """Intervals of `test.baseline` from `bootstrap_intervals`."""
     auc_difference: Interval | None = None
     """AUC of ours minus AUC of the baseline, paired by row; None = no baseline."""
+    near_copies: NearCopies | None = None
+    """None = none were found."""
     pretraining: tuple[EpochPoint, ...] = ()
     training: tuple[MemberCurve, ...] = ()
     importance: Sequence[Importance] = ()

@@ -6,7 +6,8 @@ from enum import StrEnum
 
 from loan_default.evaluation.bootstrap import Interval
 from loan_default.evaluation.formats import metric
-from loan_default.evaluation.metrics import STEEPEST_SLOPE
+from loan_default.evaluation.metrics import STEEPEST_SLOPE, Metrics
+from loan_default.evaluation.report_inputs import NearCopies
 
 FEW_DEFAULTS = 100
 """With fewer defaults on the test split its metrics are too uncertain to evaluate a model by."""
@@ -164,6 +165,40 @@ def rank_order(rates: Sequence[float]) -> Statement:
         tone=Tone.NOTE if len(breaks) == 1 else Tone.CAUTION,
         title=f"Rank order breaks {'once' if len(breaks) == 1 else f'{len(breaks)} times'}.",
         text=f"The default rate rises between the groups {where} of {len(rates)}, riskiest first.",
+    )
+
+
+def near_copies(found: NearCopies, *, metrics: Metrics) -> Statement:
+    """What near-copies among the rows do to the metrics of a run.
+
+    Args:
+        metrics: of all test rows.
+    """
+    base = (
+        f"{found.rows:,} rows ({found.share:.1%} of the different ones) have a near-copy; "
+        f"{found.agreement:.1%} of the pairs have one outcome, of ordinary neighbours {found.ordinary:.1%}."
+    )
+    boosted = (
+        f"A boosted model reaches an AUC of {found.auc_straddling:.3f} where copies are separated at random, "
+        f"and of {found.auc_apart:.3f} where they are kept together."
+    )
+    if not found.tested:
+        return Statement(
+            tone=Tone.NOTE,
+            title="Near-copies were kept on one side of each split.",
+            text=f"{base} {boosted}",
+        )
+    others = ""
+    if found.without is not None:
+        auc, ks, brier = found.without
+        others = (
+            f" Without them AUC is {auc:.3f} instead of {metrics.auc:.3f}, KS {ks:.3f} instead of "
+            f"{metrics.ks:.3f}, the Brier score {brier:.4f} instead of {metrics.brier:.4f}."
+        )
+    return Statement(
+        tone=Tone.CAUTION,
+        title="Test rows have near-copies among the rows that were learned from.",
+        text=f"{base} {found.tested:,} test rows have one there.{others} {boosted}",
     )
 
 

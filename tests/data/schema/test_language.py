@@ -170,3 +170,23 @@ def test_texts_for_people_do_not_change_the_digest_of_the_rules(same):
 )
 def test_a_rule_changes_the_digest_of_the_rules(other):
     assert other.rules_digest != COMPARED.rules_digest
+
+
+def test_columns_that_name_applicants_are_groups_beside_one_name_of_the_application():
+    loan = Column(name="loan", kind=Kind.IDENTIFIER)
+    customer = Column(name="customer", kind=Kind.IDENTIFIER, group=True)
+    town = Column(name="town", kind=Kind.CATEGORICAL, open=True, group=True)
+    both = Schema(name="s", columns=(customer, town, loan))
+    assert both.identifier == loan
+    assert both.groups == (customer, town)
+    assert town.is_feature
+    alone = Schema(name="s", columns=(customer, town))
+    assert alone.identifier == customer
+    plain = Schema(name="s", columns=(replace(customer, group=False), replace(town, group=False)))
+    assert plain.groups == ()
+    assert alone.comparison_digest != plain.comparison_digest, "other rows are held out"
+    assert schema_to_dict(both)["columns"]["customer"] == {"kind": "identifier", "group": True}
+    with pytest.raises(DataError, match="at most one identifier column"):
+        Schema(name="s", columns=(loan, replace(customer, group=False), town))
+    with pytest.raises(DataError, match="group must name applicants"):
+        Column(name="bad", kind=Kind.TARGET, group=True)

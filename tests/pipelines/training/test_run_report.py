@@ -1,12 +1,15 @@
 """The report of a run: its numbers are those of the plan and of the model."""
 
 import html
-from dataclasses import replace
+from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 
-from loan_default.evaluation.metrics import auc
+from loan_default.data.datasets.twins import Twins
+from loan_default.evaluation.metrics import auc, measure
 from loan_default.pipelines.training.run_report import build_report, importance_of, intervals_on_test_rows
+from loan_default.pipelines.training.stages import without_near_copies
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +58,30 @@ def test_a_run_that_started_from_random_weights_says_so(lab, importance):
     trained = replace(lab.outcome.trained, pretrained=None)
     page = page_of(plan, trained, lab.outcome.intervals, importance)
     assert "weights, not pretrained, " in page
+
+
+def test_metrics_without_test_rows_whose_near_copies_were_learned_from_are_stated(lab, importance):
+    plan, trained = lab.outcome.plan, lab.outcome.trained
+    assert without_near_copies(plan, trained.test) == []
+    tested = plan.split.test[::3]
+    others = np.concatenate([plan.split.train, plan.split.validation])[: len(tested)]
+    groups = np.arange(len(plan.dataset.frame))
+    groups[tested] = others
+    twins = Twins(
+        pairs=np.sort(np.column_stack([tested, others]), axis=1),
+        groups=groups,
+        labelled=len(groups),
+        agreement=0.99,
+        ordinary=0.8,
+        expected=0.82,
+        auc_straddling=0.9,
+        auc_apart=0.85,
+    )
+    plan = replace(plan, twins=twins)
+    ((name, rows),) = without_near_copies(plan, trained.test)
+    kept = ~np.isin(plan.split.test, tested)
+    expected = auc(trained.test.y[kept], trained.test.calibrated[kept])
+    metrics = dict(trained.measured.metrics) | {name: asdict(measure(rows.y, rows.calibrated))}
+    measured = replace(trained.measured, metrics=metrics)
+    page = page_of(plan, replace(trained, measured=measured), lab.outcome.intervals, importance)
+    assert f"{len(tested):,} test rows have one there. Without them AUC is {expected:.3f} instead of" in page

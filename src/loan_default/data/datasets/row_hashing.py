@@ -1,6 +1,7 @@
 """Canonical bytes of rows and frames, and hashes over them that are the same in every release and process.
 
     hash_rows(frame, schema.features)    a number per row, for splits that must never change
+    hash_sides(frame, schema)            the same where the schema names no applicants, else one per applicant
     digest_of(frame)                     SHA-256 of a whole frame, for snapshots that must be the same rows
 
 Hashes of pandas and NumPy may change between releases; here the bytes are defined, and the functions are
@@ -23,6 +24,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from loan_default.data.schema.column import NUMBER_KINDS, TIME_KINDS, Column, Kind
+from loan_default.data.schema.language import Schema
 from loan_default.errors import DataError
 
 DIGEST_VERSION = 2
@@ -56,6 +58,18 @@ def hash_rows(frame: pd.DataFrame, columns: Sequence[Column]) -> NDArray[np.uint
             row = content[offset : offset + width]
             hashes += hashlib.blake2b(row, digest_size=8, salt=salt, person=_PERSON).digest()
     return np.frombuffer(bytes(hashes), dtype=">u8").astype(np.uint64)
+
+
+def hash_sides(frame: pd.DataFrame, schema: Schema) -> NDArray[np.uint64]:
+    """What decides the side of each row in the permanent holdout `(n,)`: its applicant, else its features.
+
+    A row names its applicant where no column with `group = true` is missing in it.
+    """
+    hashes = hash_rows(frame, schema.features)
+    if not schema.groups or any(column.name not in frame for column in schema.groups):
+        return hashes
+    named = frame[[column.name for column in schema.groups]].notna().all(axis=1).to_numpy(dtype=bool)
+    return np.where(named, hash_rows(frame, schema.groups), hashes)
 
 
 def digest_of(frame: pd.DataFrame) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pandas import DataFrame
 
-from loan_default.data.datasets.row_hashing import hash_rows
+from loan_default.data.datasets.row_hashing import hash_sides
 from loan_default.data.schema.language import Schema
 from loan_default.errors import ConfigurationError, DataError
 
@@ -144,17 +144,17 @@ def permanent_holdout_split(
     validation_share: float = VALIDATION_SHARE,
     hashes: Hashes | None = None,
 ) -> Split:
-    """A split by the features of each row: a row lies on the same side in every snapshot of growing data.
+    """A split by the features of each row, or its applicant: one side in every snapshot of growing data.
 
     So whatever model was trained with it, on whatever snapshot, has not seen the rows that `held_out` names:
     two models can be compared on them. An application that comes again with other features is another row,
     though, and may be on another side than before. The shares hold on average.
 
     Args:
-        groups: `(N,)` whole numbers; rows with the same number have equal features, and stay on one side.
+        groups: `(N,)` whole numbers; rows with the same number have equal hashes, and stay on one side.
         test_share: share of the rows.
         validation_share: share of the rows.
-        hashes: `hash_rows` of the features `(N,)`; None = they are computed here.
+        hashes: `hash_sides` of the rows `(N,)`; None = they are computed here.
 
     Raises:
         DataError: as `split_rows`, also where a part came out with one class only.
@@ -162,23 +162,24 @@ def permanent_holdout_split(
     """
     labels, numbers = _checked(frame, schema, groups, test_share, validation_share)
     labelled = np.flatnonzero(~np.isnan(labels))
-    fractions = _fractions(hash_rows(frame, schema.features) if hashes is None else hashes)[labelled]
+    fractions = _fractions(hash_sides(frame, schema) if hashes is None else hashes)[labelled]
     part = np.full(len(labelled), _TRAIN)
     part[fractions < test_share + validation_share] = _VALIDATION
     part[fractions < test_share] = _TEST
-    return _split(labels, labelled, part, f"by the features of each row; {_kept_whole(numbers[labelled])}")
+    by = "applicant" if schema.groups else "features"
+    return _split(labels, labelled, part, f"by the {by} of each row; {_kept_whole(numbers[labelled])}")
 
 
 def held_out(frame: DataFrame, schema: Schema, *, test_share: float = TEST_SHARE) -> NDArray[np.bool_]:
     """Whether `permanent_holdout_split` would put each row `(N,)` into the test if it were labelled."""
-    return _fractions(hash_rows(frame, schema.features)) < test_share
+    return _fractions(hash_sides(frame, schema)) < test_share
 
 
 def on_a_held_out_side(hashes: Hashes) -> NDArray[np.bool_]:
     """Whether `permanent_holdout_split` keeps each row `(N,)` from training once it is labelled.
 
     Args:
-        hashes: `hash_rows` of the features of the rows.
+        hashes: `hash_sides` of the rows.
     """
     return _fractions(hashes) < TEST_SHARE + VALIDATION_SHARE
 

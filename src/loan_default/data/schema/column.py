@@ -53,6 +53,7 @@ SHARED_KEYS = (
     "protected",
     "missing",
     "known_after_decision",
+    "group",
 )
 MARK_KEYS = ("decimal", "thousands")
 KEYS_OF_KIND: Mapping[Kind, tuple[str, ...]] = {
@@ -124,6 +125,8 @@ class Column:
     """Target: values whose rows are quarantined with that reason."""
     missing: tuple[str, ...] = ()
     """Texts that mean "no value", beside those that always do."""
+    group: bool = False
+    """Rows with the same value, in all such columns, are of one applicant: no split separates them."""
     known_after_decision: bool | None = None
     """True = it is known too late to be a feature; False = it is known in time, whatever it looks like."""
     format: str = ""
@@ -189,6 +192,8 @@ class Column:
     def _check_reading(self, where: str) -> None:
         """Check how text is read."""
         check_marks(where, decimal=self.decimal, thousands=self.thousands)
+        if self.group and self.kind in (Kind.TARGET, Kind.WEIGHT):
+            raise DataError(f"{where}: group must name applicants, however: it is a {self.kind} column")
         formats = {Kind.NUMERICAL: NUMBER_FORMATS}.get(self.kind, CODE_FORMATS)
         if self.kind in TIME_KINDS:
             if self.format and self.format not in TIME_FORMATS and "%" not in self.format:
@@ -248,7 +253,7 @@ class Column:
             content |= {"positive": self.positive, "negative": self.negative}
             content |= {"aliases": dict(self.aliases)} if self.aliases else {}
         # These are later than the first models, whose digests must not change.
-        for key in ("buckets", "capped", "derive", "first_year"):
+        for key in ("buckets", "capped", "derive", "first_year", "group"):
             if value := getattr(self, key):
                 content[key] = value
         return content

@@ -18,6 +18,8 @@ Validation, the generator, features, splits and the report derive from the schem
     optional = false            # the whole column may be absent at scoring time
     protected = true            # kept in the data, never a feature
     missing = ["?", "-"]        # texts that mean "no value", beside those that always do
+    group = true                # rows with the same value are of one applicant: no split separates them;
+                                # of several such columns all must be equal
     known_after_decision = true # never a feature; false = it was looked at, and is known in time
 
     [columns.rate]
@@ -91,7 +93,11 @@ class Schema:
         if twice:
             raise DataError(f"column names must be distinct, however: twice={twice}")
         for kind in (Kind.TARGET, Kind.TIMESTAMP, Kind.IDENTIFIER, Kind.WEIGHT):
-            several = [column.name for column in self.columns if column.kind is kind]
+            several = [
+                column.name
+                for column in self.columns
+                if column.kind is kind and not (kind is Kind.IDENTIFIER and column.group)
+            ]
             if len(several) > 1:
                 raise DataError(f"a schema must have at most one {kind} column, however: {several}")
         for column in self.columns:
@@ -123,8 +129,14 @@ class Schema:
 
     @property
     def identifier(self) -> Column | None:
-        """The column that names an application, or None."""
-        return self._only(Kind.IDENTIFIER)
+        """The column that names an application, or where there is none the applicant, or None."""
+        named = [column for column in self.columns if column.kind is Kind.IDENTIFIER]
+        return min(named, key=lambda column: column.group, default=None)
+
+    @property
+    def groups(self) -> tuple[Column, ...]:
+        """Columns that name the applicant: no split separates rows that are equal in all of them."""
+        return tuple(column for column in self.columns if column.group)
 
     @property
     def timestamp(self) -> Column | None:
@@ -164,11 +176,15 @@ class Schema:
     def comparison_digest(self) -> str:
         """SHA-256 of what two models must share to be compared: how features are read, and what a default is.
 
-        It covers names, kinds, categories, aliases and special values. It leaves out texts for people
+        It covers names, kinds, categories, aliases, special values and groups. It leaves out texts for people
         (descriptions, units, labels) and validation rules (bounds, nullable, open, …): they change nothing in
         a row that is accepted, and compared models are evaluated on the same rows.
         """
-        compared = [column for column in self.columns if column.is_feature or column.kind is Kind.TARGET]
+        compared = [
+            column
+            for column in self.columns
+            if column.is_feature or column.group or column.kind is Kind.TARGET
+        ]
         return _digest({column.name: column.interpretation for column in compared})
 
 

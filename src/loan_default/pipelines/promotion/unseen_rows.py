@@ -145,7 +145,7 @@ def _columns_apart(then: Schema, now: Schema) -> list[str]:
 
 
 def _interpretations(schema: Schema) -> dict[str, object]:
-    columns = [*schema.features, *([] if schema.target is None else [schema.target])]
+    columns = [*schema.features, *schema.groups, *([] if schema.target is None else [schema.target])]
     return {column.name: column.interpretation for column in columns}
 
 

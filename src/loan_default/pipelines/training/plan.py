@@ -13,18 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from loan_default.choices import Choice
-from loan_default.data.datasets.duplicates import duplicate_groups
 from loan_default.data.datasets.folds import folds_of
 from loan_default.data.datasets.leakage import LeakCheck
-from loan_default.data.datasets.row_hashing import DIGEST_VERSION, hash_rows
-from loan_default.data.datasets.splits import (
-    SPLIT_VERSION,
-    Split,
-    on_a_held_out_side,
-    permanent_holdout_split,
-    split_out_of_time,
-    split_rows,
-)
+from loan_default.data.datasets.row_hashing import DIGEST_VERSION
+from loan_default.data.datasets.splits import SPLIT_VERSION, Split
+from loan_default.data.datasets.twins import Twins
 from loan_default.data.schema.file_format import FileFormat
 from loan_default.data.schema.inference.target_values import NamedOutcomes
 from loan_default.data.schema.language import Schema
@@ -40,6 +33,12 @@ from loan_default.models.presets import Preset, preset_for
 from loan_default.models.schedules import FitConfig
 from loan_default.pipelines.training.dataset import Dataset, load_dataset, load_snapshot, load_store
 from loan_default.pipelines.training.leak_questions import checked_leaks
+from loan_default.pipelines.training.row_splits import (
+    SPLITS,
+    split_dataset,
+    twin_choice,
+    unlabelled_to_pretrain_on,
+)
 from loan_default.pipelines.training.schema_choice import SchemaChoice, choose_schema
 from loan_default.pipelines.training.stopwatch import Stopwatch
 from loan_default.pipelines.training.training_options import (
@@ -78,6 +77,8 @@ class TrainingPlan:
     """What each column says of the outcome by itself."""
     choices: tuple[Choice, ...]
     """What was decided automatically."""
+    twins: Twins | None = None
+    """Near-copies among the labelled rows; None = none were found."""
 
     @property
     def schema(self) -> Schema:
@@ -141,6 +142,13 @@ class TrainingPlan:
         return np.sort(np.concatenate([self.split.train, self.split.validation]))
 
     @property
+    def straddling(self) -> NDArray[np.bool_]:
+        """Which test rows have a near-copy among the training and validation rows."""
+        if self.twins is None:
+            return np.zeros(len(self.split.test), bool)
+        return self.twins.with_copies_in(self.split.test, self.measured_rows)
+
+    @property
     def refit_rows(self) -> NDArray[np.int64]:
         """Positions of all rows with a label, without a permanent holdout: what the last fit learns from."""
         if self.options.split == PERMANENT_HOLDOUT:
@@ -190,12 +198,11 @@ def plan_training(
     dataset = _load(options.data, schema_choice)
     inferred = schema_choice.raw is not None
     schema_choice = replace(schema_choice, raw=None)  # the rows as they were in the file are not needed again
-    watch.start("split", _SPLITS[options.split])
-    hashes = hash_rows(dataset.frame, dataset.schema.features)  # once: it is what takes long
-    groups = duplicate_groups(dataset.frame, dataset.schema, hashes=hashes)
-    split = _split(options, dataset, groups, hashes)
+    watch.start("split", SPLITS[options.split])
+    rows = split_dataset(options, dataset)
+    split = rows.split
     leaks = checked_leaks(options, dataset, split, inferred=inferred)
-    unlabelled = _unlabelled_to_pretrain_on(options, dataset, split, groups, hashes)
+    unlabelled = unlabelled_to_pretrain_on(options, dataset, rows)
     pretraining = np.concatenate([split.train, unlabelled])
     # An encoder that learns from rows without a label has a use for bins as fine as these rows allow.
     fitted_on = pretraining if options.pretrain else split.train
@@ -205,6 +212,7 @@ def plan_training(
     choices = [
         Choice(what="preset", value=preset.name, reason=f"costs {preset.cost} on the bundled data"),
         *compute.choices,
+        *twin_choice(rows.twins, options),
     ]
     if encoder is None:
         features = fit_features(dataset.frame.iloc[fitted_on], dataset.schema)
@@ -218,7 +226,7 @@ def plan_training(
         schema_choice=schema_choice,
         dataset=dataset,
         split=split,
-        folds=folds_of(split, dataset.labels, groups=groups, seed=options.seed),
+        folds=folds_of(split, dataset.labels, groups=rows.groups, seed=options.seed),
         pretraining=pretraining,
         features=features,
         inputs=features.transform(dataset.frame),
@@ -227,6 +235,7 @@ def plan_training(
         encoder=encoder,
         leaks=leaks,
         choices=tuple(choices),
+        twins=rows.twins,
     )
 
 
@@ -249,10 +258,6 @@ def find_format(options: TrainingOptions) -> FileFormat | None:
     )
 
 
-_SPLITS = {"stratified": "stratified", "out of time": "out of time", PERMANENT_HOLDOUT: "permanent holdout"}
-"""Split -> what is printed and logged of it."""
-
-
 def _load(data: FileData | StoreData, choice: SchemaChoice) -> Dataset:
     if isinstance(data, FileData):
         return load_dataset(data.path, choice.schema, form=choice.form, raw=choice.raw)
@@ -260,42 +265,6 @@ def _load(data: FileData | StoreData, choice: SchemaChoice) -> Dataset:
     if data.snapshot is not None:
         return load_snapshot(data.folder, choice.schema, data.snapshot, maturity_days=days)
     return load_store(data.folder, choice.schema, maturity_days=days, now=datetime.now(UTC))
-
-
-def _split(
-    options: TrainingOptions, dataset: Dataset, groups: NDArray[np.int64], hashes: NDArray[np.uint64]
-) -> Split:
-    frame, schema = dataset.frame, dataset.schema
-    if options.split == PERMANENT_HOLDOUT:
-        return permanent_holdout_split(frame, schema, groups=groups, hashes=hashes)
-    split_by = split_out_of_time if options.split == "out of time" else split_rows
-    return split_by(frame, schema, groups=groups, seed=options.seed)
-
-
-def _unlabelled_to_pretrain_on(
-    options: TrainingOptions,
-    dataset: Dataset,
-    split: Split,
-    groups: NDArray[np.int64],
-    hashes: NDArray[np.uint64],
-) -> NDArray[np.int64]:
-    """Positions of the unlabelled rows that pretraining may see.
-
-    None is a copy of a validation or test row, and none may become one. Where the test rows are the latest,
-    none is later than all rows that train. Where they are a permanent holdout, none lies on its side: the
-    outcome of the row may come later, and then models are evaluated on it.
-    """
-    not_trained_on = np.concatenate([split.validation, split.test])
-    rows = split.unlabelled[~np.isin(groups[split.unlabelled], groups[not_trained_on])]
-    if options.split == PERMANENT_HOLDOUT:
-        return rows[~on_a_held_out_side(hashes[rows])]
-    column = dataset.schema.timestamp
-    if options.split != "out of time" or column is None:
-        return rows
-    times = dataset.frame[column.name]
-    last = times.iloc[np.concatenate([split.train, split.validation])].max()
-    later: NDArray[np.bool_] = (times.iloc[rows] > last).to_numpy(dtype=bool)
-    return rows[~later]
 
 
 def _check_columns(encoder: PretrainedEncoder, schema: Schema) -> None:

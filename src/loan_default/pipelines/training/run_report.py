@@ -17,6 +17,7 @@ from loan_default.evaluation.report_inputs import (
     DataSummary,
     EpochPoint,
     MemberCurve,
+    NearCopies,
     ReportInputs,
     SplitSummary,
     TestPredictions,
@@ -114,6 +115,7 @@ def build_report(
             weights=test.weights,
         ),
         intervals=intervals,
+        near_copies=_near_copies(plan, trained),
         baseline_intervals=bootstrap_intervals(test.y, test.baseline, seed=seed, weights=test.weights),
         auc_difference=paired_bootstrap(
             test.y, test.calibrated, test.baseline, metric="auc", seed=seed, weights=test.weights
@@ -157,6 +159,23 @@ def build_report(
         timings=trained.seconds,
     )
     return render_report(inputs)
+
+
+def _near_copies(plan: TrainingPlan, trained: Trained) -> NearCopies | None:
+    twins = plan.twins
+    if twins is None:
+        return None
+    without = trained.measured.metrics.get("test_without_near_copies")
+    return NearCopies(
+        rows=twins.rows,
+        share=twins.share,
+        agreement=twins.agreement,
+        ordinary=twins.ordinary,
+        auc_straddling=twins.auc_straddling,
+        auc_apart=twins.auc_apart,
+        tested=int(plan.straddling.sum()),
+        without=None if without is None else (without["auc"], without["ks"], without["brier"]),
+    )
 
 
 def _data_summary(plan: TrainingPlan) -> DataSummary:

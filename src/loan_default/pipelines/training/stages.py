@@ -269,6 +269,24 @@ def _predictions(
     )
 
 
+def without_near_copies(plan: TrainingPlan, on_test: Predictions) -> list[tuple[str, Predictions]]:
+    """Test rows that have no near-copy among rows that were learned from, with their name in the metrics.
+
+    Empty where all are such rows, or where those that are left hold one outcome only.
+    """
+    kept = ~plan.straddling
+    if kept.all() or not 0 < on_test.y[kept].sum() < kept.sum():
+        return []
+    rows = Predictions(
+        y=on_test.y[kept],
+        calibrated=on_test.calibrated[kept],
+        raw=on_test.raw[kept],
+        baseline=on_test.baseline[kept],
+        weights=None if on_test.weights is None else on_test.weights[kept],
+    )
+    return [("test_without_near_copies", rows)]
+
+
 def _assemble(
     plan: TrainingPlan,
     *,
@@ -294,7 +312,11 @@ def _assemble(
         calibration=calibration,
         metrics={
             name: asdict(measure(rows.y, rows.calibrated, weights=rows.weights))
-            for name, rows in (("validation", on_validation), ("test", on_test))
+            for name, rows in (
+                ("validation", on_validation),
+                ("test", on_test),
+                *without_near_copies(plan, on_test),
+            )
         },
         reference=reference_of(train, plan.features, on_validation.calibrated),
         provenance=provenance,

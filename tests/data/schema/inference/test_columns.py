@@ -274,7 +274,10 @@ def test_whole_numbers_are_ids_by_their_name_if_unique_or_many():
     many = [number * 3 % 157 for number in range(51)]
     column, found = column_of(many * 2, name="customer_id")
     assert column.kind is Kind.IDENTIFIER
-    assert found == [(Severity.WARNING, "identifier (not unique): carried along, never a feature")]
+    what = (
+        "identifier (not unique): carried along, never a feature; group = true: no split separates its rows"
+    )
+    assert found == [(Severity.WARNING, what)]
     column, found = column_of(many * 5, name="branch_id")
     assert (column.kind, len(column.categories), found) == (Kind.CATEGORICAL, 51, [])
     assert column_of(many[:50] * 2, name="loan_id")[0].kind is Kind.CATEGORICAL
@@ -344,7 +347,8 @@ def test_text_is_an_id_by_its_name_if_unique_or_many():
     assert column_of(["a", "b", "c"], name="customer id")[0].kind is Kind.IDENTIFIER
     assert column_of(["a", "b", "b"], name="customer id")[0].kind is Kind.CATEGORICAL
     assert column_of(levels(51, each=3), name="customer id")[0].kind is Kind.IDENTIFIER
-    assert column_of(levels(51), name="customer id")[0].kind is Kind.CATEGORICAL, "four rows each"
+    assert column_of(levels(51), name="branch id")[0].kind is Kind.CATEGORICAL, "four rows each"
+    assert column_of(levels(51), name="customer id")[0].group, "a person may come as often"
     assert column_of(levels(50), name="customer id")[0].kind is Kind.CATEGORICAL
 
 

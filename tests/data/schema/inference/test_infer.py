@@ -237,6 +237,23 @@ def test_repeated_ids_are_reported(tmp_path):
     assert [f.severity for f in inference.findings if f.column == "customer_id"] == [Severity.WARNING]
 
 
+def test_an_applicant_who_comes_again_is_a_group_beside_the_name_of_the_loan(tmp_path):
+    """Six rows of each are many for a branch, and few for a customer."""
+    inference = infer(
+        tmp_path,
+        loan_id=[f"L{n}" for n in range(N)],
+        customer_id=[f"C{n % (N // 6)}" for n in range(N)],
+        branch_id=[f"B{n % (N // 6)}" for n in range(N)],
+    )
+    schema = inference.schema
+    assert schema.identifier == schema["loan_id"]
+    assert not schema["loan_id"].group
+    assert schema.groups == (schema["customer_id"],)
+    assert not schema["customer_id"].is_feature
+    assert schema["branch_id"].kind is Kind.CATEGORICAL
+    assert "no split separates its rows" in messages(inference, "customer_id")[-1]
+
+
 def test_text_that_is_no_plain_list_of_categories(tmp_path):
     inference = infer(
         tmp_path,

@@ -40,6 +40,10 @@ _CASE_WORDS = frozenset(
     | {"fascicolo"}
 )
 """What numbers that are given out stand for; only a hint where the values leave a doubt."""
+_PERSON_WORDS = frozenset(
+    {"customer", "client", "member", "applicant", "borrower", "person", "debtor", "ssn", "cust"}
+    | {"kunde", "kunden", "antragsteller", "klient", "cliente", "emprunteur", "persona", "pessoa"}
+)
 _ORGANISATION_WORDS = frozenset(
     {
         "agency",
@@ -105,6 +109,11 @@ def names_code(name: str) -> bool:
     is_numbered = len(words) > 1 and (words[-1] in _NUMBER_WORDS or words[0] in {"nr", "no", "n"})
     is_code = not _CODE_WORDS.isdisjoint(words) or (is_numbered and of_whom)
     return is_code or names_region(name) or (names_organisation(name) and names_identifier(name))
+
+
+def names_person(name: str) -> bool:
+    """Whether a name is that of a person: customer_id, BorrowerNumber."""
+    return not _PERSON_WORDS.isdisjoint(words_of(name))
 
 
 def names_thing(name: str) -> bool:

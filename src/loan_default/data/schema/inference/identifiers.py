@@ -13,6 +13,7 @@ import pandas as pd
 from loan_default.data.schema.inference.code_names import (
     names_identifier,
     names_organisation,
+    names_person,
     names_region,
     names_thing,
 )
@@ -35,6 +36,8 @@ _NARROWEST = 0.6
 _FEWEST_NAMES = 50
 _ROWS_PER_NAME = 3
 """An id that repeats less often names customers; one that repeats more often is a group."""
+_ROWS_PER_PERSON = 60
+"""The same for an id that by its name is a person's: five years of months."""
 _LONGEST = 64
 _FEW_SHAPES = 8
 
@@ -74,9 +77,13 @@ def naming_by_numbers(name: str, texts: pd.Series, numbers: np.ndarray) -> Namin
 
 
 def _repeated(name: str, texts: pd.Series) -> Naming:
-    """Whether values that repeat are names of customers; those that repeat often are groups of rows."""
+    """Whether values that repeat are names of customers; those that repeat often are groups of rows.
+
+    A name that says that they are persons settles how often they may repeat, as in a file of months.
+    """
     n_distinct = texts.nunique()
-    is_rare = n_distinct > _FEWEST_NAMES and n_distinct * _ROWS_PER_NAME >= len(texts)
+    most = _ROWS_PER_PERSON if names_person(name) else _ROWS_PER_NAME
+    is_rare = n_distinct > _FEWEST_NAMES and n_distinct * most >= len(texts)
     is_name = names_identifier(name) and not names_organisation(name)
     return Naming.REPEATED if is_rare and is_name else Naming.NO
 

@@ -234,7 +234,16 @@ def _present(name: str, raw: pd.Series) -> tuple[Values, pd.Series]:
 def _keep_one_identifier(
     columns: list[Column], decisions: dict[str, Decision], report: Report
 ) -> list[Column]:
-    several = [column for column in columns if column.kind is Kind.IDENTIFIER]
+    """One name of applications and one of applicants, if there are several of a kind."""
+    for is_group in (False, True):
+        columns = _keep_one(columns, decisions, report, is_group=is_group)
+    return columns
+
+
+def _keep_one(
+    columns: list[Column], decisions: dict[str, Decision], report: Report, *, is_group: bool
+) -> list[Column]:
+    several = [each for each in columns if each.kind is Kind.IDENTIFIER and each.group is is_group]
     if len(several) < 2:
         return columns
     kept = next((column for column in several if names_identifier(column.name)), several[0])
@@ -243,7 +252,7 @@ def _keep_one_identifier(
             why = f"left out: {kept.name!r} is the identifier"
             report(column.name, Severity.NOTE, why)
             decisions[column.name] = Decision(column=None, why=why)
-    return [column for column in columns if column.kind is not Kind.IDENTIFIER or column is kept]
+    return [column for column in columns if column is kept or column not in several]
 
 
 def _agreeing(findings: list[Finding], schema: Schema) -> Iterator[Finding]:

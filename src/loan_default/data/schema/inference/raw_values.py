@@ -81,10 +81,12 @@ def report_markers(name: str, markers: tuple[str, ...], counts: pd.Series, repor
 
 def identifier_of(values: Values, report: Report, *, naming: Naming) -> Decision:
     """The decision that a column names the rows, reported with whether it is unique."""
-    what = "unique" if naming is Naming.YES else "not unique"
+    is_unique = naming is Naming.YES
+    what = "unique" if is_unique else "not unique"
     blank = f", {values.n_missing:,} blank" if values.n_missing else ""
     severity = Severity.NOTE if naming is Naming.YES else Severity.WARNING
     why = f"identifier ({what}{blank}): carried along, never a feature"
+    why += "" if is_unique else "; group = true: no split separates its rows"
     report(values.name, severity, why)
-    column = Column(name=values.name, kind=Kind.IDENTIFIER, nullable=True, optional=True)
+    column = Column(name=values.name, kind=Kind.IDENTIFIER, nullable=True, optional=True, group=not is_unique)
     return Decision(column=column, why=why)
