@@ -224,12 +224,14 @@ def _pairs(rows: Positions, others: Positions) -> Positions:
 def _components(pairs: Positions, rows: int) -> Positions:
     """`(rows,)`, a number per row: those that pairs connect share one."""
     graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(rows, rows))
-    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
+    numbers: Positions = connected_components(graph, directed=False)[1].astype(np.int64)
+    return numbers
 
 
 def _groups_of_all(different: Positions, groups: Positions, hashes: NDArray[np.uint64]) -> Positions:
     """`(n,)`, the groups of the different rows, of rows that equal them, and of others by themselves."""
     distinct, codes = np.unique(hashes, return_inverse=True)
-    numbers = groups.max(initial=-1) + 1 + np.arange(len(distinct), dtype=np.int64)
+    numbers: Positions = groups.max(initial=-1) + 1 + np.arange(len(distinct), dtype=np.int64)
     numbers[codes[different]] = groups
-    return numbers[codes]
+    of_all: Positions = numbers[codes]
+    return of_all
