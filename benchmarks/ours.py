@@ -97,7 +97,7 @@ def train_net(
             architecture,
             known,
             jobs=[job],
-            config=preset.training if encoder is None else preset.fine_tuning,
+            config=preset.training,
             encoder_state=encoder,
             device=CPU,
             processes=1,

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from loan_default.errors import ArtifactError, ConfigurationError
 from loan_default.models.checkpoints import write_checkpoint
-from loan_default.models.classifier import Classifier
 from loan_default.models.contrastive import ObjectiveConfig, PretrainingModel
 from loan_default.models.fitting import Fitted, Progress, fit, parameter_groups
 from loan_default.models.member_training import Architecture
@@ -187,47 +186,6 @@ def test_heads_of_pretraining_do_not_decay(architecture: Architecture) -> None:
     ]
     assert any(parameter is module.detector for parameter in kept)
     assert any(parameter is module.rebuilder for parameter in kept)
-
-
-def test_the_encoder_can_learn_more_slowly(architecture: Architecture) -> None:
-    module = architecture.new_classifier()
-    groups = parameter_groups(module, replace(CONFIG, encoder_rate=0.25))
-    slow = {id(p) for group in groups if group["share"] == 0.25 for p in group["params"]}
-    blocks = {id(p) for p in module.encoder.blocks.parameters()}
-    head = {id(p) for name, p in module.named_parameters() if not name.startswith("encoder.")}
-    assert blocks <= slow
-    assert not head & slow
-    assert {id(p) for group in groups for p in group["params"]} == {id(p) for p in module.parameters()}
-
-
-class Recorder:
-    """A task whose gradient is 1 everywhere, so that a step of AdamW is the learning rate."""
-
-    def __init__(self, module: Classifier) -> None:
-        self.module: nn.Module = module
-        self.n_rows = 2
-
-    def losses(self, rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        return {"loss": torch.stack([parameter.sum() for parameter in self.module.parameters()]).sum()}
-
-    def score(self, module: nn.Module) -> float:
-        return 0.0
-
-
-@pytest.mark.slow
-def test_the_share_of_the_encoder_reaches_its_weights(architecture: Architecture) -> None:
-    torch.manual_seed(0)
-    module = architecture.new_classifier()
-    before = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
-    run(
-        Recorder(module),
-        FitConfig(
-            epochs=1, learning_rate=0.01, batch_size=2, patience=0, weight_decay=0, clip=1e9, encoder_rate=0.1
-        ),
-    )
-    moved = {name: float((before[name] - p).detach().mean()) for name, p in module.named_parameters()}
-    assert moved["layers.0.weight"] == pytest.approx(0.01, rel=1e-3)
-    assert moved["encoder.blocks.0.query.weight"] == pytest.approx(0.001, rel=1e-3)
 
 
 # The loop

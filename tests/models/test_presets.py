@@ -18,11 +18,10 @@ def test_every_preset_is_valid_for_any_number_of_rows(name: str, rows: int, unla
     preset = preset_for(name, rows=rows, unlabelled=unlabelled)  # the configs check themselves
     assert preset.name == name
     assert preset.members >= 1
-    for config in (preset.pretraining, preset.training, preset.fine_tuning):
+    for config in (preset.pretraining, preset.training):
         assert config.epochs >= 1
         assert 2 <= config.batch_size <= 4_096
-    for config in (preset.training, preset.fine_tuning):
-        assert rows < 128 or config.batch_size <= rows // 8, "an epoch must have some steps"
+    assert rows < 128 or preset.training.batch_size <= rows // 8, "an epoch must have some steps"
     everything = rows + unlabelled
     assert everything < 128 or preset.pretraining.batch_size <= everything // 8
     assert preset.training.patience <= preset.training.epochs
@@ -63,16 +62,6 @@ def test_every_preset_builds_a_network(name: str) -> None:
         head=preset.head,
     )
     assert len(architecture.new_classifier().encoder.blocks) == preset.encoder.n_layers
-
-
-@pytest.mark.parametrize("name", PRESETS)
-@pytest.mark.parametrize("rows", [500, 20_000, 500_000])
-def test_fine_tuning_moves_the_encoder_no_faster_than_pretraining_did(name: str, rows: int) -> None:
-    preset = preset_for(name, rows=rows)
-    slow = preset.fine_tuning
-    assert slow.learning_rate * slow.encoder_rate <= preset.pretraining.learning_rate * (1 + 1e-9)
-    assert 0 < slow.encoder_rate <= 1
-    assert replace(slow, encoder_rate=preset.training.encoder_rate) == preset.training
 
 
 def test_an_unknown_preset_is_refused_with_its_name() -> None:

@@ -34,7 +34,6 @@ def test_a_rate_never_rises_again(steady: int, cooling: int) -> None:
         ({"learning_rate": 0.0}, "'learning_rate': 0.0"),
         ({"clip": 0.0}, "'clip': 0.0"),
         ({"weight_decay": -1.0}, "'weight_decay': -1.0"),
-        ({"encoder_rate": 0.0}, "'encoder_rate': 0.0"),
         ({"ema": 1.0}, "ema=1.0"),
     ],
 )

@@ -198,9 +198,8 @@ class _Run:
         self.task.module.train()
         for number in range(self.batches):
             step = self.n_epochs * self.batches + number
-            rate = config.learning_rate * self._rate(step)
             for group in self.optimizer.param_groups:
-                group["lr"] = rate * group["share"]
+                group["lr"] = config.learning_rate * self._rate(step)
             losses = self.task.losses(order[number * config.batch_size :][: config.batch_size], generator)
             self.optimizer.zero_grad(set_to_none=True)
             losses["loss"].backward()  # type: ignore[no-untyped-call]
@@ -328,18 +327,12 @@ _NOT_DECAYED = (*_TOKENS, "bias", "scales", "detector", "rebuilder")
 
 
 def parameter_groups(module: nn.Module, config: FitConfig) -> list[dict[str, Any]]:
-    """Groups for AdamW: matrices of the network decay, all else does not; `share` scales the rate."""
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    """Groups for AdamW: matrices of the network decay, all else does not."""
+    groups: dict[float, list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
-        parts = name.split(".")
-        is_matrix = parameter.ndim >= 2 and not any(part in _NOT_DECAYED for part in parts)
-        decay = config.weight_decay if is_matrix else 0.0
-        share = config.encoder_rate if parts[:2] == ["encoder", "blocks"] else 1.0
-        groups.setdefault((decay, share), []).append(parameter)
-    return [
-        {"params": parameters, "weight_decay": decay, "share": share}
-        for (decay, share), parameters in groups.items()
-    ]
+        is_matrix = parameter.ndim >= 2 and not any(part in _NOT_DECAYED for part in name.split("."))
+        groups.setdefault(config.weight_decay if is_matrix else 0.0, []).append(parameter)
+    return [{"params": parameters, "weight_decay": decay} for decay, parameters in groups.items()]
 
 
 def _epoch_seed(seed: int, epoch: int) -> int:

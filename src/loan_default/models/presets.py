@@ -28,12 +28,6 @@ class Preset:
     pretraining: FitConfig
     training: FitConfig
 
-    @property
-    def fine_tuning(self) -> FitConfig:
-        """Training from a pretrained encoder: its blocks move at the rate of pretraining at most."""
-        rate = self.pretraining.learning_rate / self.training.learning_rate
-        return replace(self.training, encoder_rate=min(1.0, rate))
-
 
 def preset_for(name: PresetName, *, rows: int, unlabelled: int = 0) -> Preset:
     """The preset, its batches and bounds fitted to the numbers of labelled and of further training rows.
@@ -103,5 +97,5 @@ def _batch(rows: int) -> int:
 def _patience(rows: int) -> int:
     """Passes in vain before the rate falls: small sets have short passes and noisy scores."""
     if rows < 10_000:
-        return 10
+        return 25
     return 5 if rows < 30_000 else 3

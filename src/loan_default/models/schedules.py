@@ -30,9 +30,6 @@ class FitConfig:
     """Weight decay of matrices of the network; embeddings, norms and biases have none."""
     clip: float = 1.0
     """Largest gradient norm."""
-    encoder_rate: float = 1.0
-    """Learning rate of the encoder's blocks as a share of the others'; below 1 where they are pretrained,
-    so that a head that knows nothing yet does not undo them."""
     ema: float = 0.99
     """Decay a step of the averaged weights, which are what is scored and kept; 0 = off."""
 
@@ -40,7 +37,7 @@ class FitConfig:
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be a positive integer, however: {name}={getattr(self, name)}")
-        if not (min(self.learning_rate, self.encoder_rate, self.clip) > 0 <= self.weight_decay):
+        if not (min(self.learning_rate, self.clip) > 0 <= self.weight_decay):
             raise ValueError(f"rates must be positive, however: {asdict(self)}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema must be in [0, 1), however: ema={self.ema}")

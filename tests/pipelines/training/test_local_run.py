@@ -240,7 +240,7 @@ def test_the_report_and_the_registry_say_how_the_members_were_trained(lab, liste
     )
     assert (outcome.document.pretrained, outcome.document.objective) == (True, "detection")
     fitting = outcome.plan.fitting
-    assert fitting == outcome.plan.preset.fine_tuning
+    assert fitting == outcome.plan.preset.training
     report = (tmp_path / "report.html").read_text()
     assert "pretrained on the training rows of the same split" in report
     assert "A tabular transformer with 2 layers" in report

@@ -134,7 +134,7 @@ class TrainingPlan:
     @property
     def fitting(self) -> FitConfig:
         """How the members are trained."""
-        return self.preset.fine_tuning if self.starts_pretrained else self.preset.training
+        return self.preset.training
 
     @property
     def measured_rows(self) -> NDArray[np.int64]:
