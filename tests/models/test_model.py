@@ -1,6 +1,7 @@
 import copy
 import hashlib
 import io
+import re
 import resource
 import time
 from collections.abc import Callable
@@ -12,11 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.special import logit
 
 from loan_default.data.schema.language import Schema
 from loan_default.errors import ArtifactError
 from loan_default.models.artifact import digest_path, read_artifact, write_artifact
-from loan_default.models.member_training import Architecture
+from loan_default.models.member_training import Architecture, Labelled
 from loan_default.models.model import (
     LoanModel,
     PretrainedEncoder,
@@ -26,6 +28,7 @@ from loan_default.models.model import (
     save_encoder,
     save_model,
 )
+from loan_default.models.tree_training import refit_trees
 
 Payload = dict[str, Any]
 
@@ -155,6 +158,58 @@ def test_a_figure_that_is_not_finite_is_refused_when_it_is_saved(model: LoanMode
     with pytest.raises(ArtifactError, match=r"figures\.auc=nan"):
         save_model(path, replace(model, metrics={"auc": float("nan")}))
     assert list(tmp_path.iterdir()) == []
+
+
+# With trees
+
+
+@pytest.fixture
+def model_with_trees(model: LoanModel, labelled: Labelled) -> LoanModel:
+    return replace(model, trees=refit_trees(labelled, rounds=5, seed=0))
+
+
+def test_networks_and_trees_come_back_and_count_alike(
+    model: LoanModel, model_with_trees: LoanModel, frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.pth"
+    save_model(path, model_with_trees)
+    loaded = load_model(path)
+    np.testing.assert_array_equal(loaded.predict_pd(frame), model_with_trees.predict_pd(frame))
+    assert loaded.trees is not None
+    inputs = model.architecture.features.transform(frame)
+    mean = (logit(model.predict_raw(frame)) + loaded.trees.logits(inputs)) / 2
+    np.testing.assert_allclose(logit(loaded.predict_raw(frame)), mean, rtol=1e-9)
+    assert np.abs(loaded.predict_raw(frame) - model.predict_raw(frame)).max() > 0.01
+
+
+def test_a_release_that_knows_no_trees_refuses_the_file_and_reads_the_others(
+    model: LoanModel, model_with_trees: LoanModel, tmp_path: Path
+) -> None:
+    """It would score by the networks alone."""
+    versions = []
+    for each in (model, model_with_trees):
+        save_model(tmp_path / "model.pth", each)
+        versions.append(torch.load(tmp_path / "model.pth", weights_only=True)["version"])
+    assert versions == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda trees: trees.pop("left"), "missing 'left'"),
+        (lambda trees: trees.update(columns=torch.tensor([5, 2])), r"the \(4, 2\) columns"),
+        (lambda trees: trees["codes"].__setitem__((0, 1), 1_000), "codes of the features"),
+        (lambda trees: trees["codes"].__setitem__((0, 1), -1), "codes of the features"),
+        (lambda trees: trees.update(value=[1.0]), "AttributeError"),
+        (lambda trees: trees["left"].fill_(0), "children must come after"),
+    ],
+)
+def test_trees_that_are_none_are_refused(
+    model_with_trees: LoanModel, tmp_path: Path, change: Callable[[Payload], object], reason: str
+) -> None:
+    path = tmp_path / "model.pth"
+    save_model(path, model_with_trees)
+    assert re.search(reason, refused(rewritten(path, lambda payload: change(payload["trees"]))))
 
 
 # What is no model

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from loan_default.errors import ArtifactError
 from loan_default.models.features import Inputs
 from loan_default.models.tree_training import trees_of
-from loan_default.models.trees import Trees, blend, trees_from_dict, trees_to_dict
+from loan_default.models.trees import Trees, average, blend, trees_from_dict, trees_to_dict
 
 
 def random_inputs(
@@ -125,6 +125,14 @@ def test_trees_come_back_from_their_arrays():
     assert again.leaves == trees.leaves > len(trees)
 
 
+def test_the_average_of_ensembles_has_the_mean_of_their_logits():
+    ensembles = [trained_trees(seed)[0] for seed in (0, 1, 2)]
+    inputs = random_inputs(np.random.default_rng(9), 500, 4, 2, codes=12)
+    mean = np.mean([each.logits(inputs) for each in ensembles], axis=0)
+    np.testing.assert_allclose(average(ensembles).logits(inputs), mean, rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(average(ensembles[:1]).logits(inputs), ensembles[0].logits(inputs))
+
+
 def test_rows_of_other_columns_are_refused():
     trees, _, inputs = trained_trees()
     other = Inputs(numerical=inputs.numerical[:, :3], codes=inputs.codes)
@@ -184,6 +192,7 @@ def _replace(name: str, make: Any) -> Any:
         (_set("feature", 0, -1), "children must be nodes"),
         (_set("value", 0, np.nan), "numbers of trees must be finite"),
         (_set("threshold", 0, np.inf), "numbers of trees must be finite"),
+        (_replace("codes", lambda codes: codes[:0]), "must send a code left"),
         (_set("codes", (0, 0), -1), "codes must belong"),
         (_set("codes", (0, 0), 10**6), "codes must belong"),
         (_set("codes", (0, 0), lambda raw: np.flatnonzero(raw["feature"] == 0)[0]), "codes must belong"),

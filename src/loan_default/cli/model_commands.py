@@ -76,6 +76,7 @@ def train(
     out_of_time: options.OutOfTime = False,
     preset: options.PresetOption = "default",
     members: options.Members = None,
+    with_trees: options.WithTrees = False,
     objective: options.ObjectiveName = None,
     pretraining_epochs: options.PretrainingEpochs = None,
     encoder: options.EncoderFile = None,
@@ -92,7 +93,9 @@ def train(
     if train_ and not pretrain:
         _refuse_without("--pretrain", {"--objective": objective, "--pretraining-epochs": pretraining_epochs})
     if pretrain and not train_:
-        _refuse_without("--train", {"--epochs": epochs, "--members": members})
+        _refuse_without(
+            "--train", {"--epochs": epochs, "--members": members, "--with-trees": with_trees or None}
+        )
     console, settings = make_console(), start()
     chosen = TrainingOptions(
         data=_training_data(data, settings),
@@ -114,6 +117,7 @@ def train(
         refit=refit,
         pretraining_epochs=pretraining_epochs,
         members=members,
+        with_trees=with_trees,
         objective=objective,
         out_of_time=out_of_time,
         seed=seed,

@@ -92,8 +92,10 @@ class ModelMetadata(StoredDocument):
     pretrained: bool
     members: Annotated[Count, Field(ge=1)]
     """Networks whose scores are averaged."""
+    trees: Count = 0
+    """Boosted trees that count as much as all networks; 0 = there are none, or an older release made it."""
     parameters: Count
-    """Trained weights of all members together."""
+    """Trained weights of all networks together."""
     rows: dict[Key, Count]
     """Number of rows of each split, `{"train": 21000, …}`."""
     seed: Count

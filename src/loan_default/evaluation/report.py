@@ -60,6 +60,7 @@ def render_report(inputs: ReportInputs) -> str:
         else measure(inputs.test.y, before, weights=inputs.test.weights),
         "deciles": list(deciles.itertuples(index=False)),
         "metric_rows": _metric_rows(inputs),
+        "part_metrics": _PART_METRICS,
         "settings": formats.grouped(inputs.hyperparameters),
         "total_seconds": sum(inputs.timings.values()),
         "longest_seconds": max(inputs.timings.values(), default=0.0),
@@ -105,6 +106,9 @@ _METRICS = {
     "calibration_slope": ("Calibration slope", "1 is right; below 1 the PDs are too far apart."),
     "calibration_intercept": ("Calibration intercept", "0 is right; above 0 the PDs are too low on average."),
 }
+
+
+_PART_METRICS = {name: _METRICS[name][0] for name in ("auc", "ks", "brier", "log_loss")}
 
 
 def _byline(inputs: ReportInputs) -> list[str]:

@@ -135,6 +135,17 @@ class TestPredictions:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PartMetrics:
+    """A part of the model, calibrated alone, on the test rows."""
+
+    name: str
+    intervals: Mapping[str, Interval]
+    """From `bootstrap_intervals`."""
+    auc_difference: Interval
+    """AUC of the whole model minus that of the part, paired by row."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ReportInputs:
     """Everything on the page."""
 
@@ -155,6 +166,8 @@ class ReportInputs:
     """AUC of ours minus AUC of the baseline, paired by row; None = no baseline."""
     near_copies: NearCopies | None = None
     """None = none were found."""
+    parts: tuple[PartMetrics, ...] = ()
+    """What each part of the model reaches alone; empty = it has one part."""
     pretraining: tuple[EpochPoint, ...] = ()
     training: tuple[MemberCurve, ...] = ()
     importance: Sequence[Importance] = ()

@@ -23,8 +23,11 @@ from torch import Tensor
 from loan_default.errors import ArtifactError, ConfigurationError
 from loan_default.files import write_atomically
 
-VERSION = 1
+VERSION = 2
 """Version of the layout of model and encoder files."""
+
+WITHOUT_TREES = 1
+"""Version of the layout of files that hold no trees: earlier releases read them too."""
 
 MAX_BYTES = 1 << 30
 """A larger file is refused unread; the largest preset makes about 30 MB."""
@@ -35,15 +38,16 @@ _MAX_DEPTH = 12
 Payload = dict[str, Any]
 Migration = Callable[[Payload], Payload]
 
-MIGRATIONS: Mapping[int, Migration] = {}
+MIGRATIONS: Mapping[int, Migration] = {WITHOUT_TREES: lambda payload: payload}
 """Version of the format -> function that makes a payload of the next version from one of this version."""
 
 
-def write_artifact(path: Path, payload: Mapping[str, Any], *, kind: str) -> str:
+def write_artifact(path: Path, payload: Mapping[str, Any], *, kind: str, version: int = WITHOUT_TREES) -> str:
     """Write the file and its digest beside it; a kill leaves the old pair or is noticed when reading.
 
     Args:
         kind: what the file holds, `model` or `encoder`.
+        version: of the layout; an older release refuses a newer one, instead of reading half of it.
 
     Returns:
         The SHA-256 of the file.
@@ -52,7 +56,7 @@ def write_artifact(path: Path, payload: Mapping[str, Any], *, kind: str) -> str:
         ArtifactError: the payload holds what reading would refuse; nothing is written.
     """
     buffer = io.BytesIO()
-    torch.save({"format": _format(kind), "version": VERSION, **payload}, buffer)
+    torch.save({"format": _format(kind), "version": version, **payload}, buffer)
     check_values(payload, limit=buffer.tell())
     digest = hashlib.sha256(buffer.getbuffer()).hexdigest()
     write_atomically(path, buffer.getvalue())

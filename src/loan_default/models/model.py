@@ -15,13 +15,21 @@ from loan_default.data.schema.language import Schema, schema_to_dict
 from loan_default.data.schema.schema_files import schema_from_dict
 from loan_default.errors import ArtifactError
 from loan_default.models.arrays import predict, to_tensors
-from loan_default.models.artifact import Payload, read_artifact, shown, write_artifact
+from loan_default.models.artifact import (
+    VERSION,
+    WITHOUT_TREES,
+    Payload,
+    read_artifact,
+    shown,
+    write_artifact,
+)
 from loan_default.models.calibration import Calibration
 from loan_default.models.classifier import Classifier, HeadConfig
 from loan_default.models.encoder import Encoder, EncoderConfig
 from loan_default.models.features import Features, Inputs, features_from_dict, features_to_dict
 from loan_default.models.fitting import StateDict
 from loan_default.models.member_training import Architecture
+from loan_default.models.trees import Trees, blend, trees_from_dict, trees_to_dict
 
 T = TypeVar("T")
 
@@ -34,6 +42,8 @@ class LoanModel:
     schema: Schema
     architecture: Architecture
     members: tuple[Classifier, ...]
+    trees: Trees | None = None
+    """Boosted trees that count as much as all members together; None = the model has none."""
     calibration: Calibration
     metrics: Mapping[str, Any]
     """Metrics when it was trained: split -> metric -> value."""
@@ -47,8 +57,8 @@ class LoanModel:
         return self.calibration.apply(self.predict_raw(frame))
 
     def predict_raw(self, frame: pd.DataFrame) -> NDArray[np.float64]:
-        """Mean probability of the members `(rows,)` before calibration."""
-        return mean_probability(self.members, self.architecture.features.transform(frame))
+        """Probability of members and trees `(rows,)` before calibration."""
+        return raw_probability(self.members, self.trees, self.architecture.features.transform(frame))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +80,12 @@ def mean_probability(members: Sequence[nn.Module], inputs: Inputs) -> NDArray[np
     return result
 
 
+def raw_probability(members: Sequence[nn.Module], trees: Trees | None, inputs: Inputs) -> NDArray[np.float64]:
+    """Probability `(rows,)` before calibration: that of the members, blended with that of the trees."""
+    networks = mean_probability(members, inputs)
+    return networks if trees is None else blend(networks, trees.logits(inputs))
+
+
 def save_model(path: Path, model: LoanModel) -> str:
     """Write a model file; returns its SHA-256."""
     architecture = model.architecture
@@ -85,7 +101,10 @@ def save_model(path: Path, model: LoanModel) -> str:
         "reference": _to_plain(model.reference),
         "provenance": _to_plain(model.provenance),
     }
-    return write_artifact(path, payload, kind="model")
+    if model.trees is None:
+        return write_artifact(path, payload, kind="model", version=WITHOUT_TREES)
+    payload["trees"] = _to_plain(trees_to_dict(model.trees))
+    return write_artifact(path, payload, kind="model", version=VERSION)
 
 
 def load_model(path: Path, *, sha256: str | None = None) -> LoanModel:
@@ -117,6 +136,7 @@ def load_model(path: Path, *, sha256: str | None = None) -> LoanModel:
             schema=schema_from_dict(payload["schema"], where=str(path)),
             architecture=architecture,
             members=members,
+            trees=_trees(payload, architecture.features),
             calibration=_calibration(payload["calibration"]),
             metrics=_table(payload, "figures"),
             reference=_table(payload, "reference"),
@@ -260,6 +280,20 @@ def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ArtifactError(f"a model must have a version, however: {shown(value)}")
     return value
+
+
+def _trees(payload: Payload, features: Features) -> Trees | None:
+    if "trees" not in payload:
+        return None
+    trees = trees_from_dict(_to_arrays(payload["trees"]))
+    columns = (len(features.numerical), len(features.categorical))
+    if tuple(trees.columns) != columns:
+        raise ArtifactError(f"trees must ask for the {columns} columns, however: {tuple(trees.columns)}")
+    nodes, codes = trees.codes.T
+    most = np.array(features.cardinalities, dtype=np.int64)[trees.feature[nodes] - columns[0]]
+    if (codes < 0).any() or (codes >= most).any():
+        raise ArtifactError("trees must ask for codes of the features, however: one is another")
+    return trees
 
 
 def _calibration(raw: Mapping[str, Any]) -> Calibration:

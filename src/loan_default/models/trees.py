@@ -6,7 +6,7 @@ idea of QuickScorer (Lucchese et al., 2015), with a table for each column in pla
 that are compared are those of the fit, in double precision.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -98,6 +98,26 @@ def blend(net_probability: Floats, tree_logits: Floats) -> Floats:
     """Probability `(rows,)` of networks and trees with equal weights on the logit scale, not calibrated."""
     z = logit(np.clip(net_probability, _CLIP, 1 - _CLIP))
     return np.asarray(expit((z + tree_logits) / 2))
+
+
+def average(ensembles: Sequence[Trees]) -> Trees:
+    """Trees whose logits are the mean of those of some ensembles, which ask for the same columns."""
+    starts = np.cumsum([0, *(len(each.feature) for each in ensembles[:-1])]).tolist()
+    moved = [
+        {
+            "roots": each.roots + start,
+            "feature": each.feature,
+            "threshold": each.threshold,
+            "left": np.where(each.feature < 0, 0, each.left + start),
+            "right": np.where(each.feature < 0, 0, each.right + start),
+            "missing_left": each.missing_left,
+            "value": each.value / len(ensembles),
+            "codes": each.codes + np.array([start, 0]),
+        }
+        for each, start in zip(ensembles, starts, strict=True)
+    ]
+    joined = {name: np.concatenate([arrays[name] for arrays in moved]) for name in moved[0]}
+    return Trees(columns=ensembles[0].columns, **joined)
 
 
 def trees_to_dict(trees: Trees) -> dict[str, NDArray[Any]]:
@@ -291,3 +311,5 @@ def _check_nodes(trees: Trees) -> None:
     asked = trees.codes[:, 0]
     if (asked < 0).any() or (asked >= n_nodes).any() or (trees.feature[asked] < numerical).any():
         raise ArtifactError("codes must belong to nodes that ask for a category, however: one does not")
+    if not np.isin(np.flatnonzero(trees.feature >= numerical), asked).all():
+        raise ArtifactError("nodes must send a code left, however: one that asks for a category does not")

@@ -67,7 +67,7 @@ def test_the_whitelist_of_the_api_is_what_a_scheduled_run_takes():
     assert set(SCHEDULED_PARAMETERS) == scheduled | RUN
     assert scheduled == {
         *("preset", "pretrain", "objective", "epochs", "pretraining_epochs", "members", "seed"),
-        *("out_of_time", "allow_leaks", "refit"),
+        *("out_of_time", "allow_leaks", "refit", "with_trees"),
     }
 
 
@@ -77,6 +77,7 @@ def test_what_a_scheduled_run_accepts():
         "out_of_time": {"type": "boolean"},
         "allow_leaks": {"type": "boolean"},
         "refit": {"type": "boolean"},
+        "with_trees": {"type": "boolean"},
         "preset": {"enum": [None, "fast", "default", "best"]},
         "objective": {"enum": [None, "detection", "nt-xent", "both"]},
         "seed": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1},

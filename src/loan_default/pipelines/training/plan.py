@@ -31,6 +31,7 @@ from loan_default.models.member_training import Labelled
 from loan_default.models.model import PretrainedEncoder, load_encoder
 from loan_default.models.presets import Preset, preset_for
 from loan_default.models.schedules import FitConfig
+from loan_default.models.tree_training import import_lightgbm
 from loan_default.pipelines.training.dataset import Dataset, load_dataset, load_snapshot, load_store
 from loan_default.pipelines.training.leak_questions import checked_leaks
 from loan_default.pipelines.training.row_splits import (
@@ -172,9 +173,11 @@ def plan_training(
 
     Raises:
         DataError: the file, its schema, its labels or its columns cannot give a model.
-        ConfigurationError: options contradict each other or the machine.
+        ConfigurationError: options contradict each other or the machine, or a library is missing.
         ArtifactError: the encoder file was refused.
     """
+    if options.with_trees:
+        import_lightgbm()  # a missing library should not wait for the networks
     # More members than without rows are never trained, and a wrong device should not wait for the rows.
     members = options.members or preset_for(options.preset, rows=0).members
     compute = choose_compute(options.device, members=members, environ=environ, cores=usable_cores())

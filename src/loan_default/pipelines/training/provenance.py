@@ -9,14 +9,19 @@ from importlib.metadata import version as version_of
 from typing import Any
 
 import numpy as np
+import torch
 
 from loan_default.data.datasets.row_hashing import DIGEST_VERSION
+from loan_default.models.classifier import Classifier
 from loan_default.models.features import features_to_dict
 from loan_default.models.fitting import StateDict
+from loan_default.models.trees import Trees, trees_to_dict
 from loan_default.pipelines.training.plan import TrainingPlan
 
 LIBRARIES = ("torch", "numpy", "pandas", "scikit-learn", "pyarrow")
 """Libraries whose versions decide the result and are recorded."""
+FOR_TREES = ("lightgbm",)
+"""Those that decide it where the model has trees."""
 
 
 def provenance_of(plan: TrainingPlan) -> dict[str, Any]:
@@ -48,6 +53,8 @@ def fingerprint_of_run(plan: TrainingPlan) -> str:
     """Digest of all that decides the weights of a run before it begins: who resumes it must agree on it."""
     encoder = [digest_of_weights([plan.encoder.state])] if plan.encoder is not None else []
     stages = {"pretrain": plan.options.pretrain, "train": plan.options.train}
+    if plan.options.with_trees:
+        stages["with_trees"] = True
     return fingerprint_of_stage(plan, stages, asdict(plan.preset), encoder)
 
 
@@ -83,6 +90,19 @@ def digest_of_weights(states: Sequence[StateDict]) -> str:
             content.update(name.encode())
             content.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return content.hexdigest()
+
+
+def provenance_of_weights(members: Sequence[Classifier], trees: Trees | None) -> dict[str, Any]:
+    """What a model learned, as its provenance has it: a digest of it, and the size of its trees."""
+    states = [member.state_dict() for member in members]
+    if trees is None:
+        return {"weights": digest_of_weights(states)}
+    arrays = {name: torch.from_numpy(array) for name, array in trees_to_dict(trees).items()}
+    return {
+        "weights": digest_of_weights([*states, arrays]),
+        "trees": f"{len(trees)} trees, {trees.leaves} leaves",
+        **{library: version_of(library) for library in FOR_TREES},
+    }
 
 
 def _to_list(value: Any) -> Any:

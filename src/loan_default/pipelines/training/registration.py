@@ -32,7 +32,7 @@ from loan_default.pipelines.layout import MODELS
 from loan_default.pipelines.registry import metrics_to_store
 from loan_default.pipelines.training.dataset import snapshot_of
 from loan_default.pipelines.training.plan import TrainingPlan
-from loan_default.pipelines.training.provenance import LIBRARIES
+from loan_default.pipelines.training.provenance import FOR_TREES, LIBRARIES
 from loan_default.pipelines.training.stages import Trained
 
 
@@ -133,6 +133,7 @@ def _model_document(
         objective=plan.objective,
         pretrained=plan.starts_pretrained,
         members=len(trained.members),
+        trees=0 if trained.model.trees is None else len(trained.model.trees),
         parameters=sum(p.numel() for member in trained.model.members for p in member.parameters()),
         rows={
             "train": len(split.train),
@@ -142,7 +143,11 @@ def _model_document(
         },
         seed=plan.options.seed,
         code_version=str(trained.model.provenance["code_version"]),
-        libraries={name: str(trained.model.provenance[name]) for name in LIBRARIES},
+        libraries={
+            name: str(trained.model.provenance[name])
+            for name in (*LIBRARIES, *FOR_TREES)
+            if name in trained.model.provenance
+        },
         training_seconds=sum(trained.seconds.values()),
         snapshot=snapshot.id,
         run=run,

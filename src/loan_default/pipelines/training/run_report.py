@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from loan_default.choices import Choice
 from loan_default.data.schema.column import Kind
@@ -18,14 +19,16 @@ from loan_default.evaluation.report_inputs import (
     EpochPoint,
     MemberCurve,
     NearCopies,
+    PartMetrics,
     ReportInputs,
     SplitSummary,
     TestPredictions,
 )
 from loan_default.files import write_atomically
+from loan_default.models.trees import Trees
 from loan_default.pipelines.training.member_fits import rows_learned_from
 from loan_default.pipelines.training.plan import TrainingPlan
-from loan_default.pipelines.training.stages import Trained, with_threads_of_run
+from loan_default.pipelines.training.stages import Predictions, Trained, with_threads_of_run
 from loan_default.pipelines.training.stopwatch import Stopwatch
 
 
@@ -82,6 +85,27 @@ def _learned_from(plan: TrainingPlan) -> str:
     )
 
 
+def _blended(members: int, trees: Trees | None) -> str:
+    """What the model consists of, in words; empty = of networks alone."""
+    if trees is None:
+        return ""
+    networks = "1 network" if members == 1 else f"{members} networks"
+    return (
+        f" {networks} and 1 tree ensemble, equal weights on the logit scale: the ensemble has {len(trees):,} "
+        f"boosted trees with {trees.leaves:,} leaves."
+    )
+
+
+def _part_metrics(name: str, pd: NDArray[np.float64], test: Predictions, *, seed: int) -> PartMetrics:
+    return PartMetrics(
+        name=name,
+        intervals=bootstrap_intervals(test.y, pd, seed=seed, weights=test.weights),
+        auc_difference=paired_bootstrap(
+            test.y, test.calibrated, pd, metric="auc", seed=seed, weights=test.weights
+        ),
+    )
+
+
 def build_report(
     plan: TrainingPlan,
     trained: Trained,
@@ -94,7 +118,7 @@ def build_report(
     seed, test, preset = plan.options.seed, trained.test, plan.preset
     pretrained = trained.pretrained.fitted.history if trained.pretrained else ()
     parameters = sum(parameter.numel() for parameter in trained.model.members[0].parameters())
-    members = len(trained.members)
+    members, trees = len(trained.members), trained.model.trees
     nets = f"Mean of {members} tabular transformers" if members > 1 else "A tabular transformer"
     origin = "pretrained" if plan.starts_pretrained else "not pretrained"
     inputs = ReportInputs(
@@ -102,7 +126,7 @@ def build_report(
         model=(
             f"{nets} with {preset.encoder.n_layers} layers and {parameters:,} weights"
             f"{' each' if members > 1 else ''}, {origin}, {_CALIBRATED[trained.calibration.method]}."
-            f"{_learned_from(plan)}"
+            f"{_blended(members, trees)}{_learned_from(plan)}"
         ),
         created_at=datetime.now(UTC),
         data=_data_summary(plan),
@@ -120,6 +144,7 @@ def build_report(
         auc_difference=paired_bootstrap(
             test.y, test.calibrated, test.baseline, metric="auc", seed=seed, weights=test.weights
         ),
+        parts=tuple(_part_metrics(name, pd, test, seed=seed) for name, pd in test.parts.items()),
         pretraining=tuple(EpochPoint(epoch=each.epoch, losses=each.losses) for each in pretrained),
         training=tuple(
             MemberCurve(
@@ -136,6 +161,7 @@ def build_report(
             "encoder": asdict(preset.encoder),
             "head": asdict(preset.head),
             "members": preset.members,
+            **({"trees": f"{len(trees)} trees"} if trees is not None else {}),
             "training": asdict(plan.fitting),
             **(
                 {"pretraining": {**asdict(preset.pretraining), **asdict(preset.objective)}}

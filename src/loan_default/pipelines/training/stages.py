@@ -3,8 +3,8 @@
 Each stage goes on from its checkpoints where the run is resumed.
 """
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
@@ -26,12 +26,13 @@ from loan_default.models.member_training import Labelled, trained_classifier
 from loan_default.models.model import (
     LoanModel,
     PretrainedEncoder,
-    mean_probability,
+    raw_probability,
     save_encoder,
     save_model,
 )
 from loan_default.models.pretraining import Pretrained, pretrain
 from loan_default.models.reference import reference_of
+from loan_default.models.trees import Trees, blend
 from loan_default.pipelines.training.member_fits import (
     architecture_of,
     first_weights,
@@ -43,11 +44,17 @@ from loan_default.pipelines.training.member_fits import (
 from loan_default.pipelines.training.plan import TrainingPlan
 from loan_default.pipelines.training.provenance import (
     digest_of_values,
-    digest_of_weights,
     fingerprint_of_stage,
     provenance_of,
+    provenance_of_weights,
 )
 from loan_default.pipelines.training.stopwatch import Stopwatch
+from loan_default.pipelines.training.tree_fits import (
+    TreesOfRun,
+    each_part_alone,
+    fit_trees_of_run,
+    refit_trees_of_run,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -61,11 +68,13 @@ class Predictions:
     """1 = default, 0 = none."""
     calibrated: NDArray[np.float64]
     raw: NDArray[np.float64]
-    """Mean of the members before calibration."""
+    """Of all parts of the model before calibration."""
     baseline: NDArray[np.float64]
     """PDs of logistic regression."""
     weights: NDArray[np.float64] | None = None
     """How much each row counts; None = all alike."""
+    parts: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Part of the model -> PDs of it alone; empty = it has one part, or they were not needed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,7 +173,7 @@ def train_classifier(
     started_at: datetime,
     before_write: Callable[[], None] = lambda: None,
 ) -> Trained:
-    """Train the members, calibrate them, predict the test rows and write the model file.
+    """Train the members and trees, calibrate them, predict the test rows and write the model file.
 
     Args:
         pretrained: what the members start from; None = the given encoder, or random weights.
@@ -177,20 +186,26 @@ def train_classifier(
     learned = plan.inputs[plan.measured_rows]
     members = _members_of(plan, fitted, learned)
     unseen = out_of_fold(plan, members)
-    watch.start("calibrate", f"on {len(unseen.positions):,} rows by members that did not learn from them")
+    found = fit_trees_of_run(plan, watch=watch)
+    raw, trees = unseen.raw, None
+    if found is not None:
+        raw, trees = blend(unseen.raw, found.out_of_fold), found.trees
+    watch.start("calibrate", f"on {len(unseen.positions):,} rows that what predicts them did not learn from")
     rows = plan.labelled(unseen.positions)
-    choice = choose_calibration(unseen.raw, rows.labels, rows.weights)
+    choice = choose_calibration(raw, rows.labels, rows.weights)
     watch.start("evaluate", f"on {len(plan.split.test):,} test rows")
     test = plan.labelled(plan.split.test)
     baseline = fit_logistic(plan.features, plan.labelled(plan.split.train))
     validation = plan.labelled(plan.split.validation)
-    on_validation = _predictions(
-        validation, unseen.raw[: len(validation.labels)], choice.calibration, baseline
+    on_validation = _predictions(validation, raw[: len(validation.labels)], choice.calibration, baseline)
+    on_test = replace(
+        _predictions(test, raw_probability(members, trees, test.inputs), choice.calibration, baseline),
+        parts={} if found is None else each_part_alone(members, found, unseen.raw, rows, test.inputs),
     )
-    on_test = _predictions(test, mean_probability(members, test.inputs), choice.calibration, baseline)
     measured = _assemble(
         plan,
         members=members,
+        trees=trees,
         calibration=choice.calibration,
         on_validation=on_validation,
         on_test=on_test,
@@ -201,7 +216,7 @@ def train_classifier(
     if plan.options.refit:
         watch.start("refit", f"on all {len(plan.refit_rows):,} labelled rows, for the passes that were found")
         model = _refitted(
-            plan, measured, start, fitted, out=out, on_progress=on_progress, started_at=started_at
+            plan, measured, start, fitted, found, out=out, on_progress=on_progress, started_at=started_at
         )
     path = out / "model.pth"
     watch.stop()
@@ -231,22 +246,23 @@ def _refitted(
     measured: LoanModel,
     start: StateDict | None,
     found: list[Fitted],
+    found_trees: TreesOfRun | None,
     *,
     out: Path,
     on_progress: OnProgress,
     started_at: datetime,
 ) -> LoanModel:
-    """The measured model with members that took the same passes over all labelled rows.
+    """The measured model with members that took the same passes over all labelled rows, and trees of them.
 
     Features and calibration stay those of the measured model: rows that a network has learned from cannot
     calibrate it.
     """
     fitted = refit_members(plan, start, found, out=out, on_progress=on_progress)
     members = _members_of(plan, fitted, plan.inputs[plan.refit_rows])
-    provenance = dict(measured.provenance)
-    provenance["weights"] = digest_of_weights([member.state_dict() for member in members])
+    trees = None if found_trees is None else refit_trees_of_run(plan, found_trees)
+    provenance = dict(measured.provenance) | provenance_of_weights(members, trees)
     version = model_version(started_at, digest_of_values(provenance))
-    return replace(measured, version=version, members=members, provenance=provenance)
+    return replace(measured, version=version, members=members, trees=trees, provenance=provenance)
 
 
 def _members_of(plan: TrainingPlan, fitted: list[Fitted], train: Inputs) -> tuple[Classifier, ...]:
@@ -291,6 +307,7 @@ def _assemble(
     plan: TrainingPlan,
     *,
     members: tuple[Classifier, ...],
+    trees: Trees | None,
     calibration: Calibration,
     on_validation: Predictions,
     on_test: Predictions,
@@ -302,13 +319,14 @@ def _assemble(
         "epochs": plan.fitting.epochs,
         "labels_learned_from": len(plan.refit_rows) if plan.options.refit else rows_learned_from(plan),
         "members": plan.preset.members,
-        "weights": digest_of_weights([member.state_dict() for member in members]),
+        **provenance_of_weights(members, trees),
     }
     return LoanModel(
         version=model_version(started_at, digest_of_values(provenance)),
         schema=plan.schema,
         architecture=architecture_of(plan),
         members=members,
+        trees=trees,
         calibration=calibration,
         metrics={
             name: asdict(measure(rows.y, rows.calibrated, weights=rows.weights))

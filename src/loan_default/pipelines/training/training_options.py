@@ -238,6 +238,14 @@ class TrainingOptions:
             maximum=_MOST_SCHEDULED,
         ),
     )
+    with_trees: bool = field(
+        default=False,
+        metadata=_shown(
+            kind="boolean",
+            panel="Model",
+            text="Average the networks with boosted trees, fitted by LightGBM.",
+        ),
+    )
     objective: Objective | None = field(
         default=None,
         metadata=_shown(
