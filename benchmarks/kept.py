@@ -28,5 +28,15 @@ def keep(path: Path, arrays: Mapping[str, ArrayLike], *, seconds: float) -> None
 
 def kept_runs(folder: Path, name: str, model: str, *, seeds: int) -> dict[int, Arrays]:
     """Seed -> its arrays, of those seeds that have been measured."""
-    paths = {seed: kept_path(folder, name, model, seed) for seed in range(seeds)}
-    return {seed: dict(np.load(path)) for seed, path in paths.items() if path.exists()}
+    measured = [seed for seed in range(seeds) if kept_path(folder, name, model, seed).exists()]
+    return {seed: kept_run(folder, name, model, seed) for seed in measured}
+
+
+def kept_run(folder: Path, name: str, model: str, seed: int) -> Arrays:
+    """The arrays of one measurement.
+
+    Raises:
+        FileNotFoundError: it has not been made.
+    """
+    with np.load(kept_path(folder, name, model, seed)) as arrays:
+        return dict(arrays)

@@ -5,15 +5,16 @@
     python -m benchmarks.quality --table                  # only print what has been measured
 
 Each booster is tuned on each set: 30 trials on the validation rows' log loss. Ours is the default preset, as
-a user gets it, from random weights and pretrained. All are measured twice: before the last fit and after it,
-which is made on training and validation rows for as many rounds or passes as were found. Before it boosters
-and a single net know the training rows alone, and the members of a preset each know other folds of both. No
-model sees a test row.
+a user gets it, from random weights, pretrained, and with boosted trees as well. All are measured twice:
+before the last fit and after it, which is made on training and validation rows for the rounds or passes that
+were found. Before it boosters and a single net know the training rows alone, and the members of a preset each
+know other folds of both. No model sees a test row.
 A difference is to the booster that is best on that set by that metric; its 95 % interval is paired by row and
 by seed.
 
 Each (set, model, seed) is measured once and kept; a repeated call goes on where it stopped, our nets at their
-last checkpoint. After a change of the model, remove what is kept of ours (*-scratch-* and *-pretrained-*).
+last checkpoint. `with-trees` adds trees to the nets that `pretrained` has kept. After a change of the model,
+remove what is kept of ours (*-scratch-*, *-pretrained-* and *-with-trees-*).
 """
 
 import argparse
@@ -32,16 +33,18 @@ from numpy.typing import ArrayLike, NDArray
 from benchmarks.comparison import METRICS, Difference, best_of, difference, mean_difference, resample
 from benchmarks.credit_sets import FOLDER as FOLDER_OF_SETS
 from benchmarks.credit_sets import SETS, CreditSet, available, load
-from benchmarks.kept import FOLDER, Arrays, keep, kept_path, kept_runs
+from benchmarks.kept import FOLDER, Arrays, keep, kept_path, kept_run, kept_runs
 from benchmarks.peers import BOOSTERS, PEERS, logistic_predictions, predictions, tune
 from benchmarks.tuning import Settings
-from benchmarks.whole_runs import whole_run
+from benchmarks.whole_runs import add_trees, whole_run
 from loan_default.evaluation.metrics import measure
 from loan_default.models.calibration import choose_calibration
 
 SMALL_FIRST = ("hmeq", "uci_credit_card", "credit_risk", "loan_default", "give_me_some_credit")
 OURS = ("scratch", "pretrained")
-COMPARED = ("ours, scratch", "ours, pretrained")
+WITH_TREES = "with-trees"
+MODELS = (*PEERS, *OURS, WITH_TREES)
+COMPARED = ("ours, scratch", "ours, pretrained", "ours, pretrained, with trees")
 """Models whose differences to the boosters are shown."""
 
 Floats = NDArray[np.float64]
@@ -54,7 +57,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SMALL_FIRST))
-    parser.add_argument("--models", nargs="+", choices=[*PEERS, *OURS], default=[*PEERS, *OURS])
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=1, help="measurements at once, each on one thread")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where measurements are kept")
@@ -80,9 +83,11 @@ def _measure(wanted: list[tuple[str, str, int]], *, folder: Path, jobs: int) -> 
             tuned = dict.fromkeys(model for _, model, _ in of_set if model in BOOSTERS)
             for search in [pool.submit(_tune, name, model, folder) for model in tuned]:
                 search.result()
-            started = {pool.submit(measure_one, *each, folder): each for each in of_set}
-            for future in as_completed(started):
-                print(*started[future], future.result(), flush=True)
+            with_trees = [each for each in of_set if each[1] == WITH_TREES]  # they need the nets
+            for stage in ([each for each in of_set if each not in with_trees], with_trees):
+                started = {pool.submit(measure_one, *each, folder): each for each in stage}
+                for future in as_completed(started):
+                    print(*started[future], future.result(), flush=True)
 
 
 def _tune(name: str, model: str, folder: Path) -> Settings:
@@ -97,6 +102,8 @@ def measure_one(name: str, model: str, seed: int, folder: Path) -> str:
         arrays = asdict(logistic_predictions(data))
     elif model in BOOSTERS:
         arrays = asdict(predictions(model, data, _tune(name, model, folder), seed=seed))
+    elif model == WITH_TREES:
+        arrays = asdict(add_trees(data, kept_run(folder, name, "pretrained", seed), seed=seed))
     else:
         checkpoints = folder / "runs" / f"{name}-{model}-{seed}"
         arrays = asdict(whole_run(data, pretrain=model == "pretrained", seed=seed, folder=checkpoints))
@@ -127,14 +134,17 @@ def tables(names: list[str], *, folder: Path, seeds: int) -> str:
             lines.append(f"| {name} | {label} | {' | '.join(cells)} |")
             if (count := len(predicted[label]["refitted"])) < seeds:
                 fewer.append(f"{name} {label}: {count}")
-    lines += ["", *_differences(of_sets)]
+    if differences := _differences(of_sets):
+        lines += ["", *differences]
     if fewer:
         lines += ["", f"Seeds measured, where there are fewer than {seeds}: {', '.join(fewer)}."]
     return "\n".join(lines)
 
 
 def _differences(of_sets: Mapping[str, tuple[CreditSet, Mapping[str, Learned]]]) -> list[str]:
-    """Rows of the table of differences, those of the last fit first."""
+    """Rows of the table of differences, those of the last fit first; none without ours."""
+    if not any(label in predicted for _, predicted in of_sets.values() for label in COMPARED):
+        return []
     lines = [
         f"| ours minus the best booster | {' | '.join(of_sets)} | mean |",
         "|---|" + "---|" * (len(of_sets) + 1),
@@ -160,7 +170,7 @@ def _differences(of_sets: Mapping[str, tuple[CreditSet, Mapping[str, Learned]]])
                 if known:
                     cells = [_signed(each) for each in [*found, mean_difference(known)]]
                     lines.append(f"| {label}{suffix}: {title} | {' | '.join(cells)} |")
-    return lines if len(lines) > 2 else []
+    return lines
 
 
 def _predicted(data: CreditSet, folder: Path, seeds: int) -> dict[str, Learned]:

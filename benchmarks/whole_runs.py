@@ -5,9 +5,11 @@ first member is scored on the validation rows and learns from the training rows,
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,11 +22,13 @@ from loan_default.data.datasets.folds import folds_of
 from loan_default.data.datasets.leakage import LeakCheck
 from loan_default.data.datasets.splits import Split
 from loan_default.data.schema.column import Column, Kind
+from loan_default.models.calibration import choose_calibration
 from loan_default.models.device import Compute
 from loan_default.models.features import fit_features
 from loan_default.models.fitting import Progress
 from loan_default.models.model import LoanModel, PretrainedEncoder, load_encoder, mean_probability
 from loan_default.models.presets import preset_for
+from loan_default.models.trees import blend
 from loan_default.pipelines.training.dataset import Dataset
 from loan_default.pipelines.training.member_fits import out_of_fold
 from loan_default.pipelines.training.plan import TrainingPlan
@@ -32,6 +36,7 @@ from loan_default.pipelines.training.schema_choice import SchemaChoice
 from loan_default.pipelines.training.stages import pretrain_encoder, train_classifier
 from loan_default.pipelines.training.stopwatch import Stopwatch
 from loan_default.pipelines.training.training_options import StoreData, TrainingOptions
+from loan_default.pipelines.training.tree_fits import fit_trees_of_run, refit_trees_of_run
 
 Floats = NDArray[np.float64]
 _TARGET = "outcome of the benchmark"
@@ -69,8 +74,7 @@ def pretrained_encoder(data: CreditSet, *, objective: Objective, folder: Path) -
         plan = _plan(data, pretrain=True, seed=0, preset="default", encoder=None)
         config = replace(plan.preset.objective, objective=objective)
         plan = replace(plan, preset=replace(plan.preset, objective=config))
-        watch = Stopwatch(lambda _name, _detail: None)
-        pretrain_encoder(plan, out=folder, watch=watch, on_progress=_silent)
+        pretrain_encoder(plan, out=folder, watch=_watch(), on_progress=_silent)
     return load_encoder(path)
 
 
@@ -85,7 +89,7 @@ def whole_run(
 ) -> WholeRun:
     """Train a preset as a user does; `folder` keeps the checkpoints from which a repeated call goes on."""
     plan = _plan(data, pretrain=pretrain, seed=seed, preset=preset, encoder=encoder)
-    watch, started = Stopwatch(lambda _name, _detail: None), datetime(2026, 1, 1, tzinfo=UTC)
+    watch, started = _watch(), datetime(2026, 1, 1, tzinfo=UTC)
     pretrained = None
     if pretrain:
         pretrained, _ = pretrain_encoder(plan, out=folder, watch=watch, on_progress=_silent)
@@ -104,6 +108,38 @@ def whole_run(
         test=trained.measured.predict_pd(test),
         refitted=trained.model.predict_pd(test),
         method=trained.calibration.method,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunWithTrees:
+    """PDs of the test rows by the networks of a run and boosted trees, as `--with-trees` gives them."""
+
+    test: Floats
+    refitted: Floats
+    method: CalibrationMethod
+
+
+def add_trees(data: CreditSet, run: Mapping[str, NDArray[Any]], *, seed: int) -> RunWithTrees:
+    """What a run of the default preset would have predicted with trees; its networks are not trained again.
+
+    Args:
+        run: arrays of a `WholeRun` of the same seed, by name.
+    """
+    plan = _plan(data, pretrain=True, seed=seed, preset="default", encoder=None)
+    plan = replace(plan, options=replace(plan.options, with_trees=True))
+    unseen = np.asarray(run["unseen"], np.int64)
+    if not np.array_equal(unseen, np.concatenate(plan.folds[: plan.preset.members])):
+        raise ValueError("a run must have the present folds and members, however: it is of a former preset")
+    found = fit_trees_of_run(plan, watch=_watch())
+    assert found is not None
+    rows, inputs = plan.labelled(unseen), plan.inputs[data.test]
+    choice = choose_calibration(blend(run["pooled_unseen"], found.out_of_fold), rows.labels)
+    last = refit_trees_of_run(plan, found)
+    return RunWithTrees(
+        test=choice.calibration.apply(blend(run["pooled_test"], found.trees.logits(inputs))),
+        refitted=choice.calibration.apply(blend(run["pooled_refitted"], last.logits(inputs))),
+        method=choice.method,
     )
 
 
@@ -159,6 +195,10 @@ def _plan(
         leaks=LeakCheck(alone={}),
         choices=(),
     )
+
+
+def _watch() -> Stopwatch:
+    return Stopwatch(lambda _name, _detail: None)
 
 
 def _of_each_member(model: LoanModel, frame: pd.DataFrame) -> Floats:
