@@ -90,7 +90,7 @@ class NearCopies:
     auc_apart: float
     """AUC of the same model where copies are kept together."""
     tested: int
-    """Test rows that have a near-copy among the rows that were learned from; 0 = copies are on one side."""
+    """Test rows that have a near-copy among the rows that were learned from; 0 = none has."""
     without: tuple[float, float, float] | None = None
     """AUC, KS and Brier score on the other test rows; None = there are none, or of one outcome only."""
 

@@ -185,7 +185,7 @@ def near_copies(found: NearCopies, *, metrics: Metrics) -> Statement:
     if not found.tested:
         return Statement(
             tone=Tone.NOTE,
-            title="Near-copies were kept on one side of each split.",
+            title="Some rows have near-copies, but no test row has one among those that were learned from.",
             text=f"{base} {boosted}",
         )
     others = ""

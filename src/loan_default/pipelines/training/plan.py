@@ -215,7 +215,7 @@ def plan_training(
     choices = [
         Choice(what="preset", value=preset.name, reason=f"costs {preset.cost} on the bundled data"),
         *compute.choices,
-        *twin_choice(rows.twins, options),
+        *twin_choice(rows.twins),
     ]
     if encoder is None:
         features = fit_features(dataset.frame.iloc[fitted_on], dataset.schema)

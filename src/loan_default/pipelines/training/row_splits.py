@@ -2,9 +2,10 @@
 
     rows = split_dataset(options, dataset)
 
-Equal rows, rows of one applicant (`group = true` in the schema) and near-copies stay on one side. Only the
-permanent holdout cannot keep near-copies together: it must put a row on the same side in every snapshot, also
-before its copy has come.
+Equal rows and rows of one applicant (`group = true` in the schema) stay on one side. Near-copies that only
+their nearness gives away are found and stated, with the metrics without them, but decide no side: the
+permanent holdout must put a row on the same side before its copy has come, and in no split shall a guess move
+rows.
 """
 
 from dataclasses import dataclass
@@ -54,9 +55,7 @@ def split_dataset(options: TrainingOptions, dataset: Dataset) -> SplitRows:
     hashes = hash_rows(frame, schema.features)  # once: it is what takes long
     copies = duplicate_groups(frame, schema, hashes=hashes)
     twins = find_twins(frame, schema, dataset.labels, hashes=hashes)
-    if schema.groups:
-        copies = joined_groups(copies, named_groups(frame, schema))
-    groups = copies if twins is None else joined_groups(copies, twins.groups)
+    groups = joined_groups(copies, named_groups(frame, schema)) if schema.groups else copies
     sides = hash_sides(frame, schema) if schema.groups else hashes
     if options.split == PERMANENT_HOLDOUT:
         kept = pd.factorize(sides)[0].astype(np.int64)
@@ -67,16 +66,14 @@ def split_dataset(options: TrainingOptions, dataset: Dataset) -> SplitRows:
     return SplitRows(split=split, groups=groups, sides=sides, twins=twins)
 
 
-def twin_choice(twins: Twins | None, options: TrainingOptions) -> list[Choice]:
+def twin_choice(twins: Twins | None) -> list[Choice]:
     """What was done about near-copies, with the evidence; empty = there are none."""
     if twins is None:
         return []
-    apart = options.split == PERMANENT_HOLDOUT
-    value = "may lie on both sides of the permanent holdout" if apart else "kept on one side of each split"
     return [
         Choice(
             what="near-copies",
-            value=value,
+            value="may lie on both sides of the split; the report has the metrics without them",
             reason=f"{twins.rows:,} of {twins.labelled:,} rows ({twins.share:.1%}) have one; "
             f"of pairs {twins.agreement:.1%} have one outcome, of ordinary neighbours {twins.ordinary:.1%}",
         )
