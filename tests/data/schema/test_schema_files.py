@@ -1,5 +1,6 @@
 """Schema files: what is written is read back, and mistakes are named."""
 
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import tomlkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.column import KEYS_OF_KIND, SHARED_KEYS, Column, Kind
 from loan_default.data.schema.language import Schema, schema_to_dict
 from loan_default.data.schema.schema_files import dump_schema, load_schema, schema_from_dict
 from loan_default.errors import DataError
@@ -17,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 names = st.text(min_size=1, max_size=8)
 words = st.text(max_size=8)
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-1000, 1000)
-flags = {flag: st.booleans() for flag in ("nullable", "optional", "protected")}
+flags = {flag: st.booleans() for flag in ("nullable", "optional", "protected", "group")}
 
 
 @st.composite
@@ -54,7 +55,12 @@ def schemas(draw):
     feature, identifier, target, *others = draw(st.lists(names, min_size=4, max_size=7, unique=True))
     fixed = (
         Column(name=feature, kind=Kind.NUMERICAL, minimum=0),
-        Column(name=identifier, kind=Kind.IDENTIFIER, nullable=draw(st.booleans())),
+        Column(
+            name=identifier,
+            kind=Kind.IDENTIFIER,
+            nullable=draw(st.booleans()),
+            group=draw(st.booleans()),
+        ),
         Column(name=target, kind=Kind.TARGET, positive=draw(names) + "+", negative=draw(names) + "-"),
     )
     drawn = tuple(draw(columns(name)) for name in others)
@@ -77,6 +83,14 @@ def test_dumped_schema_reads_back_the_same(schema, data):
 @given(schemas())
 def test_plain_dict_reads_back_the_same(schema):
     assert schema_from_dict(schema_to_dict(schema)) == schema
+
+
+@pytest.mark.parametrize("key", sorted({*SHARED_KEYS, *chain(*KEYS_OF_KIND.values())}))
+def test_every_key_of_a_column_has_a_type_that_files_are_held_to(key):
+    kind = next(kind for kind in Kind if key in (*SHARED_KEYS, *KEYS_OF_KIND[kind]))
+    table = {"columns": {"x": {"kind": str(kind), key: object()}}}
+    with pytest.raises(DataError, match=f"{key} must be"):
+        schema_from_dict({"name": "s", **table})
 
 
 def test_notes_stand_above_their_column():

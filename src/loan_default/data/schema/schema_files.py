@@ -116,6 +116,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "maximum": (int, float),
     "special": (list,),
     "capped": (bool,),
+    "group": (bool,),
     "categories": (list,),
     "labels": (dict,),
     "aliases": (dict,),
