@@ -52,7 +52,7 @@ def preset_for(name: PresetName, *, rows: int, unlabelled: int = 0) -> Preset:
     )
     default = Preset(
         name="default",
-        cost="about 4 minutes",
+        cost="about 6 minutes",
         encoder=EncoderConfig(n_layers=3),
         head=HeadConfig(scales="tokens", hidden=128),
         members=_members(rows),
@@ -75,7 +75,7 @@ def preset_for(name: PresetName, *, rows: int, unlabelled: int = 0) -> Preset:
         return replace(
             default,
             name="best",
-            cost="about 15 minutes",
+            cost="about half an hour",
             head=HeadConfig(scales="tokens", predictors=16),
             members=2 * _members(rows) + 1,
             pretraining=replace(pretraining, epochs=2 * pretraining.epochs),
