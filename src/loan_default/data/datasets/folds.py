@@ -6,7 +6,7 @@ folds_of(split, labels, groups=…, seed=…)    # the validation rows are the f
 import numpy as np
 from numpy.typing import NDArray
 
-from loan_default.data.datasets.splits import Split
+from loan_default.data.datasets.splits import Split, spread_groups
 
 Positions = NDArray[np.int64]
 
@@ -24,15 +24,9 @@ def folds_of(
         groups: `(N,)` whole numbers; rows with the same number stay together.
     """
     count = max(1, round(len(split.train) / len(split.validation)))
-    _, group, size = np.unique(groups[split.train], return_inverse=True, return_counts=True)
-    bads = np.bincount(group, weights=labels[split.train], minlength=len(size))
-    stratum = np.where(bads == 0, 0, np.where(bads == size, 1, 2))
-    order = np.lexsort((np.random.default_rng(seed).random(len(size)), stratum))
-    fold = np.empty(len(size), dtype=np.int64)
-    for number in range(3):
-        assigned = order[stratum[order] == number]
-        before = np.cumsum(size[assigned]) - size[assigned] / 2
-        fold[assigned] = (before / max(1, size[assigned].sum()) * count).astype(np.int64)
+    generator = np.random.default_rng(seed)
+    group, _, middles = spread_groups(labels[split.train], groups[split.train], generator)
+    fold = (middles * count).astype(np.int64)
     parts = [split.train[fold[group] == number] for number in range(count)]
     scorable = [part for part in parts if 0 < labels[part].sum() < len(part)]
     return (split.validation, *scorable)

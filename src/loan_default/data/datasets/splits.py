@@ -239,22 +239,37 @@ def _stratified(
     Groups are shuffled and assigned within strata: only bads, only goods, both. A group of more than half of
     the smaller part always trains, where it distorts the shares least.
     """
+    largest = max(2.0, 0.5 * min(share for share in shares if share > 0) * len(y))
+    group_index, size, middles = spread_groups(y, group, generator, largest=largest)
+    part = np.full(len(size), _TRAIN)
+    part[middles < shares[0] + shares[1]] = _VALIDATION
+    part[middles < shares[0]] = _TEST
+    part[size > largest] = _TRAIN
+    return part[group_index]
+
+
+def spread_groups(
+    y: NDArray[np.float64], group: Integers, generator: np.random.Generator, *, largest: float = np.inf
+) -> tuple[Positions, Integers, NDArray[np.float64]]:
+    """Groups in random order within strata of rows: only bads, only goods, both.
+
+    Args:
+        largest: rows of a group beyond which it comes last in its stratum.
+
+    Returns:
+        The index of the group of each row `(N,)`, the rows of each group, and the middle of each among
+        the rows of its stratum, from 0 to 1.
+    """
     _, group_index, size = np.unique(group, return_inverse=True, return_counts=True)
     bads = np.bincount(group_index, weights=y, minlength=len(size))
     stratum = np.where(bads == 0, 0, np.where(bads == size, 1, 2))
-    large = size > max(2.0, 0.5 * min(share for share in shares if share > 0) * len(y))
-    order = np.lexsort((generator.random(len(size)), large, stratum))
-    part = np.full(len(size), _TRAIN)
-    for number in range(3):
-        assigned = order[stratum[order] == number]
-        if not len(assigned):
-            continue
-        ends = np.cumsum(size[assigned])
-        middles = (ends - size[assigned] / 2) / ends[-1]
-        part[assigned[middles < shares[0] + shares[1]]] = _VALIDATION
-        part[assigned[middles < shares[0]]] = _TEST
-    part[large] = _TRAIN
-    return part[group_index]
+    order = np.lexsort((generator.random(len(size)), size > largest, stratum))
+    middles = np.empty(len(size))
+    for number in np.unique(stratum):
+        ordered = order[stratum[order] == number]
+        ends = np.cumsum(size[ordered])
+        middles[ordered] = (ends - size[ordered] / 2) / ends[-1]
+    return group_index, size, middles
 
 
 def _latest_of_group(times: Integers, group: Integers) -> Integers:
