@@ -118,7 +118,7 @@ def _job(
         fingerprint=fingerprint_of_stage(
             plan,
             name,
-            asdict(plan.fitting),
+            asdict(plan.preset.training),
             None if passes is None else asdict(passes),
             origin,
             sha256(scored.tobytes()).hexdigest(),
@@ -142,7 +142,7 @@ def _train(
         architecture_of(plan),
         rows,
         jobs=jobs,
-        config=plan.fitting,
+        config=plan.preset.training,
         encoder_state=start,
         device=plan.compute.device,
         processes=plan.compute.processes,

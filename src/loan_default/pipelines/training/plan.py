@@ -30,7 +30,6 @@ from loan_default.models.features import Features, Inputs, fit_features
 from loan_default.models.member_training import Labelled
 from loan_default.models.model import PretrainedEncoder, load_encoder
 from loan_default.models.presets import Preset, preset_for
-from loan_default.models.schedules import FitConfig
 from loan_default.models.tree_training import import_lightgbm
 from loan_default.pipelines.training.dataset import Dataset, load_dataset, load_snapshot, load_store
 from loan_default.pipelines.training.leak_questions import checked_leaks
@@ -131,11 +130,6 @@ class TrainingPlan:
         if self.encoder is not None:
             return str(self.encoder.provenance.get("objective", "not known"))
         return self.preset.objective.objective if self.options.pretrain else "none"
-
-    @property
-    def fitting(self) -> FitConfig:
-        """How the members are trained."""
-        return self.preset.training
 
     @property
     def measured_rows(self) -> NDArray[np.int64]:

@@ -162,7 +162,7 @@ def build_report(
             "head": asdict(preset.head),
             "members": preset.members,
             **({"trees": f"{len(trees)} trees"} if trees is not None else {}),
-            "training": asdict(plan.fitting),
+            "training": asdict(preset.training),
             **(
                 {"pretraining": {**asdict(preset.pretraining), **asdict(preset.objective)}}
                 if trained.pretrained

@@ -316,7 +316,7 @@ def _assemble(
 ) -> LoanModel:
     """The model with its metrics, its reference histograms and its provenance."""
     provenance = provenance_of(plan) | {
-        "epochs": plan.fitting.epochs,
+        "epochs": plan.preset.training.epochs,
         "labels_learned_from": len(plan.refit_rows) if plan.options.refit else rows_learned_from(plan),
         "members": plan.preset.members,
         **provenance_of_weights(members, trees),
