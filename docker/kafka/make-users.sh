@@ -27,7 +27,8 @@ allow --allow-principal User:pipeline --operation Read --operation Describe \
     --group processing --group training-store
 allow --allow-principal User:pipeline --operation Read --operation Describe \
     --resource-pattern-type prefixed --group look- # whoever lists dead-letter records uses a group of its own once
-allow --allow-principal User:pipeline --operation Describe --topic commands.dlq
+allow --allow-principal User:pipeline --operation Describe \
+    --topic commands.dlq --topic scores --topic processed_data.dlq
 allow --allow-principal User:commands --operation Read --operation Describe --topic commands --group commands
 allow --allow-principal User:commands --operation Write --operation Describe --topic commands.dlq
 allow --allow-principal User:requester --operation Write --operation Describe --topic commands

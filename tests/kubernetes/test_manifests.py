@@ -32,6 +32,8 @@ GRANTED = {
         "processed_data": {"Describe", "Read", "Write"},
         "commands": {"Describe", "Write"},
         "commands.dlq": {"Describe"},
+        "scores": {"Describe"},
+        "processed_data.dlq": {"Describe"},
     },
     "commands": {"commands": {"Describe", "Read"}, "commands.dlq": {"Describe", "Write"}},
     "requester": {"commands": {"Describe", "Write"}},

@@ -29,6 +29,8 @@ class EventType(StrEnum):
     """An application passed the schema."""
     OUTCOME = "outcome.observed"
     """What became of an application that came earlier."""
+    SCORED = "application.scored"
+    """A model scored an application; the event has the id of the one that asked for it."""
 
 
 class Event(NamedTuple):

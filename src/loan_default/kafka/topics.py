@@ -20,6 +20,8 @@ RAW = "raw_data"
 """Rows of a source, as they came."""
 PROCESSED = "processed_data"
 """Rows that passed the schema, in canonical form."""
+SCORES = "scores"
+"""What the model that scores makes of `processed_data`: PD, points and version of each application."""
 COMMANDS = "commands"
 """Requests to the pipelines and facts about what they did."""
 
@@ -27,8 +29,12 @@ PROCESSING = "processing"
 """Consumer group of those who validate `raw_data`."""
 TRAINING_STORE = "training-store"
 """Consumer group of those who bring `processed_data` into the training store."""
+SCORING = "scoring"
+"""Consumer group of those who score `processed_data`."""
 READERS = {RAW: (PROCESSING,), PROCESSED: (TRAINING_STORE,)}
-"""Topic -> groups that read all of it. The other topics are for people, and for whoever comes later."""
+"""Topic -> groups that read all of it wherever the pipeline runs. The other topics are for people, and for
+whoever comes later. `scoring` is not among them: nobody can score what lies in the memory of another process,
+so a broker in memory that waited for that group would keep all that passes."""
 
 
 def dead_letter_topic(name: str) -> str:
@@ -39,12 +45,14 @@ def dead_letter_topic(name: str) -> str:
 TOPICS = (
     Topic(name=RAW),
     Topic(name=PROCESSED),
+    Topic(name=SCORES),
     Topic(name=COMMANDS),
     # A person has to look at dead-letter records: they are kept longer than what they come from.
     Topic(name=dead_letter_topic(RAW), retention=timedelta(days=90)),
+    Topic(name=dead_letter_topic(PROCESSED), retention=timedelta(days=90)),
     Topic(name=dead_letter_topic(COMMANDS), retention=timedelta(days=90)),
 )
-DEAD_LETTER_TOPICS = tuple(dead_letter_topic(name) for name in (RAW, COMMANDS))
+DEAD_LETTER_TOPICS = tuple(dead_letter_topic(name) for name in (RAW, PROCESSED, COMMANDS))
 
 
 def missing_topics(names: list[str]) -> DependencyError:
