@@ -69,6 +69,7 @@ kubernetes-check: $(VENV)/dev  ## check kubernetes/ by an API server of Kubernet
 bench: $(VENV)/benchmarks  ## run the measurements of the README (hours); `python -m benchmarks.NAME --help` for one
 	$(BIN)/python -m benchmarks.presets
 	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.time_to_best
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.tables
 	$(BIN)/python -m benchmarks.labels
 	$(BIN)/python -m benchmarks.quality

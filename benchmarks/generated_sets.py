@@ -7,6 +7,7 @@ exceed; the gap to it is what is measured.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -86,7 +87,8 @@ def _numbers(n_columns: int, n_rows: int, generator: np.random.Generator) -> NDA
     """Correlated standard normal columns, by three factors."""
     loadings = generator.normal(0, 0.5, (3, n_columns))
     mixed = generator.normal(size=(n_rows, 3)) @ loadings + generator.normal(size=(n_rows, n_columns))
-    return mixed / np.sqrt(1 + (loadings**2).sum(0))
+    scaled: NDArray[np.float64] = mixed / np.sqrt(1 + (loadings**2).sum(0))
+    return scaled
 
 
 def _logit(
@@ -152,7 +154,8 @@ def _trees(
 
 
 def _standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return (values - values.mean()) / values.std()
+    scaled: NDArray[np.float64] = (values - values.mean()) / values.std()
+    return scaled
 
 
 def _with_mean(logit: NDArray[np.float64], mean: float) -> NDArray[np.float64]:
@@ -174,7 +177,7 @@ def _frame(
     columns: dict[str, NDArray[np.float64] | list[str]] = {}
     for index in range(recipe.numerical):
         values = numbers[:, index]
-        written = (
+        written: NDArray[Any] = (
             np.round(np.exp(9 + 0.8 * values), -1),
             np.floor(np.exp(0.5 + 0.9 * values)),
             np.round(norm.cdf(values), 3),

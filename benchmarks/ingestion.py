@@ -222,6 +222,7 @@ def _skip_to_the_end(settings: Settings, group: str) -> None:
 def _insert_alone(settings: Settings, rows: int) -> Measured:
     """The documents of that many events, and no other load on the machine."""
     database = connect_database(settings.model_copy(update={"mongodb_database": "alone"}))
+    assert settings.mongodb_uri is not None
     with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as client:
         client.drop_database("alone")
     RawDataLogRepository(database).ensure_indexes()

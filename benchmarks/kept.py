@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,7 +23,8 @@ def kept_path(folder: Path, name: str, model: str, seed: int) -> Path:
 def keep(path: Path, arrays: Mapping[str, ArrayLike], *, seconds: float) -> None:
     """Write arrays and how long they took, whole or not at all."""
     content = io.BytesIO()
-    np.savez(content, seconds=seconds, **{name: np.asarray(each) for name, each in arrays.items()})
+    named: dict[str, Any] = {name: np.asarray(each) for name, each in arrays.items()}
+    np.savez(content, seconds=seconds, **named)
     write_atomically(path, content.getvalue())
 
 

@@ -25,6 +25,7 @@ from benchmarks.kept import keep, kept_path
 from benchmarks.label_draws import MODELS, few_labels, name_of_draws, table
 from benchmarks.peers import BOOSTERS, TRIALS, predictions, tune
 from benchmarks.whole_runs import pretrained_encoder, whole_run
+from loan_default.choices import OBJECTIVES, Objective
 from loan_default.evaluation.metrics import auc
 
 FOLDER = Path(__file__).resolve().parents[1] / "build" / "labels"
@@ -62,9 +63,10 @@ def _measure(data: CreditSet, share: float, model: str, draw: int, *, trials: in
         pds = predictions(model, few, settings, seed=draw).refitted
     else:
         encoder = None
-        if model != "scratch":
+        objective: Objective | None = next((each for each in OBJECTIVES if each == model), None)
+        if objective is not None:
             # Which rows have a label is not known to it: one encoder serves all shares and draws of a set.
-            encoder = pretrained_encoder(few, objective=model, folder=folder / f"{data.name}-{model}")
+            encoder = pretrained_encoder(few, objective=objective, folder=folder / f"{data.name}-{model}")
         checkpoints = folder / "runs" / f"{name}-{model}-{draw}"
         pds = whole_run(few, pretrain=False, seed=draw, folder=checkpoints, encoder=encoder).refitted
         shutil.rmtree(checkpoints)

@@ -54,7 +54,7 @@ def schema_of(frame: pd.DataFrame) -> Schema:
         Column(name=name, kind=Kind.NUMERICAL, nullable=True)
         if pd.api.types.is_numeric_dtype(frame[name].dtype)
         else Column(name=name, kind=Kind.CATEGORICAL, open=True, nullable=True)
-        for name in frame
+        for name in map(str, frame)
     ]
     return Schema(name="simulated", columns=(*columns, Column(name="bad", kind=Kind.TARGET)))
 
@@ -73,7 +73,7 @@ def _plain_columns(draw: Draw, y: Labels) -> dict[str, Values]:
         "mostly_zero": np.where(draw.random(n) < 0.8, 0.0, draw.random(n)),
         "few": draw.choice(list("abcd"), n),
         "many": draw.integers(0, 200, n).astype(str),
-        "flag": _text(np.where(draw.random(n) < 0.9, None, "x")),
+        "flag": _text(draw.random(n) < 0.9, "x"),
     }
 
 
@@ -113,8 +113,8 @@ def _lender_columns(draw: Draw, y: Labels) -> dict[str, Values]:
         "dealer": _dealers(draw, y, 300),
         "town": draw.zipf(1.5, n).clip(max=5_000).astype(str),
         "row_like": draw.permutation(n).astype(str),
-        "bankruptcy": _text(np.where(draw.random(n) < np.where(bad, 0.12, 0.02), "discharged", None)),
-        "employer": _text(np.where(draw.random(n) < np.where(bad, 0.35, 0.2), None, _dealers(draw, y, 500))),
+        "bankruptcy": _text(draw.random(n) >= np.where(bad, 0.12, 0.02), "discharged"),
+        "employer": _text(draw.random(n) < np.where(bad, 0.35, 0.2), _dealers(draw, y, 500)),
     }
 
 
@@ -134,8 +134,9 @@ def _dealers(draw: Draw, y: Labels, how_many: int) -> Values:
     return np.where(y == 1, bads, goods).astype(str)
 
 
-def _text(values: NDArray[np.generic]) -> pd.Series:
-    return pd.Series(values, dtype="str")
+def _text(missing: NDArray[np.bool_], values: str | Values) -> pd.Series:
+    """Text, none where it is missing."""
+    return pd.Series(np.broadcast_to(np.asarray(values, object), missing.shape), dtype="str").mask(missing)
 
 
 def _status(draw: Draw, y: Labels) -> Values:
@@ -163,7 +164,7 @@ LENDER = Family(
         "recovered": lambda draw, y: np.where(
             (y == 1) & (draw.random(len(y)) < 0.8), draw.lognormal(6, 1.5, len(y)), 0.0
         ),
-        "closed on": lambda draw, y: _text(np.where((y == 0) & (draw.random(len(y)) < 0.9), "closed", None)),
+        "closed on": lambda draw, y: _text((y != 0) | (draw.random(len(y)) >= 0.9), "closed"),
         "weight": lambda _, y: np.where(y == 1, 1.0, 0.2),
     },
 )

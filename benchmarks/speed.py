@@ -110,7 +110,8 @@ class _Peer(nn.Module):
         self.network = network
 
     def forward(self, numerical: Tensor, codes: Tensor) -> Tensor:
-        return self.network(numerical, codes)
+        logits: Tensor = self.network(numerical, codes)
+        return logits
 
 
 def _best(
@@ -133,7 +134,7 @@ def _train_rate(network: nn.Module, numerical: Tensor, codes: Tensor, labels: Te
         logits = network(numerical[rows], codes[rows])
         loss = F.binary_cross_entropy_with_logits(logits, labels[rows][:, None].expand_as(logits))
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch declares no types for it
         optimizer.step()
     return 4 * BATCH / (time.perf_counter() - since)
 

@@ -91,10 +91,10 @@ def _print_readers() -> None:
         for file in _files(Path(name), frame):
             rows = len(frame) if file.path.suffix != ".xlsx" else _WORKBOOK_ROWS
             finding = min(_seconds(partial(detect_format, file.path)) for _ in range(ROUNDS))
-            works = [partial(read_frame, file.path), file.pandas]
-            works += [partial(_duckdb, file.duckdb)] if file.duckdb and find_spec("duckdb") else []
+            readers: list[Callable[[], object]] = [partial(read_frame, file.path), file.pandas]
+            readers += [partial(_duckdb, file.duckdb)] if file.duckdb and find_spec("duckdb") else []
             # All in turn, so that what else the machine does meets all alike.
-            rounds = [[_seconds(work) for work in works] for _ in range(ROUNDS)]
+            rounds = [[_seconds(reader) for reader in readers] for _ in range(ROUNDS)]
             ours, *others = (min(seconds) for seconds in zip(*rounds, strict=True))
             ratios = [f"{other / ours:.2f}" for other in others] + ["-"] * (2 - len(others))
             print(f"| {file.title} | {rows / ours:,.0f} | {finding:.3f} | {' | '.join(ratios)} |", flush=True)
