@@ -5,16 +5,16 @@
     python -m benchmarks.quality --table                  # only print what has been measured
 
 Each booster is tuned on each set: 30 trials on the validation rows' log loss. Ours is the default preset, as
-a user gets it, from random weights, pretrained, and with boosted trees as well. All are measured twice:
-before the last fit and after it, which is made on training and validation rows for the rounds or passes that
-were found. Before it boosters and a single net know the training rows alone, and the members of a preset each
-know other folds of both. No model sees a test row.
+a user gets it, from random weights, pretrained, and with boosted trees as well; `best` is that preset, only
+measured where it is asked for. All are measured twice: before the last fit and after it, which is made on
+training and validation rows for the rounds or passes that were found. Before it boosters and a single net know
+the training rows alone, and the members of a preset each know other folds of both. No model sees a test row.
 A difference is to the booster that is best on that set by that metric; its 95 % interval is paired by row and
 by seed.
 
 Each (set, model, seed) is measured once and kept; a repeated call goes on where it stopped, our nets at their
 last checkpoint. `with-trees` adds trees to the nets that `pretrained` has kept. After a change of the model,
-remove what is kept of ours (*-scratch-*, *-pretrained-* and *-with-trees-*).
+remove what is kept of ours (*-scratch-*, *-pretrained-*, *-best-* and *-with-trees-*).
 """
 
 import argparse
@@ -37,14 +37,15 @@ from benchmarks.kept import FOLDER, Arrays, keep, kept_path, kept_run, kept_runs
 from benchmarks.peers import BOOSTERS, PEERS, logistic_predictions, predictions, tune
 from benchmarks.tuning import Settings
 from benchmarks.whole_runs import add_trees, whole_run
+from loan_default.choices import PresetName
 from loan_default.evaluation.metrics import measure
 from loan_default.models.calibration import choose_calibration
 
 SMALL_FIRST = ("hmeq", "uci_credit_card", "credit_risk", "loan_default", "give_me_some_credit")
-OURS = ("scratch", "pretrained")
+OURS = ("scratch", "pretrained", "best")
 WITH_TREES = "with-trees"
 MODELS = (*PEERS, *OURS, WITH_TREES)
-COMPARED = ("ours, scratch", "ours, pretrained", "ours, pretrained, with trees")
+COMPARED = ("ours, scratch", "ours, pretrained", "ours, best", "ours, pretrained, with trees")
 """Models whose differences to the boosters are shown."""
 
 Floats = NDArray[np.float64]
@@ -57,7 +58,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SMALL_FIRST))
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument(
+        "--models", nargs="+", choices=MODELS, default=[each for each in MODELS if each != "best"]
+    )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=1, help="measurements at once, each on one thread")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where measurements are kept")
@@ -106,7 +109,10 @@ def measure_one(name: str, model: str, seed: int, folder: Path) -> str:
         arrays = asdict(add_trees(data, kept_run(folder, name, "pretrained", seed), seed=seed))
     else:
         checkpoints = folder / "runs" / f"{name}-{model}-{seed}"
-        arrays = asdict(whole_run(data, pretrain=model == "pretrained", seed=seed, folder=checkpoints))
+        preset: PresetName = "best" if model == "best" else "default"
+        arrays = asdict(
+            whole_run(data, pretrain=model != "scratch", seed=seed, folder=checkpoints, preset=preset)
+        )
         shutil.rmtree(checkpoints)
     seconds = time.monotonic() - since
     keep(kept_path(folder, name, model, seed), arrays, seconds=seconds)
@@ -178,15 +184,19 @@ def _predicted(data: CreditSet, folder: Path, seeds: int) -> dict[str, Learned]:
     found: dict[str, Learned] = {}
     for model in PEERS:
         if runs := kept_runs(folder, data.name, model, seeds=seeds):
-            found[model] = {of: [each[of] for each in runs.values()] for of in ("test", "refitted")}
+            found[model] = _kept_pds(runs)
     for model in OURS:
         if runs := kept_runs(folder, data.name, model, seeds=seeds):
             nets = [_one_net(data, each) for each in runs.values()]
             found[f"ours, {model}, one net"] = {of: [net[of] for net in nets] for of in ("test", "refitted")}
-            found[f"ours, {model}"] = {
-                of: [each[of] for each in runs.values()] for of in ("test", "refitted")
-            }
+            found[f"ours, {model}"] = _kept_pds(runs)
+    if runs := kept_runs(folder, data.name, WITH_TREES, seeds=seeds):
+        found["ours, pretrained, with trees"] = _kept_pds(runs)
     return found
+
+
+def _kept_pds(runs: Mapping[int, Arrays]) -> dict[str, list[Floats]]:
+    return {of: [run[of] for run in runs.values()] for of in ("test", "refitted")}
 
 
 def _one_net(data: CreditSet, run: Arrays) -> dict[str, Floats]:

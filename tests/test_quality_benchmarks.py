@@ -11,6 +11,7 @@ from benchmarks.calibration import line_of, lines_of, slope_of, table
 from benchmarks.comparison import METRICS, best_of, difference, mean_difference, resample
 from benchmarks.credit_sets import load
 from benchmarks.kept import keep, kept_path, kept_runs
+from benchmarks.quality import tables
 from benchmarks.tuning import best_trial
 from loan_default.evaluation.metrics import log_loss, measure
 from loan_default.models.calibration import CALIBRATION_METHODS
@@ -151,3 +152,31 @@ def test_the_lines_of_a_set_are_of_the_runs_that_were_kept(tmp_path):
     assert line.chosen == pytest.approx(log_loss(y, arrays["refitted"]))
     assert line.forms["none"] == pytest.approx(log_loss(y, arrays["pooled_refitted"]))
     assert lines_of(data.name, "pretrained", learned="refitted", seeds=5, folder=tmp_path) == []
+
+
+def test_the_tables_show_each_model_that_was_measured_and_compare_ours_with_the_booster(tmp_path):
+    data = load("uci_credit_card")
+    rng = np.random.default_rng(0)
+
+    def pds(n: int) -> np.ndarray:
+        return rng.uniform(0.05, 0.6, n)
+
+    n_test, n_validation = len(data.test), len(data.validation)
+    plain = {"test": pds(n_test), "refitted": pds(n_test)}
+    nets = {
+        "validation": pds(n_validation),
+        "raw_test": pds(n_test)[None],
+        "raw_refitted": pds(n_test)[None],
+    }
+    for model, arrays in (
+        ("LightGBM", plain),
+        ("pretrained", plain | nets),
+        ("best", plain | nets),
+        ("with-trees", plain),
+    ):
+        keep(kept_path(tmp_path, data.name, model, 0), arrays, seconds=1.0)
+    shown = tables([data.name], folder=tmp_path, seeds=1)
+    for label in ("LightGBM", "ours, pretrained", "ours, best", "ours, pretrained, with trees"):
+        assert f"| uci_credit_card | {label} |" in shown
+    # All have the same PDs.
+    assert "| ours, pretrained, with trees: AUC | +0.0000 (+0.0000 to +0.0000) |" in shown
