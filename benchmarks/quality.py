@@ -7,8 +7,9 @@
 Each booster is tuned on each set: 30 trials on the validation rows' log loss. Ours is the default preset, as
 a user gets it, from random weights, pretrained, and with boosted trees as well; `best` is that preset, only
 measured where it is asked for. All are measured twice: before the last fit and after it, which is made on
-training and validation rows for the rounds or passes that were found. Before it boosters and a single net know
-the training rows alone, and the members of a preset each know other folds of both. No model sees a test row.
+training and validation rows for the rounds or passes that were found. Before it boosters and a single net
+know the training rows alone, and the members of a preset each know other folds of both. No model sees a test
+row.
 A difference is to the booster that is best on that set by that metric; its 95 % interval is paired by row and
 by seed.
 
