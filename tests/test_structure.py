@@ -83,6 +83,8 @@ TESTED_BY = {
     "data/sources/format_words": "data/sources/test_sniffing",
     "data/sources/packing": "data/sources/test_table_files",
     "database/control_documents": "database/test_control_repositories",
+    "database/experiment_documents": "serving/test_lineup",
+    "database/serving_documents": "database/test_prediction_repository",
     "evaluation/report_inputs": "evaluation/test_report",
     "failpoints": "integration/test_ingestion_faults",
     "kafka/broker": "kafka/test_contract",

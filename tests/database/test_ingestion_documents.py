@@ -13,9 +13,9 @@ from loan_default.database.ingestion_documents import (
     EventStatus,
     IngestionBatch,
     OffsetRange,
-    Prediction,
     RawDataLog,
 )
+from loan_default.database.serving_documents import Prediction
 from loan_default.errors import DataError
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123000, tzinfo=UTC)
@@ -115,8 +115,8 @@ def test_a_broken_prediction_is_refused(prediction, values):
         changed(prediction, **values)
 
 
-def test_the_id_is_stored_once(log, batch, prediction):
-    for document, field in ((log, "event"), (batch, "batch"), (prediction, "event")):
+def test_the_id_is_stored_once(log, batch):
+    for document, field in ((log, "event"), (batch, "batch")):
         stored = document.to_store()
         assert stored["_id"] == document.id == getattr(document, field)
         assert field not in stored

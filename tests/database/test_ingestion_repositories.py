@@ -1,4 +1,4 @@
-"""Events, batches and predictions over every database: what is new, what comes again, what must not pass."""
+"""Events and batches over every database: what is new, what comes again, what must not pass."""
 
 import sys
 from datetime import UTC, datetime, timedelta
@@ -15,13 +15,11 @@ from loan_default.database.ingestion_documents import (
     EventStatus,
     IngestionBatch,
     OffsetRange,
-    Prediction,
     RawDataLog,
 )
 from loan_default.database.ingestion_repositories import (
     Arrival,
     IngestionBatchRepository,
-    PredictionRepository,
     RawDataLogRepository,
 )
 from loan_default.errors import DataError, DependencyError
@@ -383,37 +381,16 @@ def test_a_batch_whose_answer_is_lost_is_added_once(database):
     assert IngestionBatchRepository(database).newest_first() == [batch_of("b1")]
 
 
-def prediction_of(event, **values):
-    return Prediction(event=event, version="v1", pd=0.25, points=512.5, scored_at=NOON, **values)
-
-
-def test_an_event_has_one_prediction(database):
-    predictions = PredictionRepository(database)
-    predictions.ensure_indexes()
-    first = [prediction_of("a"), prediction_of("b", application="77")]
-    assert predictions.add_new(first) == 2
-    assert predictions.add_new([prediction_of("c"), prediction_of("a", application="9")]) == 1
-    assert predictions.add_new([]) == 0
-    assert [predictions.find(event) for event in ("a", "b", "c", "d")] == [*first, prediction_of("c"), None]
-    lost = PredictionRepository(Wrapped(database, execute_and_time_out))
-    with pytest.raises(DependencyError):
-        lost.add_new([prediction_of("e")])
-    assert predictions.add_new([prediction_of("e"), prediction_of("f")]) == 1
-
-
 def test_a_database_that_went_away_is_a_dependency_error(tmp_path):
     database = connect(Settings(home=tmp_path, mongodb_uri=None))
-    logs, predictions = RawDataLogRepository(database), PredictionRepository(database)
+    logs = RawDataLogRepository(database)
     database.client.close()
     calls = (
         logs.ensure_indexes,
         logs.count_by_status,
-        predictions.ensure_indexes,
         lambda: logs.add_new([log_of("a", 0)]),
         lambda: logs.of_batch("b1"),
         lambda: list(logs.event_ids(ACCEPTED)),
-        lambda: predictions.add_new([prediction_of("a")]),
-        lambda: predictions.find("a"),
     )
     for call in calls:
         with pytest.raises(DependencyError, match="Cannot "):

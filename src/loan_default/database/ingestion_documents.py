@@ -1,4 +1,4 @@
-"""Documents about the stream of applications: a small one for each event, batch and prediction.
+"""Documents about the stream of applications: a small one for each event and batch.
 
 None of them holds a record: only ids, positions, counts and times, and the rules that a record breaks.
 """
@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
-from loan_default.database.stored_document import Count, Key, Share, StoredDocument, Text, Time
+from loan_default.database.stored_document import Count, Key, StoredDocument, Text, Time
 
 Position = tuple[str, int, int]
 """Topic, partition, offset."""
@@ -134,27 +134,3 @@ class IngestionBatch(StoredDocument):
                 f"consumed must fit into the ranges, however: consumed={self.consumed}, offsets={offsets}"
             )
         return self
-
-
-class Prediction(StoredDocument):
-    """The score of an application by a model. `predictions`."""
-
-    passing = frozenset({"scored_at"})
-    id_field = "event"
-
-    event: Text
-    """Id of the event that asked for it."""
-    application: Text | None = None
-    """Id of the application; None where the event does not say it."""
-    version: Key
-    """Version of the model."""
-    pd: Share
-    """Probability of default."""
-    points: FiniteFloat
-    """Score points: more are better."""
-    scored_at: Time
-
-    @property
-    def id(self) -> str:
-        """The id of the event."""
-        return self.event

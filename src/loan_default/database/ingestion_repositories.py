@@ -1,6 +1,6 @@
 """Writing and reading of what is stored of the flow of applications, see `repositories`.
 
-Events and predictions are written many at once, and only what is not there yet: a retry of a write whose
+Events are written many at once, and only what is not there yet: a retry of a write whose
 answer was lost changes nothing.
 """
 
@@ -22,7 +22,6 @@ from loan_default.database.ingestion_documents import (
     EventStatus,
     IngestionBatch,
     Position,
-    Prediction,
     RawDataLog,
 )
 from loan_default.database.repositories import Repository
@@ -98,7 +97,7 @@ class RawDataLogRepository:
         new: set[str] = set()
         with database_errors(f"write {self.collection}"):
             for _ in range(ATTEMPTS):
-                taken = _insert_new(self._documents, [log.to_store() for log in waiting.values()])
+                taken = insert_new(self._documents, [log.to_store() for log in waiting.values()])
                 if not taken and len(waiting) == len(logs):  # all are new, as nearly always
                     return LogResult(
                         arrivals=(Arrival.NEW,) * len(logs), statuses=tuple(log.outcome for log in logs)
@@ -191,44 +190,11 @@ class IngestionBatchRepository(Repository[IngestionBatch]):
             return _known_ids(self._documents, batches)
 
 
-class PredictionRepository:
-    """The predictions; an event has one."""
+def insert_new(documents: Collection, batch: Sequence[Document]) -> set[int]:
+    """Insert the documents whose keys are free; return the indexes of the others.
 
-    collection = "predictions"
-    kind = Prediction
-
-    def __init__(self, database: Database) -> None:
-        self._documents = database[self.collection]
-
-    def ensure_indexes(self) -> None:
-        """Make the indexes; once they are there, no change."""
-        with database_errors(f"index {self.collection}", seconds=LONG_CALL_SECONDS):
-            self._documents.create_index([("scored_at", -1)], name="by_scored_at")
-
-    def add_new(self, predictions: Sequence[Prediction]) -> int:
-        """Store the predictions of events that have none yet, in one write; return their number."""
-        with database_errors(f"write {self.collection}"):
-            batch = [prediction.to_store() for prediction in predictions]
-            return len(batch) - len(_insert_new(self._documents, batch))
-
-    def find(self, event: str) -> Prediction | None:
-        """Return the prediction of this event, or None."""
-        with database_errors(f"read {self.collection}"):
-            stored = self._documents.find_one({"_id": event})
-        return None if stored is None else Prediction.from_store(stored)
-
-
-def _known_ids(documents: Collection, ids: Iterable[str]) -> set[str]:
-    wanted = list(ids)
-    found: set[str] = set()
-    for first in range(0, len(wanted), IDS_AT_ONCE):
-        among = {"_id": {"$in": wanted[first : first + IDS_AT_ONCE]}}
-        found.update(document["_id"] for document in documents.find(among, {"_id": 1}))
-    return found
-
-
-def _insert_new(documents: Collection, batch: Sequence[Document]) -> set[int]:
-    """Insert the documents whose keys are free; return the indexes of the others."""
+    OperationFailure where a document is refused for another reason.
+    """
     if not batch:
         return set()
     try:
@@ -241,6 +207,15 @@ def _insert_new(documents: Collection, batch: Sequence[Document]) -> set[int]:
             raise OperationFailure("a write must be accepted", others[0].get("code")) from None
         return {each["index"] for each in errors}
     return set()
+
+
+def _known_ids(documents: Collection, ids: Iterable[str]) -> set[str]:
+    wanted = list(ids)
+    found: set[str] = set()
+    for first in range(0, len(wanted), IDS_AT_ONCE):
+        among = {"_id": {"$in": wanted[first : first + IDS_AT_ONCE]}}
+        found.update(document["_id"] for document in documents.find(among, {"_id": 1}))
+    return found
 
 
 def _check_positions(logs: Sequence[RawDataLog]) -> None:

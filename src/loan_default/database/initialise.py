@@ -16,9 +16,9 @@ from loan_default.database.documents import Champion
 from loan_default.database.driver_errors import UNKNOWN, database_errors, refusal
 from loan_default.database.ingestion_repositories import (
     IngestionBatchRepository,
-    PredictionRepository,
     RawDataLogRepository,
 )
+from loan_default.database.prediction_repository import PredictionRepository
 from loan_default.database.repositories import (
     POINTERS,
     MetricsRepository,
@@ -75,6 +75,7 @@ def initialise(database: Database, *, log_days: int | None = None) -> list[str]:
         )
     return [
         *_make_indexes(database),
+        *_migrate(database),
         _make_validators(database),
         _set_expiry(database, log_days),
     ]
@@ -103,6 +104,12 @@ def _make_indexes(database: Database) -> Iterator[str]:
     for repository in REPOSITORIES:
         repository(database).ensure_indexes()
         yield f"{repository.collection}: indexes"
+
+
+def _migrate(database: Database) -> Iterator[str]:
+    """Rewrite what earlier releases stored otherwise."""
+    if moved := PredictionRepository(database).migrate():
+        yield f"{PredictionRepository.collection}: {moved} of release 0.2 have ids of event and version now"
 
 
 def _make_validators(database: Database) -> str:

@@ -1,0 +1,88 @@
+"""Small models with random weights, as the doors use them: enough to route, score and keep."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from loan_default.data.schema.language import Schema
+from loan_default.data.schema.record_batches import RecordBatchReader
+from loan_default.data.schema.records import RecordError, records_frame
+from loan_default.data.schema.schema_files import schema_from_dict
+from loan_default.data.sources.generator import generate
+from loan_default.models.calibration import Calibration
+from loan_default.models.classifier import HeadConfig
+from loan_default.models.encoder import EncoderConfig
+from loan_default.models.features import fit_features
+from loan_default.models.member_training import Architecture
+from loan_default.models.model import LoanModel
+
+SCHEMA = schema_from_dict(
+    {
+        "name": "asked",
+        "columns": {
+            "loan": {"kind": "identifier", "optional": True, "nullable": True},
+            "income": {"kind": "numerical", "minimum": 0, "maximum": 1000, "nullable": True},
+            "debt": {"kind": "numerical", "minimum": 0, "maximum": 100},
+            "purpose": {"kind": "categorical", "categories": ["car", "house", "study"]},
+            "sex": {"kind": "categorical", "categories": ["f", "m"], "protected": True, "optional": True},
+            "default": {"kind": "target"},
+        },
+    }
+)
+
+
+def small_model(version: str, *, seed: int, schema: Schema = SCHEMA) -> LoanModel:
+    """A model of one member with random weights."""
+    torch.manual_seed(seed)
+    architecture = Architecture(
+        features=fit_features(generate(schema, rows=200, seed=seed).frame, schema),
+        encoder=EncoderConfig(n_layers=1, width=8, heads=1),
+        head=HeadConfig(predictors=2, hidden=8),
+    )
+    return LoanModel(
+        version=version,
+        schema=schema,
+        architecture=architecture,
+        members=(architecture.new_classifier().eval(),),
+        calibration=Calibration(slope=0.9, intercept=-0.1),
+        metrics={},
+        reference={},
+        provenance={},
+    )
+
+
+@dataclass(frozen=True)
+class SlowScorer:
+    """A scorer by the model itself, through frames: the oracle of faster ones."""
+
+    model: LoanModel
+    digest: str
+
+    @property
+    def version(self) -> str:
+        return self.model.version
+
+    @property
+    def schema(self) -> Schema:
+        return self.model.schema
+
+    def read(self, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any] | RecordError]:
+        return RecordBatchReader(self.schema)(records)
+
+    def score(self, canonical: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
+        return self.model.predict_pd(records_frame(canonical, self.schema))
+
+    def share_below(self, pd: float) -> float | None:
+        return None
+
+
+def slow_scorer(version: str, *, seed: int, schema: Schema = SCHEMA) -> SlowScorer:
+    return SlowScorer(small_model(version, seed=seed, schema=schema), digest=f"{seed:02x}" * 32)
+
+
+def record_of(loan: Any, **values: Any) -> dict[str, Any]:
+    return {"loan": loan, "income": 12.5, "debt": 3, "purpose": "car", **values}
