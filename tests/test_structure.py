@@ -58,6 +58,7 @@ TESTED_BY = {
     "data/sources/record_frames": "data/sources/test_json_lines",
     "data/schema/column": "data/schema/test_language",
     "data/schema/durations": "data/schema/test_number_texts",
+    "data/schema/number_columns": "data/schema/test_number_texts",
     "data/schema/number_rules": "data/schema/test_values",
     "data/schema/inference/dates": "data/schema/inference/test_variants",
     "data/schema/inference/raw_values": "data/schema/inference/test_columns",

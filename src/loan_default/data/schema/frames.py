@@ -17,13 +17,14 @@ import pyarrow.compute as pc
 from loan_default.data.schema.column import NUMBER_KINDS, TIME_KINDS, Column, Kind
 from loan_default.data.schema.language import Schema
 from loan_default.data.schema.missing_texts import LONGEST_MARKER
+from loan_default.data.schema.number_columns import plain_numbers
 from loan_default.data.schema.number_rules import (
     MUST_BE_NUMBER,
     NUMBER_PATTERN,
     number_problems,
     rule_of_text,
 )
-from loan_default.data.schema.number_texts import is_plain, missing_numbers, plain_numbers
+from loan_default.data.schema.number_texts import is_plain, missing_numbers
 from loan_default.data.schema.time_texts import plain_times
 from loan_default.data.schema.values import (
     MUST_NOT_BE_MISSING,

@@ -2,19 +2,15 @@
 
     read = number_reader(column)      # format = "money", decimal = ",", thousands = "."
     read("1.250,50 €")                # 1250.5
-    plain_numbers(texts, column)      # the same for a whole Arrow array, without a loop over its values
 
-Both use one regular expression, which Python and Arrow understand alike. Marks are strict: with "," between
-thousands, "1,25" is no number, since it may be a decimal fraction; "1,250" and "1,00,000" can only be
-one thing. Where no mark is declared between thousands, what can be read in one way is: "1,250.00" and
-"1,250,000" beside decimal points, and not "1,250". Texts must have been trimmed.
+`number_columns` reads whole columns by the same regular expression, which Python and Arrow understand alike.
+Marks are strict: with "," between thousands, "1,25" is no number, since it may be a decimal fraction; "1,250"
+and "1,00,000" can only be one thing. Where no mark is declared between thousands, what can be read in one way
+is: "1,250.00" and "1,250,000" beside decimal points, and not "1,250". Texts must have been trimmed.
 """
 
 import re
 from dataclasses import replace
-
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from loan_default.data.schema.booleans import truth_among_numbers
 from loan_default.data.schema.capped_numbers import NumberReader, capped_reader
@@ -23,7 +19,7 @@ from loan_default.data.schema.durations import DURATION_FORMATS, duration_reader
 
 INFINITY_PATTERN = r"^[+-]?[iI][nN][fF](?:[iI][nN][iI][tT][yY])?$"
 
-_PLAIN_CHARACTERS = (  # what replaces others, all of which are not ASCII
+PLAIN_CHARACTERS = (  # what replaces others, all of which are not ASCII
     # Blanks that are typeset; among them the ones that French and SI put between thousands.
     (" ", "\N{NO-BREAK SPACE}\u1680\u2000-\u200a\u202f\u205f\u3000"),
     ("-", "\N{MINUS SIGN}\u2010-\u2013\ufe63\uff0d"),
@@ -47,7 +43,8 @@ _CURRENCY_WORDS = (
 _COUNTRIES = (  # never any word: K, M and MM before a sign stand for thousands and millions
     "US|R|A|C|NZ|HK|S|NT|CA|AU|SG|MX|RD|AR|CL|CO|COL|UY|U|TT|J|BZ|EC|N|G|Z|ZW|FJ|CN|JP|GB|E|LE|IR|SY"
 )
-_SIGN = f"(?:(?:{_COUNTRIES})?[{CURRENCY_SIGNS}])?"
+CURRENCY_SIGN = f"(?:(?:{_COUNTRIES})?[{CURRENCY_SIGNS}])?"
+"""The expression of a sign of a currency, or of nothing."""
 _PERCENT_WORDS = (
     "percent",
     "per cent",
@@ -60,7 +57,8 @@ _PERCENT_WORDS = (
 )
 PERCENT_SIGN = f"[%\uff05\ufe6a]|(?i:{'|'.join(_PERCENT_WORDS)})"
 """The expression of what says in a text that its number is percent."""
-_EXPONENT = r"(?:[eE][+-]?[0-9]+)?"
+EXPONENT = r"(?:[eE][+-]?[0-9]+)?"
+"""The expression of an exponent, or of nothing."""
 
 
 def has_rules(column: Column) -> bool:
@@ -91,7 +89,7 @@ def number_reader(column: Column) -> NumberReader:
 
 
 def _marked_number_reader(column: Column) -> NumberReader:
-    pattern, table, grouping = re.compile(_pattern(column)), _translation(), _grouping(column)
+    pattern, table, grouping = re.compile(number_pattern(column)), _translation(), grouping_mark(column)
     is_declared = bool(column.thousands)
     of_shares = re.compile(PERCENT_SIGN) if column.format == "share" else None
 
@@ -124,90 +122,18 @@ def missing_numbers(column: Column) -> tuple[float, ...]:
     return tuple(number for number in numbers if number is not None)
 
 
-def plain_numbers(texts: pa.Array, column: Column) -> pa.Array:
-    """The numbers of trimmed texts, float64; null where a text is none, or is null."""
-    if column.format in (*DURATION_FORMATS, "boolean"):
-        return _each_distinct(texts, number_reader(column))
-    if not column.capped:
-        return _exact_numbers(texts, column)
-    numbers = _exact_numbers(texts, column)
-    left = pc.if_else(pc.is_null(numbers), texts, pa.scalar(None, texts.type))
-    return pc.coalesce(numbers, _each_distinct(left, number_reader(column)))
+PATTERN_GROUPS = ("open", "before", "inside", "whole", "fraction", "exponent", "after", "close")
 
 
-def _exact_numbers(texts: pa.Array, column: Column) -> pa.Array:
-    plain = texts
-    if not pc.all(pc.string_is_ascii(texts)).as_py():
-        for character, others in _PLAIN_CHARACTERS:
-            plain = pc.replace_substring_regex(plain, f"[{others}]", character)
-    if not column.format:
-        return _marked_numbers(plain, column)
-    numbers = _matched_numbers(plain, _pattern(column, currency=_SIGN), column)
-    if column.format == "share":
-        is_percent = pc.match_substring_regex(plain, PERCENT_SIGN)
-        numbers = pc.if_else(is_percent, pc.divide(numbers, 100.0), numbers)
-    if column.format == "money":
-        # An expression with every currency takes ten times as long: only what is left is tried by it.
-        left = pc.if_else(pc.is_null(numbers), plain, pa.scalar(None, texts.type))
-        if left.null_count < len(left):
-            numbers = pc.coalesce(numbers, _matched_numbers(left, _pattern(column), column))
-    infinite = pc.match_substring_regex(texts, INFINITY_PATTERN)
-    if pc.any(infinite).as_py():
-        infinities = pc.if_else(infinite, texts, pa.scalar(None, texts.type))
-        numbers = pc.coalesce(numbers, pc.cast(infinities, pa.float64()))
-    return numbers
-
-
-def _marked_numbers(plain: pa.Array, column: Column) -> pa.Array:
-    """Numbers that only have marks: no group of the expression is needed, which is faster."""
-    decimal = re.escape(column.decimal)
-    pattern = rf"^[+-]?(?:(?:{_digits(column)})(?:{decimal}[0-9]*)?|{decimal}[0-9]+){_EXPONENT}$"
-    readable = pc.or_(
-        pc.match_substring_regex(plain, pattern), pc.match_substring_regex(plain, INFINITY_PATTERN)
-    )
-    if not column.thousands:  # 1,250 alone
-        n_groups = pc.count_substring(plain, _grouping(column))
-        has_fraction = pc.match_substring_regex(plain, f"{decimal}[0-9]")
-        readable = pc.and_(readable, pc.or_(pc.not_equal(n_groups, 1), has_fraction))
-    numbers = pc.if_else(readable, plain, pa.scalar(None, plain.type))
-    numbers = pc.replace_substring(numbers, _grouping(column), "")
-    return pc.cast(pc.replace_substring(numbers, column.decimal, "."), pa.float64())
-
-
-def _matched_numbers(plain: pa.Array, pattern: str, column: Column) -> pa.Array:
-    found = pc.extract_regex(plain, pattern)
-    opened, before, inside, whole, fraction, exponent, after, closed = (
-        pc.struct_field(found, name) for name in _GROUPS
-    )
-    n_groups = pc.count_substring(whole, _grouping(column))
-    whole = pc.replace_substring(whole, _grouping(column), "")
-    fraction = pc.replace_substring(fraction, column.decimal, ".")
-    empty = pa.scalar("", plain.type)
-    signs = pc.binary_join_element_wise(before, inside, after, empty)
-    has_open, has_close = pc.not_equal(opened, ""), pc.not_equal(closed, "")
-    is_wrong = pc.or_(pc.greater(pc.binary_length(signs), 1), pc.xor(has_open, has_close))
-    is_wrong = pc.or_(is_wrong, pc.and_(pc.not_equal(signs, ""), has_open))
-    is_doubtful = pc.equal(whole, "")
-    if not column.thousands:
-        is_doubtful = pc.or_(is_doubtful, pc.equal(n_groups, 1))
-    is_wrong = pc.or_(is_wrong, pc.and_(is_doubtful, pc.less(pc.binary_length(fraction), 2)))
-    minus = pc.if_else(pc.or_(pc.equal(signs, "-"), has_open), pa.scalar("-", plain.type), empty)
-    number = pc.binary_join_element_wise(minus, whole, fraction, exponent, empty)
-    return pc.cast(pc.if_else(is_wrong, pa.scalar(None, plain.type), number), pa.float64())
-
-
-_GROUPS = ("open", "before", "inside", "whole", "fraction", "exponent", "after", "close")
-
-
-def _pattern(column: Column, *, currency: str = "") -> str:
-    """The expression of a number's text; its groups are those of `_GROUPS`, in that order.
+def number_pattern(column: Column, *, currency: str = "") -> str:
+    """The expression of a number's text; its groups are those of `PATTERN_GROUPS`, in that order.
 
     `currency` is what may stand beside money; empty = any sign, code or word.
     """
     currency = currency or f"{currency_pattern()}?"
-    decimal, digits = re.escape(column.decimal), _digits(column)
+    decimal, digits = re.escape(column.decimal), whole_number_pattern(column)
     fewest = "+" if column.format else "*"
-    number = f"(?P<whole>(?:{digits})?)(?P<fraction>(?:{decimal}[0-9]{fewest})?)(?P<exponent>{_EXPONENT})"
+    number = f"(?P<whole>(?:{digits})?)(?P<fraction>(?:{decimal}[0-9]{fewest})?)(?P<exponent>{EXPONENT})"
     if column.format == "money":
         # "1.250,-" and "1.250,--" stand for ",00".
         number = f" *{currency} *(?P<inside>[+-]?) *{number}(?:{decimal}--?)? *{currency} *"
@@ -221,9 +147,9 @@ def _pattern(column: Column, *, currency: str = "") -> str:
     return rf"^(?P<open>\(?) *(?P<before>[+-]?){number}{after} *(?P<close>\)?)$"
 
 
-def _digits(column: Column) -> str:
+def whole_number_pattern(column: Column) -> str:
     """The expression of a whole number with its mark between thousands."""
-    grouping = _grouping(column)
+    grouping = grouping_mark(column)
     digits = f"[1-9][0-9]{{0,2}}(?:{re.escape(grouping)}[0-9]{{3}})+|[0-9]+"
     if grouping == ",":  # as in India: 1,00,000
         digits = f"[1-9][0-9]?(?:,[0-9]{{2}})+,[0-9]{{3}}|{digits}"
@@ -238,22 +164,16 @@ def currency_pattern() -> str:
     return f"(?:(?:{codes}|{_COUNTRIES})?[{CURRENCY_SIGNS}]|(?i:{words}))"
 
 
-def _grouping(column: Column) -> str:
+def grouping_mark(column: Column) -> str:
     """The mark between thousands: as declared, otherwise the one that is not the decimal mark."""
     declared = column.thousands.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
     return declared or ("." if column.decimal == "," else ",")
 
 
 def _translation() -> dict[int, str]:
-    """The replacements of `_PLAIN_CHARACTERS`, as `str.translate` takes them."""
+    """The replacements of `PLAIN_CHARACTERS`, as `str.translate` takes them."""
     return {
         ord(other): character
-        for character, others in _PLAIN_CHARACTERS
+        for character, others in PLAIN_CHARACTERS
         for other in re.findall(f"[{others}]", "".join(map(chr, range(0x10000))))
     }
-
-
-def _each_distinct(texts: pa.Array, read: NumberReader) -> pa.Array:
-    encoded = texts.dictionary_encode()
-    numbers = pa.array([read(text) for text in encoded.dictionary.to_pylist()], pa.float64())
-    return pc.take(numbers, encoded.indices)
