@@ -129,6 +129,21 @@ def test_release_0_2_refuses_what_it_would_misread():
         Prediction.from_store({**prediction_of("a").to_store(), "schema_version": "3.0"})
 
 
+def test_the_answer_to_an_event_is_the_first_one_and_never_a_shadow(predictions):
+    later = datetime(2026, 11, 30, tzinfo=UTC)
+    predictions.add_new(
+        [
+            prediction_of("e1", "v2", scored_at=later),
+            prediction_of("e1", "v1"),
+            prediction_of("e2", "v3", group=Group.SHADOW),
+            prediction_of("e3", "v1", group=Group.CHALLENGER),
+        ]
+    )
+    answers = predictions.answers_to(["e1", "e2", "e3", "e4"])
+    assert {event: each.version for event, each in answers.items()} == {"e1": "v1", "e3": "v1"}
+    assert predictions.answers_to([]) == {}
+
+
 @pytest.mark.parametrize(
     "values", [{"pd": 1.01}, {"pd": float("nan")}, {"digest": "ab"}, {"latency_seconds": -1.0}]
 )

@@ -12,7 +12,7 @@ from typing import Any
 from loan_default.database.connect import LONG_CALL_SECONDS, Database
 from loan_default.database.driver_errors import database_errors
 from loan_default.database.ingestion_repositories import IDS_AT_ONCE, insert_new
-from loan_default.database.serving_documents import Prediction
+from loan_default.database.serving_documents import Group, Prediction
 
 _FORMER = {"event": None}
 """The filter of what release 0.2 wrote: documents without the field."""
@@ -57,6 +57,16 @@ class PredictionRepository:
     def of_event(self, event: str) -> list[Prediction]:
         """Return what each version made of an event, the first first."""
         return _by_time(self._read({"event": {"$in": [event]}}))
+
+    def answers_to(self, events: Sequence[str]) -> dict[str, Prediction]:
+        """Return the answer that each of these events got, by event: the first one, and none of a shadow."""
+        found: dict[str, Prediction] = {}
+        for first in range(0, len(events), IDS_AT_ONCE):
+            some = list(events[first : first + IDS_AT_ONCE])
+            for each in _by_time(self._read({"event": {"$in": some}})):
+                if each.group is not Group.SHADOW:
+                    found.setdefault(each.event, each)
+        return found
 
     def of_application(self, application: str) -> list[Prediction]:
         """Return all predictions of an application, the first first."""

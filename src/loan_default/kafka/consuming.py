@@ -79,15 +79,25 @@ def drain(
     return consumed
 
 
-def follow(consumer: Consumer, handle: Handle, *, stop: Flag, polling: Polling | None = None) -> Consumed:
+def follow(
+    consumer: Consumer,
+    handle: Handle,
+    *,
+    stop: Flag,
+    polling: Polling | None = None,
+    after_poll: Callable[[], None] = lambda: None,
+) -> Consumed:
     """Handle records as they come until `stop` is set; the batch that is being handled is finished.
+
+    Args:
+        after_poll: called after each poll, once what it brought is handled.
 
     Raises:
         DependencyError: what the batches need, or the broker, was away for longer than the retry budget.
     """
     consumed = Consumed()
     for _ in _iterations(consumer, handle, stop=stop, polling=polling or Polling(), consumed=consumed):
-        pass
+        after_poll()
     return consumed
 
 
