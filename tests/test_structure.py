@@ -96,6 +96,8 @@ TESTED_BY = {
     "kafka/topics": "kafka/test_contract",
     "limits": "kafka/test_dead_letters",
     "models/categories": "models/test_features",
+    "models/freezing": "models/test_frozen_network",
+    "models/frozen_model": "serving/test_scorer",
     "pipelines/ingestion/skipped_files": "cli/test_stream_commands",
     "pipelines/services": "pipelines/ingestion/test_ingestion_steps",
     "pipelines/training/provenance": "pipelines/training/test_local_run",

@@ -24,6 +24,9 @@ MANY_LEVELS = 50
 """A column with more levels than that has a default rate for each that repeats."""
 MAX_LEVELS = 100_000
 """Levels with a rate of their own at most, the most frequent ones."""
+LEVEL_UNIT = 1 / 3
+"""Log-odds of a level that the network sees as 1: about the spread of rates, as numbers have theirs in normal
+units."""
 _FEWEST_ROWS = 2
 """Training rows that make a level repeat: one row alone says nothing of others."""
 

@@ -29,8 +29,9 @@ from loan_default.models.categories import (
     fit_categorical,
 )
 
-_MICROS_OF_YEAR = 31_557_600_000_000
-_CLIP = 1e-7
+MICROS_OF_YEAR = 31_557_600_000_000
+"""Microseconds of 365.25 days."""
+CLIP = 1e-7
 """Probability clip of the quantile-normal transform; ±5.2 in normal units, as in scikit-learn."""
 
 
@@ -245,7 +246,7 @@ def _years_between(dates: pd.Series, times: pd.Series) -> NDArray[np.float64]:
     if dates.dtype.kind != "M" or times.dtype.kind != "M":
         return np.full(len(dates), np.nan)
     micros = [each.to_numpy(dtype="datetime64[us]") for each in (dates, times)]
-    years: NDArray[np.float64] = (micros[1] - micros[0]) / np.timedelta64(_MICROS_OF_YEAR, "us")
+    years: NDArray[np.float64] = (micros[1] - micros[0]) / np.timedelta64(MICROS_OF_YEAR, "us")
     return years
 
 
@@ -316,5 +317,5 @@ def _quantile_normal(values: NDArray[np.float64], quantiles: NDArray[np.float64]
     ranks = np.linspace(0, 1, len(quantiles))
     below = np.interp(values, quantiles, ranks)
     above = -np.interp(-values, -quantiles[::-1], -ranks[::-1])
-    result: NDArray[np.float64] = ndtri(np.clip((below + above) / 2, _CLIP, 1 - _CLIP))
+    result: NDArray[np.float64] = ndtri(np.clip((below + above) / 2, CLIP, 1 - CLIP))
     return result

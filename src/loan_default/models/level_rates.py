@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from loan_default.models.categories import LEVEL_UNIT
+
 FOLDS = 5
 _LEAST_SHRINKAGE = 2.0
 """Rows with the average rate that are added to those of each level at least."""
-_UNIT = 1 / 3
-"""Log-odds that the network sees as 1: about the spread of rates, as numbers have theirs in normal units."""
 
 
 class LevelRates(nn.Module):
@@ -51,7 +51,7 @@ class LevelRates(nn.Module):
 
     def forward(self, levels: Tensor) -> Tensor:
         """Vectors `(B, R, d)` of levels `(B, R)`."""
-        return (self.rates[levels + self.offset] / _UNIT)[..., None] * self.weight
+        return (self.rates[levels + self.offset] / LEVEL_UNIT)[..., None] * self.weight
 
     def learn(
         self,

@@ -1,0 +1,99 @@
+"""A model that is loaded once and scores single records, few rows at a time, without a frame in between.
+
+    scorer = load_scorer(path, version=version, sha256=sha256, cache=home / SERVING_FILES)
+    canonical = scorer.read([{"income": 40_000, …}])      # each a record, or the RecordError that refuses it
+    pds = scorer.score([record for record in canonical if not isinstance(record, RecordError)])
+
+The PDs are those of `LoanModel.predict_pd` to 1e-6.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loan_default.data.schema.language import Schema
+from loan_default.data.schema.record_batches import Canonical, RecordBatchReader
+from loan_default.data.schema.records import RecordError, record_model, validate_record
+from loan_default.models.frozen_model import FrozenModel
+from loan_default.serving.record_arrays import RecordArrays
+
+FEW_RECORDS = 8
+"""So many records at most are validated faster one by one (`benchmarks/serving_engine.py`)."""
+
+
+class Scorer:
+    """One loaded model. It never changes, and threads may share it."""
+
+    def __init__(self, model: FrozenModel) -> None:
+        self.version: str = model.version
+        self.digest: str = model.digest
+        """SHA-256 of the model file."""
+        self.schema: Schema = model.schema
+        self._model = model
+        self._record_model = record_model(model.schema)
+        self._read_many = RecordBatchReader(model.schema)
+        self._arrays_of = RecordArrays(model.features)
+        self._below = _shares_below(model.reference)
+
+    def read(self, records: Sequence[Mapping[str, Any]]) -> list[Canonical | RecordError]:
+        """For each record its canonical form, or the error that names the rules it breaks.
+
+        The schema is that of the model. A target may be absent.
+        """
+        if len(records) > FEW_RECORDS:
+            return self._read_many(records)
+        return [self._read_one(record) for record in records]
+
+    def score(self, canonical: Sequence[Canonical]) -> NDArray[np.float64]:
+        """Calibrated PD `(rows,)` of canonical records."""
+        return self._model.predict_pd(self._arrays_of(canonical))
+
+    def share_below(self, pd: float) -> float | None:
+        """The share of the training population with a lower PD, 0 to 1; None where the model does not know.
+
+        Between the edges of the ten bins that it has of that population the share is interpolated.
+        """
+        if self._below is None:
+            return None
+        pds, shares = self._below
+        return float(np.interp(pd, pds, shares))
+
+    def _read_one(self, record: Mapping[str, Any]) -> Canonical | RecordError:
+        try:
+            return validate_record(record, self.schema, model=self._record_model)
+        except RecordError as error:
+            return error
+
+
+def load_scorer(path: Path, *, version: str, sha256: str, cache: Path) -> Scorer:
+    """The scorer of a registered model.
+
+    Args:
+        path: the model file.
+        version: the version that it must hold.
+        sha256: the digest that it must have.
+        cache: folder of what is derived from model files.
+
+    Raises:
+        ArtifactError: the file is damaged, has another digest, or is not what a model consists of.
+    """
+    from loan_default.models.freezing import frozen_model  # noqa: PLC0415 (imports torch)
+    from loan_default.models.model import load_model  # noqa: PLC0415
+
+    del version, cache
+    return Scorer(frozen_model(load_model(path, sha256=sha256), digest=sha256))
+
+
+def _shares_below(reference: Mapping[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """PDs and the share of the training population below each, both ascending; None = nothing is known."""
+    histogram = reference.get("pd")
+    if not isinstance(histogram, Mapping) or not {"edges", "counts"} <= histogram.keys():
+        return None
+    edges, counts = np.asarray(histogram["edges"], np.float64), np.asarray(histogram["counts"], np.float64)
+    inside = counts[: len(edges) + 1]  # the last count is that of missing values
+    if len(counts) != len(edges) + 2 or inside.sum() <= 0:
+        return None
+    return np.concatenate([[0.0], edges, [1.0]]), np.concatenate([[0.0], np.cumsum(inside) / inside.sum()])
