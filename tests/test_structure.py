@@ -15,7 +15,6 @@ SIZES = {
     "evaluation/metrics": "it holds every metric with its formula and its weights",
     "kafka/client": "it holds all that knows the client library; `network` is the part that works around it",
     "limits": "it is one number that the sources and Kafka share",
-    "pipelines/layout": "it names the folders under the home folder",
     "pipelines/training/stopwatch": "it is one class that the stages share",
     "pipelines/training/training_options": "it is the one list of options",
 }

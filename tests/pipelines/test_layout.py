@@ -6,6 +6,7 @@ from loan_default.pipelines.layout import (
     FEEDS,
     MODELS,
     OUTBOX,
+    PREDICTION_SPOOL,
     REPLAYS,
     SCHEDULED_RUNS,
     TRAINING_STORE,
@@ -14,7 +15,7 @@ from loan_default.pipelines.layout import (
 )
 
 
-@pytest.mark.parametrize("name", [MODELS, TRAINING_STORE, SCHEDULED_RUNS, OUTBOX, REPLAYS, FEEDS])
+@pytest.mark.parametrize("name", [MODELS, TRAINING_STORE, SCHEDULED_RUNS, OUTBOX, REPLAYS, FEEDS, PREDICTION_SPOOL])
 def test_folders_of_the_home_are_not_for_runs_by_hand(tmp_path, name):
     assert is_reserved(tmp_path / name, tmp_path)
     assert is_reserved(tmp_path / "run" / ".." / name, tmp_path)

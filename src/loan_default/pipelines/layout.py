@@ -14,6 +14,8 @@ REPLAYS = "replays"
 """Without Kafka: replayed events, until the next `ingest` takes them."""
 FEEDS = "feeds"
 """How far each source has been read."""
+PREDICTION_SPOOL = "predictions_spool"
+"""Predictions that were answered and are yet to be stored."""
 FROM_STORE = "from_training_store"
 """The folder of a run by hand whose data are the training store."""
 
@@ -25,5 +27,5 @@ def has_ingested(home: Path) -> bool:
 
 def is_reserved(folder: Path, home: Path) -> bool:
     """Whether a folder is one that the home keeps for something else than a run by hand."""
-    reserved = (MODELS, TRAINING_STORE, SCHEDULED_RUNS, OUTBOX, REPLAYS, FEEDS)
+    reserved = (MODELS, TRAINING_STORE, SCHEDULED_RUNS, OUTBOX, REPLAYS, FEEDS, PREDICTION_SPOOL)
     return folder.resolve() in {(home / name).resolve() for name in reserved}
