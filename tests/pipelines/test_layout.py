@@ -14,8 +14,10 @@ from loan_default.pipelines.layout import (
     is_reserved,
 )
 
+RESERVED = [MODELS, TRAINING_STORE, SCHEDULED_RUNS, OUTBOX, REPLAYS, FEEDS, PREDICTION_SPOOL]
 
-@pytest.mark.parametrize("name", [MODELS, TRAINING_STORE, SCHEDULED_RUNS, OUTBOX, REPLAYS, FEEDS, PREDICTION_SPOOL])
+
+@pytest.mark.parametrize("name", RESERVED)
 def test_folders_of_the_home_are_not_for_runs_by_hand(tmp_path, name):
     assert is_reserved(tmp_path / name, tmp_path)
     assert is_reserved(tmp_path / "run" / ".." / name, tmp_path)
