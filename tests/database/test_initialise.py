@@ -28,6 +28,8 @@ INDEXES = [
         "predictions",
         "command_log",
         "decisions",
+        "api_keys",
+        "experiments",
     )
 ]
 

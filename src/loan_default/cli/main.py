@@ -21,6 +21,7 @@ from rich.text import Text
 from loan_default.cli import (
     dead_letter_commands,
     file_commands,
+    key_commands,
     model_commands,
     stack_commands,
     stream_commands,
@@ -48,6 +49,7 @@ app.command()(stack_commands.status)
 app.command()(stack_commands.backup)
 app.command()(stack_commands.restore)
 app.add_typer(dead_letter_commands.dead_letters_app, name="dead-letters")
+app.add_typer(key_commands.keys_app, name="keys")
 
 _STOPPED = "from the keyboard."
 _STOPPED_TRAINING = f"{_STOPPED} Go on with --resume."

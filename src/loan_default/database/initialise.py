@@ -25,6 +25,7 @@ from loan_default.database.repositories import (
     ModelRepository,
     TrainingDataRepository,
 )
+from loan_default.database.serving_repositories import ApiKeyRepository, ExperimentRepository
 from loan_default.database.stored_document import StoredDocument
 from loan_default.errors import ConfigurationError
 
@@ -37,6 +38,8 @@ REPOSITORIES = (
     PredictionRepository,
     CommandRepository,
     DecisionRepository,
+    ApiKeyRepository,
+    ExperimentRepository,
 )
 LONGEST_EXPIRY = timedelta(seconds=2**31 - 1)
 """The longest expiry that a server takes."""
