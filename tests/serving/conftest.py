@@ -1,5 +1,7 @@
 """A model of random weights over columns of all kinds, and records of it, without any training."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,11 +15,14 @@ from loan_default.data.schema.schema_files import schema_from_dict
 from loan_default.data.sources.generator import generate
 from loan_default.models.calibration import Calibration
 from loan_default.models.classifier import HeadConfig
+from loan_default.models.deriving import derive
 from loan_default.models.encoder import EncoderConfig
 from loan_default.models.features import fit_features
 from loan_default.models.member_training import Architecture
-from loan_default.models.model import LoanModel, save_model
+from loan_default.models.model import LoanModel, golden_rows_of, save_model
 from loan_default.models.reference import reference_of
+from loan_default.models.serving_file import serving_path
+from loan_default.pipelines.layout import MODELS, SERVING_FILES
 
 ALL_KINDS = {
     "id": {"kind": "identifier", "optional": True},
@@ -93,16 +98,36 @@ def model(schema: Schema, frame: pd.DataFrame) -> LoanModel:
 
 
 class Saved(NamedTuple):
-    """A model file and its digest."""
+    """A model file, its digest, and the folder with what is derived from it."""
 
     path: Path
     sha256: str
+    cache: Path
+
+    @property
+    def serving_file(self) -> Path:
+        return serving_path(self.cache, self.sha256)
+
+
+def save_and_derive(model: LoanModel, home: Path) -> Saved:
+    """What training and registration leave behind of a model."""
+    path, cache = home / MODELS / f"{model.version}.pth", home / SERVING_FILES
+    sha256 = save_model(path, replace(model, golden=golden_rows_of(model)))
+    derive(path, sha256=sha256, out=serving_path(cache, sha256))
+    return Saved(path, sha256, cache)
+
+
+@pytest.fixture(scope="session")
+def registered(model: LoanModel, tmp_path_factory: pytest.TempPathFactory) -> Saved:
+    """For tests that change no file."""
+    return save_and_derive(model, tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture
-def saved(model: LoanModel, tmp_path: Path) -> Saved:
-    path = tmp_path / "models" / f"{model.version}.pth"
-    return Saved(path, save_model(path, model))
+def saved(registered: Saved, tmp_path: Path) -> Saved:
+    """A copy that a test may damage."""
+    home = Path(shutil.copytree(registered.cache.parent, tmp_path / "home"))
+    return Saved(home / MODELS / registered.path.name, registered.sha256, home / SERVING_FILES)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,8 @@
 """The scorer beside the model of torch that it is the same as."""
 
+import subprocess
+import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,12 +13,17 @@ from serving.conftest import Saved
 from loan_default.data.schema.records import RecordError
 from loan_default.errors import ArtifactError
 from loan_default.models.model import LoanModel
+from loan_default.models.serving_file import read_serving_file, write_serving_file
 from loan_default.serving.scorer import FEW_RECORDS, Scorer, load_scorer
 
 
-@pytest.fixture
-def scorer(saved: Saved, model: LoanModel) -> Scorer:
-    return load_scorer(saved.path, version=model.version, sha256=saved.sha256, cache=saved.path.parent)
+def loaded(saved: Saved, version: str) -> Scorer:
+    return load_scorer(saved.path, version=version, sha256=saved.sha256, cache=saved.cache)
+
+
+@pytest.fixture(scope="module")
+def scorer(registered: Saved, model: LoanModel) -> Scorer:
+    return loaded(registered, model.version)
 
 
 def pds_of(scorer: Scorer, records: list[dict[str, Any]]) -> np.ndarray:
@@ -34,8 +42,8 @@ def test_records_get_the_pds_of_their_frame(
         np.testing.assert_allclose(pds_of(scorer, records[:count]), expected[:count], atol=1e-6, rtol=0)
 
 
-def test_it_names_what_it_scores_by(scorer: Scorer, saved: Saved, model: LoanModel) -> None:
-    assert (scorer.version, scorer.digest, scorer.schema) == (model.version, saved.sha256, model.schema)
+def test_it_names_what_it_scores_by(scorer: Scorer, registered: Saved, model: LoanModel) -> None:
+    assert (scorer.version, scorer.digest, scorer.schema) == (model.version, registered.sha256, model.schema)
 
 
 @pytest.mark.parametrize("count", [1, FEW_RECORDS + 1])
@@ -68,6 +76,41 @@ def test_the_share_below_a_pd_is_that_of_the_population(scorer: Scorer) -> None:
     assert scorer.share_below(1.0) == 1
 
 
-def test_another_digest_is_refused(saved: Saved, model: LoanModel) -> None:
+def test_another_version_or_digest_than_the_registered_is_refused(
+    registered: Saved, model: LoanModel
+) -> None:
+    with pytest.raises(ArtifactError, match="must hold the registered version"):
+        loaded(registered, "20261129-120001-abcdef")
     with pytest.raises(ArtifactError, match="recorded digest"):
-        load_scorer(saved.path, version=model.version, sha256="0" * 64, cache=saved.path.parent)
+        loaded(registered._replace(sha256="0" * 64), model.version)
+
+
+def test_weights_that_do_not_score_the_golden_rows_are_refused(saved: Saved, model: LoanModel) -> None:
+    """Whoever writes such a file can write its digest as well."""
+    frozen = read_serving_file(saved.serving_file, model=saved.sha256)
+    others = replace(frozen, network=replace(frozen.network, last_bias=frozen.network.last_bias + 0.01))
+    write_serving_file(saved.serving_file, others)
+    with pytest.raises(ArtifactError, match="golden rows must have the PDs"):
+        loaded(saved, model.version)
+
+
+WITHOUT_TORCH = """
+import sys
+from pathlib import Path
+from loan_default.serving.scorer import load_scorer
+
+path, version, sha256, cache = sys.argv[1:]
+scorer = load_scorer(Path(path), version=version, sha256=sha256, cache=Path(cache))
+print(scorer.version, *sorted({"torch", "sklearn"} & set(sys.modules)))
+"""
+
+
+@pytest.mark.slow
+def test_a_process_scores_by_an_existing_serving_file_without_torch(
+    registered: Saved, model: LoanModel
+) -> None:
+    arguments = [str(registered.path), model.version, registered.sha256, str(registered.cache)]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == [model.version], done.stderr

@@ -12,7 +12,6 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
-from sklearn.model_selection import StratifiedKFold
 
 from loan_default.choices import CalibrationMethod
 
@@ -189,6 +188,8 @@ def _cross_validated(
     method: CalibrationMethod, probability: Floats, labels: NDArray[np.float32], weights: Floats
 ) -> Floats:
     """Log loss of each row `(rows,)` by the numbers that the other folds gave."""
+    from sklearn.model_selection import StratifiedKFold  # noqa: PLC0415 (70 MB that no scorer needs)
+
     folds = min(_FOLDS, int(labels.sum()), int((1 - labels).sum()))
     everything = np.arange(len(labels))
     parts = [(everything, everything)]

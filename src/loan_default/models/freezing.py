@@ -14,7 +14,8 @@ from loan_default.errors import ArtifactError
 from loan_default.models.categories import LEVEL_UNIT
 from loan_default.models.frozen_model import FrozenModel
 from loan_default.models.frozen_network import Floats, FrozenBlock, FrozenNetwork, Integers
-from loan_default.models.model import LoanModel
+from loan_default.models.golden_rows import GoldenRows
+from loan_default.models.model import LoanModel, to_arrays
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -26,7 +27,7 @@ _SHARED = {
 """What follows from the features, and is therefore the same in all members."""
 
 
-def frozen_model(model: LoanModel, *, digest: str) -> FrozenModel:
+def frozen_model(model: LoanModel, *, golden: GoldenRows, digest: str) -> FrozenModel:
     """The same model as plain arrays; `digest` is the SHA-256 of its file."""
     return FrozenModel(
         version=model.version,
@@ -36,7 +37,8 @@ def frozen_model(model: LoanModel, *, digest: str) -> FrozenModel:
         network=frozen_network(model),
         trees=model.trees,
         calibration=model.calibration,
-        reference=model.reference,
+        reference=to_arrays(model.reference),
+        golden=golden,
     )
 
 

@@ -11,6 +11,7 @@ from loan_default.data.schema.language import Schema
 from loan_default.models.calibration import Calibration
 from loan_default.models.features import Features, Inputs
 from loan_default.models.frozen_network import FrozenNetwork
+from loan_default.models.golden_rows import GoldenRows
 from loan_default.models.trees import Trees, blend
 
 
@@ -28,6 +29,7 @@ class FrozenModel:
     calibration: Calibration
     reference: Mapping[str, Any]
     """Histograms of the training rows and of PDs."""
+    golden: GoldenRows
 
     def predict_pd(self, inputs: Inputs) -> NDArray[np.float64]:
         """Calibrated PD `(rows,)`."""

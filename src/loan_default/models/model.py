@@ -28,6 +28,13 @@ from loan_default.models.classifier import Classifier, HeadConfig
 from loan_default.models.encoder import Encoder, EncoderConfig
 from loan_default.models.features import Features, Inputs, features_from_dict, features_to_dict
 from loan_default.models.fitting import StateDict
+from loan_default.models.golden_rows import (
+    GoldenRows,
+    golden_frame,
+    golden_from_dict,
+    golden_records,
+    golden_to_dict,
+)
 from loan_default.models.member_training import Architecture
 from loan_default.models.trees import Trees, blend, trees_from_dict, trees_to_dict
 
@@ -51,6 +58,8 @@ class LoanModel:
     """Histograms of the training rows, for drift."""
     provenance: Mapping[str, Any]
     """Data digest, code version, seed, library versions."""
+    golden: GoldenRows | None = None
+    """Rows by which what scores by the file shows that it is sound; None = a file of an older release."""
 
     def predict_pd(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """Calibrated PD `(rows,)` of a canonical frame."""
@@ -101,6 +110,8 @@ def save_model(path: Path, model: LoanModel) -> str:
         "reference": _to_plain(model.reference),
         "provenance": _to_plain(model.provenance),
     }
+    if model.golden is not None:  # a key that earlier releases leave aside
+        payload["golden"] = _to_plain(golden_to_dict(model.golden))
     if model.trees is None:
         return write_artifact(path, payload, kind="model", version=WITHOUT_TREES)
     payload["trees"] = _to_plain(trees_to_dict(model.trees))
@@ -141,7 +152,14 @@ def load_model(path: Path, *, sha256: str | None = None) -> LoanModel:
             metrics=_table(payload, "figures"),
             reference=_table(payload, "reference"),
             provenance=_table(payload, "provenance"),
+            golden=_golden(payload, architecture.features),
         )
+
+
+def golden_rows_of(model: LoanModel) -> GoldenRows:
+    """Made-up rows with the PDs that the model gives them."""
+    records = golden_records(model.architecture.features)
+    return GoldenRows(records=tuple(records), pds=model.predict_pd(golden_frame(records, model.schema)))
 
 
 def save_encoder(path: Path, encoder: PretrainedEncoder) -> str:
@@ -246,7 +264,7 @@ def _loaded(module: Classifier, state: StateDict) -> Classifier:
 
 
 def _features(raw: Payload) -> Features:
-    return features_from_dict(_to_arrays(raw))
+    return features_from_dict(to_arrays(raw))
 
 
 def _to_plain(value: Any) -> Any:
@@ -262,13 +280,14 @@ def _to_plain(value: Any) -> Any:
     return value
 
 
-def _to_arrays(value: Any) -> Any:
+def to_arrays(value: Any) -> Any:
+    """The values of a file, with arrays for tensors."""
     if isinstance(value, Tensor):
         return value.numpy()
     if isinstance(value, dict):
-        return {key: _to_arrays(item) for key, item in value.items()}
+        return {key: to_arrays(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_to_arrays(item) for item in value]
+        return [to_arrays(item) for item in value]
     return value
 
 
@@ -282,10 +301,14 @@ def _text(value: Any) -> str:
     return value
 
 
+def _golden(payload: Payload, features: Features) -> GoldenRows | None:
+    return golden_from_dict(to_arrays(payload["golden"]), features) if "golden" in payload else None
+
+
 def _trees(payload: Payload, features: Features) -> Trees | None:
     if "trees" not in payload:
         return None
-    trees = trees_from_dict(_to_arrays(payload["trees"]))
+    trees = trees_from_dict(to_arrays(payload["trees"]))
     columns = (len(features.numerical), len(features.categorical))
     if tuple(trees.columns) != columns:
         raise ArtifactError(f"trees must ask for the {columns} columns, however: {tuple(trees.columns)}")

@@ -4,6 +4,8 @@ from pathlib import Path
 
 MODELS = "models"
 """Registered models, `<version>.pth`."""
+SERVING_FILES = "serving"
+"""What is derived from registered models so that a process without torch can score by them: a cache."""
 TRAINING_STORE = "training_store"
 """What was ingested, as Parquet files."""
 SCHEDULED_RUNS = "training"
@@ -27,5 +29,7 @@ def has_ingested(home: Path) -> bool:
 
 def is_reserved(folder: Path, home: Path) -> bool:
     """Whether a folder is one that the home keeps for something else than a run by hand."""
-    reserved = (MODELS, TRAINING_STORE, SCHEDULED_RUNS, OUTBOX, REPLAYS, FEEDS, PREDICTION_SPOOL)
+    reserved = (
+        MODELS, SERVING_FILES, TRAINING_STORE, SCHEDULED_RUNS, OUTBOX, REPLAYS, FEEDS, PREDICTION_SPOOL,
+    )  # fmt: skip
     return folder.resolve() in {(home / name).resolve() for name in reserved}

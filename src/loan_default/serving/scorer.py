@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from loan_default.data.schema.language import Schema
 from loan_default.data.schema.record_batches import Canonical, RecordBatchReader
 from loan_default.data.schema.records import RecordError, record_model, validate_record
+from loan_default.errors import ArtifactError
 from loan_default.models.frozen_model import FrozenModel
 from loan_default.serving.record_arrays import RecordArrays
+from loan_default.serving.serving_files import frozen_from
 
 FEW_RECORDS = 8
 """So many records at most are validated faster one by one (`benchmarks/serving_engine.py`)."""
@@ -47,9 +49,24 @@ class Scorer:
             return self._read_many(records)
         return [self._read_one(record) for record in records]
 
-    def score(self, canonical: Sequence[Canonical]) -> NDArray[np.float64]:
+    def score(self, canonical: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
         """Calibrated PD `(rows,)` of canonical records."""
         return self._model.predict_pd(self._arrays_of(canonical))
+
+    def check_golden_rows(self) -> None:
+        """Score the golden rows of the model.
+
+        Raises:
+            ArtifactError: a PD is not the one that the training stored.
+        """
+        golden = self._model.golden
+        try:
+            pds = self.score(golden.records)
+        except (LookupError, ValueError) as error:  # arrays that do not fit one another
+            raise ArtifactError(
+                f"a model must score its golden rows, however: {self.version}: {type(error).__name__}"
+            ) from error
+        golden.check(pds, what=f"model {self.version}")
 
     def share_below(self, pd: float) -> float | None:
         """The share of the training population with a lower PD, 0 to 1; None where the model does not know.
@@ -75,16 +92,22 @@ def load_scorer(path: Path, *, version: str, sha256: str, cache: Path) -> Scorer
         path: the model file.
         version: the version that it must hold.
         sha256: the digest that it must have.
-        cache: folder of what is derived from model files.
+        cache: folder of what is derived from model files (`layout.SERVING_FILES` under home).
 
     Raises:
-        ArtifactError: the file is damaged, has another digest, or is not what a model consists of.
+        ArtifactError: the file is damaged, has another digest, holds another version, or does not give its
+            golden rows the PDs that its training stored.
+        DependencyError: what a server scores by could not be derived now.
     """
-    from loan_default.models.freezing import frozen_model  # noqa: PLC0415 (imports torch)
-    from loan_default.models.model import load_model  # noqa: PLC0415
-
-    del version, cache
-    return Scorer(frozen_model(load_model(path, sha256=sha256), digest=sha256))
+    model = frozen_from(path, sha256=sha256, cache=cache)
+    if model.version != version:
+        raise ArtifactError(
+            f"a model file must hold the registered version, however: it holds {model.version!r}, registered "
+            f"is {version!r}"
+        )
+    scorer = Scorer(model)
+    scorer.check_golden_rows()
+    return scorer
 
 
 def _shares_below(reference: Mapping[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:

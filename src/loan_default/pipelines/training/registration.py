@@ -28,7 +28,9 @@ from loan_default.errors import ArtifactError
 from loan_default.evaluation.bootstrap import Interval
 from loan_default.files import sha256_of, write_atomically
 from loan_default.models.artifact import write_digest
-from loan_default.pipelines.layout import MODELS
+from loan_default.models.deriving import derive
+from loan_default.models.serving_file import serving_path
+from loan_default.pipelines.layout import MODELS, SERVING_FILES
 from loan_default.pipelines.registry import metrics_to_store
 from loan_default.pipelines.training.dataset import snapshot_of
 from loan_default.pipelines.training.plan import TrainingPlan
@@ -93,12 +95,14 @@ def register_trained(
 ) -> ModelMetadata:
     """Copy the model file to the registered models and register it with its metrics and its data.
 
+    What a process without torch scores by is derived from it as well.
+
     Args:
         file: the model file; it must have the digest of the registration.
         home: folder of the registered models.
 
     Raises:
-        ArtifactError: the file has another digest.
+        ArtifactError: the file has another digest, or does not score its golden rows.
         DataError: another model is registered for the same run.
     """
     model, content = registration.model, file.read_bytes()
@@ -114,6 +118,7 @@ def register_trained(
     kept = home / model.path
     write_atomically(kept, content)
     write_digest(kept, model.sha256)
+    derive(kept, sha256=model.sha256, out=serving_path(home / SERVING_FILES, model.sha256))
     register_model(database, model, metrics=registration.metrics, snapshot=registration.snapshot)
     return model
 

@@ -26,6 +26,7 @@ from loan_default.models.member_training import Labelled, trained_classifier
 from loan_default.models.model import (
     LoanModel,
     PretrainedEncoder,
+    golden_rows_of,
     raw_probability,
     save_encoder,
     save_model,
@@ -218,6 +219,7 @@ def train_classifier(
         model = _refitted(
             plan, measured, start, fitted, found, out=out, on_progress=on_progress, started_at=started_at
         )
+    model = replace(model, golden=golden_rows_of(model))
     path = out / "model.pth"
     watch.stop()
     before_write()
