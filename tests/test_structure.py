@@ -101,6 +101,12 @@ TESTED_BY = {
     "models/serving_file": "serving/test_serving_files",
     "models/frozen_model": "serving/test_scorer",
     "pipelines/ingestion/skipped_files": "cli/test_stream_commands",
+    "serving/http/parts": "serving/http/test_score_routes",
+    "serving/http/route_descriptions": "serving/http/test_openapi_document",
+    "serving/http/score_contents": "serving/http/test_score_routes",
+    "serving/http/score_runs": "serving/http/test_score_routes",
+    "serving/http/telemetry": "serving/http/test_health_routes",
+    "serving/http/what_ifs": "serving/http/test_score_routes",
     "pipelines/services": "pipelines/ingestion/test_ingestion_steps",
     "pipelines/training/provenance": "pipelines/training/test_local_run",
 }

@@ -23,6 +23,7 @@ from loan_default.cli import (
     file_commands,
     key_commands,
     model_commands,
+    serving_commands,
     stack_commands,
     stream_commands,
 )
@@ -38,6 +39,7 @@ app = typer.Typer(
 app.command(help=model_commands.TRAIN_HELP)(model_commands.train)
 app.command()(model_commands.score)
 app.command()(model_commands.models)
+app.command()(serving_commands.serve)
 app.command()(file_commands.schema)
 app.command()(file_commands.doctor)
 app.command()(stack_commands.init)

@@ -45,7 +45,7 @@ class Scorer(Protocol):
         """Return each record as a canonical one, or why it breaks the model's schema."""
         ...
 
-    def score(self, canonical: Sequence[Mapping[str, Any]], /) -> NDArray[np.float64]:
+    def score(self, canonical: Sequence[dict[str, Any]], /) -> NDArray[np.float64]:
         """Return the PDs `(rows,)` of canonical records."""
         ...
 

@@ -18,6 +18,7 @@ from loan_default.data.schema.language import Schema
 from loan_default.data.schema.record_batches import Canonical, RecordBatchReader
 from loan_default.data.schema.records import RecordError, record_model, validate_record
 from loan_default.errors import ArtifactError
+from loan_default.models.features import Features
 from loan_default.models.frozen_model import FrozenModel
 from loan_default.serving.record_arrays import RecordArrays
 from loan_default.serving.serving_files import frozen_from
@@ -34,6 +35,8 @@ class Scorer:
         self.digest: str = model.digest
         """SHA-256 of the model file."""
         self.schema: Schema = model.schema
+        self.features: Features = model.features
+        """What was fitted on the training rows; the page for people shows what is usual by it."""
         self._model = model
         self._record_model = record_model(model.schema)
         self._read_many = RecordBatchReader(model.schema)

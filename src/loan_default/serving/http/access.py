@@ -1,0 +1,112 @@
+"""Who may do what: keys of the form `id.secret`, known by the SHA-256 of the secret, with scopes and an end.
+
+All keys are held in memory and read anew every few seconds: a rotation needs no restart, a revocation works
+within that time, and while the document store is away known keys go on working. An unknown id costs what a
+wrong secret does.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import structlog
+from starlette.requests import Request
+
+from loan_default.errors import DependencyError
+from loan_default.serving.http.problems import Problem
+
+log = structlog.get_logger()
+
+LOCAL = "local"
+"""Who asks a server without keys."""
+_NOBODY = hashlib.sha256(b"").hexdigest()
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="loan-default"'}
+
+
+class Scope(StrEnum):
+    """What a key may do."""
+
+    SCORE = "score"
+    """Ask for scores."""
+    OUTCOME = "outcome"
+    """Report what became of applications."""
+    READ = "read"
+    """Read models and predictions."""
+    ADMIN = "admin"
+    """All of it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KnownKey:
+    """A key that is valid or was."""
+
+    id: str
+    secret_digest: str
+    """SHA-256 of the secret, as hexadecimal digits."""
+    scopes: frozenset[str]
+    expires_at: datetime | None
+    """None = never."""
+    revoked: bool
+
+
+class Access:
+    """Checks the keys of requests.
+
+    Args:
+        load: all keys of the document store.
+        open_locally: answer without keys while there has never been one; for a server that only this machine
+            can reach.
+    """
+
+    def __init__(self, load: Callable[[], Iterable[KnownKey]], *, open_locally: bool) -> None:
+        self._load, self._open_locally = load, open_locally
+        self._keys: Mapping[str, KnownKey] = {}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests need no key; once there has been one, they always do."""
+        return self._open_locally
+
+    @property
+    def count(self) -> int:
+        """Number of keys, with those that are valid no longer."""
+        return len(self._keys)
+
+    def refresh(self) -> None:
+        """Read all keys anew; while the store is away the known ones stay."""
+        try:
+            self._keys = {key.id: key for key in self._load()}
+            self._open_locally = self._open_locally and not self._keys
+        except DependencyError:
+            log.warning("keys_not_refreshed", reason="the document store does not answer")
+
+    def check(self, request: Request, *scopes: Scope) -> str:
+        """The id of the caller, whose key must have one of these scopes.
+
+        Raises:
+            Problem: 401 without a valid key, 403 without the scope.
+        """
+        keys = self._keys
+        if self._open_locally:
+            return LOCAL
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        identifier, _, secret = token.strip().partition(".")
+        key = keys.get(identifier) if scheme.lower() == "bearer" else None
+        digest = hashlib.sha256(secret.encode()).hexdigest()
+        is_right = hmac.compare_digest(digest, key.secret_digest if key else _NOBODY)
+        if key is None or not is_right or key.revoked:
+            raise Problem(
+                401,
+                "key",
+                "The header Authorization must be `Bearer <key>` with a valid key.",
+                headers=_CHALLENGE,
+            )
+        if key.expires_at is not None and key.expires_at <= datetime.now(UTC):
+            raise Problem(401, "key-expired", "The key has expired. Ask for a new one.", headers=_CHALLENGE)
+        if Scope.ADMIN not in key.scopes and not key.scopes.intersection(scopes):
+            names = " or ".join(scopes)
+            raise Problem(403, "scope", f"The key must have the scope {names}. Ask for one that has it.")
+        return key.id

@@ -1,0 +1,43 @@
+"""`/livez`, `/readyz` and `/metrics`: for whoever runs the server. They need no key and show no value."""
+
+import orjson
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from loan_default.serving.http.parts import Parts
+from loan_default.serving.http.route_descriptions import LIVE, METRICS, READY
+
+_LATE_SECONDS = 10.0
+"""Age of the oldest prediction on the disk from which on the document store counts as away."""
+
+
+def health_routes(parts: Parts) -> APIRouter:
+    """The routes of probes and metrics."""
+    routes = APIRouter()
+
+    @routes.get("/livez", **LIVE)
+    async def live() -> Response:
+        return Response(b'{"status":"alive"}', media_type="application/json")
+
+    @routes.get("/readyz", **READY)
+    async def ready() -> Response:
+        """503 where no score can be given. A store that is away is shown; scores are given all the same."""
+        lineup = parts.lineup()
+        has_room, lag = parts.stores.can_keep(), parts.stores.lag_seconds()
+        is_ready = lineup is not None and has_room
+        status = "ready" if is_ready and lag < _LATE_SECONDS else "degraded" if is_ready else "not ready"
+        content = {
+            "status": status,
+            "model": None if lineup is None else lineup.champion.version,
+            "predictions": "kept" if has_room else "refused",
+            "spool_lag_seconds": round(lag, 3),
+        }
+        return Response(
+            orjson.dumps(content), status_code=200 if is_ready else 503, media_type="application/json"
+        )
+
+    @routes.get("/metrics", **METRICS)
+    async def metrics() -> Response:
+        return Response(parts.telemetry.text(), media_type=parts.telemetry.content_type)
+
+    return routes

@@ -1,0 +1,42 @@
+"""Keys of requests that come again: what may be one, and whose it is."""
+
+import asyncio
+
+import pytest
+
+from loan_default.serving.http.idempotency import AnsweredRequests, identity_of
+from loan_default.serving.http.problems import Problem
+
+
+def identity(key="k", client="a", body=b"{}"):
+    return identity_of(key, client=client, body=body)
+
+
+def test_a_key_names_the_events_of_one_client():
+    assert identity() == identity()
+    assert identity().event != identity(client="b").event
+    assert identity().event == identity(body=b"[]").event
+    assert identity().digest != identity(body=b"[]").digest
+    assert identity_of(None, client="a", body=b"") is None
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "é", "a\n"])
+def test_a_key_must_be_printable_and_short(key):
+    with pytest.raises(Problem):
+        identity(key)
+
+
+def test_what_was_forgotten_is_new_and_the_oldest_are_dropped(monkeypatch):
+    monkeypatch.setattr("loan_default.serving.http.idempotency._REMEMBERED", 2)
+
+    async def scenario():
+        answered = AnsweredRequests()
+        waiting = answered.begin(identity("1"))
+        answered.forget(identity("1"))
+        assert waiting.cancelled()
+        assert answered.find(identity("1")) is None
+        for key in ("2", "3", "4"):
+            answered.begin(identity(key)).set_result(b"")
+        return [answered.find(identity(key)) is not None for key in ("2", "3", "4")]
+
+    assert asyncio.run(scenario()) == [False, True, True]
