@@ -7,6 +7,7 @@
 | `MONGODB_USERNAME`, `MONGODB_PASSWORD` | none | in place of those in the address |
 | `MONGODB_PIPELINE_PASSWORD`, `MONGODB_READER_PASSWORD` | none | of users that `loan-default init` makes |
 | `MONGODB_COMMANDS_PASSWORD` | none | of the one that `loan-default commands` needs |
+| `MONGODB_API_PASSWORD`, `MONGODB_SCORER_PASSWORD` | none | of those that score, by HTTP and on the stream |
 | `LOAN_DEFAULT_MONGODB_DATABASE` | `loan_default` | name of the database on that server |
 | `KAFKA_BOOTSTRAP_SERVERS` | none | `host:port` or `[IPv6]:port`, by commas; none: a broker in memory |
 | `KAFKA_SECURITY_PROTOCOL` | `PLAINTEXT` | `SSL`, `SASL_PLAINTEXT` or `SASL_SSL` for TLS and passwords |
@@ -118,10 +119,14 @@ class Settings(BaseSettings):
     mongodb_commands_password: SecretStr | None = Field(
         default=None, validation_alias="MONGODB_COMMANDS_PASSWORD"
     )
+    mongodb_api_password: SecretStr | None = Field(default=None, validation_alias="MONGODB_API_PASSWORD")
+    mongodb_scorer_password: SecretStr | None = Field(
+        default=None, validation_alias="MONGODB_SCORER_PASSWORD"
+    )
     mongodb_reader_password: SecretStr | None = Field(
         default=None, validation_alias="MONGODB_READER_PASSWORD"
     )
-    """Passwords of the three users that `loan-default init` makes; None = that user is not made."""
+    """Passwords of the users that `loan-default init` makes; None = that user is not made."""
     mongodb_database: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,63}$")] = "loan_default"
     """Database on the server: letters, digits, `_` and `-`."""
     kafka_bootstrap_servers: Annotated[str, AfterValidator(_servers)] | None = Field(
@@ -185,6 +190,8 @@ class Settings(BaseSettings):
         given = {
             "pipeline": self.mongodb_pipeline_password,
             "commands": self.mongodb_commands_password,
+            "api": self.mongodb_api_password,
+            "scorer": self.mongodb_scorer_password,
             "reader": self.mongodb_reader_password,
         }
         return {user: password for user, password in given.items() if password is not None}

@@ -58,6 +58,12 @@ def test_no_role_may_drop_anything_or_make_users_and_each_stays_in_its_database(
         "command_log": every - {"listCollections"},
         "model_metadata": {"find"},
     }
+    assert actions["scorer"].keys() < actions["api"].keys()
+    for role in ("api", "scorer"):
+        assert actions[role].pop("predictions") == {"find", "insert"}
+        assert {action for actions_ in actions[role].values() for action in actions_} == {"find"}
+        assert not {"raw_data_logs", "training_data", "command_log"} & actions[role].keys()
+    assert "api_keys" not in actions["scorer"]
 
 
 def test_only_users_with_a_password_are_made():

@@ -25,7 +25,11 @@ OURS = {
     "airflow-triggerer",
     "commands",
     "replay",
+    "api",
+    "scorer",
 }
+SERVING = {"api", "scorer"}
+"""Those that run in the image without Airflow and torch."""
 ONE_SHOTS = {"init", "airflow-init"}
 
 
@@ -55,7 +59,17 @@ def test_the_services_and_their_images(services):
     assert set(services) == set(OFFICIAL) | OURS
     for name, image in OFFICIAL.items():
         assert services[name]["image"] == image
-    assert {services[name]["image"] for name in OURS} == {"loan-default:${LOAN_DEFAULT_VERSION:-latest}"}
+    images = {name: services[name]["image"].removesuffix(":${LOAN_DEFAULT_VERSION:-latest}") for name in OURS}
+    assert {name for name, image in images.items() if image == "loan-default"} == OURS - SERVING
+    assert {name for name, image in images.items() if image == "loan-default-serving"} == SERVING
+    assert services["api"]["build"]["target"] == "serving"
+
+
+def test_who_scores_reads_models_and_writes_nothing_but_its_spool(services):
+    for name in SERVING:
+        mounted = {each.split(":")[1]: each.split(":")[2:] for each in services[name]["volumes"]}
+        assert mounted.pop("/var/lib/loan-default") == ["ro"]
+        assert set(mounted) == ({"/var/lib/spool"} if name == "api" else set())
 
 
 def test_each_is_locked_limited_and_looked_after(services):
@@ -81,6 +95,7 @@ def test_ports_are_open_to_this_machine_only(services):
         "kafka",
         "mongodb",
         "airflow-apiserver",
+        "api",
     }
 
 
@@ -124,6 +139,8 @@ def test_who_gets_which_secret(services):
     assert of("airflow-apiserver") == of("airflow-dag-processor") == of("airflow-triggerer") == airflow
     assert of("commands") == {"MONGODB_COMMANDS_PASSWORD", "AIRFLOW_COMMANDS_PASSWORD"}
     assert of("replay") == set()
+    assert of("api") == {"MONGODB_API_PASSWORD"}
+    assert of("scorer") == {"MONGODB_SCORER_PASSWORD"}
     assert {name for name in services if "MONGODB_ROOT_PASSWORD" in of(name)} == {"mongodb", "init"}
 
 
@@ -199,7 +216,7 @@ def test_what_compose_shows_holds_no_secret(checkout):
     assert "KAFKA_SUPER_USERS: User:broker" in shown.stdout
     assert not [name for name, secret in kept.items() if secret in shown.stdout]
     ports = re.findall(r"host_ip: (\S+)", shown.stdout)
-    assert len(ports) == 3
+    assert len(ports) == 4
     assert set(ports) == {"127.0.0.1"}
 
 
@@ -209,5 +226,5 @@ def test_the_image_is_made_of_what_it_needs():
     kept = {line[1:] for line in patterns if line.startswith("!")}
     assert not kept & {"secrets", ".env", "incoming", ".git", "tests"}
     dockerfile = (ROOT / "docker" / "Dockerfile").read_text()
-    assert re.findall(r"^USER (.*)$", dockerfile, flags=re.MULTILINE)[-1] == "50000:0"
+    assert re.findall(r"^USER (.*)$", dockerfile, flags=re.MULTILINE) == ["50000:0", "50000:0"]
     assert set(re.findall(r"^FROM (\S+)", dockerfile, flags=re.MULTILINE)) == {"${PYTHON_IMAGE}"}

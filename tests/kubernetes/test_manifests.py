@@ -14,7 +14,7 @@ import yaml
 from servers.kubernetes import cached_helm, not_cached, render
 
 from loan_default.database.users import ROLES
-from loan_default.kafka.topics import COMMANDS, PROCESSING, TOPICS, TRAINING_STORE, dead_letter_topic
+from loan_default.kafka.topics import COMMANDS, PROCESSING, SCORING, TOPICS, TRAINING_STORE, dead_letter_topic
 from loan_default.pipelines.control import command_worker
 from loan_default.settings import Settings
 
@@ -37,6 +37,13 @@ GRANTED = {
     },
     "commands": {"commands": {"Describe", "Read"}, "commands.dlq": {"Describe", "Write"}},
     "requester": {"commands": {"Describe", "Write"}},
+    "api": {"raw_data": {"Describe", "Write"}, "commands": {"Describe", "Read", "Write"}},
+    "scorer": {
+        "processed_data": {"Describe", "Read"},
+        "scores": {"Describe", "Write"},
+        "processed_data.dlq": {"Describe", "Write"},
+        "commands": {"Describe", "Read", "Write"},
+    },
 }
 """What each client does with the topics."""
 
@@ -130,6 +137,8 @@ def test_kafka_users_may_do_what_their_client_does():
         "pipeline": {PROCESSING, TRAINING_STORE, "look-"},
         "commands": {command_worker.GROUP},
         "requester": set(),
+        "api": {"look-"},
+        "scorer": {SCORING, "look-"},
     }
     for name, user in users.items():
         rules = user["spec"]["authorization"]["acls"]

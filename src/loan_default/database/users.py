@@ -4,6 +4,8 @@
 |---|---|
 | `pipeline` | read, write and index all collections; neither drop them nor make users |
 | `commands` | read and write `command_log`, read `model_metadata` |
+| `api` | add predictions and read them, read models, experiments and keys |
+| `scorer` | add predictions and read them, read models and experiments |
 | `reader` | read all collections |
 
 An administrator makes them by `loan-default init`. A server without roles (FerretDB) checks passwords only.
@@ -15,9 +17,10 @@ from pydantic import SecretStr
 from pymongo.errors import OperationFailure
 
 from loan_default.database.connect import Database, Document
-from loan_default.database.control_repositories import CommandRepository
+from loan_default.database.control_repositories import CommandRepository, DecisionRepository
 from loan_default.database.driver_errors import UNKNOWN, database_errors
-from loan_default.database.repositories import ModelRepository
+from loan_default.database.prediction_repository import PredictionRepository
+from loan_default.database.repositories import POINTERS, MetricsRepository, ModelRepository
 from loan_default.errors import ConfigurationError
 
 _ALL = ""
@@ -25,9 +28,19 @@ _ALL = ""
 _READ = ("find", "listIndexes")
 _WRITE = (*_READ, "insert", "update", "remove", "createIndex")
 _LIST = "listCollections"
+_SCORES: Mapping[str, Iterable[str]] = {
+    PredictionRepository.collection: ("find", "insert"),
+    ModelRepository.collection: ("find",),
+    POINTERS: ("find",),
+    DecisionRepository.collection: ("find",),
+    "experiments": ("find",),
+}
+"""What a process may do that scores: predictions are added, never changed or deleted."""
 ROLES: Mapping[str, Mapping[str, Iterable[str]]] = {
     "pipeline": {_ALL: (*_WRITE, _LIST)},
     "commands": {CommandRepository.collection: _WRITE, ModelRepository.collection: ("find",)},
+    "api": {**_SCORES, MetricsRepository.collection: ("find",), "api_keys": ("find",)},
+    "scorer": _SCORES,
     "reader": {_ALL: (*_READ, _LIST)},
 }
 """Role -> collection -> MongoDB's names of the actions that it may take there."""
