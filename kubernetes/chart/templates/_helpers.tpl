@@ -43,6 +43,20 @@ securityContext:
 
 {{- define "loan-default.container" -}}
 image: {{ include "loan-default.image" . | quote }}
+{{ include "loan-default.locked" . }}
+{{- end -}}
+
+{{/* The image without Airflow and torch. */}}
+{{- define "loan-default.servingContainer" -}}
+{{- if .Values.servingImage.digest }}
+image: {{ printf "%s@%s" .Values.servingImage.repository .Values.servingImage.digest | quote }}
+{{- else }}
+image: {{ printf "%s:%s" .Values.servingImage.repository (.Values.servingImage.tag | default .Chart.AppVersion) | quote }}
+{{- end }}
+{{ include "loan-default.locked" . }}
+{{- end -}}
+
+{{- define "loan-default.locked" -}}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext:
   allowPrivilegeEscalation: false
@@ -119,6 +133,33 @@ securityContext:
 {{- define "loan-default.kafkaPassword" -}}
 {{- if hasPrefix "SASL" .root.Values.kafka.securityProtocol }}
 {{ include "loan-default.file" (list .root.Values.secrets.kafka (printf "KAFKA_%s_PASSWORD" (upper .kafkaUsername)) "KAFKA_SASL_PASSWORD") }}
+{{- end }}
+{{- end -}}
+
+{{/* Pods of a component on different nodes, where there are any. */}}
+{{- define "loan-default.spread" -}}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "loan-default.selector" . | nindent 8 }}
+{{- end -}}
+
+{{/* Where pods may run. Call with the values of a component. */}}
+{{- define "loan-default.placement" -}}
+{{- with .nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
