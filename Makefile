@@ -57,9 +57,10 @@ airflow: $(VENV)/dev  ## start these servers and Airflow with the three DAGs swi
 secrets:  ## make random passwords and keys for docker compose; existing ones stay
 	docker/make-secrets.sh
 
-demo: secrets  ## start the stack of docker compose, wait for its first champion, and print where to look
+demo: secrets  ## start the stack of docker compose, wait for its first champion, show two scores, print where to look
 	docker compose up --detach --build
 	docker compose exec airflow-scheduler loan-default status --until-champion 1800
+	docker/demo-scores.sh
 	@echo "Airflow: http://$$(docker compose port airflow-apiserver 8080), user admin, password in secrets/AIRFLOW_ADMIN_PASSWORD."
 	@echo "Drop CSV files of your own into incoming/. Stop with: docker compose down"
 

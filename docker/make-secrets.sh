@@ -25,6 +25,10 @@ done
 secret AIRFLOW_FERNET_KEY 32 # Fernet wants exactly 32 bytes, with the padding
 secret AIRFLOW_JWT_SECRET 48
 secret AIRFLOW_SECRET_KEY 48
+# Whoever asks for scores sends it whole: an id of 12 hexadecimal digits, a dot, a secret.
+[ -s secrets/API_KEY ] ||
+    printf '%s.%s' "$(od -An -N6 -tx1 /dev/urandom | tr -d ' \n')" "$(random 32 | tr -d '=')" >secrets/API_KEY
+chmod 444 secrets/API_KEY
 
 # Files that are dropped into incoming/ are moved by whoever runs the pipeline: you, unless you are root.
 umask 022

@@ -10,6 +10,7 @@ import pytest
 
 from loan_default.database.documents import Champion
 from loan_default.database.repositories import POINTERS
+from loan_default.database.serving_repositories import ApiKeyRepository
 from loan_default.settings import load_settings
 from loan_default.wiring import open_database
 
@@ -93,3 +94,19 @@ def test_replay_begins_at_once_where_the_folder_is_known_and_the_home_is_new(tmp
     (tmp_path / ".done" / "bundled-00001-00020.csv").touch()
     names = replayed(tmp_path, "--rows", "20", "--files", "2", files=2)
     assert names == ["bundled-00021-00040.csv", "bundled-00041-00060.csv"]
+
+
+def test_init_lets_in_the_key_of_the_settings_and_revokes_its_former_one(shell, monkeypatch):
+    for identifier in ("0123456789ab", "0123456789ab", "ba9876543210"):
+        monkeypatch.setenv("LOAN_DEFAULT_API_KEY", f"{identifier}.{identifier * 3}")
+        code, out, errors = shell("init")
+        assert code == 0
+        assert f"{identifier} may outcome, read, score" in out
+        assert identifier * 3 not in out + errors
+    with open_database(load_settings()) as database:
+        keys = {key.key: key.revoked for key in ApiKeyRepository(database).newest_first()}
+    assert keys == {"0123456789ab": True, "ba9876543210": False}
+    monkeypatch.setenv("LOAN_DEFAULT_API_KEY", "short")
+    code, _, errors = shell("init")
+    assert code == 2
+    assert "a key must be 12 hexadecimal digits" in errors

@@ -176,4 +176,6 @@ def _secret(name: str) -> str:
         from cryptography.fernet import Fernet  # noqa: PLC0415 (comes with Airflow)
 
         return Fernet.generate_key().decode()
+    if name == "API_KEY":
+        return f"{secrets.token_hex(6)}.{CANARY}-{secrets.token_hex(16)}"
     return f"{CANARY}-{name.lower().replace('_', '-')}-{secrets.token_hex(16)}"

@@ -14,7 +14,15 @@ import yaml
 from servers.kubernetes import cached_helm, not_cached, render
 
 from loan_default.database.users import ROLES
-from loan_default.kafka.topics import COMMANDS, PROCESSING, SCORING, TOPICS, TRAINING_STORE, dead_letter_topic
+from loan_default.kafka.topics import (
+    COMMANDS,
+    PROCESSED,
+    PROCESSING,
+    SCORING,
+    TOPICS,
+    TRAINING_STORE,
+    dead_letter_topic,
+)
 from loan_default.pipelines.control import command_worker
 from loan_default.settings import Settings
 
@@ -249,7 +257,7 @@ def test_tasks_are_given_settings_that_exist_and_the_same_with_both_executors():
 )
 def test_pods_of_our_chart_are_locked_down(words):
     found = pods(rendered(*words))
-    assert set(found) == {"commands", "init", "airflow-setup"}
+    assert set(found) == {"commands", "init", "airflow-setup", "api", "scorer"}
     for pod in found.values():
         assert pod["automountServiceAccountToken"] is False
         assert pod["securityContext"]["runAsNonRoot"] is True
@@ -281,7 +289,8 @@ def test_each_pod_sees_its_own_passwords_only():
         "KAFKA_SASL_PASSWORD",
         "LOAN_DEFAULT_AIRFLOW_PASSWORD",
     }
-    assert files(found["init"]) == {"MONGODB_PASSWORD", "KAFKA_SASL_PASSWORD"}
+    assert files(found["init"]) == {"MONGODB_PASSWORD", "KAFKA_SASL_PASSWORD", "LOAN_DEFAULT_API_KEY"}
+    assert files(found["api"]) == files(found["scorer"]) == {"MONGODB_PASSWORD", "KAFKA_SASL_PASSWORD"}
     assert not any("MONGODB" in name or "KAFKA" in name for name in files(found["airflow-setup"]))
     with_users = pods(rendered("--set=init.makeUsers=true"))
     assert {f"MONGODB_{user.upper()}_PASSWORD" for user in ROLES} < files(with_users["init"])
@@ -293,8 +302,12 @@ def test_what_is_off_by_default_and_can_be_switched():
         return {each["kind"] for each in rendered(*words)}
 
     assert {"PodDisruptionBudget", "NetworkPolicy", "PersistentVolumeClaim"} <= kinds()
-    assert "HorizontalPodAutoscaler" not in kinds()
-    assert "HorizontalPodAutoscaler" in kinds("--set=commands.autoscaling.enabled=true")
+    without_api = "--set=api.enabled=false"
+    assert "HorizontalPodAutoscaler" not in kinds(without_api)
+    assert "HorizontalPodAutoscaler" in kinds(without_api, "--set=commands.autoscaling.enabled=true")
+    assert {"HorizontalPodAutoscaler", "Service"} <= kinds()
+    assert not {"Service", "ScaledObject"} & kinds(without_api)
+    assert "ScaledObject" in kinds("--set=scorer.keda.enabled=true")
     assert "Job" not in kinds("--set=init.enabled=false", "--set=airflowSetup.enabled=false")
     (setup,) = pods(rendered())["airflow-setup"]["containers"]
     # Read, not imported: with Airflow come settings, which only tests/airflow has made ready.
@@ -312,6 +325,45 @@ def test_our_pods_are_closed_but_for_their_servers():
     (listener,) = (each for each in policies if each["metadata"]["name"].endswith("-commands"))
     ports = [port["port"] for rule in listener["spec"]["egress"] for port in rule["ports"]]
     assert ports == [9093, 27017, 8080]
+
+
+@needs_helm
+def test_only_whom_the_values_name_may_ask_for_scores():
+    def ingress(*words: str) -> list[dict[str, Any]]:
+        policies = [each for each in rendered(*words) if each["kind"] == "NetworkPolicy"]
+        (callers,) = (each for each in policies if each["metadata"]["name"].endswith("-api-callers"))
+        assert callers["spec"]["policyTypes"] == ["Ingress"]
+        found: list[dict[str, Any]] = callers["spec"].get("ingress", [])
+        return found
+
+    assert ingress() == []
+    (rule,) = ingress("--set=networkPolicy.callers.from[0].podSelector.matchLabels.app=ingress")
+    assert rule["ports"] == [{"protocol": "TCP", "port": "http"}]
+    assert rule["from"] == [{"podSelector": {"matchLabels": {"app": "ingress"}}}]
+
+
+@needs_helm
+def test_services_that_score_are_probed_and_scale_by_what_waits():
+    found = {each["kind"]: each for each in rendered("--set=api.autoscaling.targetRequestsInFlight=8")}
+    (api,) = pods(rendered())["api"]["containers"]
+    assert api["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert api["livenessProbe"]["httpGet"]["path"] == "/livez"
+    home = {each["name"]: each for each in api["volumeMounts"]}["home"]
+    assert home["readOnly"] is True
+    metrics = found["HorizontalPodAutoscaler"]["spec"]["metrics"]
+    assert [each["type"] for each in metrics] == ["Resource", "Pods"]
+    assert metrics[1]["pods"]["metric"]["name"].startswith("loan_")
+    scaled = {each["kind"]: each for each in rendered("--set=scorer.keda.enabled=true")}
+    (trigger,) = scaled["ScaledObject"]["spec"]["triggers"]
+    assert (trigger["metadata"]["consumerGroup"], trigger["metadata"]["topic"]) == (SCORING, PROCESSED)
+    assert trigger["metadata"]["sasl"] == "scram_sha512"
+    most = scaled["ScaledObject"]["spec"]["maxReplicaCount"]
+    assert most <= next(topic.partitions for topic in TOPICS if topic.name == PROCESSED)
+    deployments = [
+        each for each in rendered("--set=scorer.keda.enabled=true") if each["kind"] == "Deployment"
+    ]
+    (scorer,) = (each for each in deployments if each["metadata"]["name"].endswith("-scorer"))
+    assert "replicas" not in scorer["spec"]
 
 
 @needs_helm

@@ -7,7 +7,7 @@ import pytest
 
 from loan_default.database.api_key_documents import KeyScope
 from loan_default.errors import ConfigurationError
-from loan_default.serving.api_keys import digest_of, new_key, public_part
+from loan_default.serving.api_keys import digest_of, key_of, new_key, public_part
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123000, tzinfo=UTC)
 
@@ -55,3 +55,19 @@ def test_what_makes_no_key_is_refused(arguments, message):
 
 def test_any_text_has_a_digest():
     assert digest_of("\ud800") != digest_of("")
+
+
+def test_a_token_that_was_made_elsewhere_is_a_key_that_never_expires():
+    token = f"0123456789ab.{'s' * 43}"
+    key = key_of(token, "stack", scopes=[KeyScope.SCORE, KeyScope.SCORE], now=NOON)
+    assert (key.key, key.scopes, key.expires_at) == ("0123456789ab", (KeyScope.SCORE,), None)
+    assert key.secret_digest == digest_of("s" * 43)
+
+
+@pytest.mark.parametrize(
+    "token", ["", "s3cret", f"0123456789ab.{'s' * 31}", f"0123456789AB.{'s' * 43}", f".{'s' * 43}"]
+)
+def test_what_is_no_token_is_refused_and_not_repeated(token):
+    with pytest.raises(ConfigurationError) as refused:
+        key_of(token, "stack", scopes=[KeyScope.SCORE], now=NOON)
+    assert not token or token not in str(refused.value)

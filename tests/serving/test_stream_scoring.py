@@ -281,7 +281,7 @@ def test_an_event_that_stands_twice_in_a_batch_is_one_prediction(world):
     assert [each.event for each in world.dead()] == ["loans-7", "loans-7"]
 
 
-@pytest.mark.parametrize("point", ["predictions_stored", "scores_sent"])
+@pytest.mark.parametrize("point", ["answers_stored", "scores_sent"])
 def test_who_dies_before_the_commit_leaves_one_prediction_of_each_event(world, dying_at, point):
     """F4, F5: the records come again to another process, which may have another model by then."""
     send(world, *map(application, range(30)))

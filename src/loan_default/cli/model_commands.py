@@ -29,6 +29,7 @@ from loan_default.cli.console import (
     say,
 )
 from loan_default.cli.scored_rows import print_scored
+from loan_default.cli.scored_stream import follow_stream
 from loan_default.errors import ConfigurationError
 from loan_default.pipelines.training.training_options import FileData, StoreData, TrainingOptions
 from loan_default.settings import Settings
@@ -137,16 +138,30 @@ def train(
 
 
 def score(
-    data: options.ScoringData,
-    out: options.ScoresFile,
+    data: options.ScoringData = None,
+    follow: options.FollowStream = False,
+    out: options.ScoresFile = None,
     model: options.ModelName = None,
     sha256: options.Sha256 = None,
     quarantine: options.QuarantineFile = None,
+    alive: options.AliveFile = None,
 ) -> None:
     """Score a file of applications: PD, points and model version for each row, in the order of the file.
 
-    Rows that break the model's schema go to the quarantine with their reasons; the exit code is then 5.
+    Rows that break the model's schema go to the quarantine with their reasons; the exit code is then 5. With
+    --follow the applications are those that pass the ingestion, and records that no model can score become
+    dead-letter records.
     """
+    if follow:
+        _refuse_with_follow(
+            {"--data": data, "--out": out, "--quarantine": quarantine, "--model": model, "--sha256": sha256}
+        )
+        follow_stream(make_console(), start(), alive=alive)
+        return
+    if data is None or out is None:
+        raise typer.TyperException(f"Missing option '{'--data' if data is None else '--out'}'.")
+    if alive is not None:
+        raise ConfigurationError("--alive must come with --follow, however: it does not. Leave it out.")
     from loan_default.data.sources.format_words import describe_format
     from loan_default.data.sources.sniffing import format_for
     from loan_default.models.model import load_model
@@ -180,6 +195,15 @@ def score(
         )
     if scored.rows_quarantined:
         raise typer.Exit(ExitCode.QUARANTINED)
+
+
+def _refuse_with_follow(given: Mapping[str, object]) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise ConfigurationError(
+                f"--follow must come without {name}, however: both are given. The stream is scored by the "
+                "champion and its challenger."
+            )
 
 
 def models(version: options.Version = None, as_json: options.AsJson = False) -> None:

@@ -87,7 +87,25 @@ RunFolder = Annotated[
 ]
 
 # score
-ScoringData = Annotated[Path, path_option(f"{_DATA_FILE} No target is needed.", "--data", panel="Data")]
+ScoringData = Annotated[
+    Path | None, path_option(f"{_DATA_FILE} No target is needed.", "--data", panel="Data")
+]
+FollowStream = Annotated[
+    bool,
+    _option(
+        "Data",
+        "In the place of --data and --out: score processed_data, publish on scores, until Ctrl-C or SIGTERM.",
+        "--follow",
+    ),
+]
+AliveFile = Annotated[
+    Path | None,
+    path_option(
+        "With --follow: file whose time is set while it polls, for a health check. Default: none.",
+        "--alive",
+        panel="Output",
+    ),
+]
 ModelName = Annotated[
     str | None,
     _option(
@@ -100,7 +118,9 @@ Sha256 = Annotated[
     str | None,
     _option("Model", "Digest that the file must have. Default: that of the registry or beside the file."),
 ]
-ScoresFile = Annotated[Path, path_option("Scores: .csv, .csv.gz or .parquet.", "--out", panel="Output")]
+ScoresFile = Annotated[
+    Path | None, path_option("Scores: .csv, .csv.gz or .parquet.", "--out", panel="Output")
+]
 QuarantineFile = Annotated[
     Path | None,
     path_option(

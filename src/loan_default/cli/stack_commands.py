@@ -16,6 +16,7 @@ from loan_default.errors import DependencyError
 from loan_default.wiring import open_database, start, stopping
 
 if TYPE_CHECKING:
+    from loan_default.database.connect import Database
     from loan_default.pipelines.control.stack_status import StackStatus
 
 log = structlog.get_logger()
@@ -50,6 +51,32 @@ def init(
             say(console, "database", line)
         for line in make_users(database, settings.mongodb_users, name=settings.mongodb_database):
             say(console, "database", line)
+        if settings.api_key is not None:
+            say(console, "key", let_in(database, settings.api_key.get_secret_value()))
+
+
+_OWNER_OF_STACK = "stack"
+"""Owner of the key that comes by the settings; `init` revokes its former ones."""
+
+
+def let_in(database: "Database", token: str) -> str:
+    """Make the key of a stack known and revoke its former ones; return what was done.
+
+    Raises:
+        ConfigurationError: the token is no key.
+    """
+    from loan_default.database.api_key_documents import KeyScope
+    from loan_default.database.serving_repositories import ApiKeyRepository
+    from loan_default.serving.api_keys import key_of
+
+    now, repository = datetime.now(UTC), ApiKeyRepository(database)
+    scopes = (KeyScope.SCORE, KeyScope.OUTCOME, KeyScope.READ)
+    key = key_of(token, _OWNER_OF_STACK, scopes=scopes, now=now)
+    repository.add(key)
+    for former in repository.newest_first():
+        if former.owner == _OWNER_OF_STACK and former.key != key.key and not former.revoked:
+            repository.revoke(former.key, now=now)
+    return f"{key.key} may {', '.join(key.scopes)}"
 
 
 def replay(

@@ -7,6 +7,7 @@ not cost a request the 80 ms that a slow one takes.
 """
 
 import hashlib
+import re
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -18,6 +19,8 @@ DEFAULT_DAYS = 365
 LONGEST_DAYS = 3650
 _LONGEST_OWNER = 100
 _ID_BYTES, _SECRET_BYTES = 6, 32
+_ID_PATTERN = r"[0-9a-f]{12}"
+_SHORTEST_SECRET = 32
 
 
 def new_key(
@@ -52,6 +55,28 @@ def new_key(
         expires_at=now + timedelta(days=days) if days else None,
     )
     return key, f"{identifier}.{secret}"
+
+
+def key_of(token: str, owner: str, *, scopes: Iterable[KeyScope], now: datetime) -> ApiKey:
+    """Return the key to store of a token that was made elsewhere; it never expires.
+
+    Raises:
+        ConfigurationError: the token is none, or its secret is too short to be safe.
+    """
+    identifier, _, secret = token.partition(".")
+    if not re.fullmatch(_ID_PATTERN, identifier) or len(secret) < _SHORTEST_SECRET:
+        raise ConfigurationError(
+            "a key must be 12 hexadecimal digits, a dot and at least 32 more characters, however: it is not. "
+            "Make one with `loan-default keys add`."
+        )
+    return ApiKey(
+        key=identifier,
+        secret_digest=digest_of(secret),
+        scopes=tuple(sorted(set(scopes))),
+        owner=owner,
+        created_at=now,
+        expires_at=None,
+    )
 
 
 def digest_of(secret: str) -> str:

@@ -37,7 +37,6 @@ SOURCE = "scoring"
 """Source of the events on `scores`."""
 BATCH = 200
 """Records that are scored together: few enough that one batch takes a tenth of a second."""
-POLL_SECONDS = 0.1
 REPORT_SECONDS = 60.0
 """Time between two log lines about what was scored."""
 
@@ -122,7 +121,7 @@ class StreamScorer:
             else:
                 batch.unscored[event.id] = answered
         kept = self._keep(answers)
-        failpoint("predictions_stored")
+        failpoint("answers_stored")
         self._deliver(_messages(records, batch, {**known, **kept}, now=now))
         failpoint("scores_sent")
         shadowed = self._keep_shadows(lineup, answers)
@@ -175,7 +174,7 @@ def follow_processed_data(
         DependencyError: broker or database were away for longer than the retry budget. Nothing is lost: what
             was not committed is delivered again.
     """
-    batches = replace(polling, batch=BATCH, poll_seconds=POLL_SECONDS)
+    batches = replace(polling, batch=BATCH)
     reported = time.monotonic()
 
     with closing(broker.producer()) as producer:
