@@ -102,7 +102,7 @@ def test_a_forbidden_module_is_absent_there(absent):
     assert "No module named 'torch'" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["score"])
+@pytest.mark.parametrize("command", ["score", "serve"])
 def test_its_commands_start_on_these_packages_alone(absent, command):
     done = run(
         absent,
