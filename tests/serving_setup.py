@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from loan_default.data.schema.record_batches import RecordBatchReader
 from loan_default.data.schema.records import RecordError, records_frame
 from loan_default.data.schema.schema_files import schema_from_dict
 from loan_default.data.sources.generator import generate
+from loan_default.database.connect import Database
+from loan_default.database.documents import ModelMetadata, ModelStatus, model_version
+from loan_default.database.repositories import ModelRepository
 from loan_default.models.calibration import Calibration
 from loan_default.models.classifier import HeadConfig
 from loan_default.models.encoder import EncoderConfig
@@ -86,3 +90,42 @@ def slow_scorer(version: str, *, seed: int, schema: Schema = SCHEMA) -> SlowScor
 
 def record_of(loan: Any, **values: Any) -> dict[str, Any]:
     return {"loan": loan, "income": 12.5, "debt": 3, "purpose": "car", **values}
+
+
+def registered(database: Database, number: int, *, status: ModelStatus = ModelStatus.TRAINED) -> str:
+    """Store the document of a model, whose file nobody reads; returns its version."""
+    created = datetime(2026, 11, 1, tzinfo=UTC) + timedelta(days=number)
+    digest = f"{number:02x}" * 32
+    version = model_version(created, digest)
+    model = ModelMetadata(
+        version=version,
+        created_at=created,
+        status=status,
+        path=f"models/{version}.pth",
+        sha256=digest,
+        schema_name="asked",
+        schema_digest="ef" * 32,
+        preset="fast",
+        objective="supervised",
+        pretrained=True,
+        members=1,
+        parameters=9,
+        rows={"train": 6},
+        seed=0,
+        code_version="0.3.0",
+        libraries={},
+        training_seconds=1.5,
+        snapshot="data-1",
+    )
+    ModelRepository(database).add(model)
+    return version
+
+
+def promoted(database: Database, number: int) -> str:
+    """Store the document of a model and make it the champion; returns its version."""
+    version = registered(database, number)
+    models = ModelRepository(database)
+    before = models.champion()
+    seen = (0, None) if before is None else (before.rev, before.version)
+    assert models.move_champion(version, f"{number:02x}" * 32, seen_rev=seen[0], seen_version=seen[1])
+    return version

@@ -20,6 +20,7 @@ from rich.text import Text
 
 from loan_default.cli import (
     dead_letter_commands,
+    experiment_commands,
     file_commands,
     key_commands,
     model_commands,
@@ -46,6 +47,7 @@ app.command()(stack_commands.init)
 app.command()(stream_commands.ingest)
 app.command()(stream_commands.prepare)
 app.command()(stream_commands.commands)
+app.command()(experiment_commands.challenge)
 app.command()(stack_commands.replay)
 app.command()(stack_commands.status)
 app.command()(stack_commands.backup)

@@ -1,0 +1,297 @@
+"""Two models on live applications: what is known so far, with intervals, and what it is enough for.
+
+    measures = compare_groups(champion, challenger, cutoff=0.2)     # other people in each group
+    measures = compare_pairs(champion, challenger, cutoff=0.2)      # both models on the same people
+
+A measure that says which model is better needs enough outcomes of both kinds in each group; until then, or
+where its interval holds 0, it is inconclusive. The intervals (95 %) are those of one look: whoever looks each
+day and stops at the first difference finds one too often.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from loan_default.evaluation.metrics import Floats
+
+FEWEST_SCORES = 200
+"""Scores that a group must have before anything is compared."""
+FEWEST_OUTCOMES = 30
+"""Defaults, and good ends, that a group must have before the models are ranked."""
+_Z = 1.959963984540054
+"""Quantile of the normal distribution for intervals of 95 %."""
+_PSI_BINS = 10
+
+
+class Conclusion(StrEnum):
+    """What a measure says about the two models."""
+
+    CHALLENGER = "challenger"
+    """The challenger is better, beyond chance."""
+    CHAMPION = "champion"
+    """The champion is better, beyond chance."""
+    INCONCLUSIVE = "inconclusive"
+    """Too little is known, or the difference may be chance."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
+    """A value with its interval of 95 %."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measure:
+    """One measure of both groups."""
+
+    name: str
+    champion: Estimate | None
+    challenger: Estimate | None
+    """None = it cannot be computed yet."""
+    difference: Estimate | None
+    """Challenger less champion."""
+    conclusion: Conclusion | None
+    """None = neither value is better in itself."""
+    note: str = ""
+    """Why it is inconclusive, where too little is known."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Scores:
+    """What one model made of its applications."""
+
+    pds: Floats
+    """`(N,)` probabilities of default."""
+    outcomes: Floats
+    """`(N,)` 1 = default, 0 = none, NaN = not known yet."""
+
+    @property
+    def is_known(self) -> NDArray[np.bool_]:
+        """`(N,)` whether the outcome is known."""
+        return ~np.isnan(self.outcomes)
+
+    @property
+    def bads(self) -> int:
+        """Number of defaults so far."""
+        return int((self.outcomes == 1).sum())
+
+    @property
+    def goods(self) -> int:
+        """Number of good ends so far."""
+        return int((self.outcomes == 0).sum())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Agreement:
+    """How alike two models decide on the same people."""
+
+    rank_correlation: float | None
+    """Spearman's; None = all PDs of one model are equal."""
+    agree: Estimate
+    """Share of the people on whom both decide alike at the cut-off."""
+    only_champion_approves: int
+    only_challenger_approves: int
+    """The swap set: people whom the other model would decide otherwise on."""
+    bad_rate_only_champion: Estimate | None
+    bad_rate_only_challenger: Estimate | None
+    """Default rates within the swap set, None without outcomes."""
+
+
+def compare_groups(champion: Scores, challenger: Scores, *, cutoff: float) -> list[Measure]:
+    """Compare groups of different people; `cutoff` is the PD up to which a loan is approved."""
+    return _compare(champion, challenger, cutoff=cutoff, difference=_apart, auc=_auc_apart)
+
+
+def compare_pairs(champion: Scores, challenger: Scores, *, cutoff: float) -> list[Measure]:
+    """Compare two models on the same people, in the same order."""
+    return _compare(champion, challenger, cutoff=cutoff, difference=_paired, auc=_auc_paired)
+
+
+def agreement(champion: Scores, challenger: Scores, *, cutoff: float) -> Agreement | None:
+    """Return how alike both models decide on the same people, in the same order; None without any."""
+    if not len(champion.pds):
+        return None
+    first, second = champion.pds <= cutoff, challenger.pds <= cutoff
+    only_first, only_second = first & ~second, second & ~first
+    return Agreement(
+        rank_correlation=rank_correlation(champion.pds, challenger.pds),
+        agree=share_of(int((first == second).sum()), len(first)),
+        only_champion_approves=int(only_first.sum()),
+        only_challenger_approves=int(only_second.sum()),
+        bad_rate_only_champion=_bad_rate(champion.outcomes[only_first]),
+        bad_rate_only_challenger=_bad_rate(champion.outcomes[only_second]),
+    )
+
+
+def conclusion_of(measures: list[Measure]) -> Conclusion:
+    """Return what all measures say together: a model wins where one says so and none the opposite."""
+    found = {each.conclusion for each in measures} - {None, Conclusion.INCONCLUSIVE}
+    (only,) = found if len(found) == 1 else (Conclusion.INCONCLUSIVE,)
+    return only or Conclusion.INCONCLUSIVE
+
+
+def share_of(count: int, total: int) -> Estimate:
+    """Return a share with Wilson's interval, which holds for few and for extreme shares; total above 0."""
+    share, z2 = count / total, _Z**2
+    middle = (share + z2 / (2 * total)) / (1 + z2 / total)
+    half = _Z * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2)) / (1 + z2 / total)
+    return Estimate(value=share, low=max(0.0, middle - half), high=min(1.0, middle + half))
+
+
+def mean_of(values: Floats) -> Estimate:
+    """Return a mean with its normal interval; at least one value."""
+    mean, half = float(values.mean()), _Z * _error(values)
+    return Estimate(value=mean, low=mean - half, high=mean + half)
+
+
+def population_stability(expected: Floats, found: Floats) -> float | None:
+    """Return the population stability index over ten bins of equal mass of the expected values.
+
+    Each bin counts half a row more, so that an empty one is finite. None where either is empty.
+    """
+    if not len(expected) or not len(found):
+        return None
+    edges = np.unique(np.quantile(expected, np.arange(1, _PSI_BINS) / _PSI_BINS))
+    shares = []
+    for values in (expected, found):
+        counts = np.bincount(np.searchsorted(edges, values, side="left"), minlength=len(edges) + 1) + 0.5
+        shares.append(counts / counts.sum())
+    return float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())
+
+
+def rank_correlation(one: Floats, other: Floats) -> float | None:
+    """Return Spearman's correlation, None where it is not defined."""
+    first, second = rankdata(one), rankdata(other)
+    if len(one) < 2 or first.std() == 0 or second.std() == 0:
+        return None
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+_Difference = Callable[[Floats, Floats], Estimate]
+
+
+def _compare(
+    champion: Scores,
+    challenger: Scores,
+    *,
+    cutoff: float,
+    difference: _Difference,
+    auc: Callable[[Scores, Scores], tuple[Estimate, Estimate, Estimate]],
+) -> list[Measure]:
+    groups = (champion, challenger)
+    few = min(len(group.pds) for group in groups)
+    if few < FEWEST_SCORES:
+        note = f"{few} scores in the smaller group, {FEWEST_SCORES} are needed"
+        return [_unknown(name, note) for name in ("mean_pd", "approval_rate", "auc", "brier")]
+    first, second = ((group.pds <= cutoff).astype(np.float64) for group in groups)
+    means, approved = difference(champion.pds, challenger.pds), difference(first, second)
+    measures = [
+        _plain("mean_pd", mean_of(champion.pds), mean_of(challenger.pds), means),
+        _plain("approval_rate", _share(first), _share(second), approved),
+    ]
+    rarer = min(min(group.bads, group.goods) for group in groups)
+    if rarer < FEWEST_OUTCOMES:
+        note = f"{rarer} outcomes of the rarer kind in the smaller group, {FEWEST_OUTCOMES} are needed"
+        return [*measures, *(_unknown(name, note) for name in ("auc", "brier", "calibration_gap"))]
+    known = [Scores(pds=each.pds[each.is_known], outcomes=each.outcomes[each.is_known]) for each in groups]
+    first_auc, second_auc, lead = auc(*known)
+    errors, other_errors = ((each.pds - each.outcomes) ** 2 for each in known)
+    gaps, other_gaps = (each.outcomes - each.pds for each in known)
+    less = difference(errors, other_errors)
+    return [
+        *measures,
+        _ranked("auc", first_auc, second_auc, lead, more_is_better=True),
+        _ranked("brier", mean_of(errors), mean_of(other_errors), less, more_is_better=False),
+        _plain("calibration_gap", mean_of(gaps), mean_of(other_gaps), difference(gaps, other_gaps)),
+    ]
+
+
+def _share(decisions: Floats) -> Estimate:
+    return share_of(int(decisions.sum()), len(decisions))
+
+
+def _unknown(name: str, note: str) -> Measure:
+    return Measure(
+        name=name,
+        champion=None,
+        challenger=None,
+        difference=None,
+        conclusion=Conclusion.INCONCLUSIVE,
+        note=note,
+    )
+
+
+def _plain(name: str, champion: Estimate, challenger: Estimate, difference: Estimate) -> Measure:
+    return Measure(
+        name=name, champion=champion, challenger=challenger, difference=difference, conclusion=None
+    )
+
+
+def _ranked(
+    name: str, champion: Estimate, challenger: Estimate, difference: Estimate, *, more_is_better: bool
+) -> Measure:
+    above, below = difference.low > 0, difference.high < 0
+    if not above and not below:
+        conclusion = Conclusion.INCONCLUSIVE
+    else:
+        conclusion = Conclusion.CHALLENGER if above == more_is_better else Conclusion.CHAMPION
+    return Measure(
+        name=name, champion=champion, challenger=challenger, difference=difference, conclusion=conclusion
+    )
+
+
+def _apart(champion: Floats, challenger: Floats) -> Estimate:
+    gap = float(challenger.mean() - champion.mean())
+    half = _Z * math.hypot(_error(champion), _error(challenger))
+    return Estimate(value=gap, low=gap - half, high=gap + half)
+
+
+def _paired(champion: Floats, challenger: Floats) -> Estimate:
+    return mean_of(challenger - champion)
+
+
+def _auc_apart(champion: Scores, challenger: Scores) -> tuple[Estimate, Estimate, Estimate]:
+    first, second = _auc(_placed(champion)), _auc(_placed(challenger))
+    lead = second.value - first.value
+    half = math.hypot(first.high - first.low, second.high - second.low) / 2
+    return first, second, Estimate(value=lead, low=lead - half, high=lead + half)
+
+
+def _auc_paired(champion: Scores, challenger: Scores) -> tuple[Estimate, Estimate, Estimate]:
+    first, second = _placed(champion), _placed(challenger)
+    lead = _auc((second[0] - first[0], second[1] - first[1]))
+    return _auc(first), _auc(second), lead
+
+
+def _placed(scores: Scores) -> tuple[Floats, Floats]:
+    """Return for each default the share of goods below it, and for each good that of defaults above it."""
+    bads = np.sort(scores.pds[scores.outcomes == 1])
+    goods = np.sort(scores.pds[scores.outcomes == 0])
+    below, above = scores.pds[scores.outcomes == 1], scores.pds[scores.outcomes == 0]
+    of_bads = (np.searchsorted(goods, below, "left") + np.searchsorted(goods, below, "right")) / 2
+    of_goods = (np.searchsorted(bads, above, "left") + np.searchsorted(bads, above, "right")) / 2
+    return of_bads / len(goods), 1 - of_goods / len(bads)
+
+
+def _auc(placed: tuple[Floats, Floats]) -> Estimate:
+    """Return an AUC, or a difference of two, with the interval of DeLong and others (1988)."""
+    value, half = float(placed[0].mean()), _Z * math.hypot(*map(_error, placed))
+    return Estimate(value=value, low=value - half, high=value + half)
+
+
+def _bad_rate(outcomes: Floats) -> Estimate | None:
+    known = outcomes[~np.isnan(outcomes)]
+    return share_of(int(known.sum()), len(known)) if len(known) else None
+
+
+def _error(values: Floats) -> float:
+    """Standard error of a mean."""
+    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.inf

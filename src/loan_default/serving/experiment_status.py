@@ -1,0 +1,150 @@
+"""What an experiment has shown so far: the predictions that were kept, beside the outcomes that are known.
+
+Outcomes are known of loans that were granted, so a group's outcomes are those of the people whom its model,
+or whoever decided, approved. Applications that name nobody were not drawn, and are no part of a comparison.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from loan_default.data.datasets.known_outcomes import known_outcomes
+from loan_default.database.connect import Database
+from loan_default.database.experiment_documents import Experiment, Mode
+from loan_default.database.prediction_repository import PredictionRepository
+from loan_default.database.repositories import ModelRepository
+from loan_default.database.serving_documents import Group, Prediction
+from loan_default.database.serving_repositories import ExperimentRepository
+from loan_default.errors import DataError
+from loan_default.evaluation.live_comparison import (
+    Agreement,
+    Conclusion,
+    Estimate,
+    Measure,
+    Scores,
+    agreement,
+    compare_groups,
+    compare_pairs,
+    conclusion_of,
+    population_stability,
+    share_of,
+)
+from loan_default.serving.experiments import runs_beside
+
+DEFAULT_CUTOFF = 0.2
+"""PD up to which a loan counts as approved, where nobody names another."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExperimentStatus:
+    """The two models on the applications of an experiment, the latest score of each."""
+
+    experiment: Experiment
+    is_running: bool
+    """Whether it runs beside the champion that it was started with."""
+    cutoff: float
+    scored: Mapping[str, int]
+    """Group -> applications."""
+    outcomes: Mapping[str, int]
+    """Group -> applications whose outcome is known."""
+    challenged: Estimate | None
+    """Share of the applications that the challenger scored; None without any."""
+    score_psi: float | None
+    """Population stability index from the champion's PDs to the challenger's; None without either."""
+    measures: tuple[Measure, ...]
+    agreement: Agreement | None
+    """On the same people, so in shadow only."""
+    conclusion: Conclusion
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that can be written as JSON."""
+        return {
+            **self.experiment.model_dump(mode="json"),
+            **{key: value for key, value in asdict(self).items() if key != "experiment"},
+        }
+
+
+def experiment_status(
+    database: Database,
+    *,
+    store: Path,
+    target: str | None,
+    experiment: str | None = None,
+    cutoff: float = DEFAULT_CUTOFF,
+) -> ExperimentStatus:
+    """Compare the two models of an experiment on what is known.
+
+    Args:
+        store: folder of the training store, which holds the outcomes.
+        target: name of the target in the schema of the ingestion.
+        experiment: its id; None = the one that runs, else the newest.
+        cutoff: PD up to which a loan counts as approved.
+
+    Raises:
+        DataError: there is no such experiment.
+        DependencyError: the database is away.
+    """
+    experiments = ExperimentRepository(database)
+    chosen = experiments.get(experiment) if experiment else experiments.running() or experiments.latest()
+    if chosen is None:
+        raise DataError("there must be an experiment, however: none was ever started.")
+    kept = _latest(PredictionRepository(database).of_experiment(chosen.id))
+    outcomes = known_outcomes(store, target=target, only={application for application, _ in kept})
+    pointer = ModelRepository(database).champion()
+    is_shadow = chosen.mode is Mode.SHADOW
+    other = Group.SHADOW if is_shadow else Group.CHALLENGER
+    if is_shadow:
+        pairs = sorted(unit for unit, group in kept if group is other and (unit, Group.CHAMPION) in kept)
+        first = _scores((kept[unit, Group.CHAMPION] for unit in pairs), outcomes)
+        second = _scores((kept[unit, other] for unit in pairs), outcomes)
+        measures = compare_pairs(first, second, cutoff=cutoff)
+    else:
+        first, second = (
+            _scores((each for (_, found), each in kept.items() if found is group), outcomes)
+            for group in (Group.CHAMPION, other)
+        )
+        measures = compare_groups(first, second, cutoff=cutoff)
+    scored = {str(group): sum(1 for _, found in kept if found is group) for group in (Group.CHAMPION, other)}
+    total = scored[Group.CHAMPION] if is_shadow else sum(scored.values())
+    return ExperimentStatus(
+        experiment=chosen,
+        is_running=chosen.ended_at is None
+        and pointer is not None
+        and runs_beside(experiments.running(), pointer.version),
+        cutoff=cutoff,
+        scored=scored,
+        outcomes={str(Group.CHAMPION): _known(first), str(other): _known(second)},
+        challenged=share_of(min(scored[other], total), total) if total else None,
+        score_psi=population_stability(first.pds, second.pds),
+        measures=tuple(measures),
+        agreement=agreement(first, second, cutoff=cutoff) if is_shadow else None,
+        conclusion=conclusion_of(measures),
+    )
+
+
+def _latest(predictions: Iterable[Prediction]) -> dict[tuple[str, Group], Prediction]:
+    """Keep the latest prediction of each application in each group."""
+    latest: dict[tuple[str, Group], Prediction] = {}
+    for each in predictions:
+        if each.application is None:
+            continue
+        unit = (each.application, each.group)
+        before = latest.get(unit)
+        if before is None or (before.scored_at, before.id) < (each.scored_at, each.id):
+            latest[unit] = each
+    return latest
+
+
+def _scores(predictions: Iterable[Prediction], outcomes: Mapping[str, float]) -> Scores:
+    listed = list(predictions)
+    return Scores(
+        pds=np.array([each.pd for each in listed], np.float64),
+        outcomes=np.array([outcomes.get(each.application or "", np.nan) for each in listed], np.float64),
+    )
+
+
+def _known(scores: Scores) -> int:
+    return int(scores.is_known.sum())

@@ -1,0 +1,109 @@
+"""Starting, growing and stopping an experiment: a challenger beside the champion on live applications.
+
+An experiment in shadow decides nothing. One with a share decides about people, so a person answers for it,
+and a model that was rejected may not take part in it.
+"""
+
+import secrets
+from datetime import datetime
+
+import structlog
+
+from loan_default.database.connect import Database
+from loan_default.database.documents import ModelMetadata, ModelStatus
+from loan_default.database.experiment_documents import Experiment, Mode
+from loan_default.database.repositories import ModelRepository
+from loan_default.database.serving_repositories import ExperimentRepository
+from loan_default.errors import ConfigurationError, DataError
+from loan_default.pipelines.registry import find_model
+
+log = structlog.get_logger()
+
+
+def challenge(
+    database: Database,
+    version: str,
+    *,
+    mode: Mode,
+    share: float,
+    by: str,
+    now: datetime,
+    reason: str | None = None,
+) -> Experiment:
+    """Start an experiment, or give that of the same challenger a larger share; return it.
+
+    Args:
+        version: version of the challenger, or the beginning of one.
+        share: share of the applicants whom it scores, above 0 to 1.
+        by: who answers for it.
+
+    Raises:
+        ConfigurationError: the share is out of range.
+        DataError: there is no champion or no such model, it is the champion or rejected, another experiment
+            runs, or the share would shrink.
+        DependencyError: the database is away.
+    """
+    if not 0 < share <= 1:
+        raise ConfigurationError(f"the share must be above 0 % and at most 100 %, however: {share:.1%}")
+    experiments = ExperimentRepository(database)
+    champion, model = _champion(database), find_model(database, version).model
+    _check_challenger(model, champion, mode)
+    running = experiments.running()
+    if running is not None and (running.challenger, running.mode) == (model.version, mode):
+        grown = experiments.grow(running.id, share)
+        log.info("experiment_grown", experiment=grown.id, share=grown.share, by=by)
+        return grown
+    experiment = Experiment(
+        experiment=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
+        champion=champion,
+        challenger=model.version,
+        challenger_digest=model.sha256,
+        mode=mode,
+        share=share,
+        started_at=now,
+        started_by=by,
+        reason=reason,
+    )
+    experiments.begin(experiment)
+    log.info("experiment_started", experiment=experiment.id, challenger=model.version, mode=str(mode), by=by)
+    return experiment
+
+
+def stop(database: Database, *, by: str, now: datetime) -> Experiment:
+    """Stop the experiment that runs and return it; DataError where none does."""
+    experiments = ExperimentRepository(database)
+    running = experiments.running()
+    if running is None:
+        raise DataError("an experiment must run before it can be stopped, however: none does.")
+    ended = experiments.end(running.id, by=by, now=now)
+    log.info("experiment_stopped", experiment=ended.id, by=by)
+    return ended
+
+
+def runs_beside(experiment: Experiment | None, champion: str) -> bool:
+    """Return whether an experiment is one of this champion: after a promotion it compares nothing any more.
+
+    Scorers ask this before they give anybody to the challenger, so a new champion ends the effect of an
+    experiment at once, although somebody has yet to stop it.
+    """
+    return experiment is not None and experiment.champion == champion
+
+
+def _champion(database: Database) -> str:
+    champion = ModelRepository(database).champion()
+    if champion is None:
+        raise DataError(
+            "there must be a champion to challenge, however: none is promoted yet. `loan-default models` "
+            "lists the models."
+        )
+    return champion.version
+
+
+def _check_challenger(model: ModelMetadata, champion: str, mode: Mode) -> None:
+    if model.version == champion:
+        raise DataError(f"the challenger must not be the champion, however: {model.version} is.")
+    if mode is Mode.SHARE and model.status is ModelStatus.REJECTED:
+        raise DataError(
+            f"a model that decides about people must not have been rejected, however: {model.version} was. "
+            "Compare it by --shadow."
+        )

@@ -1,0 +1,82 @@
+"""Experiments: who may challenge whom, how a share grows, and what a promotion makes of one."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from serving_setup import promoted, registered
+
+from loan_default.database.documents import ModelStatus
+from loan_default.database.embedded import EmbeddedDatabase
+from loan_default.database.experiment_documents import Mode
+from loan_default.database.serving_repositories import ExperimentRepository
+from loan_default.errors import ConfigurationError, DataError
+from loan_default.serving.experiments import challenge, runs_beside, stop
+
+NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def database(tmp_path):
+    database = EmbeddedDatabase(tmp_path / "documents.sqlite3")
+    yield database
+    database.close()
+
+
+def begun(database, version, *, mode=Mode.SHARE, share=0.1, **values):
+    return challenge(database, version, mode=mode, share=share, by="a person", now=NOON, **values)
+
+
+def test_an_experiment_says_who_challenges_whom_and_since_when(database):
+    champion, version = promoted(database, 1), registered(database, 2)
+    started = begun(database, version[:12], reason="fewer refusals")
+    assert ExperimentRepository(database).running() == started
+    assert (started.champion, started.challenger, started.challenger_digest) == (champion, version, "02" * 32)
+    assert (started.mode, started.share, started.started_at) == (Mode.SHARE, 0.1, NOON)
+    assert (started.started_by, started.reason, started.ended_at) == ("a person", "fewer refusals", None)
+    ended = stop(database, by="another", now=NOON + timedelta(days=1))
+    assert (ended.ended_by, ended.ended_at) == ("another", NOON + timedelta(days=1))
+    with pytest.raises(DataError, match="an experiment must run before it can be stopped"):
+        stop(database, by="another", now=NOON)
+    assert begun(database, version).id != started.id, "a new experiment draws anew"
+
+
+def test_the_same_challenger_again_grows_its_share_and_stays_the_same_experiment(database):
+    promoted(database, 1)
+    version = registered(database, 2)
+    started = begun(database, version)
+    grown = begun(database, version, share=0.5)
+    assert (grown.id, grown.share) == (started.id, 0.5)
+    with pytest.raises(DataError, match="must grow"):
+        begun(database, version, share=0.2)
+    for other in (registered(database, 3), version):
+        with pytest.raises(DataError, match="one experiment must run at a time"):
+            begun(database, other, mode=Mode.SHADOW)
+
+
+def test_who_may_not_challenge(database):
+    with pytest.raises(DataError, match="there must be a champion to challenge"):
+        begun(database, "anything")
+    champion = promoted(database, 1)
+    rejected = registered(database, 2, status=ModelStatus.REJECTED)
+    with pytest.raises(DataError, match="the challenger must not be the champion"):
+        begun(database, champion)
+    with pytest.raises(DataError, match="must be registered, however: 'unknown' is not"):
+        begun(database, "unknown")
+    with pytest.raises(DataError, match="must not have been rejected"):
+        begun(database, rejected)
+    assert ExperimentRepository(database).latest() is None
+    assert begun(database, rejected, mode=Mode.SHADOW).challenger == rejected
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 1.01, float("nan")])
+def test_a_share_out_of_range_is_refused(database, share):
+    with pytest.raises(ConfigurationError, match="the share must be above 0 %"):
+        begun(database, "anything", share=share)
+
+
+def test_a_promotion_ends_the_effect_of_an_experiment(database):
+    champion, version = promoted(database, 1), registered(database, 2)
+    experiment = begun(database, version)
+    assert runs_beside(experiment, champion)
+    assert not runs_beside(experiment, version)
+    assert not runs_beside(None, champion)
