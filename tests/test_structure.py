@@ -96,6 +96,7 @@ TESTED_BY = {
     "kafka/topics": "kafka/test_contract",
     "limits": "kafka/test_dead_letters",
     "models/categories": "models/test_features",
+    "serving/wanted_models": "serving/test_live_models",
     "models/deriving": "serving/test_serving_files",
     "models/freezing": "models/test_frozen_network",
     "models/serving_file": "serving/test_serving_files",

@@ -46,6 +46,8 @@ class FactType(StrEnum):
     TRAINED = "model.trained"
     PROMOTED = "model.promoted"
     REJECTED = "model.rejected"
+    REFUSED = "model.refused"
+    """A scorer did not load it: its file is damaged, or does not score its golden rows."""
 
 
 class Command(NamedTuple):

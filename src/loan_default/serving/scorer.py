@@ -71,6 +71,11 @@ class Scorer:
             ) from error
         golden.check(pds, what=f"model {self.version}")
 
+    def warm_up(self) -> None:
+        """Score golden rows one by one, so that no request pays for what only the first ones do."""
+        for record in self._model.golden.records:
+            self.score([record])
+
     def share_below(self, pd: float) -> float | None:
         """The share of the training population with a lower PD, 0 to 1; None where the model does not know.
 
@@ -88,12 +93,12 @@ class Scorer:
             return error
 
 
-def load_scorer(path: Path, *, version: str, sha256: str, cache: Path) -> Scorer:
-    """The scorer of a registered model.
+def load_scorer(path: Path, *, version: str | None, sha256: str, cache: Path) -> Scorer:
+    """The scorer of a registered model, verified and warmed up.
 
     Args:
         path: the model file.
-        version: the version that it must hold.
+        version: the version that it must hold; None = whichever it does.
         sha256: the digest that it must have.
         cache: folder of what is derived from model files (`layout.SERVING_FILES` under home).
 
@@ -103,13 +108,14 @@ def load_scorer(path: Path, *, version: str, sha256: str, cache: Path) -> Scorer
         DependencyError: what a server scores by could not be derived now.
     """
     model = frozen_from(path, sha256=sha256, cache=cache)
-    if model.version != version:
+    if version is not None and model.version != version:
         raise ArtifactError(
             f"a model file must hold the registered version, however: it holds {model.version!r}, registered "
             f"is {version!r}"
         )
     scorer = Scorer(model)
     scorer.check_golden_rows()
+    scorer.warm_up()
     return scorer
 
 
