@@ -17,12 +17,14 @@ from loan_default.data.sources.generator import generate
 from loan_default.database.connect import Database
 from loan_default.database.documents import ModelMetadata, ModelStatus, model_version
 from loan_default.database.repositories import ModelRepository
+from loan_default.database.api_key_documents import ApiKey, KeyScope
 from loan_default.models.calibration import Calibration
 from loan_default.models.classifier import HeadConfig
 from loan_default.models.encoder import EncoderConfig
 from loan_default.models.features import fit_features
 from loan_default.models.member_training import Architecture
 from loan_default.models.model import LoanModel
+from loan_default.serving.api_keys import digest_of
 
 SCHEMA = schema_from_dict(
     {
@@ -129,3 +131,22 @@ def promoted(database: Database, number: int) -> str:
     seen = (0, None) if before is None else (before.rev, before.version)
     assert models.move_champion(version, f"{number:02x}" * 32, seen_rev=seen[0], seen_version=seen[1])
     return version
+def key_of(
+    identifier: str,
+    secret: str = "s3cret",
+    *,
+    scopes: Sequence[str] = ("score",),
+    days: float | None = None,
+    revoked: bool = False,
+) -> ApiKey:
+    """A key of the store; its token is `<identifier>.<secret>`."""
+    now = datetime.now(UTC)
+    return ApiKey(
+        key=identifier,
+        secret_digest=digest_of(secret),
+        scopes=tuple(KeyScope(scope) for scope in scopes),
+        owner="tests",
+        created_at=now,
+        expires_at=None if days is None else now + timedelta(days=days),
+        revoked_at=now if revoked else None,
+    )

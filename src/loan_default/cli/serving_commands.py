@@ -1,5 +1,6 @@
 """`loan-default serve`: scores over HTTP."""
 
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,10 +10,9 @@ from loan_default.cli.options import ModelName
 from loan_default.wiring import open_database, start, stopping
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
     from loan_default.database.connect import Database
-    from loan_default.database.serving_documents import Prediction
     from loan_default.pipelines.registry import Registered
     from loan_default.serving.http.parts import Stores
     from loan_default.serving.lineup import Lineup
@@ -35,6 +35,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8080, model: ModelName = None, 
     """
     from importlib.metadata import version as version_of
 
+    from loan_default.database.serving_repositories import ApiKeyRepository
     from loan_default.serving.http.access import Access
     from loan_default.serving.http.application import create_app
     from loan_default.serving.http.http_server import Address, check_reachable, run_server
@@ -42,22 +43,25 @@ def serve(host: Host = "127.0.0.1", port: Port = 8080, model: ModelName = None, 
 
     console, settings = make_console(), start()
     address, limits = Address(host=host, port=port), ServingLimits(rate=rate, burst=max(rate, 1.0))
-    with open_database(settings) as database, stopping():
-        access = Access(list, open_locally=address.is_local)
+    with ExitStack() as opened:
+        opened.enter_context(stopping())
+        database = opened.enter_context(open_database(settings))
+        access = Access(ApiKeyRepository(database).newest_first, open_locally=address.is_local)
+        access.refresh()
         check_reachable(address, access)
         lineup = _newest(settings, database, model)
-        parts = make_parts(lambda: lineup, access=access, stores=_stores(settings, database), limits=limits)
-        try:
-            run_server(
-                create_app(parts, version=version_of("loan-default")),
-                address,
-                head_seconds=limits.head_seconds,
-                started=lambda port: say(
-                    console, "serving", f"{lineup.champion.version} at http://{host}:{port}, until Ctrl-C"
-                ),
-            )
-        finally:
-            parts.close()
+        stores = opened.enter_context(_open_stores(settings, database))
+        parts = make_parts(lambda: lineup, access=access, stores=stores, limits=limits)
+        opened.callback(parts.close)
+        run_server(
+            create_app(parts, version=version_of("loan-default")),
+            address,
+            head_seconds=limits.head_seconds,
+            started=lambda port: say(
+                console, "serving", f"{lineup.champion.version} at http://{host}:{port}, until Ctrl-C"
+            ),
+            refresh=access.refresh,
+        )
 
 
 def _newest(settings: "Settings", database: "Database", model: str | None) -> "Lineup":
@@ -72,29 +76,34 @@ def _newest(settings: "Settings", database: "Database", model: str | None) -> "L
     )
 
 
-def _stores(settings: "Settings", database: "Database") -> "Stores":
+@contextmanager
+def _open_stores(settings: "Settings", database: "Database") -> "Iterator[Stores]":
+    """Where predictions and outcomes go; what waits when the block ends is stored, or stays on the disk."""
     from loan_default.database.prediction_repository import PredictionRepository
     from loan_default.kafka.open_broker import connect
-    from loan_default.pipelines.layout import REPLAYS
+    from loan_default.pipelines.layout import PREDICTION_SPOOL, REPLAYS
     from loan_default.pipelines.registry import list_models
     from loan_default.serving.http.outcome_events import OutcomesOnDisk, OutcomesOnKafka
     from loan_default.serving.http.parts import Stores
+    from loan_default.serving.prediction_log import PredictionLog
 
-    predictions = PredictionRepository(database)
-
-    def keep(made: "Sequence[Prediction]") -> None:
-        predictions.add_new(made)
-
-    return Stores(
-        keep=keep,
-        can_keep=lambda: True,
-        lag_seconds=lambda: 0.0,
-        predictions_of=predictions.of_event,
-        models=lambda: [shown_model(each) for each in list_models(database)],
-        send_outcomes=OutcomesOnDisk(settings.home / REPLAYS)
+    outcomes = (
+        OutcomesOnDisk(settings.home / REPLAYS)
         if settings.kafka_bootstrap_servers is None
-        else OutcomesOnKafka(connect(settings)),
+        else OutcomesOnKafka(connect(settings))
     )
+    with (
+        PredictionLog(PredictionRepository(database), settings.home / PREDICTION_SPOOL) as predictions,
+        closing(outcomes),
+    ):
+        yield Stores(
+            keep=predictions.add,
+            can_keep=lambda: not predictions.is_full,
+            lag_seconds=lambda: predictions.lag,
+            predictions_of=predictions.of_event,
+            models=lambda: [shown_model(each) for each in list_models(database)],
+            send_outcomes=outcomes,
+        )
 
 
 def shown_model(registered: "Registered") -> "dict[str, Any]":

@@ -19,10 +19,11 @@ import orjson
 import pytest
 from serving_setup import slow_scorer
 
+from loan_default.database.api_key_documents import ApiKey
 from loan_default.database.serving_documents import Prediction
 from loan_default.errors import DependencyError
 from loan_default.kafka.messages import Message
-from loan_default.serving.http.access import Access, KnownKey
+from loan_default.serving.http.access import Access
 from loan_default.serving.http.application import create_app
 from loan_default.serving.http.parts import Parts, ServingLimits, Stores, make_parts
 from loan_default.serving.lineup import Lineup
@@ -95,7 +96,7 @@ class Served:
     parts: Parts
     lineup: list[Lineup | None]
     """One element: what answers now."""
-    keys: list[KnownKey]
+    keys: list[ApiKey]
 
 
 @dataclass
@@ -186,7 +187,7 @@ def serve(champion: Any) -> Iterator[ServerMaker]:
     """Starts servers: `serve(keys=[…], most_rows=…)`."""
     started: list[Served] = []
 
-    def start(*, keys: Sequence[KnownKey] = (), open_locally: bool = True, **limits: Any) -> Served:
+    def start(*, keys: Sequence[ApiKey] = (), open_locally: bool = True, **limits: Any) -> Served:
         shelf, lineup, known = Shelf(), [Lineup(champion=champion)], list(keys)
         access = Access(lambda: known, open_locally=open_locally)
         access.refresh()

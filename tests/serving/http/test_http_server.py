@@ -7,12 +7,13 @@ import threading
 import time
 
 import pytest
+from serving_setup import key_of
 
 from loan_default.errors import ConfigurationError
-from loan_default.serving.http.access import Access, KnownKey
+from loan_default.serving.http.access import Access
 from loan_default.serving.http.http_server import Address, check_reachable
 
-KEY = KnownKey(id="k", secret_digest="0" * 64, scopes=frozenset(), expires_at=None, revoked=False)
+KEY = key_of("0" * 12)
 
 
 def access_with(*keys):

@@ -1,15 +1,11 @@
 """The OpenAPI document: every route, examples that work when pasted, and answers as it says (S18)."""
 
-import hashlib
-
 import pytest
 from jsonschema import Draft202012Validator
+from serving_setup import key_of
 
-from loan_default.serving.http.access import KnownKey
-
-_SECRET = hashlib.sha256(b"secret").hexdigest()
-KEY = KnownKey(id="k", secret_digest=_SECRET, scopes=frozenset(["admin"]), expires_at=None, revoked=False)
-BEARER = {"Authorization": "Bearer k.secret"}
+KEY = key_of("0" * 12, scopes=["admin"])
+BEARER = {"Authorization": "Bearer 000000000000.s3cret"}
 
 
 @pytest.fixture

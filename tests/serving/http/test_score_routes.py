@@ -1,16 +1,14 @@
 """Scores over HTTP: the model's own PDs, kept before they are given, and limits that hold."""
 
 import asyncio
-import hashlib
 import threading
 
 import numpy as np
 import pytest
-from serving_setup import SCHEMA, record_of
+from serving_setup import SCHEMA, key_of, record_of
 
 from loan_default.data.schema.records import records_frame, validate_record
 from loan_default.database.experiment_documents import Mode
-from loan_default.serving.http.access import KnownKey
 from loan_default.serving.lineup import Lineup, Trial
 
 
@@ -22,13 +20,11 @@ def post(served, body, **headers):
     return served.client.post("/v1/scores", json=body, headers=headers)
 
 
-def key(name, scopes=("score",)):
-    digest = hashlib.sha256(b"secret").hexdigest()
-    return KnownKey(id=name, secret_digest=digest, scopes=frozenset(scopes), expires_at=None, revoked=False)
+KEYS = {"a": "0" * 12, "b": "1" * 12}
 
 
 def bearer(name):
-    return {"Authorization": f"Bearer {name}.secret"}
+    return {"Authorization": f"Bearer {KEYS[name]}.s3cret"}
 
 
 class Held:
@@ -155,7 +151,7 @@ def test_without_a_model_nothing_is_scored(served):
 
 
 def test_a_share_that_is_used_up_is_429_and_other_keys_have_theirs(serve):
-    served = serve(keys=[key("a"), key("b")], rate=0.001, burst=2)
+    served = serve(keys=[key_of(each) for each in KEYS.values()], rate=0.001, burst=2)
     assert [post(served, record_of("p"), **bearer("a")).status_code for _ in range(3)] == [200, 200, 429]
     refused = post(served, record_of("p"), **bearer("a") | {"X-Forwarded-For": "1.2.3.4"})
     assert refused.status_code == 429
@@ -246,7 +242,7 @@ def test_requests_with_one_key_at_once_are_one_prediction(served):
 
 
 def test_one_key_of_two_clients_is_two_requests_and_a_failed_one_can_be_repeated(serve):
-    served = serve(keys=[key("a"), key("b")])
+    served = serve(keys=[key_of(each) for each in KEYS.values()])
     named = {"Idempotency-Key": "k-1"}
     served.shelf.away = True
     assert post(served, record_of("p"), **named | bearer("a")).status_code == 503

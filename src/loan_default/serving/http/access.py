@@ -5,51 +5,24 @@ within that time, and while the document store is away known keys go on working.
 wrong secret does.
 """
 
-import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 
 import structlog
 from starlette.requests import Request
 
+from loan_default.database.api_key_documents import ApiKey, KeyScope
 from loan_default.errors import DependencyError
+from loan_default.serving.api_keys import digest_of
 from loan_default.serving.http.problems import Problem
 
 log = structlog.get_logger()
 
 LOCAL = "local"
 """Who asks a server without keys."""
-_NOBODY = hashlib.sha256(b"").hexdigest()
+_NOBODY = digest_of("")
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="loan-default"'}
-
-
-class Scope(StrEnum):
-    """What a key may do."""
-
-    SCORE = "score"
-    """Ask for scores."""
-    OUTCOME = "outcome"
-    """Report what became of applications."""
-    READ = "read"
-    """Read models and predictions."""
-    ADMIN = "admin"
-    """All of it."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KnownKey:
-    """A key that is valid or was."""
-
-    id: str
-    secret_digest: str
-    """SHA-256 of the secret, as hexadecimal digits."""
-    scopes: frozenset[str]
-    expires_at: datetime | None
-    """None = never."""
-    revoked: bool
 
 
 class Access:
@@ -61,9 +34,9 @@ class Access:
             can reach.
     """
 
-    def __init__(self, load: Callable[[], Iterable[KnownKey]], *, open_locally: bool) -> None:
+    def __init__(self, load: Callable[[], Iterable[ApiKey]], *, open_locally: bool) -> None:
         self._load, self._open_locally = load, open_locally
-        self._keys: Mapping[str, KnownKey] = {}
+        self._keys: Mapping[str, ApiKey] = {}
 
     @property
     def is_open(self) -> bool:
@@ -83,7 +56,7 @@ class Access:
         except DependencyError:
             log.warning("keys_not_refreshed", reason="the document store does not answer")
 
-    def check(self, request: Request, *scopes: Scope) -> str:
+    def check(self, request: Request, *scopes: KeyScope) -> str:
         """The id of the caller, whose key must have one of these scopes.
 
         Raises:
@@ -95,7 +68,7 @@ class Access:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         identifier, _, secret = token.strip().partition(".")
         key = keys.get(identifier) if scheme.lower() == "bearer" else None
-        digest = hashlib.sha256(secret.encode()).hexdigest()
+        digest = digest_of(secret)
         is_right = hmac.compare_digest(digest, key.secret_digest if key else _NOBODY)
         if key is None or not is_right or key.revoked:
             raise Problem(
@@ -104,9 +77,9 @@ class Access:
                 "The header Authorization must be `Bearer <key>` with a valid key.",
                 headers=_CHALLENGE,
             )
-        if key.expires_at is not None and key.expires_at <= datetime.now(UTC):
+        if not key.is_valid_at(datetime.now(UTC)):
             raise Problem(401, "key-expired", "The key has expired. Ask for a new one.", headers=_CHALLENGE)
-        if Scope.ADMIN not in key.scopes and not key.scopes.intersection(scopes):
+        if not {KeyScope.ADMIN, *scopes}.intersection(key.scopes):
             names = " or ".join(scopes)
             raise Problem(403, "scope", f"The key must have the scope {names}. Ask for one that has it.")
         return key.id

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from loan_default.serving.http.access import Scope
+from loan_default.database.api_key_documents import KeyScope
 from loan_default.serving.http.health_routes import health_routes
 from loan_default.serving.http.model_routes import model_routes
 from loan_default.serving.http.openapi_document import openapi_document
@@ -52,7 +52,7 @@ def create_app(parts: Parts, *, version: str) -> FastAPI:
 
     @app.get("/openapi.json", include_in_schema=False)
     async def document(request: Request) -> Response:
-        parts.access.check(request, Scope.READ, Scope.SCORE)
+        parts.access.check(request, KeyScope.READ, KeyScope.SCORE)
         content = openapi_document(app, parts.lineup(), version=version)
         return Response(orjson.dumps(content), media_type="application/json")
 

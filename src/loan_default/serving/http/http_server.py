@@ -23,6 +23,8 @@ _SWITCH_SECONDS = 0.001
 _KEEP_ALIVE_SECONDS = 30
 _STOP_SECONDS = 10
 _LOOK_SECONDS = 1.0
+_REFRESH_SECONDS = 5.0
+"""A key that was revoked works for so long at most, and one that was added from then on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,13 +62,19 @@ def check_reachable(address: Address, access: Access) -> None:
 
 
 def run_server(
-    app: FastAPI, address: Address, *, head_seconds: float, started: Callable[[int], None]
+    app: FastAPI,
+    address: Address,
+    *,
+    head_seconds: float,
+    started: Callable[[int], None],
+    refresh: Callable[[], None],
 ) -> None:
     """Answer requests until Ctrl-C or SIGTERM; what is being answered then is finished.
 
     Args:
         head_seconds: how long the head of a request may take to arrive; a slower connection is closed.
         started: called with the port once the server listens.
+        refresh: called every few seconds in a thread, to read keys anew.
     """
     sys.setswitchinterval(_SWITCH_SECONDS)
     gc.collect()
@@ -86,7 +94,7 @@ def run_server(
         timeout_graceful_shutdown=_STOP_SECONDS,
         h11_max_incomplete_event_size=32_768,
     )
-    asyncio.run(_serve(_Server(config, head_seconds=head_seconds, started=started)))
+    asyncio.run(_serve(_Server(config, head_seconds=head_seconds, started=started), refresh))
 
 
 class _Server(uvicorn.Server):
@@ -122,14 +130,20 @@ class _Server(uvicorn.Server):
         self._waiting = waiting
 
 
-async def _serve(server: _Server) -> None:
+async def _serve(server: _Server, refresh: Callable[[], None]) -> None:
     async def look() -> None:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             server.close_late()
 
-    looking = asyncio.create_task(look())
+    async def keep_refreshing() -> None:
+        while True:
+            await asyncio.sleep(_REFRESH_SECONDS)
+            await asyncio.to_thread(refresh)
+
+    tasks = [asyncio.create_task(look()), asyncio.create_task(keep_refreshing())]
     try:
         await server.serve()
     finally:
-        looking.cancel()
+        for task in tasks:
+            task.cancel()

@@ -8,9 +8,9 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from loan_default.database.api_key_documents import KeyScope
 from loan_default.errors import DependencyError
 from loan_default.limits import LONGEST_ID
-from loan_default.serving.http.access import Scope
 from loan_default.serving.http.parts import Parts, ready_lineup
 from loan_default.serving.http.problems import Problem
 from loan_default.serving.http.record_schema import application_schema
@@ -27,13 +27,13 @@ def model_routes(parts: Parts) -> APIRouter:
 
     @routes.get("/v1/models", **MODELS)
     async def models(request: Request) -> Response:
-        parts.access.check(request, Scope.READ)
+        parts.access.check(request, KeyScope.READ)
         listed = await _from_store(parts.stores.models)
         return json_response(orjson.dumps({"models": list(listed)}))
 
     @routes.get("/v1/models/champion", **CHAMPION)
     async def champion(request: Request) -> Response:
-        parts.access.check(request, Scope.READ, Scope.SCORE)
+        parts.access.check(request, KeyScope.READ, KeyScope.SCORE)
         lineup = ready_lineup(parts)
         scorer, trial = lineup.champion, lineup.trial
         content: dict[str, Any] = {
@@ -54,14 +54,14 @@ def model_routes(parts: Parts) -> APIRouter:
 
     @routes.get("/v1/schema", **SCHEMA)
     async def schema(request: Request) -> Response:
-        parts.access.check(request, Scope.READ, Scope.SCORE)
+        parts.access.check(request, KeyScope.READ, KeyScope.SCORE)
         scorer = ready_lineup(parts).champion
         described = application_schema(scorer.schema, usual=usual_values(scorer))
         return Response(orjson.dumps(described), media_type="application/schema+json")
 
     @routes.get("/v1/predictions/{id}", **PREDICTION)
     async def prediction(request: Request) -> Response:
-        parts.access.check(request, Scope.READ)
+        parts.access.check(request, KeyScope.READ)
         event = request.path_params["id"]
         if len(event) > LONGEST_ID or not event.isprintable():
             raise Problem(422, "prediction", f"An id must have at most {LONGEST_ID} printable characters.")

@@ -7,8 +7,8 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from loan_default.database.api_key_documents import KeyScope
 from loan_default.errors import DependencyError
-from loan_default.serving.http.access import Scope
 from loan_default.serving.http.idempotency import identity_of
 from loan_default.serving.http.json_bodies import parse_json, read_body
 from loan_default.serving.http.outcome_events import outcome_events, outcome_messages
@@ -23,7 +23,7 @@ def outcome_routes(parts: Parts) -> APIRouter:
 
     @routes.post("/v1/outcomes", status_code=202, **OUTCOMES)
     async def outcomes(request: Request) -> Response:
-        caller = parts.access.check(request, Scope.OUTCOME)
+        caller = parts.access.check(request, KeyScope.OUTCOME)
         limits = parts.limits
         body = await read_body(request, most_bytes=limits.most_bytes, seconds=limits.body_seconds)
         parsed = parse_json(body)

@@ -11,8 +11,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from loan_default.data.schema.records import RecordError
+from loan_default.database.api_key_documents import KeyScope
 from loan_default.errors import DependencyError
-from loan_default.serving.http.access import Scope
 from loan_default.serving.http.idempotency import RequestIdentity, check_same, identity_of
 from loan_default.serving.http.json_bodies import parse_json, read_body
 from loan_default.serving.http.parts import Parts, ready_lineup
@@ -42,7 +42,7 @@ def score_routes(parts: Parts) -> APIRouter:
     @routes.post("/v1/scores", **SCORES)
     async def scores(request: Request) -> Response:
         started = time.monotonic()
-        caller = parts.access.check(request, Scope.SCORE)
+        caller = parts.access.check(request, KeyScope.SCORE)
         limits = parts.limits
         body = await read_body(request, most_bytes=limits.most_bytes, seconds=limits.body_seconds)
         parsed = parse_json(body)
@@ -70,7 +70,7 @@ def score_routes(parts: Parts) -> APIRouter:
 
     @routes.post("/v1/what-if", **WHAT_IF)
     async def what_if(request: Request) -> Response:
-        caller = parts.access.check(request, Scope.SCORE)
+        caller = parts.access.check(request, KeyScope.SCORE)
         limits = parts.limits
         body = await read_body(request, most_bytes=limits.most_bytes, seconds=limits.body_seconds)
         asked = read_what_if(parse_json(body), ready_lineup(parts).champion.schema)
