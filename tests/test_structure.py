@@ -33,6 +33,8 @@ WITHOUT_MODULE = {
     "models/test_safe_loading": "files that attack the loader",
     "pipelines/ingestion/test_killed_processes": "processes that are killed at each failpoint",
     "pipelines/promotion/test_unopposed": "all ways to promote without a comparison",
+    "serving/http/test_api_by_schemathesis": "the routes against the OpenAPI document",
+    "serving/http/test_canaries": "values of applications, wherever a server writes",
     "test_documentation": "the documents",
     "test_examples": "examples.py",
     "test_generated_sets": "benchmarks/generated_sets.py",

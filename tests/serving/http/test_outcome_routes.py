@@ -43,6 +43,8 @@ def test_a_request_that_comes_again_under_its_key_is_the_same_events(served):
     [
         ({"application": "p", "outcome": "CANARY"}, "outcome"),
         ({"application": "p", "outcome": None}, "outcome"),
+        ({"application": "p", "outcome": 1}, "outcome"),
+        ({"application": "p", "outcome": True}, "outcome"),
         ({"application": {"$ne": None}, "outcome": "1"}, "application"),
         ({"application": "", "outcome": "1"}, "application"),
         ({"application": "a\nb", "outcome": "1"}, "application"),

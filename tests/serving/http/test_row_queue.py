@@ -80,6 +80,18 @@ def test_a_job_that_raises_fails_alone_and_the_next_one_works():
     assert isinstance(results[1], ValueError)
 
 
+def test_a_result_that_is_an_error_is_a_result():
+    error = ValueError("a record's")
+
+    async def scenario():
+        queue = RowQueue(lambda jobs: [error for _ in jobs], name="errors", most_rows=1, capacity=10)
+        result = await queue.submit(1, rows=1)
+        queue.close()
+        return result
+
+    assert asyncio.run(scenario()) is error
+
+
 def test_clients_that_have_gone_leave_the_queue_and_are_not_scored():
     async def scenario(queue, worker, held):
         first = await held()

@@ -287,6 +287,7 @@ def test_a_what_if_moves_one_column_and_keeps_nothing(served, champion):
         {"application": {}, "column": {"$ne": 1}, "values": [1]},
         {"application": 1, "column": "debt", "values": [1]},
         {"application": {}, "column": "debt", "values": [1] * 65},
+        {"application": record_of("p") | {"income": -1}, "column": "debt", "values": [1, 2]},
     ],
 )
 def test_a_what_if_that_is_none_is_refused(served, body):

@@ -128,8 +128,11 @@ def _broken_rules(row: Any, schema: Schema, *, now: datetime) -> list[dict[str, 
     if (target := schema.target) is None:
         errors.append({"rule": "the model's schema must have a target, however: it has none"})
     else:
-        label, rule = value_reader(target)(row.get("outcome"))
-        if rule or label is None:
+        outcome = row.get("outcome")
+        label, rule = value_reader(target)(outcome)
+        if not isinstance(outcome, str):
+            errors.append({"field": "outcome", "rule": "must be text, as the schema writes the outcome"})
+        elif rule or label is None:
             errors.append({"field": "outcome", "rule": rule or "must say what became of the application"})
     observed = row.get("observed_at")
     if observed is not None:

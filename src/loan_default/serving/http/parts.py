@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from loan_default.data.schema.records import RecordError
 from loan_default.database.serving_documents import Prediction
 from loan_default.serving.http.access import Access
 from loan_default.serving.http.idempotency import AnsweredRequests
@@ -76,7 +77,7 @@ class Parts:
     limits: ServingLimits
     small: RowQueue[ScoreJob, ScoreResult]
     large: RowQueue[ScoreJob, ScoreResult]
-    what_if: RowQueue[WhatIf, Mapping[str, Any]]
+    what_if: RowQueue[WhatIf, Mapping[str, Any] | RecordError]
     mirrored: RowQueue[ScoreResult, None]
     buckets: TokenBuckets
     answered: AnsweredRequests = field(default_factory=AnsweredRequests)

@@ -78,6 +78,8 @@ def _property(column: Column, described: Mapping[str, Any]) -> dict[str, Any]:
     content = {key: value for key, value in described.items() if key not in ("default", "title")}
     if column.is_coded and not column.open:
         _add_aliases(content, column)
+    if column.is_coded and column.open:
+        _add_other_codes(content)
     content |= {"title": column.name, "x-kind": str(column.kind), "x-feature": column.is_feature}
     if column.unit:
         content["x-unit"] = column.unit
@@ -93,6 +95,13 @@ def _add_aliases(content: dict[str, Any], column: Column) -> None:
     for part in (content, *content.get("anyOf", ())):
         if "enum" in part:
             part["enum"] = [*part["enum"], *(each for each in column.aliases if each not in part["enum"])]
+
+
+def _add_other_codes(content: dict[str, Any]) -> None:
+    """Let codes be numbers and truth values too, which are read as their text."""
+    for part in (content, *content.get("anyOf", ())):
+        if part.get("type") == "string":
+            part["type"] = ["string", "number", "boolean"]
 
 
 def _example(column: Column) -> Any:

@@ -89,7 +89,19 @@ SCORES = _route(
         409,
     ),
     parameters=[_IDEMPOTENCY],
-    **_body(_one_or_list("Application")),
+    **_body(
+        {
+            "oneOf": [
+                _ref("Application"),
+                {
+                    "type": "array",
+                    "minItems": 1,
+                    "description": "What is no application is answered with the rules that it breaks.",
+                    "items": {"anyOf": [_ref("Application"), {}]},
+                },
+            ]
+        }
+    ),
 )
 WHAT_IF = _route(
     "whatIf",

@@ -36,6 +36,13 @@ class _Entry(Generic[J, R]):
     entered: float = field(default_factory=time.monotonic)
 
 
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """Why a job has no result; a result may be an error itself, such as that of a record."""
+
+    error: Exception
+
+
 class RowQueue(Generic[J, R]):
     """A bounded queue in front of one thread.
 
@@ -106,9 +113,9 @@ class RowQueue(Generic[J, R]):
                 rows += following.rows
             self._settle(batch, self._results(batch))
 
-    def _results(self, batch: list[_Entry[J, R]]) -> list[R | BaseException]:
+    def _results(self, batch: list[_Entry[J, R]]) -> list[R | _Failed]:
         now = time.monotonic()
-        results: list[R | BaseException] = [QueueTimeoutError()] * len(batch)
+        results: list[R | _Failed] = [_Failed(QueueTimeoutError())] * len(batch)
         live = [
             position
             for position, entry in enumerate(batch)
@@ -118,7 +125,7 @@ class RowQueue(Generic[J, R]):
             results[position] = result
         return results
 
-    def _attempt(self, batch: list[_Entry[J, R]]) -> list[R | BaseException]:
+    def _attempt(self, batch: list[_Entry[J, R]]) -> list[R | _Failed]:
         if not batch:
             return []
         try:
@@ -126,22 +133,22 @@ class RowQueue(Generic[J, R]):
             _check_length(results, batch)
         except Exception as error:
             if len(batch) == 1:
-                return [error]
+                return [_Failed(error)]
             return [result for entry in batch for result in self._attempt([entry])]
         return [*results]
 
-    def _settle(self, batch: list[_Entry[J, R]], results: list[R | BaseException]) -> None:
+    def _settle(self, batch: list[_Entry[J, R]], results: list[R | _Failed]) -> None:
         assert self._loop is not None
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._hand_over, batch, results)
 
-    def _hand_over(self, batch: list[_Entry[J, R]], results: list[R | BaseException]) -> None:
+    def _hand_over(self, batch: list[_Entry[J, R]], results: list[R | _Failed]) -> None:
         for entry, result in zip(batch, results, strict=True):
             self._rows -= entry.rows
             if entry.future.done():
                 continue
-            if isinstance(result, BaseException):
-                entry.future.set_exception(result)
+            if isinstance(result, _Failed):
+                entry.future.set_exception(result.error)
             else:
                 entry.future.set_result(result)
 

@@ -73,9 +73,12 @@ def score_routes(parts: Parts) -> APIRouter:
         caller = parts.access.check(request, KeyScope.SCORE)
         limits = parts.limits
         body = await read_body(request, most_bytes=limits.most_bytes, seconds=limits.body_seconds)
-        asked = read_what_if(parse_json(body), ready_lineup(parts).champion.schema)
+        lineup = ready_lineup(parts)
+        asked = read_what_if(parse_json(body), lineup.champion.schema)
         parts.take_share(caller, len(asked.values))
         result = await _submitted(parts, request, parts.what_if, asked, rows=len(asked.values))
+        if isinstance(result, RecordError):
+            raise _refused(result, lineup)
         return json_response(orjson.dumps(result))
 
     return routes

@@ -50,8 +50,10 @@ def read_what_if(body: Any, schema: Schema) -> WhatIf:
 
 def score_what_ifs(
     asked: Sequence[WhatIf], lineup: Lineup | None, *, telemetry: Telemetry
-) -> list[Mapping[str, Any]]:
+) -> list[Mapping[str, Any] | RecordError]:
     """For each what-if the PD of each value, None where the application with it breaks the schema.
+
+    Where the application itself does, its error takes the place of the PDs.
 
     Raises:
         NotReadyError: no model is loaded.
@@ -65,11 +67,15 @@ def score_what_ifs(
     pds = iter(scorer.score(canonical).tolist() if canonical else [])
     scores = [None if isinstance(row, RecordError) else next(pds) for row in read]
     telemetry.what_ifs.inc(len(canonical))
-    contents: list[Mapping[str, Any]] = []
+    contents: list[Mapping[str, Any] | RecordError] = []
     first = 0
     for each in asked:
         own = scores[first : first + len(each.values)]
         first += len(each.values)
+        (itself,) = scorer.read([each.application])
+        if isinstance(itself, RecordError):
+            contents.append(itself)
+            continue
         contents.append(
             {
                 "column": each.column,

@@ -34,7 +34,7 @@ function typeOf(property) {
   return { main: parts.find((part) => part.type !== "null") ?? {}, parts, nullable: parts.some((part) => part.type === "null") };
 }
 
-const isNumber = (property) => ["number", "integer"].includes(typeOf(property).main.type);
+const isNumber = (property) => ["numerical", "weight"].includes(property["x-kind"]);
 const shown = (value) => (typeof value === "number" ? value.toLocaleString("en", { maximumFractionDigits: 6 }) : String(value));
 const words = (property, value) => { const label = property["x-labels"]?.[value]; return label ? `${label} (${value})` : shown(value); };
 const withUnit = (property, value) => (property["x-unit"] ? `${words(property, value)} ${property["x-unit"]}` : words(property, value));
@@ -171,6 +171,7 @@ function positions(name, property) {
   }
   const own = state.scored.sent[name];
   let [low, high] = property["x-usual-range"] ?? [main.minimum ?? 0, main.maximum ?? (Math.abs(own || 1) * 2)];
+  if (main.type === "integer" && main.maximum - main.minimum < STEPS) [low, high] = [main.minimum, main.maximum];
   if (typeof own === "number") [low, high] = [Math.min(low, own), Math.max(high, own)];
   if (main.type === "integer" && high - low < STEPS) return Array.from({ length: high - low + 1 }, (_, step) => low + step);
   const values = Array.from({ length: STEPS }, (_, step) => low + ((high - low) * step) / (STEPS - 1)).map((value) => (main.type === "integer" || high - low > 1000 ? Math.round(value) : value));
@@ -205,8 +206,8 @@ function move() {
   const value = withUnit(property, values[here]);
   at("slider").setAttribute("aria-valuetext", value);
   const pd = pds[here];
-  at("what-if-text").textContent = pd === null ? `${at("moved").value} ${value}: the schema does not take it.`
-    : `${at("moved").value} ${value}: PD ${percent(pd, 2)} instead of ${percent(state.scored.pd, 2)}, ${Math.round(points[here])} points.`;
+  at("what-if-text").textContent = pd === null ? `${at("moved").value} at ${value}: the schema does not take it.`
+    : `${at("moved").value} at ${value}: PD ${percent(pd, 2)} instead of ${percent(state.scored.pd, 2)}, ${Math.round(points[here])} points.`;
   drawCurve(at("curve"), { pds, labels, here, scored: state.scored.pd });
 }
 
