@@ -14,10 +14,10 @@ from loan_default.data.schema.record_batches import RecordBatchReader
 from loan_default.data.schema.records import RecordError, records_frame
 from loan_default.data.schema.schema_files import schema_from_dict
 from loan_default.data.sources.generator import generate
+from loan_default.database.api_key_documents import ApiKey, KeyScope
 from loan_default.database.connect import Database
 from loan_default.database.documents import ModelMetadata, ModelStatus, model_version
 from loan_default.database.repositories import ModelRepository
-from loan_default.database.api_key_documents import ApiKey, KeyScope
 from loan_default.models.calibration import Calibration
 from loan_default.models.classifier import HeadConfig
 from loan_default.models.encoder import EncoderConfig
@@ -131,6 +131,8 @@ def promoted(database: Database, number: int) -> str:
     seen = (0, None) if before is None else (before.rev, before.version)
     assert models.move_champion(version, f"{number:02x}" * 32, seen_rev=seen[0], seen_version=seen[1])
     return version
+
+
 def key_of(
     identifier: str,
     secret: str = "s3cret",

@@ -1,10 +1,12 @@
 """`loan-default serve`: scores over HTTP."""
 
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from loan_default.addresses import looks_like_address
 from loan_default.cli.console import make_console, say
 from loan_default.cli.options import ModelName
 from loan_default.wiring import open_database, start, stopping
@@ -13,9 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from loan_default.database.connect import Database
+    from loan_default.kafka.broker import Broker
     from loan_default.pipelines.registry import Registered
     from loan_default.serving.http.parts import Stores
-    from loan_default.serving.lineup import Lineup
+    from loan_default.serving.wanted_models import Source
     from loan_default.settings import Settings
 
 Host = Annotated[str, typer.Option(help="Address to listen on. Another than 127.0.0.1 needs a key.")]
@@ -36,10 +39,12 @@ def serve(host: Host = "127.0.0.1", port: Port = 8080, model: ModelName = None, 
     from importlib.metadata import version as version_of
 
     from loan_default.database.serving_repositories import ApiKeyRepository
+    from loan_default.kafka.open_broker import connect
     from loan_default.serving.http.access import Access
     from loan_default.serving.http.application import create_app
     from loan_default.serving.http.http_server import Address, check_reachable, run_server
     from loan_default.serving.http.parts import ServingLimits, make_parts
+    from loan_default.serving.open_models import open_live_models
 
     console, settings = make_console(), start()
     address, limits = Address(host=host, port=port), ServingLimits(rate=rate, burst=max(rate, 1.0))
@@ -49,49 +54,51 @@ def serve(host: Host = "127.0.0.1", port: Port = 8080, model: ModelName = None, 
         access = Access(ApiKeyRepository(database).newest_first, open_locally=address.is_local)
         access.refresh()
         check_reachable(address, access)
-        lineup = _newest(settings, database, model)
-        stores = opened.enter_context(_open_stores(settings, database))
-        parts = make_parts(lambda: lineup, access=access, stores=stores, limits=limits)
+        source = _models(settings, database, model)
+        if settings.mongodb_uri is None:
+            source()  # nobody else will register a model here soon: say at once that there is none
+        broker = None if settings.kafka_bootstrap_servers is None else connect(settings)
+        live = opened.enter_context(closing(open_live_models(source, home=settings.home, broker=broker)))
+        stores = opened.enter_context(_open_stores(settings, database, broker))
+        parts = make_parts(lambda: live.lineup, access=access, stores=stores, limits=limits)
         opened.callback(parts.close)
+
+        def show(port: int) -> None:
+            version = live.lineup.champion.version if live.lineup else "no model yet"
+            say(console, "serving", f"{version} at http://{host}:{port}, until Ctrl-C")
+
         run_server(
             create_app(parts, version=version_of("loan-default")),
             address,
             head_seconds=limits.head_seconds,
-            started=lambda port: say(
-                console, "serving", f"{lineup.champion.version} at http://{host}:{port}, until Ctrl-C"
-            ),
+            started=show,
             refresh=access.refresh,
         )
 
 
-def _newest(settings: "Settings", database: "Database", model: str | None) -> "Lineup":
-    from loan_default.pipelines.registry import file_to_score_with
-    from loan_default.serving.lineup import Lineup
-    from loan_default.serving.scorer import load_scorer
+def _models(settings: "Settings", database: "Database", model: str | None) -> "Source":
+    """Which models answer: the champion and whoever follows it, or the one that an option names."""
+    from loan_default.pipelines.registry import find_model
+    from loan_default.serving.wanted_models import one_file, one_registered_model, registered_models
 
-    file = file_to_score_with(database, model, home=settings.home, sha256=None)
-    assert file.sha256 is not None
-    return Lineup(
-        champion=load_scorer(file.path, version=file.path.stem, sha256=file.sha256, cache=settings.home)
-    )
+    if model is None:
+        return registered_models(database, settings.home)
+    if not looks_like_address(model) and (model.endswith(".pth") or Path(model).is_file()):
+        return one_file(Path(model), sha256=None)
+    return one_registered_model(find_model(database, model).model, settings.home)
 
 
 @contextmanager
-def _open_stores(settings: "Settings", database: "Database") -> "Iterator[Stores]":
+def _open_stores(settings: "Settings", database: "Database", broker: "Broker | None") -> "Iterator[Stores]":
     """Where predictions and outcomes go; what waits when the block ends is stored, or stays on the disk."""
     from loan_default.database.prediction_repository import PredictionRepository
-    from loan_default.kafka.open_broker import connect
     from loan_default.pipelines.layout import PREDICTION_SPOOL, REPLAYS
     from loan_default.pipelines.registry import list_models
     from loan_default.serving.http.outcome_events import OutcomesOnDisk, OutcomesOnKafka
     from loan_default.serving.http.parts import Stores
     from loan_default.serving.prediction_log import PredictionLog
 
-    outcomes = (
-        OutcomesOnDisk(settings.home / REPLAYS)
-        if settings.kafka_bootstrap_servers is None
-        else OutcomesOnKafka(connect(settings))
-    )
+    outcomes = OutcomesOnDisk(settings.home / REPLAYS) if broker is None else OutcomesOnKafka(broker)
     with (
         PredictionLog(PredictionRepository(database), settings.home / PREDICTION_SPOOL) as predictions,
         closing(outcomes),

@@ -78,7 +78,7 @@ def _property(column: Column, described: Mapping[str, Any]) -> dict[str, Any]:
     content = {key: value for key, value in described.items() if key not in ("default", "title")}
     if column.is_coded and not column.open:
         _add_aliases(content, column)
-    if column.is_coded and column.open:
+    if (column.is_coded and column.open) or column.kind is Kind.IDENTIFIER:
         _add_other_codes(content)
     content |= {"title": column.name, "x-kind": str(column.kind), "x-feature": column.is_feature}
     if column.unit:
@@ -98,7 +98,7 @@ def _add_aliases(content: dict[str, Any], column: Column) -> None:
 
 
 def _add_other_codes(content: dict[str, Any]) -> None:
-    """Let codes be numbers and truth values too, which are read as their text."""
+    """Let codes and ids be numbers and truth values too, which are read as their text."""
     for part in (content, *content.get("anyOf", ())):
         if part.get("type") == "string":
             part["type"] = ["string", "number", "boolean"]
