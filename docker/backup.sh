@@ -9,8 +9,8 @@ folder=${BACKUPS:-$PWD/backups}/$(date -u +%Y-%m-%dT%H%M%SZ)
 mkdir -p "$folder"
 [ "$(id -u)" -ne 0 ] || chown "${LOAN_DEFAULT_UID:-$(. ./.env && echo "$LOAN_DEFAULT_UID")}" "$folder"
 
-docker compose stop airflow-scheduler commands >&2
-trap 'docker compose start airflow-scheduler commands >&2' EXIT
+docker compose stop airflow-scheduler commands api scorer >&2
+trap 'docker compose start airflow-scheduler commands api scorer >&2' EXIT
 
 ours() { docker compose run --rm --no-deps --volume "$folder:/backup" airflow-scheduler "$@"; }
 ours loan-default ingest # what was accepted must be in the training store, as Kafka is not backed up

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 docker compose up --detach --wait postgres
 docker compose exec -T postgres pg_restore --username airflow --dbname airflow --no-owner --exit-on-error \
     <"$folder/airflow.dump"
-docker compose run --rm init
+docker compose run --rm init loan-default init --wait 120 --no-key # the collections must be empty
 ours() { docker compose run --rm --no-deps --volume "$folder:/backup:ro" airflow-scheduler "$@"; }
 ours loan-default restore --kafka-is-new /backup/mongodb
 ours tar --extract --gzip --file /backup/home.tar.gz --directory /var/lib/loan-default

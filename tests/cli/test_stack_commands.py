@@ -107,6 +107,7 @@ def test_init_lets_in_the_key_of_the_settings_and_revokes_its_former_one(shell, 
         keys = {key.key: key.revoked for key in ApiKeyRepository(database).newest_first()}
     assert keys == {"0123456789ab": True, "ba9876543210": False}
     monkeypatch.setenv("LOAN_DEFAULT_API_KEY", "short")
+    assert shell("init", "--no-key")[0] == 0
     code, _, errors = shell("init")
     assert code == 2
     assert "a key must be 12 hexadecimal digits" in errors

@@ -155,12 +155,16 @@ def composed(folder: Path, *files: str) -> Iterator[Compose]:
         (kept / name).write_text(_secret(name))
         (kept / name).chmod(0o444)
     ports = dict(
-        zip(("AIRFLOW_PORT", "KAFKA_PORT", "MONGODB_PORT", "KAFKA_2_PORT"), free_ports(4), strict=True)
+        zip(
+            ("AIRFLOW_PORT", "API_PORT", "KAFKA_PORT", "MONGODB_PORT", "KAFKA_2_PORT"),
+            free_ports(5),
+            strict=True,
+        )
     )
     stack = Compose(
         name=f"loan-default-{secrets.token_hex(3)}", files=files, secrets=kept, incoming=incoming, ports=ports
     )
-    stack("build", "init", seconds=1_800)
+    stack("build", "init", "api", seconds=1_800)
     try:
         yield stack
     finally:

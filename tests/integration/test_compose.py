@@ -76,6 +76,31 @@ def test_the_folder_becomes_a_champion_without_a_hand_on_it(stack):
     assert {run["state"] for dag in DAGS for run in runs(stack)[dag]} == {"success"}
 
 
+def test_applications_are_scored_on_the_stream_and_over_http(stack):
+    patiently(
+        lambda: predictions(stack) >= BUNDLED,
+        seconds=200,
+        otherwise=lambda: (predictions(stack), stack("logs", "scorer")),
+    )
+    answer = ask(stack, (ROOT / "docker" / "demo-application.json").read_bytes())
+    assert answer.status_code == 200, answer.text
+    assert champion(stack) in answer.text
+    assert ask(stack, b"{}", key="0123456789ab.wrong").status_code == 401
+    patiently(lambda: predictions(stack) == BUNDLED + 1, seconds=30)
+    with_champion = stack("exec", "-T", "scorer", "python", "docker/serving_health.py", "scorer", check=False)
+    assert with_champion == ""
+
+
+def test_the_image_that_scores_is_small(stack):
+    (megabytes,) = (
+        int(docker("image", "inspect", "--format", "{{.Size}}", "loan-default-serving:latest")) / 1e6,
+    )
+    names = [stack.services()[name]["Name"] for name in ("api", "scorer")]
+    memory = docker("stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}", *names)
+    sys.stdout.write(f"\nloan-default-serving: {megabytes:.0f} MB\n{memory}")
+    assert megabytes < 600
+
+
 def test_a_person_sees_the_three_dags(stack, tmp_path):
     pictures = Path(os.environ.get("PICTURES", tmp_path))
     try:
@@ -139,7 +164,7 @@ def test_who_may_do_what_in_mongodb(stack):
 
 def test_no_secret_is_where_it_should_not_be(stack):
     kept = {path.name: path.read_text() for path in stack.secrets.iterdir()}
-    assert len(kept) == 11
+    assert len(kept) == 14
     image = "loan-default:latest"
     in_scheduler = ("exec", "-T", "airflow-scheduler", "sh", "-c")
     places = {
@@ -199,6 +224,10 @@ def test_each_container_crashes_during_an_ingestion_and_nothing_is_lost(stack):
     patiently(lambda: not busy(stack, "data_ingestion"), seconds=300)
     assert events(stack) == (accepted + sent, 0)
     assert processed(stack) == accepted + sent
+    # One prediction of each, also of those that came while the scorer was dead, and the one over HTTP.
+    patiently(
+        lambda: predictions(stack) == accepted + sent + 1, seconds=200, otherwise=lambda: predictions(stack)
+    )
 
 
 def test_a_command_typed_into_the_console_client_is_done(stack):
@@ -234,6 +263,7 @@ def test_down_and_up_keeps_everything_and_a_backup_restores_it(stack, tmp_path):
     drop(stack, load_schema(BUNDLED_SCHEMA), rows=300, seed=500)
     stack("exec", "-T", "airflow-scheduler", "loan-default", "ingest", "--folder", "/incoming")
     applications = stored(stack)
+    patiently(lambda: predictions(stack) == processed(stack) + 1, seconds=200)
     before, kept, history = contents(stack), files(stack), runs(stack)
     assert champion(stack) is not None
     assert ".pth" in kept
@@ -281,6 +311,22 @@ def champion(stack: Compose) -> str | None:
     with pymongo.MongoClient(stack.mongodb(), tz_aware=True, serverSelectionTimeoutMS=2_000) as client:
         pointer = ModelRepository(client["loan_default"]).champion()
     return pointer.version if pointer else None
+
+
+def predictions(stack: Compose) -> int:
+    with pymongo.MongoClient(stack.mongodb(), tz_aware=True, serverSelectionTimeoutMS=2_000) as client:
+        found: int = client["loan_default"]["predictions"].count_documents({})
+    return found
+
+
+def ask(stack: Compose, body: bytes, *, key: str = "") -> httpx.Response:
+    """Ask for a score over HTTP."""
+    headers = {
+        "Authorization": f"Bearer {key or stack.password('API_KEY')}",
+        "Content-Type": "application/json",
+    }
+    address = f"http://127.0.0.1:{stack.ports['API_PORT']}/v1/scores"
+    return httpx.post(address, content=body, headers=headers, timeout=30)
 
 
 def contents(stack: Compose) -> dict[str, object]:

@@ -17,7 +17,7 @@ from loan_default.bundled import BUNDLED_SCHEMA
 from loan_default.data.schema.schema_files import load_schema
 from loan_default.errors import DependencyError
 from loan_default.kafka.client import Connection, KafkaBroker
-from loan_default.kafka.topics import COMMANDS, PROCESSED, RAW, dead_letter_topic
+from loan_default.kafka.topics import COMMANDS, PROCESSED, RAW, SCORES, dead_letter_topic
 
 pytestmark = [
     pytest.mark.integration,
@@ -26,16 +26,20 @@ pytestmark = [
     pytest.mark.skipif("COMPOSE" not in os.environ, reason="ten minutes: set COMPOSE=1"),
 ]
 
-TOPICS = (RAW, PROCESSED, COMMANDS, dead_letter_topic(RAW), dead_letter_topic(COMMANDS))
+TOPICS = (RAW, PROCESSED, SCORES, COMMANDS, *(dead_letter_topic(each) for each in (RAW, PROCESSED, COMMANDS)))
 MAY_WRITE = {
     "pipeline": {RAW, PROCESSED, dead_letter_topic(RAW), COMMANDS},
     "commands": {dead_letter_topic(COMMANDS)},
     "requester": {COMMANDS},
+    "api": {RAW, COMMANDS},
+    "scorer": {SCORES, dead_letter_topic(PROCESSED), COMMANDS},
 }
 MAY_READ: dict[str, set[str]] = {
     "pipeline": {RAW, PROCESSED, dead_letter_topic(RAW)},
     "commands": {COMMANDS},
     "requester": set(),
+    "api": {COMMANDS},
+    "scorer": {PROCESSED, COMMANDS},
 }
 USERS = tuple(MAY_READ)
 SERVERS = {"zookeeper", "kafka", "kafka-users", "mongodb", "postgres"}

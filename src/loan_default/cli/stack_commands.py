@@ -31,6 +31,9 @@ def init(
     wait: Annotated[
         float, typer.Option(min=0, help="Seconds to wait for servers that are still starting.")
     ] = 0,
+    key: Annotated[
+        bool, typer.Option("--key/--no-key", help="Let in the key of LOAN_DEFAULT_API_KEY, if it is set.")
+    ] = True,
 ) -> None:
     """Create topics, collections, indexes, and the users whose passwords are set; safe to repeat."""
     from loan_default.database.initialise import initialise
@@ -51,7 +54,7 @@ def init(
             say(console, "database", line)
         for line in make_users(database, settings.mongodb_users, name=settings.mongodb_database):
             say(console, "database", line)
-        if settings.api_key is not None:
+        if key and settings.api_key is not None:
             say(console, "key", let_in(database, settings.api_key.get_secret_value()))
 
 
