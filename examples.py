@@ -371,6 +371,79 @@ def scoring(tour: Tour) -> None:
         tour.say("refused", str(error))
 
 
+def serving(tour: Tour) -> None:
+    """Score single records as the server does, split them between two models, and score a stream."""
+    from loan_default.database.embedded import EmbeddedDatabase
+    from loan_default.database.experiment_documents import Mode
+    from loan_default.database.prediction_repository import PredictionRepository
+    from loan_default.database.serving_documents import Door
+    from loan_default.kafka.memory import MemoryBroker
+    from loan_default.kafka.topics import PROCESSED, SCORES, SCORING, TOPICS
+    from loan_default.models.model import load_model
+    from loan_default.serving.answering import Answer, answer
+    from loan_default.serving.lineup import Lineup, Trial
+    from loan_default.serving.scorer import load_scorer
+    from loan_default.serving.stream_scoring import StreamScorer
+
+    path = tour.settings.home / "model.pth"
+    if not path.exists():
+        training(tour)
+    cache = tour.settings.home / "serving"
+    scorer = load_scorer(path, version=load_model(path).version, sha256=sha256_of(path), cache=cache)
+    frame = read_frame(BUNDLED_DATA).frame.iloc[TRAINING_ROWS : TRAINING_ROWS + 1_000]
+    records = [
+        {name: value for name, value in record.items() if name != "default.payment.next.month"}
+        for record in json_rows(frame, scorer.schema)
+    ]
+    tour.say(
+        "model", f"{scorer.version}, its {len(scorer.schema.features)} features by plain arrays: no torch"
+    )
+
+    now, ids = datetime.now(UTC), [f"{tour.id}-{number}" for number in range(len(records))]
+    one = answer(Lineup(champion=scorer), [records[0]], event_ids=ids[:1], door=Door.HTTP, now=now)[0]
+    assert isinstance(one, Answer)
+    below = scorer.share_below(one.pd)
+    tour.say(
+        "answer", f"PD {one.pd:.2%}, {one.points:.0f} points, above {below:.0%} of the training population"
+    )
+
+    for share in (0.1, 0.3):
+        trial = Trial(id=tour.id, mode=Mode.SHARE, share=share, challenger=scorer)
+        routed = answer(Lineup(champion=scorer, trial=trial), records, event_ids=ids, door=Door.HTTP, now=now)
+        groups = Counter(str(each.group) for each in routed if isinstance(each, Answer))
+        tour.say(f"share {share:.0%}", f"{groups['challenger']} of {sum(groups.values()):,} applicants")
+
+    broker, database = MemoryBroker(), EmbeddedDatabase(tour.settings.home / "predictions.sqlite3")
+    broker.create_topics(TOPICS)
+    events = [
+        Event(
+            id=name,
+            type=EventType.PROCESSED,
+            source="examples.py",
+            time=now,
+            subject=str(record["ID"]),
+            schema=scorer.schema.name,
+            data=validate_record(record, scorer.schema),
+        )
+        for name, record in zip(ids, records, strict=True)
+    ]
+    broker.producer().deliver(to_message(event, PROCESSED) for event in events)
+    stream = StreamScorer(
+        broker=broker,
+        producer=broker.producer(),
+        predictions=PredictionRepository(database),
+        lineup=lambda: Lineup(champion=scorer),
+    )
+    for group in (SCORING, "read-again"):  # the second one reads all of it again, as after a crash
+        drain(broker.consumer(group, [PROCESSED]), stream, ends=broker.end_offsets(PROCESSED))
+    counts = stream.scored
+    tour.say("stream", f"{counts.scored:,} scored, {counts.repeated:,} came again and have the same score")
+    scores = broker.consumer("tour", [SCORES]).poll(max_records=5_000, timeout_seconds=0)
+    differing = len({(event_id(score), score.value) for score in scores}) - len(ids)
+    tour.say("scores", f"{len(scores):,} events for {len(ids):,} applications, {differing} of them differ")
+    database.close()
+
+
 # What the sections share -------------------------------------------------------------------------------
 
 
@@ -483,7 +556,7 @@ def own_collections(tour: Tour) -> Iterator[Database]:
 
 SECTIONS: dict[str, Callable[[Tour], None]] = {
     section.__name__: section
-    for section in (schema, producer, consumer, repositories, encoder, training, scoring)
+    for section in (schema, producer, consumer, repositories, encoder, training, scoring, serving)
 }
 
 

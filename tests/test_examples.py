@@ -17,6 +17,7 @@ SHOWS = {
     "encoder": ("tokens (256, 20, 32)", "5.55 = ln 256 if all are alike"),
     "training": ("network     AUC 0.7", "calibrated  mean PD 2"),
     "scoring": ("scored      1,999 rows", "what if     2 months late", "refused     "),
+    "serving": ("answer      PD ", "1,000 scored, 1,000 came again", "applications, 0 of them differ"),
 }
 """Section -> some of what it prints."""
 SERVERS = ("KAFKA_BOOTSTRAP_SERVERS", "MONGODB_URI")
