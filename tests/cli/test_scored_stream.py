@@ -1,12 +1,14 @@
 """`score --follow`: what it refuses, and what it prints of a stream."""
 
 import io
+from dataclasses import dataclass
 
 import pytest
 from rich.console import Console
 
-from loan_default.cli.scored_stream import print_scored_stream, sign_of_life
-from loan_default.errors import ArtifactError
+from loan_default.cli.scored_stream import print_scored_stream, ready_lineup_of, sign_of_life
+from loan_default.errors import ArtifactError, DependencyError
+from loan_default.serving.lineup import Lineup
 from loan_default.serving.stream_scoring import Scored
 
 INPUT = 2
@@ -48,23 +50,44 @@ def test_each_count_of_a_stream_is_printed():
     assert "challenger" not in quiet.file.getvalue()
 
 
-def test_a_sign_of_life_is_given_only_while_the_model_scores_its_golden_rows(tmp_path):
-    checks = []
+@dataclass
+class Champion:
+    """A model that scores its golden rows for some times."""
 
-    def check() -> None:
-        checks.append(None)
-        if len(checks) > 1:
+    left: int
+    checks: int = 0
+
+    def check_golden_rows(self) -> None:
+        self.checks += 1
+        if self.checks > self.left:
             raise ArtifactError("golden rows must have the PDs that their training stored")
 
-    file, clock = tmp_path / "alive", iter((0.0, 1.0, 20.0))
-    show = sign_of_life(file, check, clock=lambda: next(clock))
-    show()
+
+@dataclass
+class Live:
+    lineup: Lineup | None = None
+
+
+def test_a_sign_of_life_is_given_only_while_the_model_scores_its_golden_rows(tmp_path):
+    file, live, clock = tmp_path / "alive", Live(), iter((0.0, 1.0, 20.0))
+    show = sign_of_life(file, live, clock=lambda: next(clock))
+    show()  # no model yet
     assert file.exists()
-    file.unlink()
-    show()  # a second later: not checked again
-    assert file.exists()
-    assert len(checks) == 1
+    champion = Champion(left=1)
+    live.lineup = Lineup(champion=champion)
+    for checks in (1, 1):  # a second later it is not checked again
+        file.unlink()
+        show()
+        assert file.exists()
+        assert champion.checks == checks
     file.unlink()
     with pytest.raises(ArtifactError):
         show()
     assert not file.exists()
+
+
+def test_a_batch_waits_until_there_is_a_model():
+    with pytest.raises(DependencyError, match="a model must be loaded"):
+        ready_lineup_of(Live())
+    lineup = Lineup(champion=Champion(left=0))
+    assert ready_lineup_of(Live(lineup)) is lineup

@@ -3,21 +3,25 @@
 import math
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from loan_default.cli.console import counted, say
-from loan_default.errors import ConfigurationError
+from loan_default.errors import ConfigurationError, DependencyError
 from loan_default.settings import Settings
 from loan_default.wiring import open_database, stopping
 
 if TYPE_CHECKING:
+    from loan_default.serving.lineup import Lineup
+    from loan_default.serving.live_models import LiveModels
     from loan_default.serving.stream_scoring import Scored
 
 
+_WAIT_SECONDS = 1.0
+"""Time between two looks for a first model."""
 _CHECK_SECONDS = 10.0
 """Time between two checks of the golden rows: they take a few milliseconds."""
 
@@ -36,49 +40,57 @@ def follow_stream(console: Console, settings: Settings, *, alive: Path | None) -
     from loan_default.database.prediction_repository import PredictionRepository
     from loan_default.kafka.consuming import Polling
     from loan_default.kafka.open_broker import connect
-    from loan_default.pipelines.layout import SERVING_FILES
-    from loan_default.pipelines.registry import file_to_score_with
-    from loan_default.serving.lineup import Lineup
-    from loan_default.serving.scorer import load_scorer
-    from loan_default.serving.stream_scoring import follow_processed_data
+    from loan_default.serving.open_models import open_live_models
+    from loan_default.serving.stream_scoring import Scored, follow_processed_data
+    from loan_default.serving.wanted_models import registered_models
 
     if settings.kafka_bootstrap_servers is None:
         raise ConfigurationError(
             "KAFKA_BOOTSTRAP_SERVERS must be set for score --follow, however: it is not, and nobody can send "
             "anything to a broker in the memory of this process. Name the brokers, or score a file."
         )
-    with ExitStack() as opened:
-        stop = opened.enter_context(stopping())
-        database = opened.enter_context(open_database(settings))
-        file = file_to_score_with(database, None, home=settings.home, sha256=None)
-        champion = load_scorer(
-            file.path,
-            version=file.path.stem,
-            sha256=file.sha256 or "",
-            cache=settings.home / SERVING_FILES,
-        )
-        lineup = Lineup(champion=champion)
-        scored = follow_processed_data(
-            broker=connect(settings),
-            predictions=PredictionRepository(database),
-            lineup=lambda: lineup,
-            polling=Polling(retry_budget_seconds=settings.retry_budget_seconds),
-            stop=stop,
-            alive=sign_of_life(alive, champion.check_golden_rows) if alive else lambda: None,
-        )
+    with stopping() as stop, open_database(settings) as database:
+        broker = connect(settings)
+        source = registered_models(database, settings.home)
+        with closing(open_live_models(source, home=settings.home, broker=broker)) as live:
+            show = sign_of_life(alive, live) if alive else lambda: None
+            # It joins the group when it can score: what comes before that waits on the topic.
+            while not live.is_ready and not stop.wait(_WAIT_SECONDS):
+                show()
+            scored = Scored()
+            if not stop.is_set():
+                scored = follow_processed_data(
+                    broker=broker,
+                    predictions=PredictionRepository(database),
+                    lineup=lambda: ready_lineup_of(live),
+                    polling=Polling(retry_budget_seconds=settings.retry_budget_seconds),
+                    stop=stop,
+                    alive=show,
+                )
     print_scored_stream(console, scored)
 
 
+def ready_lineup_of(live: "LiveModels") -> "Lineup":
+    """The models that answer now; DependencyError while there is none, so that a batch waits."""
+    lineup = live.lineup
+    if lineup is None:
+        raise DependencyError("a model must be loaded before the stream is scored, however: none is yet.")
+    return lineup
+
+
 def sign_of_life(
-    file: Path, check: Callable[[], None], *, clock: Callable[[], float] = time.monotonic
+    file: Path, live: "LiveModels", *, clock: Callable[[], float] = time.monotonic
 ) -> Callable[[], None]:
-    """A function that sets the time of a file; now and then the model must score its golden rows first."""
+    """A function that sets the time of a file; now and then the champion must score its golden rows first.
+
+    Without a model there is nothing to score yet: it waits, and is well.
+    """
     checked = -math.inf
 
     def show() -> None:
         nonlocal checked
-        if (now := clock()) - checked > _CHECK_SECONDS:
-            check()
+        if live.lineup is not None and (now := clock()) - checked > _CHECK_SECONDS:
+            live.lineup.champion.check_golden_rows()
             checked = now
         file.touch()
 

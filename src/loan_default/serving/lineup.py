@@ -49,6 +49,9 @@ class Scorer(Protocol):
         """Return the PDs `(rows,)` of canonical records."""
         ...
 
+    def check_golden_rows(self) -> None:
+        """Score the rows whose PDs its training stored; ArtifactError where they come out otherwise."""
+
     def share_below(self, pd: float, /) -> float | None:
         """Return the share of the training population with a lower PD, None where it is not known."""
         ...
