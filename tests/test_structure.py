@@ -110,6 +110,7 @@ TESTED_BY = {
     "serving/http/score_runs": "serving/http/test_score_routes",
     "serving/http/telemetry": "serving/http/test_health_routes",
     "serving/http/what_ifs": "serving/http/test_score_routes",
+    "serving/kept_predictions": "cli/test_prediction_commands",
     "pipelines/services": "pipelines/ingestion/test_ingestion_steps",
     "pipelines/training/provenance": "pipelines/training/test_local_run",
 }

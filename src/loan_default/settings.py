@@ -18,6 +18,7 @@
 | `LOAN_DEFAULT_RETRY_BUDGET_SECONDS` | 60 | how long work waits for a server that is away before it fails |
 | `LOAN_DEFAULT_PATIENCE_SECONDS` | none | the former name of the retry budget, still read |
 | `LOAN_DEFAULT_SESSION_SECONDS` | 10 | how long a consumer that crashed keeps its partitions from others |
+| `LOAN_DEFAULT_PREDICTION_DAYS` | none | days for which predictions are kept; none: for ever |
 | `LOAN_DEFAULT_SPOOL` | `predictions_spool` under the home folder | predictions that wait for the database |
 | `LOAN_DEFAULT_API_KEY` | none | a key that `loan-default init` lets in, to score, report outcomes and read |
 | `LOAN_DEFAULT_MATURITY_DAYS` | 0 | age from which on a label in the training store counts |
@@ -153,6 +154,8 @@ class Settings(BaseSettings):
     """How long work waits for a server that is away before it fails; the second name is the former one."""
     session_seconds: Annotated[float, Field(ge=1, le=1800)] = 10.0
     """How long a consumer that crashed keeps its partitions from others; brokers take 6 and more."""
+    prediction_days: Annotated[int, Field(ge=1, le=24_855)] | None = None
+    """Days for which predictions are kept; None = for ever. `loan-default init` lets MongoDB delete them."""
     spool_folder: LocalPath | None = Field(default=None, validation_alias="LOAN_DEFAULT_SPOOL")
     """Folder of predictions that wait for the database; None = under `home`."""
     api_key: SecretStr | None = None

@@ -1,7 +1,7 @@
 """Making a database ready: everywhere what works everywhere, and the rest only where the server takes it."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from bson import Int64
@@ -12,7 +12,9 @@ from loan_default.database.documents import Champion
 from loan_default.database.ingestion_documents import EventStatus, RawDataLog
 from loan_default.database.ingestion_repositories import IngestionBatchRepository, RawDataLogRepository
 from loan_default.database.initialise import REPOSITORIES, initialise, validator
+from loan_default.database.prediction_repository import PredictionRepository
 from loan_default.database.repositories import ModelRepository, register_model
+from loan_default.database.serving_documents import Prediction
 from loan_default.errors import ConfigurationError, DependencyError
 from loan_default.settings import Settings
 
@@ -41,9 +43,9 @@ def log_of(event, **values):
 
 def test_every_store_is_made_ready_twice(database, model, metrics, snapshot):
     for days in (None, 30, 60, None):
-        lines = initialise(database, log_days=days)
-        assert lines[:-2] == INDEXES
-        assert [line.split(":")[0] for line in lines[-2:]] == ["validators", "raw_data_logs"]
+        lines = initialise(database, log_days=days, prediction_days=days)
+        assert lines[:-3] == INDEXES
+        assert [line.split(":")[0] for line in lines[-3:]] == ["validators", "raw_data_logs", "predictions"]
     database["raw_data_logs"].insert_one(log_of("a").to_store())
     with pytest.raises(OperationFailure):
         database["raw_data_logs"].insert_one(log_of("b").to_store())
@@ -54,7 +56,7 @@ def test_every_store_is_made_ready_twice(database, model, metrics, snapshot):
 
 def test_a_store_that_cannot_says_so(embedded_database):
     cannot = "the server does not know it (code 59)"
-    assert initialise(embedded_database, log_days=30)[-2:] == [
+    assert initialise(embedded_database, log_days=30)[-3:-1] == [
         f"validators: none, {cannot}; documents are checked before they are written all the same",
         f"raw_data_logs: no expiry, {cannot}; delete what is older than 30 days by a job",
     ]
@@ -88,7 +90,7 @@ class Scripted:
 
     def createIndexes(self, collection, command):
         (index,) = command["indexes"]
-        assert index["key"] == {"logged_at": 1}
+        assert index["key"] == {{"raw_data_logs": "logged_at", "predictions": "scored_at"}[collection]: 1}
         if self.expiry.setdefault(collection, index["expireAfterSeconds"]) != index["expireAfterSeconds"]:
             raise OperationFailure("an equivalent index has other options", 85)
 
@@ -114,23 +116,24 @@ def server(embedded_database):
 
 
 def test_a_server_gets_validators_and_expiry(server):
-    assert initialise(server, log_days=30) == [
+    assert initialise(server, log_days=30, prediction_days=60) == [
         *INDEXES,
         f"validators: of {len(INDEXES) + 1} collections",
         "raw_data_logs: expire after 30 days",
+        "predictions: expire after 60 days",
     ]
     assert set(server.validators) == {line.split(":")[0] for line in INDEXES} | {"pointers"}
-    assert server.expiry == {"raw_data_logs": 30 * 86_400}
+    assert server.expiry == {"raw_data_logs": 30 * 86_400, "predictions": 60 * 86_400}
 
 
 def test_a_second_time_changes_what_is_asked_for(server):
     initialise(server, log_days=30)
     for _ in range(2):
         lines = initialise(server, log_days=7)
-        assert lines[-1:] == ["raw_data_logs: expire after 7 days"]
+        assert lines[-2:] == ["raw_data_logs: expire after 7 days", "predictions: no expiry"]
         assert server.expiry == {"raw_data_logs": 7 * 86_400}
     for _ in range(2):
-        assert initialise(server)[-1:] == ["raw_data_logs: no expiry"]
+        assert initialise(server)[-2:] == ["raw_data_logs: no expiry", "predictions: no expiry"]
         assert server.expiry == {}
 
 
@@ -154,10 +157,25 @@ def test_another_refusal_is_a_dependency_error(embedded_database, command):
         initialise(Scripted(embedded_database, refuse=command, code=11600), log_days=30)
 
 
+def test_old_predictions_go_at_each_call_where_no_server_deletes_them(embedded_database):
+    now = datetime.now(UTC)
+    predictions = PredictionRepository(embedded_database)
+    for age in (1, 29, 31, 400):
+        fields = {"version": "v1", "pd": 0.5, "points": 1.0, "scored_at": now - timedelta(days=age)}
+        predictions.add_new([Prediction(event=f"e-{age}", **fields)])
+    line = initialise(embedded_database, prediction_days=30)[-1]
+    assert line.startswith("predictions: no expiry")
+    assert line.endswith("delete what is older than 30 days by a job, as this call did with 2")
+    assert sorted(predictions.stored([f"e-{age}/v1" for age in (1, 29, 31, 400)])) == ["e-1/v1", "e-29/v1"]
+    initialise(embedded_database)
+    assert predictions.find("e-29/v1") is not None
+
+
+@pytest.mark.parametrize("name", ["log_days", "prediction_days"])
 @pytest.mark.parametrize("days", [0, -1, 24_856])
-def test_an_expiry_out_of_range_is_refused_before_anything_is_done(server, days):
-    with pytest.raises(ConfigurationError, match="log_days must be from 1 to 24855"):
-        initialise(server, log_days=days)
+def test_an_expiry_out_of_range_is_refused_before_anything_is_done(server, name, days):
+    with pytest.raises(ConfigurationError, match=f"{name} must be from 1 to 24855"):
+        initialise(server, **{name: days})
     assert server.validators == {}
 
 

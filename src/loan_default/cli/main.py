@@ -24,6 +24,7 @@ from loan_default.cli import (
     file_commands,
     key_commands,
     model_commands,
+    prediction_commands,
     serving_commands,
     stack_commands,
     stream_commands,
@@ -54,6 +55,7 @@ app.command()(stack_commands.backup)
 app.command()(stack_commands.restore)
 app.add_typer(dead_letter_commands.dead_letters_app, name="dead-letters")
 app.add_typer(key_commands.keys_app, name="keys")
+app.add_typer(prediction_commands.predictions_app, name="predictions")
 
 _STOPPED = "from the keyboard."
 _STOPPED_TRAINING = f"{_STOPPED} Go on with --resume."

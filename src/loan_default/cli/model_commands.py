@@ -36,7 +36,9 @@ from loan_default.settings import Settings
 from loan_default.wiring import open_database, start
 
 if TYPE_CHECKING:
+    from loan_default.models.model import LoanModel
     from loan_default.pipelines.registry import ModelFile
+    from loan_default.pipelines.scoring.file_scoring import Keep
     from loan_default.pipelines.training.local_run import TrainingResult
 
 log = structlog.get_logger()
@@ -148,7 +150,8 @@ def score(
 ) -> None:
     """Score a file of applications: PD, points and model version for each row, in the order of the file.
 
-    Rows that break the model's schema go to the quarantine with their reasons; the exit code is then 5. With
+    Rows that break the model's schema go to the quarantine with their reasons; the exit code is then 5.
+    Predictions of a registered model are kept: `loan-default predictions show` finds them. With
     --follow the applications are those that pass the ingestion, and records that no model can score become
     dead-letter records.
     """
@@ -180,8 +183,12 @@ def score(
     say(console, "model", f"{loaded.version}: {chosen.why}")
     form = format_for(data, loaded.schema)
     say(console, "data", f"{data.name}: {describe_format(form)}")
-    with scoring_threads(), _rows_listener(console) as report:
-        scored = score_file(loaded, data, form=form, out=out, quarantine=rejected, report=report)
+    with (
+        scoring_threads(),
+        _keeper(settings, chosen, loaded, data) as keep,
+        _rows_listener(console) as report,
+    ):
+        scored = score_file(loaded, data, form=form, out=out, quarantine=rejected, report=report, keep=keep)
     print_scored(console, scored)
     if not console.is_terminal:
         log.info(
@@ -270,6 +277,28 @@ def _rows_listener(console: Console) -> Iterator[TerminalRows | LogRows]:
         return
     with TerminalRows(console).running() as listener:
         yield listener
+
+
+@contextmanager
+def _keeper(
+    settings: Settings, chosen: "ModelFile", model: "LoanModel", data: Path
+) -> "Iterator[Keep | None]":
+    """What keeps the predictions of a registered model; None for a file that was named by its path."""
+    from loan_default.database.prediction_repository import PredictionRepository
+    from loan_default.files import sha256_of
+    from loan_default.serving.batch_predictions import batch_keeper
+
+    if chosen.version is None or chosen.sha256 is None:
+        yield None
+        return
+    with open_database(settings) as database:
+        yield batch_keeper(
+            PredictionRepository(database),
+            file_digest=sha256_of(data),
+            version=chosen.version,
+            digest=chosen.sha256,
+            schema=model.schema,
+        )
 
 
 def _model_file(model: str | None, settings: Settings, *, sha256: str | None) -> "ModelFile":

@@ -50,7 +50,7 @@ def init(
         say(console, "", "in memory, as KAFKA_BOOTSTRAP_SERVERS is not set: gone when this command ends")
     with ExitStack() as opened:
         database = _waiting(lambda: opened.enter_context(open_database(settings)), until=deadline)
-        for line in initialise(database, log_days=log_days):
+        for line in initialise(database, log_days=log_days, prediction_days=settings.prediction_days):
             say(console, "database", line)
         for line in make_users(database, settings.mongodb_users, name=settings.mongodb_database):
             say(console, "database", line)

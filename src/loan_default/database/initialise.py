@@ -5,7 +5,7 @@ A second call changes nothing, except what it asks for differently.
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from pymongo.errors import OperationFailure
@@ -61,26 +61,32 @@ _BSON_TYPES = {
 }
 
 
-def initialise(database: Database, *, log_days: int | None = None) -> list[str]:
+def initialise(
+    database: Database, *, log_days: int | None = None, prediction_days: int | None = None
+) -> list[str]:
     """Initialise the collections of this database; return what was done and what its server cannot do.
 
-    `log_days`: the server deletes documents of `raw_data_logs` after so many days; None = never. It must be
-    longer than the topics keep records, since an event whose document is gone counts as new.
+    Args:
+        log_days: the server deletes documents of `raw_data_logs` after so many days; None = never. It must be
+            longer than the topics keep records, since an event whose document is gone counts as new.
+        prediction_days: the same of `predictions`; a server that cannot does it at each call of this alone.
 
     Raises:
-        ConfigurationError: `log_days` is out of range.
+        ConfigurationError: a number of days is out of range.
         DependencyError: the database does not answer, or does not let this user make indexes.
     """
-    if log_days is not None and not 1 <= log_days <= LONGEST_EXPIRY.days:
-        raise ConfigurationError(
-            f"log_days must be from 1 to {LONGEST_EXPIRY.days}, however: log_days={log_days}. "
-            "Leave it out to keep the logs."
-        )
+    for name, days in (("log_days", log_days), ("prediction_days", prediction_days)):
+        if days is not None and not 1 <= days <= LONGEST_EXPIRY.days:
+            raise ConfigurationError(
+                f"{name} must be from 1 to {LONGEST_EXPIRY.days}, however: {name}={days}. "
+                "Leave it out to keep the documents."
+            )
     return [
         *_make_indexes(database),
         *_migrate(database),
         _make_validators(database),
-        _set_expiry(database, log_days),
+        _set_expiry(database, log_days, collection=_LOGS, field="logged_at"),
+        _expire_predictions(database, prediction_days),
     ]
 
 
@@ -131,23 +137,33 @@ def _make_validators(database: Database) -> str:
     return f"validators: of {len(kinds)} collections"
 
 
-def _set_expiry(database: Database, days: int | None) -> str:
-    with database_errors(f"set the expiry of {_LOGS}", seconds=LONG_CALL_SECONDS):
+def _expire_predictions(database: Database, days: int | None) -> str:
+    """Let the server delete old predictions; where it cannot, delete those that are old now."""
+    name = PredictionRepository.collection
+    line = _set_expiry(database, days, collection=name, field="scored_at")
+    if days is None or line.startswith(f"{name}: expire"):
+        return line
+    dropped = PredictionRepository(database).drop_before(datetime.now(UTC) - timedelta(days=days))
+    return f"{line}, as this call did with {dropped}"
+
+
+def _set_expiry(database: Database, days: int | None, *, collection: str, field: str) -> str:
+    with database_errors(f"set the expiry of {collection}", seconds=LONG_CALL_SECONDS):
         if days is None:  # what an earlier call asked for must not go on deleting
-            drop = {"dropIndexes": _LOGS, "index": _EXPIRY}
+            drop = {"dropIndexes": collection, "index": _EXPIRY}
             refused = refusal(partial(database.command, drop), fine=_INDEX_NOT_FOUND)
-            return f"{_LOGS}: no expiry" + (f", {refused}" if refused else "")
+            return f"{collection}: no expiry" + (f", {refused}" if refused else "")
         index = {"name": _EXPIRY, "expireAfterSeconds": days * 86_400}
-        create = {"createIndexes": _LOGS, "indexes": [{"key": {"logged_at": 1}, **index}]}
+        create = {"createIndexes": collection, "indexes": [{"key": {field: 1}, **index}]}
         try:
             refused = refusal(partial(database.command, create))
         except OperationFailure as error:
             if error.code != _INDEX_OPTIONS_CONFLICT:
                 raise
-            refused = refusal(partial(database.command, {"collMod": _LOGS, "index": index}))
+            refused = refusal(partial(database.command, {"collMod": collection, "index": index}))
     if refused:
-        return f"{_LOGS}: no expiry, {refused}; delete what is older than {days} days by a job"
-    return f"{_LOGS}: expire after {days} days"
+        return f"{collection}: no expiry, {refused}; delete what is older than {days} days by a job"
+    return f"{collection}: expire after {days} days"
 
 
 def _bson_types(field: Document, definitions: Document) -> set[str]:

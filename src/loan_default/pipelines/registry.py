@@ -61,6 +61,8 @@ class ModelFile:
     """The digest that the file must have; None = the one in the file beside it."""
     why: str
     """Why this model was chosen, in words."""
+    version: str | None = None
+    """Version in the registry; None = the file was named by its path."""
 
 
 def list_models(database: Database) -> list[Registered]:
@@ -125,7 +127,7 @@ def file_to_score_with(
             f"--sha256 must be the digest of the registered model, however: {sha256[:ID_DIGITS]}…, that of "
             f"{model.version} is {model.sha256[:ID_DIGITS]}…"
         )
-    return ModelFile(path=home / model.path, sha256=model.sha256, why=why)
+    return ModelFile(path=home / model.path, sha256=model.sha256, why=why, version=model.version)
 
 
 def _registered(database: Database, model: ModelMetadata, champion: Champion | None) -> Registered:

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from loan_default.data.schema.file_format import FileFormat
 from loan_default.data.schema.frames import RENAMED, Validation, validate
@@ -27,7 +28,7 @@ from loan_default.data.sources.no_tables import check_file
 from loan_default.data.sources.sniffing import format_for
 from loan_default.data.sources.spreadsheets import write_csv
 from loan_default.data.sources.table_files import SCORES_SUFFIXES, iter_frames, read_columns
-from loan_default.errors import ConfigurationError
+from loan_default.errors import ConfigurationError, DependencyError
 from loan_default.evaluation.metrics import score_points
 from loan_default.files import write_atomically
 from loan_default.models.device import choose_compute, torch_threads, usable_cores
@@ -44,6 +45,8 @@ _RESULTS = ("pd", "score", "model_version")
 _CSV_DIGITS = "%.9g"  # the network computes in 32 bits, which have no more digits
 
 Write = Callable[[pd.DataFrame], None]
+Keep = Callable[[pd.DataFrame, NDArray[np.float64]], None]
+"""Keeps the PDs `(rows,)` of canonical rows, whose index is their number in the file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,6 +130,7 @@ def score_file(
     quarantine: Path,
     report: Callable[[int], None],
     form: FileFormat | None = None,
+    keep: Keep | None = None,
 ) -> Scored:
     """Score all rows of a file that pass the model's schema.
 
@@ -137,6 +141,8 @@ def score_file(
     Args:
         report: called with the number of rows read so far.
         form: how the file is written, by `format_for` and the model's schema; None = it is found out.
+        keep: called with each batch of accepted rows and their PDs, before any score is given; None = no
+            prediction is kept. What it raises passes through.
 
     Raises:
         DataError: the file is unusable, or a column that must be there is not.
@@ -162,7 +168,7 @@ def score_file(
                     if not form.header and tally.read == 0:
                         check_target_position(raw.frame, model.schema, data.name)
                     validation = validate(raw, model.schema, labelled=False)
-                    write(_scores(model, validation.accepted, named_by, tally))
+                    write(_scores(model, validation.accepted, named_by, tally, keep))
                     reject(validation.rejected.reindex(columns=rejected_columns))
                     tally.count(validation)
                     tally.footer_lines += raw.footer_lines
@@ -173,6 +179,8 @@ def score_file(
             else:
                 quarantine.unlink(missing_ok=True)
             write_atomically(out, partial(_move, scores))
+    except DependencyError:  # an OSError as well; `keep` raised it
+        raise
     except OSError as error:
         raise ConfigurationError(
             f"scores must be written, however: {out}: {error.strerror or error}"
@@ -216,9 +224,13 @@ class _Tally:
         self.ignored = validation.unknown_columns
 
 
-def _scores(model: LoanModel, accepted: pd.DataFrame, named_by: str | None, tally: _Tally) -> pd.DataFrame:
+def _scores(
+    model: LoanModel, accepted: pd.DataFrame, named_by: str | None, tally: _Tally, keep: Keep | None
+) -> pd.DataFrame:
     """The rows of the output for a batch of accepted rows."""
     pds = model.predict_pd(accepted) if len(accepted) else np.zeros(0)
+    if keep is not None and len(accepted):
+        keep(accepted, pds)
     tally.sum_pd += float(pds.sum())
     tally.unseen.update(count_unseen(model.architecture.features, accepted))
     names = accepted.index.astype(np.int64) if named_by is None else accepted[named_by]

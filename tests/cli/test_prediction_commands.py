@@ -1,0 +1,72 @@
+"""A file that is scored with a registered model is kept, and found again by the id of an application."""
+
+import json
+import shutil
+from datetime import UTC, datetime
+
+import pytest
+
+from loan_default.data.datasets.store_parts import OUTCOME, StoredEvent, write_part
+from loan_default.database.embedded import EmbeddedDatabase
+from loan_default.database.prediction_repository import PredictionRepository
+from loan_default.database.serving_documents import Door, Group
+from loan_default.pipelines.layout import TRAINING_STORE
+
+
+@pytest.fixture
+def home(lab, tmp_path, monkeypatch):
+    """A copy of the home of a trained model."""
+    home = tmp_path / "home"
+    shutil.copytree(lab.home, home)
+    monkeypatch.setenv("LOAN_DEFAULT_HOME", str(home))
+    monkeypatch.setenv("LOAN_DEFAULT_SCHEMA", str(lab.schema))
+    return home
+
+
+def test_a_scored_file_is_kept_once_and_shown_with_what_became_of_it(shell, lab, home, tmp_path):
+    out = tmp_path / "scores.csv"
+    for _ in range(2):
+        code, _, errors = shell("score", "--data", str(lab.data), "--out", str(out))
+        assert code == 5, errors  # some rows of the file are broken
+    lines = out.read_text().splitlines()
+    named, pd, score, version = lines[1].split(",")
+    code, shown, _ = shell("predictions", "show", named, "--json")
+    assert code == 0
+    found = json.loads(shown)
+    assert (found["application"], found["outcome"]) == (named, None)
+    kept = found["predictions"]
+    # The first row comes again at the end of the file: one application, two rows.
+    assert len(kept) == 2
+    assert kept[0]["pd"] == pytest.approx(float(pd), rel=1e-8)
+    assert kept[0]["points"] == pytest.approx(float(score))
+    assert (kept[0]["version"], kept[0]["door"], kept[0]["group"]) == (version, Door.BATCH, Group.CHAMPION)
+    assert kept[0]["features_digest"] == kept[1]["features_digest"]
+    assert kept[0]["id"] == f"{kept[0]['event']}/{version}"
+    label = StoredEvent("o-1", OUTCOME, named, datetime.now(UTC), {"label": 1.0})
+    write_part(home / TRAINING_STORE, topic="processed_data", partition=0, first=0, next=1, rows=[label])
+    code, shown, _ = shell("predictions", "show", named)
+    assert code == 0
+    assert "outcome     default" in shown
+    assert "2 predictions" in shown
+    assert f"by {version} as champion, batch" in shown
+
+
+def test_all_rows_with_a_score_are_kept_and_no_other(shell, lab, home, tmp_path):
+    out = tmp_path / "scores.csv"
+    shell("score", "--data", str(lab.data), "--out", str(out), "--model", lab.version[:15])
+    code, _, _ = shell("predictions", "show", "nobody")
+    assert code == 2
+    database = EmbeddedDatabase(home / "documents.sqlite3")
+    kept = list(PredictionRepository(database)._read({}))
+    database.close()
+    assert len(kept) == len(out.read_text().splitlines()) - 1
+
+
+def test_a_model_file_that_is_named_by_its_path_keeps_nothing(shell, lab, home, tmp_path):
+    path, out = lab.outcome.out / "model.pth", tmp_path / "s.csv"
+    code, _, errors = shell("score", "--data", str(lab.data), "--out", str(out), "--model", str(path))
+    assert code == 5, errors
+    row = out.read_text().splitlines()[1]
+    code, _, errors = shell("predictions", "show", row.split(",")[0])
+    assert code == 2
+    assert "an application must have been scored, however: nothing is kept of this one" in errors
