@@ -15,7 +15,7 @@ from loan_default.settings import Settings
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123000, tzinfo=UTC)
 FORMER = {"_id": "e-1", "application": "77", "version": "v1", "pd": 0.25, "points": 512.5, "scored_at": NOON}
-"""A prediction as release 0.2 stored it."""
+"""A prediction as release 0.1 stored it."""
 
 
 def prediction_of(event, version="v1", **values):
@@ -105,7 +105,7 @@ def test_old_predictions_are_deleted_where_no_server_does(predictions):
     assert sorted(predictions.stored([f"e-{n}/v1" for n in range(4)])) == ["e-0/v1", "e-1/v1", "e-2/v1"]
 
 
-def test_a_prediction_of_release_0_2_is_read_and_moves_to_its_new_id_once(database):
+def test_a_prediction_of_release_0_1_is_read_and_moves_to_its_new_id_once(database):
     former = [{**FORMER, "_id": f"e-{number}"} for number in range(5)]
     database["predictions"].insert_many([dict(each) for each in former])
     predictions = PredictionRepository(database)
@@ -114,8 +114,8 @@ def test_a_prediction_of_release_0_2_is_read_and_moves_to_its_new_id_once(databa
     # A migration that was interrupted has written some under their new ids.
     predictions.add_new([Prediction.from_store(former[2])])
     lines = initialise(database)
-    assert "predictions: 5 of release 0.2 have ids of event and version now" in lines
-    assert not any("release 0.2" in line for line in initialise(database))
+    assert "predictions: 5 of release 0.1 have ids of event and version now" in lines
+    assert not any("release 0.1" in line for line in initialise(database))
     ids = {each["_id"] for each in database["predictions"].find({})}
     assert ids == {"new/v1", "e-0/v2", *(f"e-{number}/v1" for number in range(5))}
     moved = predictions.find("e-1/v1")
@@ -123,7 +123,7 @@ def test_a_prediction_of_release_0_2_is_read_and_moves_to_its_new_id_once(databa
     assert (moved.digest, moved.door, moved.group) == (None, None, Group.CHAMPION)
 
 
-def test_release_0_2_refuses_what_it_would_misread():
+def test_release_0_1_refuses_what_it_would_misread():
     assert prediction_of("a").to_store()["schema_version"] == "2.0"
     with pytest.raises(DataError, match="written by a newer release"):
         Prediction.from_store({**prediction_of("a").to_store(), "schema_version": "3.0"})

@@ -79,4 +79,4 @@ def test_a_promotion_ends_the_effect_of_an_experiment(database):
     experiment = begun(database, version)
     assert runs_beside(experiment, champion)
     assert not runs_beside(experiment, version)
-    assert not runs_beside(None, champion)
+    assert not runs_beside(stop(database, by="a", now=NOON), champion)

@@ -42,7 +42,7 @@ def show_predictions(application: Application, as_json: AsJson = False) -> None:
             console,
             f"{each.scored_at:%Y-%m-%d %H:%M:%S}",
             f"PD {each.pd:.2%}, {each.points:.0f} points, by {each.version} as {each.group}, "
-            f"{each.door or 'release 0.2'}{experiment}",
+            f"{each.door or 'release 0.1'}{experiment}",
         )
     say(console, "kept", counted(len(kept.predictions), "prediction"))
     words = {None: "not known yet", 1.0: "default", 0.0: "no default"}

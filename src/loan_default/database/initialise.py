@@ -118,7 +118,7 @@ def _make_indexes(database: Database) -> Iterator[str]:
 def _migrate(database: Database) -> Iterator[str]:
     """Rewrite what earlier releases stored otherwise."""
     if moved := PredictionRepository(database).migrate():
-        yield f"{PredictionRepository.collection}: {moved} of release 0.2 have ids of event and version now"
+        yield f"{PredictionRepository.collection}: {moved} of release 0.1 have ids of event and version now"
 
 
 def _make_validators(database: Database) -> str:

@@ -15,7 +15,7 @@ from loan_default.database.ingestion_repositories import IDS_AT_ONCE, insert_new
 from loan_default.database.serving_documents import Group, Prediction
 
 _FORMER = {"event": None}
-"""The filter of what release 0.2 wrote: documents without the field."""
+"""The filter of what release 0.1 wrote: documents without the field."""
 _MIGRATED_AT_ONCE = 1_000
 
 
@@ -88,7 +88,7 @@ class PredictionRepository:
             return self._documents.delete_many({"scored_at": {"$lt": limit}}).deleted_count
 
     def migrate(self) -> int:
-        """Give predictions of release 0.2 the ids of this one; return how many there were.
+        """Give predictions of release 0.1 the ids of this one; return how many there were.
 
         A prediction is written under its new id before the old one is deleted, so that a call that was
         interrupted loses nothing, and the next one finishes it.

@@ -35,7 +35,7 @@ class Door(StrEnum):
 class Prediction(StoredDocument):
     """The score of an application by a model: an event has one for each version. `predictions`.
 
-    Release 0.2 took the id of the event for that of the prediction, so that a second model's was dropped;
+    Release 0.1 took the id of the event for that of the prediction, so that a second model's was dropped;
     `from_store` reads its documents, and `initialise` rewrites them.
     """
 
@@ -49,7 +49,7 @@ class Prediction(StoredDocument):
     version: Key
     """Version of the model."""
     digest: Digest | None = None
-    """SHA-256 of the model's artefact; None = release 0.2 made the prediction."""
+    """SHA-256 of the model's artefact; None = release 0.1 made the prediction."""
     pd: Share
     """Probability of default."""
     points: FiniteFloat
@@ -58,7 +58,7 @@ class Prediction(StoredDocument):
     experiment: Text | None = None
     """Id of the experiment that was running; None = there was none."""
     door: Door | None = None
-    """None = release 0.2 made the prediction."""
+    """None = release 0.1 made the prediction."""
     scored_at: Time
     features_digest: Digest | None = None
     """SHA-256 of the canonical features; it shows whether two predictions had the same input."""
@@ -74,7 +74,7 @@ class Prediction(StoredDocument):
 
     @classmethod
     def from_store(cls, document: Mapping[str, Any]) -> Self:
-        """Return the prediction of a stored dict, one of release 0.2 as this release would have made it.
+        """Return the prediction of a stored dict, one of release 0.1 as this release would have made it.
 
         Raises:
             DataError: the stored dict is broken, or of a newer major version.

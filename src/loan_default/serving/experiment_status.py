@@ -111,9 +111,7 @@ def experiment_status(
     total = scored[Group.CHAMPION] if is_shadow else sum(scored.values())
     return ExperimentStatus(
         experiment=chosen,
-        is_running=chosen.ended_at is None
-        and pointer is not None
-        and runs_beside(experiments.running(), pointer.version),
+        is_running=pointer is not None and runs_beside(chosen, pointer.version),
         cutoff=cutoff,
         scored=scored,
         outcomes={str(Group.CHAMPION): _known(first), str(other): _known(second)},

@@ -80,13 +80,13 @@ def stop(database: Database, *, by: str, now: datetime) -> Experiment:
     return ended
 
 
-def runs_beside(experiment: Experiment | None, champion: str) -> bool:
+def runs_beside(experiment: Experiment, champion: str) -> bool:
     """Return whether an experiment is one of this champion: after a promotion it compares nothing any more.
 
     Scorers ask this before they give anybody to the challenger, so a new champion ends the effect of an
     experiment at once, although somebody has yet to stop it.
     """
-    return experiment is not None and experiment.champion == champion
+    return experiment.ended_at is None and experiment.champion == champion
 
 
 def _champion(database: Database) -> str:

@@ -12,6 +12,7 @@ from loan_default.database.experiment_documents import Mode
 from loan_default.database.repositories import ModelRepository
 from loan_default.database.serving_repositories import ExperimentRepository
 from loan_default.errors import ArtifactError, DataError
+from loan_default.serving.experiments import runs_beside
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +58,7 @@ def registered_models(database: Database, home: Path) -> Source:
         champion = _champion(models, database)
         experiment = experiments.running()
         trial = None
-        if experiment is not None and experiment.challenger != champion.version:
+        if experiment is not None and runs_beside(experiment, champion.version):
             challenger = models.get(experiment.challenger)
             trial = WantedTrial(
                 id=experiment.id,
