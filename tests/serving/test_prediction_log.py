@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from subprocess import PIPE, Popen
 
 import pytest
@@ -184,6 +184,17 @@ def test_a_damaged_line_costs_no_other(store, folder, database):
         assert following.wait_until_stored(seconds=20)
     assert ids_in(database) == ["a/v1", "c/v1"]
     assert len(list(folder.glob("*.damaged"))) == 1
+
+
+def test_old_predictions_go_where_the_store_does_not_delete_them(store, folder, database):
+    now = datetime.now(UTC)
+    old, new = (prediction_of(f"e-{age}", scored_at=now - timedelta(days=age)) for age in (31, 29))
+    PredictionRepository(database).add_new([old, new])
+    with PredictionLog(PredictionRepository(store), folder, days=30) as log:
+        wait_for(lambda: ids_in(database) == [new.id])
+        log.add([prediction_of("later", scored_at=now)])
+        assert log.wait_until_stored(seconds=20)
+    assert ids_in(database) == [new.id, "later/v1"]
 
 
 def test_threads_may_add_at_once(store, folder, database):

@@ -98,9 +98,11 @@ def _open_stores(settings: "Settings", database: "Database", broker: "Broker | N
     from loan_default.serving.http.parts import Stores
     from loan_default.serving.prediction_log import PredictionLog
 
+    spool = settings.spool_folder or settings.home / PREDICTION_SPOOL
+    days = settings.prediction_days if settings.mongodb_uri is None else None  # a server deletes by itself
     outcomes = OutcomesOnDisk(settings.home / REPLAYS) if broker is None else OutcomesOnKafka(broker)
     with (
-        PredictionLog(PredictionRepository(database), settings.home / PREDICTION_SPOOL) as predictions,
+        PredictionLog(PredictionRepository(database), spool, days=days) as predictions,
         closing(outcomes),
     ):
         yield Stores(

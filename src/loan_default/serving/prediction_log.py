@@ -5,10 +5,12 @@ score is given that is not kept. What waits when a process ends is stored by the
 write safe to repeat.
 """
 
+import math
 import random
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -33,6 +35,7 @@ _LINGER_SECONDS = 0.05
 """Time in which predictions gather for one write."""
 _ADOPT_SECONDS = 10.0
 """How often an idle log looks for what other processes left."""
+_EXPIRY_SECONDS = 3_600.0
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.2, 5.0
 """Waits between attempts to reach a store that is away."""
 _REMEMBERED = 5_000
@@ -43,14 +46,24 @@ class PredictionLog:
     """Keeps predictions; `add` may be called from any thread."""
 
     def __init__(
-        self, repository: PredictionRepository, folder: Path, *, limit_bytes: int = LIMIT_BYTES
+        self,
+        repository: PredictionRepository,
+        folder: Path,
+        *,
+        limit_bytes: int = LIMIT_BYTES,
+        days: int | None = None,
     ) -> None:
         """Open the spool and begin to store what waits there.
+
+        Args:
+            limit_bytes: bytes that may wait in the folder; beyond them `add` refuses.
+            days: delete predictions that are older, now and each hour, for a store that does not do so by
+                itself; None = delete none.
 
         Raises:
             ConfigurationError: the folder cannot be written.
         """
-        self._repository = repository
+        self._repository, self._days = repository, days
         self._spool = Spool(folder, limit_bytes=limit_bytes)
         self._stop, self._written = Event(), Event()
         self._pending: OrderedDict[str, dict[str, Prediction]] = OrderedDict()
@@ -151,9 +164,12 @@ class PredictionLog:
             self._spool.sync()
 
     def _keep_storing(self) -> None:
-        looked, failed = time.monotonic(), 0
+        looked, failed, expired = time.monotonic(), 0, -math.inf
         while not self._stop.is_set():
             try:
+                if self._days is not None and time.monotonic() - expired >= _EXPIRY_SECONDS:
+                    self._repository.drop_before(datetime.now(UTC) - timedelta(days=self._days))
+                    expired = time.monotonic()
                 segment = self._spool.take()
                 if segment is not None:
                     self._store(segment)
