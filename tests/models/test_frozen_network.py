@@ -80,6 +80,12 @@ VARIANTS = [
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 def test_each_kind_of_network_gives_the_same_probabilities(variant: dict[str, Any]) -> None:
+    network, members, rows = made_of(variant)
+    assert_same(network, members, rows)
+
+
+def made_of(variant: dict[str, Any]) -> tuple[FrozenNetwork, list[Classifier], Inputs]:
+    """A network of a kind, the members that it was made from, and rows."""
     torch.manual_seed(3)
     numbers, categories, rated = variant["columns"]
     features = features_of(numbers=numbers, categories=categories, rated=rated)
@@ -95,9 +101,7 @@ def test_each_kind_of_network_gives_the_same_probabilities(variant: dict[str, An
         ),
     )
     members = [classifier_of(architecture) for _ in range(2)]
-    network = frozen_network_of(architecture, members)
-    rows = rows_of(features, rows=300)
-    assert_same(network, members, rows)
+    return frozen_network_of(architecture, members), members, rows_of(features, rows=300)
 
 
 def frozen_network_of(architecture: Architecture, members: list[Classifier]) -> FrozenNetwork:

@@ -7,6 +7,7 @@ Shapes: M members, B rows, F numerical and C categorical columns, R of them with
 tokens, d width, H heads, k predictors, S tokens that the head reads.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ from loan_default.models.features import Inputs
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
+Logits = Callable[[Inputs], Floats]
+"""From rows to logits `(M, k, B)`; threads may share it."""
 
 EPSILON = np.float32(1e-5)
 """What a norm adds to a variance, as torch does."""
@@ -111,11 +114,7 @@ class FrozenNetwork:
 
     def probability(self, inputs: Inputs) -> NDArray[np.float64]:
         """Mean over predictors and members of the probability of default `(rows,)`, before calibration."""
-        parts = [
-            mean_probability_of(self.logits(inputs[slice(start, start + _ROWS)]))
-            for start in range(0, len(inputs), _ROWS)
-        ]
-        return np.concatenate(parts) if parts else np.zeros(0)
+        return probability_by(self.logits, inputs)
 
     def logits(self, inputs: Inputs) -> Floats:
         """Logits `(M, k, B)` of default of some rows."""
@@ -205,6 +204,15 @@ def places_of(network: FrozenNetwork, inputs: Inputs) -> tuple[Floats, Integers,
     position = np.clip((numbers - network.left.ravel()[bins]) * network.scale.ravel()[bins], 0, 1)
     levels = inputs.levels + network.first_level if len(network.rated) else inputs.levels
     return numbers, bins, position, inputs.codes + network.first_code, levels
+
+
+def probability_by(logits: Logits, inputs: Inputs) -> NDArray[np.float64]:
+    """Mean over predictors and members of the probability of default `(rows,)`, some rows at once."""
+    parts = [
+        mean_probability_of(logits(inputs[slice(start, start + _ROWS)]))
+        for start in range(0, len(inputs), _ROWS)
+    ]
+    return np.concatenate(parts) if parts else np.zeros(0)
 
 
 def mean_probability_of(logits: Floats) -> NDArray[np.float64]:

@@ -21,8 +21,8 @@ from loan_default.models.features import CLIP, MICROS_OF_YEAR, Features, Inputs,
 Record = Mapping[str, Any]
 Value = Callable[[Record], float]
 
-FEW_ROWS = 12
-"""So many rows at most are faster one by one (`benchmarks/serving_engine.py` finds the crossing)."""
+FEW_ROWS = 4
+"""So many rows at most are faster one by one (`benchmarks/serving_engine.py`)."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _HALF = 0.5

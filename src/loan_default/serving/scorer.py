@@ -20,24 +20,26 @@ from loan_default.data.schema.records import RecordError, record_model, validate
 from loan_default.errors import ArtifactError
 from loan_default.models.features import Features
 from loan_default.models.frozen_model import FrozenModel
+from loan_default.models.frozen_network import Logits, probability_by
+from loan_default.models.network_graph import fastest
 from loan_default.serving.record_arrays import RecordArrays
 from loan_default.serving.serving_files import frozen_from
 
-FEW_RECORDS = 8
+FEW_RECORDS = 5
 """So many records at most are validated faster one by one (`benchmarks/serving_engine.py`)."""
 
 
 class Scorer:
     """One loaded model. It never changes, and threads may share it."""
 
-    def __init__(self, model: FrozenModel) -> None:
+    def __init__(self, model: FrozenModel, logits: Logits) -> None:
         self.version: str = model.version
         self.digest: str = model.digest
         """SHA-256 of the model file."""
         self.schema: Schema = model.schema
         self.features: Features = model.features
         """What was fitted on the training rows; the page for people shows what is usual by it."""
-        self._model = model
+        self._model, self._logits = model, logits
         self._record_model = record_model(model.schema)
         self._read_many = RecordBatchReader(model.schema)
         self._arrays_of = RecordArrays(model.features)
@@ -54,7 +56,8 @@ class Scorer:
 
     def score(self, canonical: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
         """Calibrated PD `(rows,)` of canonical records."""
-        return self._model.predict_pd(self._arrays_of(canonical))
+        inputs = self._arrays_of(canonical)
+        return self._model.calibrated(probability_by(self._logits, inputs), inputs)
 
     def check_golden_rows(self) -> None:
         """Score the golden rows of the model.
@@ -113,7 +116,8 @@ def load_scorer(path: Path, *, version: str | None, sha256: str, cache: Path) ->
             f"a model file must hold the registered version, however: it holds {model.version!r}, registered "
             f"is {version!r}"
         )
-    scorer = Scorer(model)
+    logits, _ = fastest(model.network)
+    scorer = Scorer(model, logits)
     scorer.check_golden_rows()
     scorer.warm_up()
     return scorer
