@@ -47,7 +47,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8080, model: ModelName = None, 
     from loan_default.serving.open_models import open_live_models
 
     console, settings = make_console(), start()
-    address, limits = Address(host=host, port=port), ServingLimits(rate=rate, burst=max(rate, 1.0))
+    address, limits = Address(host=host, port=port), ServingLimits(rate=rate, burst=max(rate / 10, 16.0))
     with ExitStack() as opened:
         opened.enter_context(stopping())
         database = opened.enter_context(open_database(settings))

@@ -82,6 +82,7 @@ class RowQueue(Generic[J, R]):
             self._started = True
         entry = _Entry[J, R](job, rows, asyncio.get_running_loop().create_future())
         self._rows += rows
+        entry.future.add_done_callback(lambda _: self._leave(rows))
         self._entries.put(entry)
         return entry.future
 
@@ -90,6 +91,10 @@ class RowQueue(Generic[J, R]):
         if self._started:
             self._entries.put(None)
             self._thread.join()
+
+    def _leave(self, rows: int) -> None:
+        """Count rows no longer: they have a result, or their client has gone and freed their place."""
+        self._rows -= rows
 
     # In the thread ---------------------------------------------------------------------------------------
 
@@ -144,7 +149,6 @@ class RowQueue(Generic[J, R]):
 
     def _hand_over(self, batch: list[_Entry[J, R]], results: list[R | _Failed]) -> None:
         for entry, result in zip(batch, results, strict=True):
-            self._rows -= entry.rows
             if entry.future.done():
                 continue
             if isinstance(result, _Failed):
