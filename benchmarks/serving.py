@@ -164,7 +164,9 @@ async def closed_loop(port: int, request: bytes, *, seconds: float) -> Answers:
 
 async def open_loop(port: int, request: bytes, *, rate: float, seconds: float) -> Answers:
     """Requests that are due at a constant rate, whether earlier ones are answered or not."""
-    answers, idle, tasks, opened = Answers(seconds), [], set(), 0
+    answers, opened = Answers(seconds), 0
+    idle: list[Connection] = []
+    tasks: set[asyncio.Task[None]] = set()
 
     async def one(due: float) -> None:
         nonlocal opened

@@ -85,6 +85,9 @@ class SlowScorer:
     def share_below(self, pd: float) -> float | None:
         return None
 
+    def check_golden_rows(self) -> None:
+        """It has none."""
+
 
 def slow_scorer(version: str, *, seed: int, schema: Schema = SCHEMA) -> SlowScorer:
     return SlowScorer(small_model(version, seed=seed, schema=schema), digest=f"{seed:02x}" * 32)

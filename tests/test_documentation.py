@@ -33,6 +33,7 @@ ELSEWHERE = {
     r"make demo": "tests/integration/test_compose.py: its commands, by themselves",
     r"kafka-console-producer\.sh .*|\{\"specversion.*": "tests/integration/test_airflow.py",
     r".venv/bin/python examples.py.*": "tests/test_examples.py",
+    r"curl -s localhost:8000/.*": "tests/cli/test_serving_commands.py",
     r"docker compose (build|up|down)( --[a-z-]+)*( kafka-2)?": "tests/integration/test_compose.py",
     r"docker compose exec airflow-scheduler loan-default status": "tests/integration/test_compose.py",
     r"docker compose exec kafka kafka-topics .* --alter .*": "tests/integration/test_compose.py",
@@ -162,7 +163,7 @@ def test_the_commands_for_one_machine_do_as_they_stand(loans):
         process = subprocess.Popen(
             [*start, *words[1:]], cwd=loans, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
-        if "--follow" in words:
+        if "--follow" in words or "serve" in words:
             with pytest.raises(subprocess.TimeoutExpired):
                 process.communicate(timeout=15)
             process.send_signal(signal.SIGTERM)

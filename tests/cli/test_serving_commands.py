@@ -1,6 +1,21 @@
 """`loan-default serve` as a person types it."""
 
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
+from serving_processes import serving
+
+from loan_default.database.embedded import EmbeddedDatabase
+from loan_default.database.prediction_repository import PredictionRepository
+
+ROOT = Path(__file__).parents[2]
+SERVE = "from loan_default.cli.main import main; main()"
 
 
 def test_without_a_model_it_says_how_to_get_one(shell):
@@ -14,3 +29,43 @@ def test_it_is_not_opened_to_other_machines_without_a_key(shell, host):
     code, _, errors = shell("serve", "--host", host)
     assert code == 2
     assert "loan-default keys add" in errors
+
+
+@pytest.mark.integration
+def test_the_lines_of_the_readme_end_with_a_score(lab, tmp_path):
+    lines = re.findall(r"^curl -s localhost:8000.*$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert len(lines) == 2
+    with serving(lab.home) as server:
+        for line in lines:
+            here = line.replace("localhost:8000", f"localhost:{server.port}")
+            run = subprocess.run(["bash", "-c", here], check=True, capture_output=True, cwd=tmp_path)
+        assert 0 < json.loads(run.stdout)["pd"] < 1
+
+
+@pytest.mark.integration
+def test_an_outcome_over_http_reaches_the_next_ingestion_without_servers(lab, tmp_path):
+    home = tmp_path / "home"
+    shutil.copytree(lab.home, home)
+    shutil.copy(lab.schema, tmp_path / "loans.toml")
+    with serving(home) as server:
+        body = [{"application": f"a-{number}", "outcome": "yes"} for number in range(3)]
+        assert server.http.post(f"{server.url}/v1/outcomes", json=body).status_code == 202
+    environment = {**os.environ, "LOAN_DEFAULT_HOME": str(home)}
+    ingest = [sys.executable, "-c", SERVE, "ingest", "--schema", str(tmp_path / "loans.toml")]
+    run = subprocess.run(ingest, check=True, capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert "3 records: 3 accepted" in run.stdout
+    assert "3 events in" in run.stdout
+
+
+@pytest.mark.integration
+def test_scores_that_were_given_are_in_the_store_when_the_server_has_ended(lab, tmp_path):
+    home = tmp_path / "home"
+    shutil.copytree(lab.home, home)
+    with serving(home, "--model", lab.version[:12]) as server:
+        answer = server.http.post(f"{server.url}/v1/scores", json=[server.example] * 40).json()
+        assert server.stop() == 0
+    database = EmbeddedDatabase(home / "documents.sqlite3")
+    kept = [PredictionRepository(database).of_event(each["id"]) for each in answer["scores"]]
+    database.close()
+    assert [each[0].pd for each in kept] == [each["pd"] for each in answer["scores"]]
+    assert {each[0].version for each in kept} == {lab.version}

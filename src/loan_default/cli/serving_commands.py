@@ -31,7 +31,7 @@ Rate = Annotated[
 ]
 
 
-def serve(host: Host = "127.0.0.1", port: Port = 8080, model: ModelName = None, rate: Rate = 0.0) -> None:
+def serve(host: Host = "127.0.0.1", port: Port = 8000, model: ModelName = None, rate: Rate = 0.0) -> None:
     """Answer requests for scores over HTTP, until Ctrl-C or SIGTERM; with a page for people at /.
 
     Without servers it uses the embedded store, and the champion or the newest model.

@@ -4,6 +4,9 @@ import re
 
 from serving_setup import record_of
 
+from loan_default.errors import ArtifactError
+from loan_default.serving.lineup import Lineup
+
 
 def test_a_server_is_ready_while_it_can_score_and_keep(served):
     assert served.client.get("/livez").status_code == 200
@@ -16,6 +19,18 @@ def test_a_server_is_ready_while_it_can_score_and_keep(served):
     served.shelf.away, served.lineup[0] = False, None
     assert served.client.get("/readyz").status_code == 503
     assert served.client.get("/livez").status_code == 200
+
+
+def test_a_model_that_no_longer_scores_its_golden_rows_is_not_ready(served, champion):
+    class Broken:
+        version, digest, schema = "v9", "9" * 64, champion.schema
+
+        def check_golden_rows(self):
+            raise ArtifactError("they differ")
+
+    served.lineup[0] = Lineup(champion=Broken())
+    response = served.client.get("/readyz")
+    assert (response.status_code, response.json()["model"]) == (503, "v9")
 
 
 def test_probes_need_no_key(serve):

@@ -1,19 +1,40 @@
 """`/livez`, `/readyz` and `/metrics`: for whoever runs the server. They need no key and show no value."""
 
+import asyncio
+import math
+import time
+
 import orjson
+import structlog
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from loan_default.errors import ArtifactError
 from loan_default.serving.http.parts import Parts
 from loan_default.serving.http.route_descriptions import LIVE, METRICS, READY
+from loan_default.serving.lineup import Scorer
 
 _LATE_SECONDS = 10.0
 """Age of the oldest prediction on the disk from which on the document store counts as away."""
+_CHECK_SECONDS = 10.0
+"""Time between two checks of the golden rows."""
+
+log = structlog.get_logger()
 
 
 def health_routes(parts: Parts) -> APIRouter:
     """The routes of probes and metrics."""
     routes = APIRouter()
+    checks: dict[str, tuple[float, bool]] = {}
+
+    async def checked(champion: Scorer) -> bool:
+        """Whether the champion still scores its golden rows; tried now and then, as it takes milliseconds."""
+        at, is_sound = checks.get(champion.digest, (-math.inf, False))
+        if time.monotonic() - at > _CHECK_SECONDS:
+            is_sound = await asyncio.to_thread(_scores_golden_rows, champion)
+            checks.clear()  # of the champions before
+            checks[champion.digest] = (time.monotonic(), is_sound)
+        return is_sound
 
     @routes.get("/livez", **LIVE)
     async def live() -> Response:
@@ -24,7 +45,7 @@ def health_routes(parts: Parts) -> APIRouter:
         """503 where no score can be given. A store that is away is shown; scores are given all the same."""
         lineup = parts.lineup()
         has_room, lag = parts.stores.can_keep(), parts.stores.lag_seconds()
-        is_ready = lineup is not None and has_room
+        is_ready = lineup is not None and has_room and await checked(lineup.champion)
         status = "ready" if is_ready and lag < _LATE_SECONDS else "degraded" if is_ready else "not ready"
         content = {
             "status": status,
@@ -41,3 +62,12 @@ def health_routes(parts: Parts) -> APIRouter:
         return Response(parts.telemetry.text(), media_type=parts.telemetry.content_type)
 
     return routes
+
+
+def _scores_golden_rows(champion: Scorer) -> bool:
+    try:
+        champion.check_golden_rows()
+    except ArtifactError as error:
+        log.error("golden_rows_failed", version=champion.version, reason=str(error))  # noqa: TRY400 (no values)
+        return False
+    return True
