@@ -10,7 +10,7 @@ from loan_default.database.embedded import EmbeddedDatabase
 from loan_default.database.experiment_documents import Mode
 from loan_default.database.serving_repositories import ExperimentRepository
 from loan_default.errors import ConfigurationError, DataError
-from loan_default.serving.experiments import challenge, runs_beside, stop
+from loan_default.serving.experiments import challenge, runs_beside, stop, who_answers
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
@@ -54,7 +54,7 @@ def test_the_same_challenger_again_grows_its_share_and_stays_the_same_experiment
 
 
 def test_who_may_not_challenge(database):
-    with pytest.raises(DataError, match="there must be a champion to challenge"):
+    with pytest.raises(DataError, match="a model must be registered"):
         begun(database, "anything")
     champion = promoted(database, 1)
     rejected = registered(database, 2, status=ModelStatus.REJECTED)
@@ -72,6 +72,14 @@ def test_who_may_not_challenge(database):
 def test_a_share_out_of_range_is_refused(database, share):
     with pytest.raises(ConfigurationError, match="the share must be above 0 %"):
         begun(database, "anything", share=share)
+
+
+def test_without_a_champion_the_newest_model_is_challenged(database):
+    older, newest = registered(database, 1), registered(database, 2)
+    assert who_answers(database) == newest
+    assert begun(database, older).champion == newest
+    champion = promoted(database, 0)
+    assert who_answers(database) == champion
 
 
 def test_a_promotion_ends_the_effect_of_an_experiment(database):

@@ -15,7 +15,6 @@ from loan_default.data.datasets.known_outcomes import known_outcomes
 from loan_default.database.connect import Database
 from loan_default.database.experiment_documents import Experiment, Mode
 from loan_default.database.prediction_repository import PredictionRepository
-from loan_default.database.repositories import ModelRepository
 from loan_default.database.serving_documents import Group, Prediction
 from loan_default.database.serving_repositories import ExperimentRepository
 from loan_default.errors import DataError
@@ -32,7 +31,7 @@ from loan_default.evaluation.live_comparison import (
     population_stability,
     share_of,
 )
-from loan_default.serving.experiments import runs_beside
+from loan_default.serving.experiments import runs_beside, who_answers
 
 DEFAULT_CUTOFF = 0.2
 """PD up to which a loan counts as approved, where nobody names another."""
@@ -44,7 +43,7 @@ class ExperimentStatus:
 
     experiment: Experiment
     is_running: bool
-    """Whether it runs beside the champion that it was started with."""
+    """Whether it runs, and beside the champion that it was started with."""
     cutoff: float
     scored: Mapping[str, int]
     """Group -> applications."""
@@ -93,7 +92,6 @@ def experiment_status(
         raise DataError("there must be an experiment, however: none was ever started.")
     kept = _latest(PredictionRepository(database).of_experiment(chosen.id))
     outcomes = known_outcomes(store, target=target, only={application for application, _ in kept})
-    pointer = ModelRepository(database).champion()
     is_shadow = chosen.mode is Mode.SHADOW
     other = Group.SHADOW if is_shadow else Group.CHALLENGER
     if is_shadow:
@@ -111,7 +109,7 @@ def experiment_status(
     total = scored[Group.CHAMPION] if is_shadow else sum(scored.values())
     return ExperimentStatus(
         experiment=chosen,
-        is_running=pointer is not None and runs_beside(chosen, pointer.version),
+        is_running=runs_beside(chosen, who_answers(database)),
         cutoff=cutoff,
         scored=scored,
         outcomes={str(Group.CHAMPION): _known(first), str(other): _known(second)},

@@ -6,16 +6,16 @@ and a model that was rejected may not take part in it.
 
 import secrets
 from datetime import datetime
+from pathlib import Path
 
 import structlog
 
 from loan_default.database.connect import Database
 from loan_default.database.documents import ModelMetadata, ModelStatus
 from loan_default.database.experiment_documents import Experiment, Mode
-from loan_default.database.repositories import ModelRepository
 from loan_default.database.serving_repositories import ExperimentRepository
 from loan_default.errors import ConfigurationError, DataError
-from loan_default.pipelines.registry import find_model
+from loan_default.pipelines.registry import file_to_score_with, find_model
 
 log = structlog.get_logger()
 
@@ -39,14 +39,14 @@ def challenge(
 
     Raises:
         ConfigurationError: the share is out of range.
-        DataError: there is no champion or no such model, it is the champion or rejected, another experiment
+        DataError: there is no such model, or it is the champion or was rejected, another experiment
             runs, or the share would shrink.
         DependencyError: the database is away.
     """
     if not 0 < share <= 1:
         raise ConfigurationError(f"the share must be above 0 % and at most 100 %, however: {share:.1%}")
     experiments = ExperimentRepository(database)
-    champion, model = _champion(database), find_model(database, version).model
+    champion, model = who_answers(database), find_model(database, version).model
     _check_challenger(model, champion, mode)
     running = experiments.running()
     if running is not None and (running.challenger, running.mode) == (model.version, mode):
@@ -80,6 +80,16 @@ def stop(database: Database, *, by: str, now: datetime) -> Experiment:
     return ended
 
 
+def who_answers(database: Database) -> str:
+    """Return the version that answers where no experiment runs: the champion, or the newest without one.
+
+    DataError where no model is registered, or the pointer to a former champion is gone.
+    """
+    version = file_to_score_with(database, None, home=Path(), sha256=None).version
+    assert version is not None, "it comes from the registry"
+    return version
+
+
 def runs_beside(experiment: Experiment, champion: str) -> bool:
     """Return whether an experiment is one of this champion: after a promotion it compares nothing any more.
 
@@ -87,16 +97,6 @@ def runs_beside(experiment: Experiment, champion: str) -> bool:
     experiment at once, although somebody has yet to stop it.
     """
     return experiment.ended_at is None and experiment.champion == champion
-
-
-def _champion(database: Database) -> str:
-    champion = ModelRepository(database).champion()
-    if champion is None:
-        raise DataError(
-            "there must be a champion to challenge, however: none is promoted yet. `loan-default models` "
-            "lists the models."
-        )
-    return champion.version
 
 
 def _check_challenger(model: ModelMetadata, champion: str, mode: Mode) -> None:
