@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from loan_default.data.schema.language import Schema
@@ -56,6 +56,7 @@ RECORDS = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(rows=st.lists(RECORDS, min_size=1, max_size=3 * FEW_ROWS))
 def test_any_canonical_records_give_the_bits_of_their_frame(
     model: LoanModel, schema: Schema, rows: list[dict[str, Any]]
@@ -96,6 +97,7 @@ def canonical_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
+@settings(deadline=None)
 @given(
     training=st.lists(st.floats(-1e6, 1e6) | st.sampled_from(EDGES), min_size=1, max_size=8),
     values=st.lists(NUMBERS, min_size=1, max_size=8),

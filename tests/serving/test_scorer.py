@@ -101,12 +101,12 @@ from loan_default.serving.scorer import load_scorer
 
 path, version, sha256, cache = sys.argv[1:]
 scorer = load_scorer(Path(path), version=version, sha256=sha256, cache=Path(cache))
-print(scorer.version, *sorted({"torch", "sklearn"} & set(sys.modules)))
+print(scorer.version, *sorted({"torch", "sklearn", "pyarrow", "pandas"} & set(sys.modules)))
 """
 
 
 @pytest.mark.slow
-def test_a_process_scores_by_an_existing_serving_file_without_torch(
+def test_a_process_scores_by_an_existing_serving_file_without_torch_and_pandas(
     registered: Saved, model: LoanModel
 ) -> None:
     arguments = [str(registered.path), model.version, registered.sha256, str(registered.cache)]

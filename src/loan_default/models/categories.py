@@ -8,15 +8,17 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from loan_default.data.schema.column import Column
 from loan_default.data.schema.values import fold
 from loan_default.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_BUCKETS = 100_000
 """More buckets than that are refused in a file: each has a token in memory."""
@@ -52,8 +54,10 @@ class CategoricalFeature:
         """Number of codes, the 0 included."""
         return len(self.vocabulary) + len(self.known_buckets) + 1
 
-    def codes(self, values: pd.Series) -> NDArray[np.int64]:
+    def codes(self, values: "pd.Series") -> NDArray[np.int64]:
         """The code of each value, `(n,)`."""
+        import pandas as pd  # noqa: PLC0415 (a process that reads single records does without)
+
         codes = category_positions(values, self.vocabulary) + 1
         if not self.buckets:
             return codes
@@ -66,8 +70,10 @@ class CategoricalFeature:
         codes[is_other] = code_of[buckets][positions]
         return codes
 
-    def level_positions(self, values: pd.Series) -> NDArray[np.int64]:
+    def level_positions(self, values: "pd.Series") -> NDArray[np.int64]:
         """The position of each value among the levels, from 1, `(n,)`; 0 = none of them, or missing."""
+        import pandas as pd  # noqa: PLC0415 (a process that reads single records does without)
+
         positions, texts = pd.factorize(values.astype(object))
         keys = np.array([level_key(text) if isinstance(text, str) else 0 for text in texts], dtype=np.int64)
         found = np.searchsorted(self.levels, keys)
@@ -99,7 +105,7 @@ def _digest(text: str, *, person: bytes) -> bytes:
     return hashlib.blake2b(folded, digest_size=8, person=person).digest()
 
 
-def fit_categorical(values: pd.Series, column: Column, *, rare_share: float) -> CategoricalFeature | None:
+def fit_categorical(values: "pd.Series", column: Column, *, rare_share: float) -> CategoricalFeature | None:
     """The feature of a column of categories, or None where all its values are one.
 
     Args:
@@ -131,7 +137,7 @@ def fit_categorical(values: pd.Series, column: Column, *, rare_share: float) -> 
     )
 
 
-def _repeated_levels(values: pd.Series) -> NDArray[np.int64]:
+def _repeated_levels(values: "pd.Series") -> NDArray[np.int64]:
     """Hashes, ascending, of the levels with two rows or more; none where the column has few levels."""
     counts: dict[int, int] = defaultdict(int)
     for text, count in values.value_counts().items():
@@ -187,8 +193,10 @@ def category_from_dict(raw: Mapping[str, Any]) -> CategoricalFeature:
     return feature
 
 
-def category_positions(values: pd.Series, names: tuple[str, ...]) -> NDArray[np.int64]:
+def category_positions(values: "pd.Series", names: tuple[str, ...]) -> NDArray[np.int64]:
     """Position of each value among the names, -1 for anything that is none of them."""
+    import pandas as pd  # noqa: PLC0415 (a process that reads single records does without)
+
     texts = [value if isinstance(value, str) else None for value in values.tolist()]
     found: NDArray[np.int64] = pd.Index(names, dtype=object).get_indexer(pd.Index(texts, dtype=object))
     return found

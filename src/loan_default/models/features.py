@@ -11,10 +11,9 @@ input: an unseen category, a missing or infinite value and an absent column are 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
@@ -28,6 +27,9 @@ from loan_default.models.categories import (
     category_to_dict,
     fit_categorical,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MICROS_OF_YEAR = 31_557_600_000_000
 """Microseconds of 365.25 days."""
@@ -107,7 +109,7 @@ class Features:
         """Number of levels with a rate of each categorical feature; 0 = it has few levels."""
         return [len(feature.levels) for feature in self.categorical]
 
-    def transform(self, frame: pd.DataFrame) -> Inputs:
+    def transform(self, frame: "pd.DataFrame") -> Inputs:
         """Arrays of a canonical frame of any rows; absent columns are missing. Never raises on values."""
         numerical = np.full((len(frame), len(self.numerical)), np.nan, dtype=np.float32)
         for column, feature in enumerate(self.numerical):
@@ -127,7 +129,7 @@ class Features:
 
 
 def fit_features(
-    frame: pd.DataFrame,
+    frame: "pd.DataFrame",
     schema: Schema,
     *,
     max_bins: int = 512,
@@ -232,7 +234,7 @@ def _check(features: Features) -> None:
                 raise DataError(f"{what} must be finite and ascend, however: {feature.name!r} has {array}")
 
 
-def values_of(feature: NumericalFeature, frame: pd.DataFrame) -> NDArray[np.float64]:
+def values_of(feature: NumericalFeature, frame: "pd.DataFrame") -> NDArray[np.float64]:
     """The values of a feature before they are transformed, NaN where missing."""
     if not feature.application_time:
         return _to_numbers(frame[feature.name], feature.levels)
@@ -241,7 +243,7 @@ def values_of(feature: NumericalFeature, frame: pd.DataFrame) -> NDArray[np.floa
     return _years_between(frame[feature.name], frame[feature.application_time])
 
 
-def _years_between(dates: pd.Series, times: pd.Series) -> NDArray[np.float64]:
+def _years_between(dates: "pd.Series", times: "pd.Series") -> NDArray[np.float64]:
     """Years of 365.25 days from each date to the time beside it, NaN where one of both is missing."""
     if dates.dtype.kind != "M" or times.dtype.kind != "M":
         return np.full(len(dates), np.nan)
@@ -250,7 +252,7 @@ def _years_between(dates: pd.Series, times: pd.Series) -> NDArray[np.float64]:
     return years
 
 
-def _to_numbers(values: pd.Series, levels: tuple[str, ...]) -> NDArray[np.float64]:
+def _to_numbers(values: "pd.Series", levels: tuple[str, ...]) -> NDArray[np.float64]:
     """Values as floats, NaN where missing, infinite, or an unknown level."""
     if levels:
         ranks = category_positions(values, levels).astype(np.float64)
@@ -260,6 +262,8 @@ def _to_numbers(values: pd.Series, levels: tuple[str, ...]) -> NDArray[np.float6
     elif values.dtype.kind in "mMc":  # times and complex numbers are no measurements
         numbers = np.full(len(values), np.nan)
     else:
+        import pandas as pd  # noqa: PLC0415 (a process that reads single records does without)
+
         numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     return np.where(np.isfinite(numbers), numbers, np.nan)
 

@@ -7,16 +7,18 @@ column with other strides: no row is that of a person. Some values are missing, 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from loan_default.data.schema.language import Schema
 from loan_default.errors import ArtifactError
 from loan_default.models.categories import CategoricalFeature
 from loan_default.models.features import MICROS_OF_YEAR, Features, NumericalFeature
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ROWS = 16
 TOLERANCE = 1e-6
@@ -66,8 +68,10 @@ def golden_records(features: Features) -> list[Record]:
     return records
 
 
-def golden_frame(records: Sequence[Mapping[str, Any]], schema: Schema) -> pd.DataFrame:
+def golden_frame(records: Sequence[Mapping[str, Any]], schema: Schema) -> "pd.DataFrame":
     """The frame of golden rows, with the columns that they have."""
+    import pandas as pd  # noqa: PLC0415 (a process that reads single records does without)
+
     columns = [column for column in schema.columns if column.name in records[0]]
     return pd.DataFrame(
         {

@@ -7,9 +7,8 @@ that a record is validated exactly like a row of a file.
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -27,6 +26,9 @@ from loan_default.data.schema.number_rules import MUST_BE_FINITE
 from loan_default.data.schema.number_texts import has_rules
 from loan_default.data.schema.values import Reader, reason, show, time_rule, value_reader
 from loan_default.errors import DataError, did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class RecordError(DataError):
@@ -81,8 +83,10 @@ def validate_record(
     return {column.name: getattr(read, f"column_{index}") for index, column in enumerate(schema.columns)}
 
 
-def records_frame(records: Iterable[Mapping[str, Any]], schema: Schema) -> pd.DataFrame:
+def records_frame(records: Iterable[Mapping[str, Any]], schema: Schema) -> "pd.DataFrame":
     """Canonical records as one canonical frame with all columns of the schema."""
+    import pandas as pd  # noqa: PLC0415 (a process that reads single records does without)
+
     rows = list(records)
     return pd.DataFrame(
         {

@@ -15,11 +15,12 @@ import re
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from loan_default.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TimeReader = Callable[[str], datetime | None]
 """From a trimmed text to its time in UTC, None where it is none."""
@@ -126,11 +127,13 @@ def time_reader(form: str, first_year: int = 0) -> TimeReader:
     return read
 
 
-def plain_times(texts: Any, form: str) -> pd.Series | None:
+def plain_times(texts: Any, form: str) -> "pd.Series | None":
     """The times in UTC of many texts that are written in full, with all zeros; missing where one is not.
 
     It is for speed: what it leaves out is read by `time_reader`. None where the pattern has no such reading.
     """
+    import pandas as pd  # noqa: PLC0415 (a process that reads single records does without)
+
     if not _PLAIN_PATTERN.fullmatch(form) or not {"%d", "%m", "%Y"} <= set(re.findall("%.", form)):
         return None
     if not isinstance(getattr(texts, "dtype", None), pd.StringDtype):

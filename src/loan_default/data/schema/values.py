@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from loan_default.data.schema.booleans import UNMISTAKABLE, boolean_aliases, truth_of
 from loan_default.data.schema.capped_numbers import NumberReader
@@ -45,6 +44,8 @@ MUST_BE_PRINTABLE = "must be printable text of at most 256 characters"
 MUST_BE_TIME = "must be a date or time in ISO 8601, such as 2024-01-31 or 2024-01-31T12:00:00Z"
 
 _MAX_TEXT = 256
+_NOTHING_OF_PANDAS = frozenset({"NAType", "NaTType"})
+"""By name, so that pandas need not be imported where single records are read."""
 _WHOLE = re.compile(r"([+-]?[0-9]+)\.0+")
 
 
@@ -105,8 +106,10 @@ def parse_timestamp(value: object) -> datetime | None:
         if isinstance(value, str):
             value = datetime.fromisoformat(value.strip())
         elif isinstance(value, np.datetime64):
+            import pandas as pd  # noqa: PLC0415 (a process that reads single records does without)
+
             value = pd.Timestamp(value).to_pydatetime(warn=False)
-        elif isinstance(value, pd.Timestamp):
+        elif hasattr(value, "to_pydatetime") and not is_missing(value):
             value = value.to_pydatetime(warn=False)
         elif isinstance(value, date) and not isinstance(value, datetime):
             value = datetime(value.year, value.month, value.day, tzinfo=UTC)
@@ -119,9 +122,9 @@ def parse_timestamp(value: object) -> datetime | None:
 
 def is_missing(value: object) -> bool:
     """Whether a single raw value stands for "no value" by its type: None, NaN, NaT, NA."""
-    return (
-        value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
-    )
+    if isinstance(value, float):
+        return math.isnan(value)
+    return value is None or type(value).__name__ in _NOTHING_OF_PANDAS
 
 
 def reason(rule: str, value: object) -> str:
