@@ -7,14 +7,16 @@ import pytest
 from bson import Int64
 from pymongo.errors import OperationFailure
 
+from loan_default.database.api_key_documents import ApiKey, KeyScope
 from loan_default.database.connect import connect
 from loan_default.database.documents import Champion
+from loan_default.database.experiment_documents import Experiment, Mode, RunningExperiment
 from loan_default.database.ingestion_documents import EventStatus, RawDataLog
 from loan_default.database.ingestion_repositories import IngestionBatchRepository, RawDataLogRepository
 from loan_default.database.initialise import REPOSITORIES, initialise, validator
 from loan_default.database.prediction_repository import PredictionRepository
 from loan_default.database.repositories import ModelRepository, register_model
-from loan_default.database.serving_documents import Prediction
+from loan_default.database.serving_documents import Door, Prediction
 from loan_default.errors import ConfigurationError, DependencyError
 from loan_default.settings import Settings
 
@@ -218,6 +220,48 @@ def test_validators_take_what_the_repositories_write_and_nothing_half(
         for name in schema["required"]:
             assert not _accepts(schema, {key: value for key, value in stored.items() if key != name})
             assert not _accepts(schema, {**stored, name: True if stored[name] is not True else "true"})
+
+
+def test_the_validator_of_pointers_takes_each_of_them_and_nothing_else(server):
+    initialise(server)
+    either = server.validators["pointers"]["anyOf"]
+    pointers = [
+        Champion(version="v", digest="ab" * 32, rev=1),
+        RunningExperiment(experiment="x", rev=1),
+        RunningExperiment(experiment=None, rev=2),
+    ]
+    for pointer in pointers:
+        assert sum(_accepts(schema, pointer.to_store()) for schema in either) == 1
+    assert not any(_accepts(schema, {"_id": "champion", "version": "v"}) for schema in either)
+
+
+def test_documents_about_scores_pass_their_validators():
+    now = datetime.now(UTC)
+    kept = Prediction(event="e", version="v", pd=0.5, points=500.25, scored_at=now)
+    whole = kept.model_copy(
+        update={"application": "a", "digest": "ab" * 32, "door": Door.HTTP, "latency_seconds": 0.5}
+    )
+    key = ApiKey(
+        key="0" * 12,
+        secret_digest="ab" * 32,
+        scopes=(KeyScope.SCORE,),
+        owner="a",
+        created_at=now,
+        expires_at=None,
+    )
+    experiment = Experiment(
+        experiment="x",
+        champion="v",
+        challenger="w",
+        challenger_digest="ab" * 32,
+        mode=Mode.SHARE,
+        share=1,
+        started_at=now,
+        started_by="a",
+    )
+    ended = experiment.model_copy(update={"ended_at": now, "ended_by": "b", "share": 0.5})
+    for document in (kept, whole, key, key.model_copy(update={"revoked_at": now}), experiment, ended):
+        assert _accepts(validator(type(document)), document.to_store())
 
 
 def test_every_repository_has_a_validator():

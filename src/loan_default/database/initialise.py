@@ -14,6 +14,7 @@ from loan_default.database.connect import LONG_CALL_SECONDS, Database, Document
 from loan_default.database.control_repositories import CommandRepository, DecisionRepository
 from loan_default.database.documents import Champion
 from loan_default.database.driver_errors import UNKNOWN, database_errors, refusal
+from loan_default.database.experiment_documents import RunningExperiment
 from loan_default.database.ingestion_repositories import (
     IngestionBatchRepository,
     RawDataLogRepository,
@@ -41,6 +42,8 @@ REPOSITORIES = (
     ApiKeyRepository,
     ExperimentRepository,
 )
+POINTER_KINDS: tuple[type[StoredDocument], ...] = (Champion, RunningExperiment)
+"""The documents of `pointers`."""
 LONGEST_EXPIRY = timedelta(seconds=2**31 - 1)
 """The longest expiry that a server takes."""
 
@@ -122,19 +125,19 @@ def _migrate(database: Database) -> Iterator[str]:
 
 
 def _make_validators(database: Database) -> str:
-    kinds: dict[str, type[StoredDocument]] = {each.collection: each.kind for each in REPOSITORIES}
-    kinds[POINTERS] = Champion
+    schemas = {each.collection: validator(each.kind) for each in REPOSITORIES}
+    schemas[POINTERS] = {"anyOf": [validator(kind) for kind in POINTER_KINDS]}
     look = partial(database[POINTERS].find_one, {"$jsonSchema": {"bsonType": "object"}})
     create = partial(database.command, {"create": POINTERS})
     with database_errors("make validators", seconds=LONG_CALL_SECONDS):
         # Asked first, as a server may keep a validator that it cannot apply, and then refuse every document.
         refused = refusal(look, unknown=UNKNOWN | {_BAD_VALUE}) or refusal(create, fine=_NAMESPACE_EXISTS)
-        for collection, kind in kinds.items():
-            rule = {"collMod": collection, "validator": {"$jsonSchema": validator(kind)}}
+        for collection, schema in schemas.items():
+            rule = {"collMod": collection, "validator": {"$jsonSchema": schema}}
             refused = refused or refusal(partial(database.command, rule))
     if refused:
         return f"validators: none, {refused}; documents are checked before they are written all the same"
-    return f"validators: of {len(kinds)} collections"
+    return f"validators: of {len(schemas)} collections"
 
 
 def _expire_predictions(database: Database, days: int | None) -> str:
