@@ -27,11 +27,7 @@ from loan_default.data.schema.number_rules import (
     plain_number,
     rule_of_text,
 )
-from loan_default.data.schema.number_texts import (
-    has_rules,
-    missing_numbers,
-    number_reader,
-)
+from loan_default.data.schema.number_texts import has_rules, missing_numbers, number_reader
 from loan_default.data.schema.time_texts import TimeReader, rule_of_format, time_of_number, time_reader
 
 Reading = tuple[Any, str]
@@ -106,9 +102,7 @@ def parse_timestamp(value: object) -> datetime | None:
         if isinstance(value, str):
             value = datetime.fromisoformat(value.strip())
         elif isinstance(value, np.datetime64):
-            import pandas as pd  # noqa: PLC0415 (a process that reads single records does without)
-
-            value = pd.Timestamp(value).to_pydatetime(warn=False)
+            value = value.astype("datetime64[us]").item()
         elif hasattr(value, "to_pydatetime") and not is_missing(value):
             value = value.to_pydatetime(warn=False)
         elif isinstance(value, date) and not isinstance(value, datetime):
