@@ -19,7 +19,7 @@ user broker KAFKA_BROKER_PASSWORD # the administrator: KAFKA_SUPER_USERS
 user pipeline KAFKA_PIPELINE_PASSWORD
 user commands KAFKA_COMMANDS_PASSWORD
 user requester KAFKA_REQUESTER_PASSWORD # whoever asks for trainings, evaluations, rollbacks
-user api KAFKA_API_PASSWORD             # scores over HTTP: sends outcomes, hears of promotions
+user api KAFKA_API_PASSWORD             # scores over HTTP: sends outcomes
 user scorer KAFKA_SCORER_PASSWORD       # scores the stream
 
 allow --allow-principal User:pipeline --operation Read --operation Write --operation Describe \
@@ -36,10 +36,8 @@ allow --allow-principal User:commands --operation Write --operation Describe --t
 allow --allow-principal User:api --operation Write --operation Describe --topic raw_data
 allow --allow-principal User:scorer --operation Read --operation Describe --topic processed_data --group scoring
 allow --allow-principal User:scorer --operation Write --operation Describe --topic scores --topic processed_data.dlq
-for who in api scorer; do # promotions, and the models that they refused
-    allow --allow-principal "User:$who" --operation Read --operation Write --operation Describe --topic commands
-    allow --allow-principal "User:$who" --operation Read --operation Describe \
-        --resource-pattern-type prefixed --group look- # each process reads all of it, in a group of its own
+for who in api scorer; do # the models that they refused
+    allow --allow-principal "User:$who" --operation Write --operation Describe --topic commands
 done
 allow --allow-principal User:requester --operation Write --operation Describe --topic commands
 echo "users and rights are there"

@@ -45,12 +45,12 @@ GRANTED = {
     },
     "commands": {"commands": {"Describe", "Read"}, "commands.dlq": {"Describe", "Write"}},
     "requester": {"commands": {"Describe", "Write"}},
-    "api": {"raw_data": {"Describe", "Write"}, "commands": {"Describe", "Read", "Write"}},
+    "api": {"raw_data": {"Describe", "Write"}, "commands": {"Describe", "Write"}},
     "scorer": {
         "processed_data": {"Describe", "Read"},
         "scores": {"Describe", "Write"},
         "processed_data.dlq": {"Describe", "Write"},
-        "commands": {"Describe", "Read", "Write"},
+        "commands": {"Describe", "Write"},
     },
 }
 """What each client does with the topics."""
@@ -145,8 +145,8 @@ def test_kafka_users_may_do_what_their_client_does():
         "pipeline": {PROCESSING, TRAINING_STORE, "look-"},
         "commands": {command_worker.GROUP},
         "requester": set(),
-        "api": {"look-"},
-        "scorer": {SCORING, "look-"},
+        "api": set(),
+        "scorer": {SCORING},
     }
     for name, user in users.items():
         rules = user["spec"]["authorization"]["acls"]
