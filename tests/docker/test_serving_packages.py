@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 LIST = ROOT / "docker" / "serving-packages.txt"
-KEPT_OUT = {"torch", "apache-airflow", "pyarrow", "scikit-learn", "matplotlib", "onnx", "lightgbm"}
+KEPT_OUT = {"torch", "apache-airflow", "pyarrow", "scikit-learn", "matplotlib", "lightgbm"}
 """The large ones, none of which a score needs."""
 
 ALONE = """

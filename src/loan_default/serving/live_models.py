@@ -75,6 +75,8 @@ class LiveModels:
         self._try_after: dict[WantedModel, float] = {}
         self._refreshing, self._wake, self._is_closed = threading.Lock(), threading.Event(), False
         self._thread: threading.Thread | None = None
+        self._not_known = ""
+        """Why the last look failed; empty = it did not."""
         self.looks = Looks()
 
     @property
@@ -98,8 +100,11 @@ class LiveModels:
                 wanted = self._source()
             except (DependencyError, DataError) as error:
                 self.looks.failures += 1
-                log.warning("models_not_known", reason=str(error))
+                if str(error) != self._not_known:  # once, not with each look
+                    log.warning("models_not_known", reason=str(error))
+                self._not_known = str(error)
                 return
+            self._not_known = ""
             self.looks.succeeded_at = time.monotonic()
             self._take_over(wanted)
             self._publish()
