@@ -76,9 +76,6 @@ class SlowScorer:
     def schema(self) -> Schema:
         return self.model.schema
 
-    def check_golden_rows(self) -> None:
-        """It is the model itself."""
-
     def read(self, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any] | RecordError]:
         return RecordBatchReader(self.schema)(records)
 
