@@ -106,11 +106,11 @@ def main() -> None:
     _say_table(rates, options.workers)
 
 
-def bare(settings: Settings, ready: Signal, go: Signal) -> Measured:
+def bare(settings: Settings, ready: Signal, go: Signal, *, topic: str = RAW) -> Measured:
     """kafka-python alone: every message acknowledged before the offsets are committed."""
     client: dict[str, Any] = {"bootstrap_servers": settings.kafka_bootstrap_servers}
     consumer = KafkaConsumer(
-        RAW,
+        topic,
         **client,
         group_id=BARE_GROUP,
         auto_offset_reset="earliest",

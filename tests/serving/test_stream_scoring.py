@@ -310,6 +310,33 @@ def test_a_topic_that_is_read_again_from_the_start_changes_nothing_in_the_store(
     world.check_topic_says_what_the_store_says(names(30))
 
 
+def test_an_event_that_was_sent_twice_around_a_swap_has_one_answer(world):
+    scorer = world.scorer()
+    send(world, application(0))
+    world.run(scorer)
+    world.lineup = Lineup(champion=NEW)
+    send(world, application(0), application(1))
+    world.run(scorer)
+    world.check_topic_says_what_the_store_says(names(2))
+    assert [each.version for each in world.predictions.of_event("loans-0")] == [OLD.version]
+
+
+def test_only_what_came_before_the_takeover_is_looked_up(world, monkeypatch):
+    looked_up = []
+    answers_to = world.predictions.answers_to
+    monkeypatch.setattr(
+        world.predictions, "answers_to", lambda events: looked_up.extend(events) or answers_to(events)
+    )
+    scorer = world.scorer()
+    send(world, *map(application, range(40)))
+    world.run(scorer)
+    assert sorted(looked_up) == sorted(names(40))
+    send(world, *map(application, range(40, 80)))
+    assert world.run(scorer).scored == 80
+    assert len(looked_up) == 40
+    world.check_topic_says_what_the_store_says(names(80))
+
+
 class LosingAnswers:
     """Does what it is asked, and then fails the first time, as if the answer were lost."""
 

@@ -19,7 +19,7 @@ import structlog
 
 from loan_default.data.schema.records import RecordError
 from loan_default.database.prediction_repository import PredictionRepository
-from loan_default.database.serving_documents import Door, Prediction
+from loan_default.database.serving_documents import Door, Group, Prediction
 from loan_default.errors import DataError, DependencyError
 from loan_default.failpoints import failpoint
 from loan_default.kafka.broker import Broker, Producer
@@ -32,6 +32,7 @@ from loan_default.kafka.topics import PROCESSED, SCORES, SCORING, dead_letter_to
 from loan_default.serving.answering import Answer, answer, shadow
 from loan_default.serving.canonical_records import record_reader
 from loan_default.serving.lineup import Lineup
+from loan_default.serving.redeliveries import Redeliveries
 
 SOURCE = "scoring"
 """Source of the events on `scores`."""
@@ -106,13 +107,15 @@ class StreamScorer:
         """
         broker.check_topics([PROCESSED, SCORES, dead_letter_topic(PROCESSED)])
         self._producer, self._predictions, self._lineup = producer, predictions, lineup
+        self._redeliveries = Redeliveries(broker.end_offsets)
+        self._versions: set[str] = set()  # all that have answered here
         self.scored = Scored()
 
     def __call__(self, records: list[Record]) -> None:
         lineup, now, started = self._lineup(), datetime.now(UTC), time.monotonic()
         batch = _read(records)
         asked = {event.id: event for event in batch.asked.values()}
-        known = self._predictions.answers_to(list(asked)) if asked else {}
+        known = self._answered_before(records, batch, lineup)
         new = [event for event in asked.values() if event.id not in known]
         answers = []
         for event, answered in zip(new, _answered(lineup, new, now=now, started=started), strict=True):
@@ -132,8 +135,32 @@ class StreamScorer:
         predictions = [each.prediction for each in answers]
         kept = {each.event: each for each in predictions}
         if predictions and self._predictions.add_new(predictions) < len(predictions):
-            kept |= self._predictions.answers_to(list(kept))
+            stored = self._predictions.stored([each.id for each in predictions])
+            kept |= {each.event: each for each in stored.values()}
         return kept
+
+    def _answered_before(
+        self, records: Sequence[Record], batch: _Batch, lineup: Lineup
+    ) -> dict[str, Prediction]:
+        """Look up the answers of events that may have one.
+
+        The present models need no look-up, as their predictions of an event have the same id. Of redelivered
+        events any version may have been the first; of others, which were sent twice, one that answered
+        before the present ones did.
+        """
+        redelivered: list[str] = []
+        others: list[str] = []
+        for record in records:
+            possible = self._redeliveries.possible(record)
+            if event := batch.asked.get(record.position):
+                (redelivered if possible else others).append(event.id)
+        known = self._predictions.answers_to(redelivered) if redelivered else {}
+        present = {lineup.champion.version} | ({lineup.trial.challenger.version} if lineup.trial else set())
+        former, self._versions = self._versions - present, self._versions | present
+        if others and former:
+            stored = self._predictions.stored([f"{event}/{each}" for event in others for each in former])
+            known |= {each.event: each for each in stored.values() if each.group is not Group.SHADOW}
+        return known
 
     def _keep_shadows(self, lineup: Lineup, answers: Sequence[Answer]) -> int:
         try:

@@ -1,0 +1,236 @@
+"""Scores on the stream: seconds from `processed_data` to `scores` at a constant rate, and the highest rate.
+
+    export PYTHONPATH=tests                                              # of the servers
+    python -m benchmarks.scoring_stream                                  # about three minutes
+    python -m benchmarks.scoring_stream --rate 500 --seconds 60
+
+The servers are genuine Kafka and a store that speaks MongoDB's protocol; all of it shares one machine. Events
+are sent at the times of a plan, whether the scorer keeps up or not, and a score's age counts from the planned
+time of its event. `bare` consumes the same events and produces as many bytes, and does nothing else. The
+model has the sizes of the preset `default` and random weights, on which no time depends.
+"""
+
+import argparse
+import itertools
+import logging
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from multiprocessing.synchronize import Event as Signal
+from pathlib import Path
+from threading import Event as Flag
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import structlog
+from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+from servers.ferretdb import start_ferretdb
+from servers.kafka import start_kafka
+from servers.process import temporary_folder
+
+from benchmarks.ingestion import BARE_GROUP, COPY, bare
+from benchmarks.serving_engine import VERSION, bundled_model
+from loan_default.database.connect import connect as connect_database
+from loan_default.database.prediction_repository import PredictionRepository
+from loan_default.files import sha256_of
+from loan_default.kafka.consuming import Polling
+from loan_default.kafka.events import Event, EventType, to_message
+from loan_default.kafka.messages import Message
+from loan_default.kafka.open_broker import connect as connect_broker
+from loan_default.kafka.topics import PROCESSED, SCORES, SCORING, TOPICS, Topic
+from loan_default.models.model import save_model
+from loan_default.pipelines.layout import SERVING_FILES
+from loan_default.serving.lineup import Lineup
+from loan_default.serving.scorer import load_scorer
+from loan_default.serving.stream_scoring import follow_processed_data
+from loan_default.settings import Settings
+
+MODEL = "model.pth"
+_QUIET_SECONDS = 10.0
+"""So long without a score, and the stream is done or has stopped."""
+
+
+def main() -> None:
+    """Start the servers, measure, print the figures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rate", type=int, default=1_000, help="events a second of the constant rate")
+    parser.add_argument("--seconds", type=int, default=30, help="for which they are sent")
+    parser.add_argument("--records", type=int, default=20_000, help="events of the highest rate")
+    options = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    with temporary_folder() as folder, tempfile.TemporaryDirectory() as home:
+        kafka, store = start_kafka(folder / "kafka"), start_ferretdb(folder / "store")
+        try:
+            settings = Settings(
+                home=Path(home), mongodb_uri=store.uri, kafka_bootstrap_servers=kafka.bootstrap
+            )
+            connect_broker(settings).create_topics([*TOPICS, Topic(name=COPY)])
+            database = connect_database(settings)
+            PredictionRepository(database).ensure_indexes()
+            database.client.close()
+            model, rows = bundled_model()
+            save_model(settings.home / MODEL, model)
+            plain = rows.astype(object).where(rows.notna(), None)
+            records = [dict(zip(map(str, plain), row, strict=True)) for row in plain.to_numpy().tolist()]
+            _measure_ages(settings, records, rate=options.rate, seconds=options.seconds)
+            _measure_highest_rate(settings, records, number=options.records)
+        finally:
+            kafka.stop()
+            store.stop()
+
+
+def score(settings: Settings, ready: Signal, go: Signal, stop: Signal) -> None:
+    """Ours, as `loan-default score --follow` runs it, until `stop`."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    path = settings.home / MODEL
+    scorer = load_scorer(path, version=VERSION, sha256=sha256_of(path), cache=settings.home / SERVING_FILES)
+    lineup, flag = Lineup(champion=scorer), Flag()
+
+    def wait() -> None:
+        stop.wait()
+        flag.set()
+
+    Thread(target=wait, daemon=True).start()
+    database = connect_database(settings)
+    ready.set()
+    go.wait()
+    follow_processed_data(
+        broker=connect_broker(settings),
+        predictions=PredictionRepository(database),
+        lineup=lambda: lineup,
+        polling=Polling(),
+        stop=flag,
+    )
+    database.client.close()
+
+
+def _measure_ages(settings: Settings, records: list[dict[str, Any]], *, rate: int, seconds: int) -> None:
+    """Print how old scores are when they are on the topic, at a constant rate."""
+    arrivals: dict[str, float] = {}
+    collector = Thread(target=_collect, args=(settings, arrivals, rate * seconds), daemon=True)
+    with _scoring(settings) as go:
+        go.set()
+        collector.start()
+        time.sleep(5)  # both are in their groups by then
+        planned = _send_at_rate(settings, records, rate=rate, number=rate * seconds)
+        collector.join()
+    ages = np.sort([arrivals[event] - planned[event] for event in arrivals])
+    if len(ages) == 0:
+        raise SystemExit("scores must arrive, however: none did")
+    shown = ", ".join(f"p{share} {np.percentile(ages, share):.3f} s" for share in (50, 95, 99))
+    print(f"{rate:,} events/s for {seconds} s: {len(ages):,} of {len(planned):,} scored; {shown}", flush=True)
+
+
+def _measure_highest_rate(settings: Settings, records: list[dict[str, Any]], *, number: int) -> None:
+    """Print the rates at which ours and the bare clients work off events that come as fast as they can."""
+    for group in (SCORING, BARE_GROUP):
+        _skip_to_the_end(settings, group)
+    arrivals: dict[str, float] = {}
+    collector = Thread(target=_collect, args=(settings, arrivals, number), daemon=True)
+    with _scoring(settings) as go:
+        go.set()
+        collector.start()
+        time.sleep(5)  # what waits before a scorer joins is looked up in the store besides
+        _send_at_once(settings, records, number=number)
+        collector.join()
+    times = sorted(arrivals.values())
+    ours = len(times) / (times[-1] - times[0])
+    context = multiprocessing.get_context("spawn")
+    ready, go = context.Event(), context.Event()
+    go.set()
+    measured = bare(settings, ready, go, topic=PROCESSED)
+    rate = measured.records / (measured.last - measured.first)
+    print(f"as fast as they come: bare {rate:,.0f}/s, ours {ours:,.0f}/s, {ours / rate:.0%} of bare")
+
+
+def _send_at_once(settings: Settings, records: list[dict[str, Any]], *, number: int) -> None:
+    producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers, acks="all", linger_ms=20)
+    for message in _events(records, "at-once", number=number, start=time.time()):
+        producer.send(message.topic, key=message.key, value=message.value, headers=list(message.headers))
+    producer.flush()
+    producer.close()
+
+
+@contextmanager
+def _scoring(settings: Settings) -> Iterator[Signal]:
+    """A process that scores the stream once the signal is set, until the block ends."""
+    context = multiprocessing.get_context("spawn")
+    ready, go, stop = context.Event(), context.Event(), context.Event()
+    process = context.Process(target=score, args=(settings, ready, go, stop))
+    process.start()
+    ready.wait()
+    yield go
+    stop.set()
+    process.join()
+
+
+def _events(
+    records: list[dict[str, Any]], name: str, *, number: int, start: float, rate: float | None = None
+) -> Iterator[Message]:
+    """Events of `processed_data` in turn, each with the planned time of its sending."""
+    for place, record in enumerate(itertools.islice(itertools.cycle(records), number)):
+        planned = start + (place / rate if rate else 0.0)
+        event = Event(
+            id=f"{name}-{place}",
+            type=EventType.PROCESSED,
+            source="benchmark",
+            time=datetime.fromtimestamp(planned, UTC),
+            subject=f"applicant-{place}",
+            schema="benchmark/1",
+            data=record,
+        )
+        yield to_message(event, PROCESSED)
+
+
+def _send_at_rate(
+    settings: Settings, records: list[dict[str, Any]], *, rate: int, number: int
+) -> dict[str, float]:
+    """Send events at planned times; returns the plan by the id of the event."""
+    producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers, acks="all", linger_ms=2)
+    start, planned = time.time() + 0.1, {}
+    for place, message in enumerate(_events(records, "planned", number=number, start=start, rate=rate)):
+        planned[f"planned-{place}"] = start + place / rate
+        if (wait := planned[f"planned-{place}"] - time.time()) > 0:
+            time.sleep(wait)
+        producer.send(message.topic, key=message.key, value=message.value, headers=list(message.headers))
+    producer.flush()
+    producer.close()
+    return planned
+
+
+def _collect(settings: Settings, arrivals: dict[str, float], number: int) -> None:
+    """Note when each score is read, until there are so many or none comes any more."""
+    consumer = KafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers, auto_offset_reset="latest")
+    places = [TopicPartition(SCORES, each) for each in consumer.partitions_for_topic(SCORES)]
+    consumer.assign(places)
+    consumer.seek_to_end(*places)
+    for place in places:
+        consumer.position(place)
+    last = time.monotonic() + 60.0
+    while len(arrivals) < number and time.monotonic() < last + _QUIET_SECONDS:
+        for part in consumer.poll(timeout_ms=50).values():
+            last = time.monotonic()
+            for record in part:
+                event = dict(record.headers)["ce_id"].decode()
+                arrivals.setdefault(event, time.time())
+    consumer.close()
+
+
+def _skip_to_the_end(settings: Settings, group: str) -> None:
+    """What is on the topic already is not the next one's work."""
+    consumer = KafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers, group_id=group)
+    places = [TopicPartition(PROCESSED, each) for each in consumer.partitions_for_topic(PROCESSED)]
+    consumer.assign(places)
+    ends = consumer.end_offsets(places)
+    consumer.commit({place: OffsetAndMetadata(end, "", -1) for place, end in ends.items()})
+    consumer.close()
+
+
+if __name__ == "__main__":
+    main()
