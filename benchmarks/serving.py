@@ -4,7 +4,8 @@ python -m benchmarks.serving --model runs/credit_card/model.pth       # about th
 python -m benchmarks.serving --model runs/credit_card/model.pth --seconds 2
 
 Latency counts from the time at which a request was due, not from when it was sent: a server that stalls makes
-all that was due meanwhile late (an open loop). bare = the same FastAPI, uvicorn and limits, which reads and
+all that was due meanwhile late (an open loop). CPU ms is the server's processor time for a request. bare
+= the same FastAPI, uvicorn and limits, which reads and
 parses the body and answers with fixed bytes. model = the scorer by itself, in one thread, without HTTP.
 """
 
@@ -27,7 +28,8 @@ import httpx
 import orjson
 
 from loan_default.files import sha256_of
-from loan_default.serving.scorer import load_scorer
+from loan_default.pipelines.layout import SERVING_FILES
+from loan_default.serving.scorer import Scorer, load_scorer
 
 ROWS = (1, 16, 256)
 CONNECTIONS = 16
@@ -62,25 +64,29 @@ class Server:
         text = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(text.partition("VmRSS:")[2].split()[0]) / 1024
 
+    def cpu_seconds(self) -> float:
+        """Processor time of the process so far: on a shared machine it says more than time on the clock."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 @contextlib.contextmanager
-def serving(code: str, *words: str) -> Iterator[Server]:
-    """A server while the block runs, with a home of its own."""
-    with tempfile.TemporaryDirectory() as home:
-        environment = {**os.environ, "LOAN_DEFAULT_HOME": home, "OMP_NUM_THREADS": "1"}
-        log = Path(home, "server.log")
-        with log.open("wb") as file:
-            command = [sys.executable, "-c", code, *words]
-            process = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
-        try:
-            while (found := re.search(rb"http://[^ ]+:(\d+)", log.read_bytes())) is None:
-                if process.poll() is not None:
-                    raise SystemExit(log.read_text())
-                time.sleep(0.1)
-            yield Server(process, int(found[1]))
-        finally:
-            process.terminate()
-            process.wait()
+def serving(home: Path, code: str, *words: str) -> Iterator[Server]:
+    """A server while the block runs."""
+    environment = {**os.environ, "LOAN_DEFAULT_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    log = home / "server.log"
+    with log.open("wb") as file:
+        command = [sys.executable, "-c", code, *words]
+        process = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
+    try:
+        while (found := re.search(rb"http://[^ ]+:(\d+)", log.read_bytes())) is None:
+            if process.poll() is not None:
+                raise SystemExit(log.read_text())
+            time.sleep(0.1)
+        yield Server(process, int(found[1]))
+    finally:
+        process.terminate()
+        process.wait()
 
 
 # Clients ---------------------------------------------------------------------------------------------------
@@ -209,16 +215,19 @@ def request_of(application: dict[str, object], rows: int) -> bytes:
 # Measurements ----------------------------------------------------------------------------------------------
 
 
-def rows_a_second(server: Server, application: dict[str, object], *, rows: int, seconds: float) -> float:
-    """Rows a second of the closed loop."""
+def rows_a_second(
+    server: Server, application: dict[str, object], *, rows: int, seconds: float
+) -> tuple[float, float]:
+    """Rows a second of the closed loop, and milliseconds of the server's processor for each request."""
+    before = server.cpu_seconds()
     answers = asyncio.run(closed_loop(server.port, request_of(application, rows), seconds=seconds))
-    return answers.statuses[200] * rows / answers.seconds
+    answered = answers.statuses[200]
+    spent = server.cpu_seconds() - before
+    return answered * rows / answers.seconds, 1000 * spent / max(answered, 1)
 
 
-def alone(model: Path, application: dict[str, object], *, rows: int, seconds: float) -> float:
+def alone(scorer: Scorer, application: dict[str, object], *, rows: int, seconds: float) -> float:
     """Rows a second of the scorer by itself, records in, PDs out."""
-    with tempfile.TemporaryDirectory() as cache:
-        scorer = load_scorer(model, version=None, sha256=sha256_of(model), cache=Path(cache))
     records, times, until = [application] * rows, [], time.perf_counter() + seconds
     while time.perf_counter() < until:
         began = time.perf_counter()
@@ -234,26 +243,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", type=Path, required=True, help="model file, with its .sha256 beside it")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
     given = parser.parse_args(arguments)
-    model, seconds = given.model.resolve(), given.seconds
-    print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    with tempfile.TemporaryDirectory() as home:
+        measure(given.model.resolve(), Path(home), seconds=given.seconds)
+
+
+def measure(model: Path, home: Path, *, seconds: float) -> None:
+    """Measure a model and print."""
+    print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
     serve = ("serve", "--port", "0", "--model", str(model))
-    with serving(SERVE, *serve) as server:
+    with serving(home, SERVE, *serve) as server:
         application = httpx.get(f"http://127.0.0.1:{server.port}/v1/schema").json()["examples"][0]
         rows_a_second(server, application, rows=1, seconds=1)
         saturation = {rows: rows_a_second(server, application, rows=rows, seconds=seconds) for rows in ROWS}
-        one, rate = request_of(application, 1), saturation[1] / 2
+        one, rate = request_of(application, 1), saturation[1][0] / 2
         calm = asyncio.run(open_loop(server.port, one, rate=rate, seconds=seconds))
-    with serving(BARE) as server:
+    with serving(home, BARE) as server:
         ceiling = {rows: rows_a_second(server, application, rows=rows, seconds=seconds) for rows in ROWS}
-    own = {rows: alone(model, application, rows=rows, seconds=seconds / 3) for rows in ROWS}
-    print(f"{'rows':>5} {'HTTP rows/s':>12} {'bare rows/s':>12} {'model rows/s':>13}")
+    scorer = load_scorer(model, version=None, sha256=sha256_of(model), cache=home / SERVING_FILES)
+    own = {rows: alone(scorer, application, rows=rows, seconds=seconds / 3) for rows in ROWS}
+    print(" rows  HTTP rows/s  CPU ms  bare rows/s  CPU ms  model rows/s")
     for rows in ROWS:
-        print(f"{rows:>5} {saturation[rows]:>12,.0f} {ceiling[rows]:>12,.0f} {own[rows]:>13,.0f}")
+        (scored, cpu), (bare, bare_cpu) = saturation[rows], ceiling[rows]
+        print(f"{rows:>5} {scored:>12,.0f} {cpu:>7.2f} {bare:>12,.0f} {bare_cpu:>7.2f} {own[rows]:>13,.0f}")
     show("half of saturation", calm, rate)
-    share = 0.6 * saturation[1]
-    with serving(SERVE, *serve, "--rate", f"{share:.0f}") as server:
+    share = 0.6 * saturation[1][0]
+    with serving(home, SERVE, *serve, "--rate", f"{share:.0f}") as server:
         before = server.resident_megabytes()
-        rate = 2 * saturation[1]
+        rate = 2 * saturation[1][0]
         flood = asyncio.run(open_loop(server.port, one, rate=rate, seconds=seconds))
         after = server.resident_megabytes()
     show(f"twice saturation, --rate {share:.0f}", flood, rate)

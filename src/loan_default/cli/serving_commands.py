@@ -9,6 +9,7 @@ import typer
 from loan_default.addresses import looks_like_address
 from loan_default.cli.console import make_console, say
 from loan_default.cli.options import ModelName
+from loan_default.errors import ConfigurationError
 from loan_default.wiring import open_database, start, stopping
 
 if TYPE_CHECKING:
@@ -31,12 +32,23 @@ Rate = Annotated[
 ]
 
 
+_PACKAGES = ("fastapi", "uvicorn", "prometheus_client")
+"""Of the extra `serving`."""
+
+
 def serve(host: Host = "127.0.0.1", port: Port = 8000, model: ModelName = None, rate: Rate = 0.0) -> None:
     """Answer requests for scores over HTTP, until Ctrl-C or SIGTERM; with a page for people at /.
 
     Without servers it uses the embedded store, and the champion or the newest model.
     """
     from importlib.metadata import version as version_of
+    from importlib.util import find_spec
+
+    if missing := [name for name in _PACKAGES if find_spec(name) is None]:
+        raise ConfigurationError(
+            f"the extra `serving` must be installed for serve, however: {missing[0]} is not. "
+            "pip install 'loan-default[serving]'"
+        )
 
     from loan_default.database.serving_repositories import ApiKeyRepository
     from loan_default.kafka.open_broker import connect

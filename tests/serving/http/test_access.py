@@ -94,7 +94,7 @@ def test_keys_are_rotated_without_a_restart_and_outlive_the_store():
     def away():
         raise DependencyError("away")
 
-    access._load = away
+    access._load = away  # as if the store had gone
     access.refresh()
     assert access.check(request_of(f"Bearer {ID['new']}.other"), KeyScope.SCORE) == ID["new"]
 

@@ -7,11 +7,12 @@ import threading
 import time
 
 import pytest
+from fastapi import FastAPI
 from serving_setup import key_of
 
 from loan_default.errors import ConfigurationError
 from loan_default.serving.http.access import Access
-from loan_default.serving.http.http_server import Address, check_reachable
+from loan_default.serving.http.http_server import Address, check_reachable, run_server
 
 KEY = key_of("0" * 12)
 
@@ -32,6 +33,20 @@ def test_elsewhere_it_refuses_to_start_without_a_key(host):
     with pytest.raises(ConfigurationError, match="must have a key"):
         check_reachable(Address(host=host, port=1), access_with())
     check_reachable(Address(host=host, port=1), access_with(KEY))
+
+
+def test_a_port_that_is_taken_is_named():
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(ConfigurationError, match="Cannot listen"),
+    ):
+        run_server(
+            FastAPI(),
+            Address(host="127.0.0.1", port=taken.getsockname()[1]),
+            head_seconds=1,
+            started=print,
+            refresh=lambda: None,
+        )
 
 
 def ask(port, request, *, seconds=20.0):

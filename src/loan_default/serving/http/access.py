@@ -13,7 +13,7 @@ import structlog
 from starlette.requests import Request
 
 from loan_default.database.api_key_documents import ApiKey, KeyScope
-from loan_default.errors import DependencyError
+from loan_default.errors import LoanDefaultError
 from loan_default.serving.api_keys import digest_of
 from loan_default.serving.http.problems import Problem
 
@@ -49,12 +49,12 @@ class Access:
         return len(self._keys)
 
     def refresh(self) -> None:
-        """Read all keys anew; while the store is away the known ones stay."""
+        """Read all keys anew; while the store is away, or one of them cannot be read, the known ones stay."""
         try:
             self._keys = {key.id: key for key in self._load()}
             self._open_locally = self._open_locally and not self._keys
-        except DependencyError:
-            log.warning("keys_not_refreshed", reason="the document store does not answer")
+        except LoanDefaultError as error:
+            log.warning("keys_not_refreshed", reason=str(error))
 
     def check(self, request: Request, *scopes: KeyScope) -> str:
         """The id of the caller, whose key must have one of these scopes.

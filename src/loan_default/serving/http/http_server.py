@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ _SWITCH_SECONDS = 0.001
 """How long the thread that scores may keep the interpreter from the loop that answers probes."""
 _KEEP_ALIVE_SECONDS = 30
 _STOP_SECONDS = 10
+_BACKLOG = 2_048
 _LOOK_SECONDS = 1.0
 _REFRESH_SECONDS = 5.0
 """A key that was revoked works for so long at most, and one that was added from then on."""
@@ -75,14 +77,16 @@ def run_server(
         head_seconds: how long the head of a request may take to arrive; a slower connection is closed.
         started: called with the port once the server listens.
         refresh: called every few seconds in a thread, to read keys anew.
+
+    Raises:
+        ConfigurationError: the address cannot be listened on.
     """
+    listening = _listening(address)
     sys.setswitchinterval(_SWITCH_SECONDS)
     gc.collect()
     gc.freeze()  # what is loaded stays: no collection needs to look at it again
     config = uvicorn.Config(
         app,
-        host=address.host,
-        port=address.port,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -94,7 +98,7 @@ def run_server(
         timeout_graceful_shutdown=_STOP_SECONDS,
         h11_max_incomplete_event_size=32_768,
     )
-    asyncio.run(_serve(_Server(config, head_seconds=head_seconds, started=started), refresh))
+    asyncio.run(_serve(_Server(config, head_seconds=head_seconds, started=started), refresh, listening))
 
 
 class _Server(uvicorn.Server):
@@ -130,7 +134,18 @@ class _Server(uvicorn.Server):
         self._waiting = waiting
 
 
-async def _serve(server: _Server, refresh: Callable[[], None]) -> None:
+def _listening(address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        return socket.create_server((address.host, address.port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise ConfigurationError(
+            f"Cannot listen on {address.host}:{address.port}: {error.strerror or 'no such address'}. "
+            "Choose another --port or --host."
+        ) from None
+
+
+async def _serve(server: _Server, refresh: Callable[[], None], listening: socket.socket) -> None:
     async def look() -> None:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
@@ -143,7 +158,7 @@ async def _serve(server: _Server, refresh: Callable[[], None]) -> None:
 
     tasks = [asyncio.create_task(look()), asyncio.create_task(keep_refreshing())]
     try:
-        await server.serve()
+        await server.serve(sockets=[listening])
     finally:
         for task in tasks:
             task.cancel()

@@ -24,6 +24,7 @@ T = TypeVar("T")
 def model_routes(parts: Parts) -> APIRouter:
     """The routes that read."""
     routes = APIRouter()
+    described: dict[str, bytes] = {}  # digest of the champion -> its schema, which takes long to describe
 
     @routes.get("/v1/models", **MODELS)
     async def models(request: Request) -> Response:
@@ -56,8 +57,11 @@ def model_routes(parts: Parts) -> APIRouter:
     async def schema(request: Request) -> Response:
         parts.access.check(request, KeyScope.READ, KeyScope.SCORE)
         scorer = ready_lineup(parts).champion
-        described = application_schema(scorer.schema, usual=usual_values(scorer))
-        return Response(orjson.dumps(described), media_type="application/schema+json")
+        if scorer.digest not in described:
+            content = application_schema(scorer.schema, usual=usual_values(scorer))
+            described.clear()
+            described[scorer.digest] = orjson.dumps(content)
+        return Response(described[scorer.digest], media_type="application/schema+json")
 
     @routes.get("/v1/predictions/{id}", **PREDICTION)
     async def prediction(request: Request) -> Response:
