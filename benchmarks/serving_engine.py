@@ -1,7 +1,7 @@
 """Microseconds of each step from a record to its PD, beside `predict_pd(frame)`.
 
     python -m benchmarks.serving_engine                # a minute; best on an idle machine
-    python -m benchmarks.serving_engine --memory       # resident MB of a process that scores
+    python -m benchmarks.serving_engine --memory       # resident MB of a process that scores, seconds to load
 
 The model has the sizes of the preset `default` for the bundled accounts and random weights, on which no time
 depends. Each figure is the processor time of one call in the calling thread, the median of many: another
@@ -57,7 +57,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=0.7, help="seconds for each figure")
-    parser.add_argument("--memory", action="store_true", help="resident memory instead of times")
+    parser.add_argument("--memory", action="store_true", help="resident memory and time to load instead")
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
@@ -198,6 +198,7 @@ def microseconds(step: Step, records: Records, *, seconds: float) -> float:
 
 SCORING = """
 import sys
+import time
 from pathlib import Path
 
 def resident():
@@ -207,10 +208,12 @@ start = resident()
 from loan_default.serving.scorer import load_scorer
 imported = resident()
 path, sha256 = sys.argv[1:]
+since = time.monotonic()
 scorer = load_scorer(Path(path), version=None, sha256=sha256, cache=Path(path).parent)
+seconds = time.monotonic() - since
 for _ in range(200):
     scorer.warm_up()
-print(start, imported, resident(), "torch" in sys.modules, "pandas" in sys.modules)
+print(start, imported, resident(), f"{seconds:.2f}", "torch" in sys.modules, "pandas" in sys.modules)
 """
 
 
@@ -220,11 +223,12 @@ def memory_table(path: Path, sha256: str) -> str:
         [sys.executable, "-c", SCORING, str(path), sha256],
         capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
-    start, imported, scoring, with_torch, with_pandas = done.stdout.split()
+    start, imported, scoring, seconds, with_torch, with_pandas = done.stdout.split()
     size = serving_path(path.parent, sha256).stat().st_size / 1e6
     return (
         f"resident MB: Python {start}, imports {imported}, scoring {scoring} (torch: {with_torch}, pandas: "
-        f"{with_pandas}); serving file {size:.1f} MB, model file {path.stat().st_size / 1e6:.1f} MB"
+        f"{with_pandas}), loaded in {seconds} s; serving file {size:.1f} MB, model file "
+        f"{path.stat().st_size / 1e6:.1f} MB"
     )
 
 
