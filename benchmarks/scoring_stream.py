@@ -128,7 +128,7 @@ def _measure_ages(settings: Settings, records: list[dict[str, Any]], *, rate: in
 
 
 def _measure_highest_rate(settings: Settings, records: list[dict[str, Any]], *, number: int) -> None:
-    """Print the rates at which ours and the bare clients work off events that come as fast as they can."""
+    """Print the rates of ours and of the bare clients on events that come as fast as they can."""
     for group in (SCORING, BARE_GROUP):
         _skip_to_the_end(settings, group)
     arrivals: dict[str, float] = {}
