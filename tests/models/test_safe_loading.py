@@ -46,7 +46,8 @@ def unsafe(tree: ast.AST) -> list[str]:
                 value = options.get("weights_only")
                 if not (isinstance(value, ast.Constant) and value.value is True):
                     found.append(f"{node.lineno}: {name} without weights_only=True")
-            if "allow_pickle" in options:
+            pickles = options.get("allow_pickle", ast.Constant(value=False))
+            if not (isinstance(pickles, ast.Constant) and pickles.value is False):
                 found.append(f"{node.lineno}: allow_pickle")
         else:
             continue
@@ -90,6 +91,7 @@ def test_the_loads_that_are_there_are_seen() -> None:
         "import torch\ntorch.export.load('x')",
         "import pandas as pd\npd.read_pickle('x')",
         "import numpy as np\nnp.load('x', allow_pickle=True)",
+        "import numpy as np\nnp.load('x', allow_pickle=flag)",
         "eval('1')",
     ],
 )
