@@ -201,6 +201,34 @@ def test_an_application_that_makes_the_model_raise_fails_alone_and_shows_nothing
     assert responses[7].json()["request_id"] == responses[7].headers["x-request-id"]
 
 
+def test_while_models_swap_each_answer_is_that_of_the_version_it_names(served, champion, challenger):
+    scorers, record = {"v1": champion, "v2": challenger}, record_of("p", debt=9)
+    expected = {version: offline(scorer, record) for version, scorer in scorers.items()}
+    assert abs(expected["v1"] - expected["v2"]) > 1e-4, "they differ"
+
+    async def swap_under_load():
+        client, tasks = served.client.http, []
+        for number in range(100):
+            served.lineup[0] = Lineup(champion=scorers["v1" if number % 2 else "v2"])
+            body = [record] * 3 if number % 5 == 0 else record
+            tasks.append(asyncio.create_task(client.post("/v1/scores", json=body)))
+            await asyncio.sleep(0.002)
+        return await asyncio.gather(*tasks)
+
+    responses = served.client.run(swap_under_load())
+    assert {response.status_code for response in responses} == {200}
+    seen = set()
+    for response in responses:
+        scores = response.json().get("scores", [response.json()])
+        versions = {each["model"]["version"] for each in scores}
+        assert len(versions) == 1, "a request is answered by one lineup"
+        assert [each["pd"] for each in scores] == pytest.approx(
+            [expected[next(iter(versions))]] * len(scores)
+        )
+        seen |= versions
+    assert seen == {"v1", "v2"}
+
+
 # Idempotency -----------------------------------------------------------------------------------------------
 
 
