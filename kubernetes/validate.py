@@ -35,6 +35,9 @@ VARIANTS: dict[str, tuple[str, ...]] = {
         f"--set=image.digest=sha256:{'0' * 64}",
         "--set=imagePullSecrets[0].name=registry",
         "--set=commands.nodeSelector.disk=fast",
+        "--set=api.autoscaling.targetRequestsInFlight=8",
+        "--set=api.spool.claim=predictions",
+        "--set=networkPolicy.callers.from[0].podSelector.matchLabels.app=ingress",
     ),
     "chart, own users": (
         "--set=init.makeUsers=true",

@@ -311,7 +311,7 @@ def test_what_is_off_by_default_and_can_be_switched():
     assert "Job" not in kinds("--set=init.enabled=false", "--set=airflowSetup.enabled=false")
     (setup,) = pods(rendered())["airflow-setup"]["containers"]
     # Read, not imported: with Airflow come settings, which only tests/airflow has made ready.
-    shared = (ROOT / "src" / "loan_default" / "airflow" / "shared.py").read_text()
+    shared = (ROOT / "src" / "loan_default" / "airflow" / "dag_defaults.py").read_text()
     (pool,) = re.findall(r'^TRAINING_POOL = "(\w+)"', shared, flags=re.MULTILINE)
     assert f"pools set {pool} 1" in setup["args"][0]
 
