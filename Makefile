@@ -89,13 +89,13 @@ $(VENV)/bin/python:
 
 # Each extra has a stamp: a second installation costs nothing as long as the pins stay.
 $(VENV)/core: $(VENV)/bin/python $(SETTINGS)
-	$(BIN)/pip install --quiet --constraint requirements.txt --editable .
+	$(BIN)/pip install --quiet --constraint requirements.txt --editable '.[serving]'
 	@touch $@
 
 $(VENV)/dev: $(VENV)/bin/python $(SETTINGS)
-	$(BIN)/pip install --quiet --constraint requirements.txt --editable '.[dev,airflow]'
+	$(BIN)/pip install --quiet --constraint requirements.txt --editable '.[dev,airflow,serving]'
 	@touch $@ $(VENV)/core
 
 $(VENV)/benchmarks: $(VENV)/bin/python $(SETTINGS)
-	$(BIN)/pip install --quiet --constraint requirements.txt --editable '.[dev,airflow,benchmarks]'
+	$(BIN)/pip install --quiet --constraint requirements.txt --editable '.[dev,airflow,serving,benchmarks]'
 	@touch $@ $(VENV)/core $(VENV)/dev
