@@ -255,7 +255,35 @@ def test_after_a_restart_the_prediction_is_found_in_the_store(serve):
     again = post(other, body, **{"Idempotency-Key": "k-1"})
     assert again.headers["idempotency-replayed"] == "true"
     assert [each["pd"] for each in again.json()["scores"]] == [each["pd"] for each in first["scores"]]
-    assert post(other, [record_of("p")], **{"Idempotency-Key": "k-1"}).status_code == 422
+
+
+def test_another_body_after_a_restart_is_scored_and_kept_as_a_request_of_its_own(serve):
+    one, other = serve(), serve()
+    post(one, record_of("p", debt=1), **{"Idempotency-Key": "k-1"})
+    other.shelf.predictions = one.shelf.predictions
+    given = post(other, record_of("q", debt=99), **{"Idempotency-Key": "k-1"}).json()
+    (kept,) = other.shelf.of_event(given["id"])
+    assert (kept.application, kept.pd) == ("q", given["pd"])
+    assert len(other.shelf.predictions) == 2
+
+
+def test_after_a_promotion_what_was_answered_stands_and_only_the_missing_is_scored(
+    serve, champion, challenger
+):
+    one, other = serve(), serve()
+    body = [record_of("p"), record_of("q", debt=-1), record_of("r")]
+    first = post(one, body, **{"Idempotency-Key": "k-1"}).json()
+    lost = first["scores"][2]["id"]
+    other.shelf.predictions = {key: each for key, each in one.shelf.predictions.items() if each.event != lost}
+    other.lineup[0] = Lineup(champion=challenger)
+    again = post(other, body, **{"Idempotency-Key": "k-1"})
+    assert "idempotency-replayed" not in again.headers
+    content = again.json()
+    assert (content["scored"], content["refused"]) == (2, 1)
+    assert content["scores"][0]["pd"] == first["scores"][0]["pd"]
+    assert content["scores"][1] == first["scores"][1]
+    assert [each["model"]["version"] for each in content["scores"][::2]] == ["v1", "v2"]
+    assert [each.version for each in other.shelf.predictions.values()] == ["v1", "v2"]
 
 
 def test_requests_with_one_key_at_once_are_one_prediction(served):

@@ -36,7 +36,7 @@ def outcome_routes(parts: Parts) -> APIRouter:
         events = outcome_events(
             parsed,
             ready_lineup(parts).champion.schema,
-            named=None if identity is None else f"{identity.event}-{identity.digest[:16]}",
+            named=None if identity is None else identity.event,
             now=datetime.now(UTC),
         )
         try:

@@ -55,7 +55,8 @@ _IDEMPOTENCY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "A request that comes again with the same key and body is the same prediction, once.",
+    "description": "A request that comes again with the same key and body is the same prediction, once. "
+    "With another body it is refused by the process that answered first, and a request of its own elsewhere.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -12,8 +12,9 @@ from starlette.responses import Response
 
 from loan_default.data.schema.records import RecordError
 from loan_default.database.api_key_documents import KeyScope
+from loan_default.database.serving_documents import Prediction
 from loan_default.errors import DependencyError
-from loan_default.serving.http.idempotency import RequestIdentity, check_same, identity_of
+from loan_default.serving.http.idempotency import identity_of
 from loan_default.serving.http.json_bodies import parse_json, read_body
 from loan_default.serving.http.parts import Parts, ready_lineup
 from loan_default.serving.http.problems import Problem, broken_rules
@@ -25,7 +26,7 @@ from loan_default.serving.http.score_contents import (
     prediction_content,
     score_content,
 )
-from loan_default.serving.http.score_runs import NotReadyError, ScoreJob, ScoreResult
+from loan_default.serving.http.score_runs import NotReadyError, ScoreJob
 from loan_default.serving.http.what_ifs import read_what_if
 from loan_default.serving.lineup import Lineup
 
@@ -33,6 +34,9 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 _REPLAYED = {"Idempotency-Replayed": "true"}
+_LOOKED_FOR = 16
+"""Applications of a list of which none was scored before for it to be taken for new: a look-up for each of
+1,000 would take longer than to score them."""
 
 
 def score_routes(parts: Parts) -> APIRouter:
@@ -46,27 +50,25 @@ def score_routes(parts: Parts) -> APIRouter:
         limits = parts.limits
         body = await read_body(request, most_bytes=limits.most_bytes, seconds=limits.body_seconds)
         parsed = parse_json(body)
-        records = parsed if isinstance(parsed, list) else [parsed]
-        _check_rows(len(records), parts)
-        parts.take_share(caller, len(records))
+        _check_rows(len(parsed) if isinstance(parsed, list) else 1, parts)
+        parts.take_share(caller, len(parsed) if isinstance(parsed, list) else 1)
         identity = identity_of(request.headers.get("idempotency-key"), client=caller, body=body)
         if identity is None:
-            content = await _score(parts, request, parsed, event=f"http-{uuid4().hex}", started=started)
-            return json_response(content)
+            new = _Asked(parsed, event=f"http-{uuid4().hex}", started=started)
+            return json_response(await _score(parts, request, new, kept={}))
         known = parts.answered.find(identity)
         if known is not None:
             return json_response(await _repeated(known), headers=_REPLAYED)
-        answered = parts.answered.begin(identity)
+        parts.answered.begin(identity)
+        asked = _Asked(parsed, event=identity.event, started=started, digest=identity.digest)
         try:
-            kept = await _kept(parts, identity, parsed)
-            content = kept or await _score(
-                parts, request, parsed, event=identity.event, started=started, digest=identity.digest
-            )
+            kept = await asyncio.to_thread(_kept, parts, asked.event_ids)
+            content = await _score(parts, request, asked, kept=kept)
         except BaseException:
             parts.answered.forget(identity)
             raise
-        answered.set_result(content)
-        return json_response(content, headers=_REPLAYED if kept else None)
+        parts.answered.finish(identity, content)
+        return json_response(content, headers=_REPLAYED if len(kept) == len(asked.records) else None)
 
     @routes.post("/v1/what-if", **WHAT_IF)
     async def what_if(request: Request) -> Response:
@@ -94,39 +96,42 @@ def _check_rows(rows: int, parts: Parts) -> None:
         raise Problem(422, "rows", "The body must hold an application, or a list of at least one.")
 
 
-async def _score(
-    parts: Parts, request: Request, parsed: Any, *, event: str, started: float, digest: str | None = None
-) -> bytes:
-    """Score one application or a list of them; the content of the answer."""
-    is_list = isinstance(parsed, list)
-    records: Sequence[Any] = parsed if is_list else [parsed]
-    job = ScoreJob(
-        records=records,
-        event_ids=[f"{event}-{number}" for number in range(len(records))] if is_list else [event],
-        request_digest=digest,
-        started=started,
-    )
-    lane = parts.small if len(records) <= parts.limits.small_rows else parts.large
-    result = await _submitted(parts, request, lane, job, rows=len(records))
-    parts.mirror(result)
-    if is_list:
-        return orjson.dumps(_list_content(result))
-    (answer,) = result.answers
-    if isinstance(answer, RecordError):
-        raise _refused(answer, result.lineup)
-    return orjson.dumps(score_content(answer, result.lineup))
+class _Asked:
+    """One application or a list of them, with ids for their events."""
+
+    def __init__(self, parsed: Any, *, event: str, started: float, digest: str | None = None) -> None:
+        self.is_list, self.started, self.digest = isinstance(parsed, list), started, digest
+        self.records: Sequence[Any] = parsed if self.is_list else [parsed]
+        numbers = range(len(self.records))
+        self.event_ids = [f"{event}-{number}" for number in numbers] if self.is_list else [event]
 
 
-def _list_content(result: ScoreResult) -> dict[str, Any]:
-    schema = result.lineup.champion.schema
-    scores: list[dict[str, Any]] = [
-        {"errors": broken_rules(each.rules, schema)}
-        if isinstance(each, RecordError)
-        else score_content(each, result.lineup)
-        for each in result.answers
-    ]
-    refused = sum(isinstance(each, RecordError) for each in result.answers)
-    return {"scores": scores, "scored": len(scores) - refused, "refused": refused}
+async def _score(parts: Parts, request: Request, asked: _Asked, *, kept: Mapping[str, Prediction]) -> bytes:
+    """Score what was asked and is not kept by an event's id; the content of the answer to all of it."""
+    contents = {event: prediction_content(prediction) for event, prediction in kept.items()}
+    missing = [each for each in zip(asked.event_ids, asked.records, strict=True) if each[0] not in kept]
+    if missing:
+        job = ScoreJob(
+            records=[record for _, record in missing],
+            event_ids=[event for event, _ in missing],
+            request_digest=asked.digest,
+            started=asked.started,
+        )
+        lane = parts.small if len(missing) <= parts.limits.small_rows else parts.large
+        result = await _submitted(parts, request, lane, job, rows=len(missing))
+        parts.mirror(result)
+        for event, each in zip(job.event_ids, result.answers, strict=True):
+            if not isinstance(each, RecordError):
+                contents[event] = score_content(each, result.lineup)
+            elif asked.is_list:
+                contents[event] = {"errors": broken_rules(each.rules, result.lineup.champion.schema)}
+            else:
+                raise _refused(each, result.lineup)
+    in_order = [contents[event] for event in asked.event_ids]
+    if not asked.is_list:
+        return orjson.dumps(in_order[0])
+    refused = sum("errors" in each for each in in_order)
+    return orjson.dumps({"scores": in_order, "scored": len(in_order) - refused, "refused": refused})
 
 
 def _refused(error: RecordError, lineup: Lineup) -> Problem:
@@ -190,23 +195,20 @@ async def _repeated(known: "asyncio.Future[bytes]") -> bytes:
         ) from None
 
 
-async def _kept(parts: Parts, identity: RequestIdentity, parsed: Any) -> bytes | None:
-    """The answer that an earlier process gave to the same request, from what was kept of it.
+def _kept(parts: Parts, event_ids: Sequence[str]) -> dict[str, Prediction]:
+    """The answers that an earlier process, or a model before, gave to the same request, by event.
 
-    While the store is away nobody can look: the request is scored, and the first write of its id stands.
+    While the store is away nobody can look: the request is scored again. The same version gives the same PD,
+    of which the first write stands; that of another version is a prediction of its own.
     """
-    is_list = isinstance(parsed, list)
-    events = [f"{identity.event}-{number}" for number in range(len(parsed))] if is_list else [identity.event]
-    contents: list[dict[str, Any]] = []
-    for event in events:
+    kept: dict[str, Prediction] = {}
+    for number, event in enumerate(event_ids):
+        if number == _LOOKED_FOR and not kept:
+            break
         try:
-            found = answered_predictions(await asyncio.to_thread(parts.stores.predictions_of, event))
+            found = answered_predictions(parts.stores.predictions_of(event))
         except DependencyError:
-            return None
-        if not found:  # nothing was kept, or an application was refused
-            return None
-        check_same(found[0].request_digest, identity)
-        contents.append(prediction_content(found[0]))
-    return orjson.dumps(
-        {"scores": contents, "scored": len(contents), "refused": 0} if is_list else contents[0]
-    )
+            break
+        if found:
+            kept[event] = found[0]
+    return kept
