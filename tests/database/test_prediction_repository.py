@@ -50,6 +50,14 @@ def test_an_event_has_a_prediction_of_each_version_and_the_first_write_stays(pre
     assert predictions.stored([]) == {}
 
 
+def test_an_answer_takes_the_place_of_a_shadow_and_of_nothing_else(predictions):
+    shadow, answer = prediction_of("a", group=Group.SHADOW, experiment="x"), prediction_of("b")
+    predictions.add_new([shadow, answer])
+    later = [prediction_of(event, pd=0.75) for event in ("a", "b", "c")]
+    predictions.replace_shadows(later)
+    assert predictions.stored(["a/v1", "b/v1", "c/v1"]) == {"a/v1": later[0], "b/v1": answer}
+
+
 def test_all_fields_come_back(predictions):
     whole = prediction_of(
         "a",

@@ -321,6 +321,39 @@ def test_an_event_that_was_sent_twice_around_a_swap_has_one_answer(world):
     assert [each.version for each in world.predictions.of_event("loans-0")] == [OLD.version]
 
 
+def test_an_event_that_comes_again_in_an_experiment_keeps_the_answer_of_the_champion(world):
+    scorer = world.scorer()
+    send(world, *map(application, range(20)))
+    world.run(scorer)
+    world.lineup = Lineup(champion=OLD, trial=Trial(id="trial-1", mode=Mode.SHARE, share=1.0, challenger=NEW))
+    send(world, *map(application, range(21)))
+    world.run(scorer)
+    world.check_topic_says_what_the_store_says(names(21))
+    versions = [kept.version for name in names(21) for kept in world.predictions.of_event(name)]
+    assert versions == [OLD.version] * 20 + [NEW.version]
+
+
+def test_a_shadow_is_not_taken_for_the_answer_once_its_model_is_the_champion(world):
+    """Another process: it knows no version that has answered before."""
+    world.lineup = Lineup(
+        champion=OLD, trial=Trial(id="trial-2", mode=Mode.SHADOW, share=1.0, challenger=NEW)
+    )
+    send(world, application(1), application(2))
+    world.run()
+    scorer = world.scorer()
+    world.lineup = Lineup(champion=NEW)
+    send(world, application(0))
+    world.run(scorer)
+    world.predictions._documents.delete_many({"_id": f"loans-2/{OLD.version}"})
+    send(world, application(1), application(2))
+    world.run(scorer)
+    answers = {event.id: (data["version"], data["group"]) for event, data in world.scores()}
+    assert answers["loans-1"] == (OLD.version, "champion")
+    assert answers["loans-2"] == (NEW.version, "champion")
+    (kept,) = world.predictions.of_event("loans-2")
+    assert (kept.version, kept.group, kept.experiment) == (NEW.version, Group.CHAMPION, None)
+
+
 def test_only_what_came_before_the_takeover_is_looked_up(world, monkeypatch):
     looked_up = []
     answers_to = world.predictions.answers_to

@@ -18,8 +18,9 @@ from threading import Event as Flag
 import structlog
 
 from loan_default.data.schema.records import RecordError
+from loan_default.database.experiment_documents import Mode
 from loan_default.database.prediction_repository import PredictionRepository
-from loan_default.database.serving_documents import Door, Group, Prediction
+from loan_default.database.serving_documents import Door, Prediction
 from loan_default.errors import DataError, DependencyError
 from loan_default.failpoints import failpoint
 from loan_default.kafka.broker import Broker, Producer
@@ -108,7 +109,7 @@ class StreamScorer:
         broker.check_topics([PROCESSED, SCORES, dead_letter_topic(PROCESSED)])
         self._producer, self._predictions, self._lineup = producer, predictions, lineup
         self._redeliveries = Redeliveries(broker.end_offsets)
-        self._versions: set[str] = set()  # all that have answered here
+        self._versions: set[str] = set()  # all that may have answered here
         self.scored = Scored()
 
     def __call__(self, records: list[Record]) -> None:
@@ -131,36 +132,36 @@ class StreamScorer:
         self.scored.add(_counted(records, batch, kept, shadowed=shadowed, sent_at=datetime.now(UTC)))
 
     def _keep(self, answers: Sequence[Answer]) -> dict[str, Prediction]:
-        """Store predictions; return what the store holds of each event: the first write wins."""
+        """Store predictions; return the answer that the store holds of each event: the first one wins."""
         predictions = [each.prediction for each in answers]
-        kept = {each.event: each for each in predictions}
-        if predictions and self._predictions.add_new(predictions) < len(predictions):
-            stored = self._predictions.stored([each.id for each in predictions])
-            kept |= {each.event: each for each in stored.values()}
-        return kept
+        if not predictions or self._predictions.add_new(predictions) == len(predictions):
+            return {each.event: each for each in predictions}
+        events = [each.event for each in predictions]
+        kept = self._predictions.answers_to(events)
+        if shadowed := [each for each in predictions if each.event not in kept]:
+            self._predictions.replace_shadows(shadowed)  # a shadow had the id, and nobody an answer
+            kept = self._predictions.answers_to(events)
+        return {each.event: each for each in predictions} | kept
 
     def _answered_before(
         self, records: Sequence[Record], batch: _Batch, lineup: Lineup
     ) -> dict[str, Prediction]:
         """Look up the answers of events that may have one.
 
-        The present models need no look-up, as their predictions of an event have the same id. Of redelivered
-        events any version may have been the first; of others, which were sent twice, one that answered
-        before the present ones did.
+        As long as one model answers here, an event that is sent twice needs no look-up: its prediction has
+        the same id. Once another has answered too, by a promotion or an experiment, either may have been the
+        first.
         """
-        redelivered: list[str] = []
-        others: list[str] = []
+        self._versions.add(lineup.champion.version)
+        if lineup.trial is not None and lineup.trial.mode is Mode.SHARE:
+            self._versions.add(lineup.trial.challenger.version)
+        several = len(self._versions) > 1
+        looked_up = []
         for record in records:
-            possible = self._redeliveries.possible(record)
-            if event := batch.asked.get(record.position):
-                (redelivered if possible else others).append(event.id)
-        known = self._predictions.answers_to(redelivered) if redelivered else {}
-        present = {lineup.champion.version} | ({lineup.trial.challenger.version} if lineup.trial else set())
-        former, self._versions = self._versions - present, self._versions | present
-        if others and former:
-            stored = self._predictions.stored([f"{event}/{each}" for event in others for each in former])
-            known |= {each.event: each for each in stored.values() if each.group is not Group.SHADOW}
-        return known
+            redelivered = self._redeliveries.possible(record)  # of each record, as it follows them
+            if (event := batch.asked.get(record.position)) and (redelivered or several):
+                looked_up.append(event.id)
+        return self._predictions.answers_to(looked_up) if looked_up else {}
 
     def _keep_shadows(self, lineup: Lineup, answers: Sequence[Answer]) -> int:
         try:
