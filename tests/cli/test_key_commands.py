@@ -2,6 +2,15 @@
 
 import json
 
+from loan_default.serving.api_keys import REFRESH_SECONDS
+
+
+def test_it_is_stated_how_soon_servers_know(shell):
+    _, _, errors = shell("keys", "add", "branch")
+    _, words, _ = shell("keys", "revoke", "--help")
+    assert f"within {REFRESH_SECONDS} seconds" in " ".join(errors.split())
+    assert f"within {REFRESH_SECONDS} seconds" in " ".join(words.split())
+
 
 def test_a_key_is_added_shown_once_and_revoked(shell):
     code, token, errors = shell(

@@ -13,6 +13,8 @@ from serving_processes import serving
 
 from loan_default.database.embedded import EmbeddedDatabase
 from loan_default.database.prediction_repository import PredictionRepository
+from loan_default.database.serving_repositories import ApiKeyRepository
+from loan_default.errors import DependencyError
 
 ROOT = Path(__file__).parents[2]
 SERVE = "from loan_default.cli.main import main; main()"
@@ -29,6 +31,17 @@ def test_it_is_not_opened_to_other_machines_without_a_key(shell, host):
     code, _, errors = shell("serve", "--host", host)
     assert code == 2
     assert "loan-default keys add" in errors
+
+
+def test_it_does_not_start_while_keys_cannot_be_read(shell, monkeypatch):
+    def away(self):
+        raise DependencyError("the keys are away")
+
+    monkeypatch.setattr(ApiKeyRepository, "newest_first", away)
+    code, _, errors = shell("serve")
+    assert code != 0
+    assert "the keys are away" in " ".join(errors.split())
+    assert "train" not in errors, "it ended before it looked for a model"
 
 
 @pytest.mark.integration

@@ -29,7 +29,7 @@ KeyId = Annotated[str, typer.Argument(help="Id of the key: the part before the d
 def add_key(owner: Owner, scope: Scopes = None, days: Days = 365, as_json: AsJson = False) -> None:
     """Add a key and print it: it is shown this once."""
     from loan_default.database.serving_repositories import ApiKeyRepository
-    from loan_default.serving.api_keys import new_key
+    from loan_default.serving.api_keys import REFRESH_SECONDS, new_key
 
     console, settings = make_console(stderr=True), start()
     key, token = new_key(owner, scopes=scope or [KeyScope.SCORE], now=datetime.now(UTC), days=days)
@@ -41,7 +41,11 @@ def add_key(owner: Owner, scope: Scopes = None, days: Days = 365, as_json: AsJso
     typer.echo(token)
     until = "it never expires" if key.expires_at is None else f"until {key.expires_at:%Y-%m-%d}"
     say(console, "added", f"{key.key} of {key.owner}, {', '.join(key.scopes)}, {until}")
-    say(console, "next", "keep it now: it is stored nowhere. A server takes it within half a minute")
+    say(
+        console,
+        "next",
+        f"keep it now: it is stored nowhere. Servers take it within {REFRESH_SECONDS} seconds",
+    )
 
 
 @keys_app.command("list")
@@ -63,7 +67,7 @@ def list_keys(as_json: AsJson = False) -> None:
 
 @keys_app.command("revoke")
 def revoke_key(key: KeyId, as_json: AsJson = False) -> None:
-    """Revoke a key: servers refuse it within half a minute."""
+    """Revoke a key: servers refuse it within 5 seconds."""
     from loan_default.database.serving_repositories import ApiKeyRepository
     from loan_default.serving.api_keys import public_part
 

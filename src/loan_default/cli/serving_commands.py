@@ -61,10 +61,10 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, model: ModelName = None, 
     console, settings = make_console(), start()
     address, limits = Address(host=host, port=port), ServingLimits(rate=rate, burst=max(rate / 10, 16.0))
     with ExitStack() as opened:
-        opened.enter_context(stopping())
+        stop = opened.enter_context(stopping())
         database = opened.enter_context(open_database(settings))
         access = Access(ApiKeyRepository(database).newest_first, open_locally=address.is_local)
-        access.refresh()
+        access.load()
         check_reachable(address, access)
         source = _models(settings, database, model)
         if settings.mongodb_uri is None:
@@ -74,6 +74,9 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, model: ModelName = None, 
         stores = opened.enter_context(_open_stores(settings, database, broker))
         parts = make_parts(lambda: live.lineup, access=access, stores=stores, limits=limits)
         opened.callback(parts.close)
+
+        if stop.is_set():
+            return
 
         def show(port: int) -> None:
             version = live.lineup.champion.version if live.lineup else "no model yet"
@@ -85,6 +88,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, model: ModelName = None, 
             head_seconds=limits.head_seconds,
             started=show,
             refresh=access.refresh,
+            stop=stop.is_set,
         )
 
 

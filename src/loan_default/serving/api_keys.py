@@ -17,6 +17,8 @@ from loan_default.errors import ConfigurationError
 
 DEFAULT_DAYS = 365
 LONGEST_DAYS = 3650
+REFRESH_SECONDS = 5
+"""A key that was revoked works for so long at most, and one that was added from then on."""
 _LONGEST_OWNER = 100
 _ID_BYTES, _SECRET_BYTES = 6, 32
 _ID_PATTERN = r"[0-9a-f]{12}"

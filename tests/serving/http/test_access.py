@@ -100,13 +100,29 @@ def test_keys_are_rotated_without_a_restart_and_outlive_the_store():
 
 
 def test_a_server_without_keys_is_open_only_where_it_is_local_and_never_opens_again():
-    assert Access(list, open_locally=True).check(request_of(), KeyScope.ADMIN) == LOCAL
+    local, reachable = Access(list, open_locally=True), Access(list, open_locally=False)
+    local.load()
+    reachable.load()
+    assert local.check(request_of(), KeyScope.ADMIN) == LOCAL
     with pytest.raises(Problem):
-        Access(list, open_locally=False).check(request_of(), KeyScope.SCORE)
+        reachable.check(request_of(), KeyScope.SCORE)
     known = [key_of(ID["only"])]
     access = Access(lambda: known, open_locally=True)
     access.refresh()
     known.clear()
     access.refresh()
+    with pytest.raises(Problem):
+        access.check(request_of(), KeyScope.SCORE)
+
+
+def test_a_server_whose_keys_could_not_be_read_is_open_to_nobody():
+    def away():
+        raise DependencyError("away")
+
+    access = Access(away, open_locally=True)
+    with pytest.raises(DependencyError):
+        access.load()
+    access.refresh()
+    assert not access.is_open
     with pytest.raises(Problem):
         access.check(request_of(), KeyScope.SCORE)

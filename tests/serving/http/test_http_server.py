@@ -1,8 +1,10 @@
 """The server as a process: attacks by size and slowness, its end by a signal, and where it may listen."""
 
 import contextlib
+import gc
 import signal
 import socket
+import sys
 import threading
 import time
 
@@ -69,6 +71,51 @@ def read_answer(connection):
             if len(body) >= length:
                 break
     return answer
+
+
+@pytest.fixture
+def run_here():
+    """Runs a server in a thread; called with whether to stop, and what to do with the port."""
+    switching = sys.getswitchinterval()
+    yield lambda stop, started: run_server(
+        FastAPI(),
+        Address(host="127.0.0.1", port=0),
+        head_seconds=10,
+        started=started,
+        refresh=lambda: None,
+        stop=stop,
+    )
+    sys.setswitchinterval(switching)
+    gc.unfreeze()
+
+
+def test_an_end_that_was_asked_for_before_it_listens_is_not_lost(run_here):
+    ports = []
+    run_here(lambda: True, ports.append)
+    assert ports == []
+
+
+def test_a_head_that_is_too_large_is_refused(run_here):
+    ports, is_up, stop = [], threading.Event(), threading.Event()
+
+    def started(port):
+        ports.append(port)
+        is_up.set()
+
+    server = threading.Thread(target=run_here, args=(stop.is_set, started))
+    server.start()
+    try:
+        assert is_up.wait(20)
+        fields = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 1_000) for number in range(2_000))
+        for head in (b"GET /" + b"x" * 2_000_000, b"GET / HTTP/1.1\r\nHost: localhost\r\n" + fields):
+            with socket.create_connection(("127.0.0.1", ports[0]), timeout=5) as connection:
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    connection.sendall(head)  # and no end: without a bound it would wait for more
+                assert read_answer(connection)[:12] in (b"HTTP/1.1 400", b"")
+    finally:
+        stop.set()
+        server.join(20)
+    assert not server.is_alive()
 
 
 HEAD = b"POST /v1/scores HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

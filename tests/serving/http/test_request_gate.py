@@ -23,6 +23,7 @@ def test_a_request_has_an_id_its_own_or_ours(served):
         {"Host": "evil.example:8080"},
         {"Host": "localhost.evil.example"},
         {"Host": ""},
+        {"Host": "testserver"},
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
     ],

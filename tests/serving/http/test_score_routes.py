@@ -1,10 +1,12 @@
 """Scores over HTTP: the model's own PDs, kept before they are given, and limits that hold."""
 
 import asyncio
+import gc
 import threading
 
 import numpy as np
 import pytest
+import structlog
 from serving_setup import SCHEMA, key_of, record_of
 
 from loan_default.data.schema.records import records_frame, validate_record
@@ -321,6 +323,23 @@ def test_scores_of_a_challenger_in_shadow_are_kept_and_never_given(served, champ
     assert content["model"]["version"] == "v1"
     read = served.client.get(f"/v1/predictions/{content['id']}").json()
     assert read["model"]["version"] == "v1"
+
+
+def test_a_shadow_run_that_fails_is_counted_and_its_error_shows_nothing(served, champion, challenger):
+    held, messages = Held(challenger), []
+    held.free.set()
+    served.client.loop.set_exception_handler(lambda _, context: messages.append(context))
+    trial = Trial(id="x", mode=Mode.SHADOW, share=1.0, challenger=held)
+    served.lineup[0] = Lineup(champion=champion, trial=trial)
+    with structlog.testing.capture_logs() as logs:
+        assert post(served, [record_of("p", debt=66), record_of("q")]).status_code == 200
+        served.parts.mirrored.close()
+        assert "loan_shadow_dropped_total 2.0" in served.client.get("/metrics").text
+    gc.collect()
+    served.client.get("/livez")
+    assert messages == []
+    assert [each["error"] for each in logs if each["event"] == "shadow_failed"] == ["RuntimeError"]
+    assert "CANARY" not in str(logs)
 
 
 def test_a_what_if_moves_one_column_and_keeps_nothing(served, champion):

@@ -30,29 +30,38 @@ class Access:
 
     Args:
         load: all keys of the document store.
-        open_locally: answer without keys while there has never been one; for a server that only this machine
-            can reach.
+        open_locally: answer without keys once they were read and as long as there has never been one; for a
+            server that only this machine can reach.
     """
 
     def __init__(self, load: Callable[[], Iterable[ApiKey]], *, open_locally: bool) -> None:
         self._load, self._open_locally = load, open_locally
         self._keys: Mapping[str, ApiKey] = {}
+        self._is_open = False
 
     @property
     def is_open(self) -> bool:
         """Whether requests need no key; once there has been one, they always do."""
-        return self._open_locally
+        return self._is_open
 
     @property
     def count(self) -> int:
         """Number of keys, with those that are valid no longer."""
         return len(self._keys)
 
+    def load(self) -> None:
+        """Read all keys; a server begins with it, so that keys which cannot be read do not pass for none.
+
+        Raises:
+            LoanDefaultError: the store is away, or a key cannot be read; the known ones stay.
+        """
+        self._keys = {key.id: key for key in self._load()}
+        self._is_open = self._open_locally = self._open_locally and not self._keys
+
     def refresh(self) -> None:
         """Read all keys anew; while the store is away, or one of them cannot be read, the known ones stay."""
         try:
-            self._keys = {key.id: key for key in self._load()}
-            self._open_locally = self._open_locally and not self._keys
+            self.load()
         except LoanDefaultError as error:
             log.warning("keys_not_refreshed", reason=str(error))
 
@@ -63,7 +72,7 @@ class Access:
             Problem: 401 without a valid key, 403 without the scope.
         """
         keys = self._keys
-        if self._open_locally:
+        if self._is_open:
             return LOCAL
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         identifier, _, secret = token.strip().partition(".")

@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from loan_default.errors import ConfigurationError
+from loan_default.serving.api_keys import REFRESH_SECONDS
 from loan_default.serving.http.access import Access
 
 log = structlog.get_logger()
@@ -25,8 +26,8 @@ _KEEP_ALIVE_SECONDS = 30
 _STOP_SECONDS = 10
 _BACKLOG = 2_048
 _LOOK_SECONDS = 1.0
-_REFRESH_SECONDS = 5.0
-"""A key that was revoked works for so long at most, and one that was added from then on."""
+_HEAD_BYTES = 32_768
+"""Of a request whose head is not complete; what has arrived at once may be larger."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +71,7 @@ def run_server(
     head_seconds: float,
     started: Callable[[int], None],
     refresh: Callable[[], None],
+    stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Answer requests until Ctrl-C or SIGTERM; what is being answered then is finished.
 
@@ -77,6 +79,7 @@ def run_server(
         head_seconds: how long the head of a request may take to arrive; a slower connection is closed.
         started: called with the port once the server listens.
         refresh: called every few seconds in a thread, to read keys anew.
+        stop: whether to end, such as by a signal that came before the server listened.
 
     Raises:
         ConfigurationError: the address cannot be listened on.
@@ -87,6 +90,7 @@ def run_server(
     gc.freeze()  # what is loaded stays: no collection needs to look at it again
     config = uvicorn.Config(
         app,
+        http="h11",  # httptools has no bound on heads
         ws="none",
         lifespan="off",
         log_config=None,
@@ -96,26 +100,40 @@ def run_server(
         proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_STOP_SECONDS,
-        h11_max_incomplete_event_size=32_768,
+        h11_max_incomplete_event_size=_HEAD_BYTES,
     )
-    asyncio.run(_serve(_Server(config, head_seconds=head_seconds, started=started), refresh, listening))
+    server = _Server(config, head_seconds=head_seconds, started=started, stop=stop)
+    with listening:
+        asyncio.run(_serve(server, refresh, listening))
 
 
 class _Server(uvicorn.Server):
     """uvicorn's server; it closes connections whose next request is late, uvicorn lets them wait."""
 
     def __init__(
-        self, config: uvicorn.Config, *, head_seconds: float, started: Callable[[int], None]
+        self,
+        config: uvicorn.Config,
+        *,
+        head_seconds: float,
+        started: Callable[[int], None],
+        stop: Callable[[], bool],
     ) -> None:
         super().__init__(config)
-        self._head_seconds, self._on_started = head_seconds, started
+        self._head_seconds, self._on_started, self._stop = head_seconds, started, stop
         self._waiting: dict[Any, tuple[int, float]] = {}
 
     async def startup(self, sockets: Any = None) -> None:
-        """Listen, and say so."""
+        """Listen, and say so, unless the end came first: from here on uvicorn takes signals itself."""
+        self.end_if_stopped()
+        if self.should_exit:
+            return
         await super().startup(sockets)
         if not self.should_exit:
             self._on_started(self.servers[0].sockets[0].getsockname()[1])
+
+    def end_if_stopped(self) -> None:
+        """Begin to end where that is asked for."""
+        self.should_exit = self.should_exit or self._stop()
 
     def close_late(self) -> None:
         """Close connections that have begun no request, or no further one, for too long."""
@@ -149,11 +167,12 @@ async def _serve(server: _Server, refresh: Callable[[], None], listening: socket
     async def look() -> None:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
+            server.end_if_stopped()
             server.close_late()
 
     async def keep_refreshing() -> None:
         while True:
-            await asyncio.sleep(_REFRESH_SECONDS)
+            await asyncio.sleep(REFRESH_SECONDS)
             await asyncio.to_thread(refresh)
 
     tasks = [asyncio.create_task(look()), asyncio.create_task(keep_refreshing())]

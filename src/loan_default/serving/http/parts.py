@@ -1,8 +1,12 @@
 """What the routes share: the models, the queues, the limits, and where predictions and outcomes go."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
+
+import structlog
 
 from loan_default.data.schema.records import RecordError
 from loan_default.database.serving_documents import Prediction
@@ -16,6 +20,8 @@ from loan_default.serving.http.telemetry import Readings, Telemetry
 from loan_default.serving.http.token_buckets import TokenBuckets
 from loan_default.serving.http.what_ifs import WhatIf, score_what_ifs
 from loan_default.serving.lineup import Lineup
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,10 +101,21 @@ class Parts:
         """Let the challenger of an experiment in shadow score what was answered, unless it is behind."""
         if result.lineup.trial is None:
             return
+        rows = len(result.answers)
         try:
-            self.mirrored.submit(result, rows=len(result.answers))
+            run = self.mirrored.submit(result, rows=rows)
         except QueueFullError:
-            self.telemetry.shadow_dropped.inc(len(result.answers))
+            self.telemetry.shadow_dropped.inc(rows)
+        else:
+            run.add_done_callback(partial(self._count_failed, rows))
+
+    def _count_failed(self, rows: int, run: "asyncio.Future[None]") -> None:
+        """Count what the challenger did not score; nobody else asks what became of it."""
+        error = None if run.cancelled() else run.exception()
+        if error is not None:
+            # The message of an error may hold a value; its type does not.
+            log.warning("shadow_failed", rows=rows, error=type(error).__name__)
+            self.telemetry.shadow_dropped.inc(rows)
 
     def close(self) -> None:
         """End the threads after what waits."""

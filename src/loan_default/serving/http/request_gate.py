@@ -21,7 +21,7 @@ log = structlog.get_logger()
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _GONE = 499
 """Status in the metrics of a request whose client did not wait."""
-_LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]", "testserver"})
+_LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),

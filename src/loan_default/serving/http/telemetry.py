@@ -83,7 +83,9 @@ class Telemetry:
             registry=registry,
         )
         self.shadow_dropped = Counter(
-            "loan_shadow_dropped", "Shadow scores that were left out under load.", registry=registry
+            "loan_shadow_dropped",
+            "Answers that a challenger in shadow did not score: under load, or by an error.",
+            registry=registry,
         )
         self.what_ifs = Counter(
             "loan_what_if_scores", "Scores of what-ifs, which are not kept.", registry=registry
