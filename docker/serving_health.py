@@ -19,12 +19,14 @@ OLDEST_SECONDS = 120.0
 
 
 def api_is_healthy() -> bool:
-    """Whether the server answers, and has no model that fails."""
+    """Whether the server answers, and has no model that fails; a full spool is no such fault."""
     try:
         with urlopen(ADDRESS, timeout=5) as answer:
             return bool(answer.status == 200)
     except HTTPError as error:
-        return json.load(error).get("model") is None
+        ready = json.load(error)
+        # A new process would find the spool as full, and the store as far away.
+        return ready.get("model") is None or ready.get("predictions") == "refused"
 
 
 def scorer_is_healthy() -> bool:

@@ -1,5 +1,6 @@
 """Nothing that was kept is lost: the store away, the process killed, the spool full."""
 
+import errno
 import os
 import signal
 import sys
@@ -14,8 +15,9 @@ from pymongo.errors import AutoReconnect
 
 from loan_default.database.embedded import EmbeddedDatabase
 from loan_default.database.prediction_repository import PredictionRepository
-from loan_default.database.serving_documents import Door, Prediction
+from loan_default.database.serving_documents import Door, Group, Prediction
 from loan_default.errors import DependencyError
+from loan_default.serving import prediction_log
 from loan_default.serving.prediction_log import PredictionLog
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123000, tzinfo=UTC)
@@ -132,6 +134,53 @@ def test_while_the_store_is_away_predictions_wait_and_are_found(store, folder, d
         assert log.of_event("a") == [prediction_of("a"), prediction_of("a", "v2")]
         assert log.of_event("nobody") == []
     assert ids_in(database) == ["a/v1", "a/v2", "b/v1"]
+
+
+def test_an_answer_is_found_while_its_shadow_waits(store, folder, database):
+    answered, shadowed = prediction_of("a"), prediction_of("a", "v2", group=Group.SHADOW)
+    with PredictionLog(PredictionRepository(store), folder) as log:
+        log.add([answered])
+        assert log.wait_until_stored(seconds=20)
+        store.is_away = True
+        log.add([shadowed])
+        assert log.of_event("a") == [answered, shadowed]
+        store.is_away = False
+        assert log.wait_until_stored(seconds=30)
+        assert log.of_event("a") == [answered, shadowed]
+
+
+def test_what_is_stored_before_its_call_returns_does_not_wait_any_more(store, folder, monkeypatch):
+    with PredictionLog(PredictionRepository(store), folder) as log:
+        append = log._spool.append
+
+        def slow(lines, *, number):
+            append(lines, number=number)
+            log._written.set()
+            assert log.wait_until_stored(seconds=20)
+
+        monkeypatch.setattr(log._spool, "append", slow)
+        log.add([prediction_of("a")])
+        assert log._pending == {}
+        assert log.of_event("a") == [prediction_of("a")]
+
+
+@pytest.mark.parametrize("part", ["sync", "adopt"])
+def test_the_threads_outlive_a_disk_or_a_system_that_fails(store, folder, database, monkeypatch, part):
+    failures = []
+
+    def fail():
+        failures.append(part)
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(prediction_log, "_ADOPT_SECONDS", 0.01)
+    with PredictionLog(PredictionRepository(store), folder) as log:
+        monkeypatch.setattr(log._spool, part, fail)
+        wait_for(lambda: len(failures) >= 2)
+        monkeypatch.undo()
+        log.add([prediction_of("a")])
+        assert log.wait_until_stored(seconds=20)
+        assert all(thread.is_alive() for thread in log._threads)
+    assert ids_in(database) == ["a/v1"]
 
 
 def test_a_lost_answer_of_the_store_is_no_second_prediction(store, folder, database):

@@ -102,6 +102,7 @@ def test_a_full_spool_refuses_whole_batches_until_there_is_room(tmp_path):
     assert not spool.is_full
     with pytest.raises(DependencyError, match=r"Cannot keep predictions: 14 of 21 bytes wait"):
         put(spool, 3, 4)
+    assert spool.is_full, "what was refused once is refused again"
     put(spool, 3)
     assert spool.is_full
     segment = spool.take()
@@ -111,6 +112,71 @@ def test_a_full_spool_refuses_whole_batches_until_there_is_room(tmp_path):
     assert not spool.is_full
     put(spool, 4)
     assert drained(spool) == [line(4)]
+
+
+def test_a_batch_above_the_limit_does_not_make_an_empty_spool_full(tmp_path):
+    spool = Spool(tmp_path, limit_bytes=10)
+    with pytest.raises(DependencyError, match="0 of 10 bytes"):
+        put(spool, 1, 2)
+    assert not spool.is_full
+
+
+def test_without_a_free_descriptor_lines_are_brought_to_the_disk_later(tmp_path, monkeypatch):
+    spool, flushed = Spool(tmp_path), []
+    put(spool, 1)
+
+    def fail(descriptor):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prediction_spool.os, "dup", fail)
+        with pytest.raises(OSError, match="Too many open files"):
+            spool.sync()
+    monkeypatch.setattr(prediction_spool.os, "fsync", flushed.append)
+    spool.sync()
+    assert len(flushed) == 1
+    assert not spool.is_full
+
+
+def test_what_another_user_left_is_not_ours(tmp_path, monkeypatch):
+    first = Spool(tmp_path)
+    put(first, 1)
+    first.close()
+    (path,) = tmp_path.glob("*.jsonl")
+    open_ = os.open
+
+    def refuse(name, *arguments, **named):
+        if name == path:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return open_(name, *arguments, **named)
+
+    monkeypatch.setattr(prediction_spool.os, "open", refuse)
+    spool = Spool(tmp_path)
+    assert spool.waiting == 0
+    monkeypatch.undo()
+    assert spool.adopt() == 1
+
+
+def test_a_file_that_cannot_be_read_keeps_no_other_from_being_stored(tmp_path, monkeypatch):
+    (tmp_path / "1-1-1.jsonl").write_bytes(line(1))
+    (tmp_path / "1-1-2.jsonl").write_bytes(line(2))
+    read = Path.read_bytes
+
+    def fail(path):
+        if path.name == "1-1-2.jsonl":
+            raise OSError(errno.EIO, "Input/output error")
+        return read(path)
+
+    spool = Spool(tmp_path / "other")
+    monkeypatch.setattr(spool, "_folder", tmp_path)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", fail)
+        with pytest.raises(OSError, match="Input/output error"):
+            spool.adopt()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before + 1, "of the one that was adopted"
+    assert spool.adopt() == 1
+    assert drained(spool) == [line(1), line(2)]
 
 
 def test_what_dead_processes_left_counts_towards_the_limit(tmp_path):

@@ -20,8 +20,8 @@ from typing import Self
 import structlog
 
 from loan_default.database.prediction_repository import PredictionRepository
-from loan_default.database.serving_documents import Prediction
-from loan_default.errors import DataError, LoanDefaultError
+from loan_default.database.serving_documents import Group, Prediction
+from loan_default.errors import DataError, DependencyError, LoanDefaultError
 from loan_default.failpoints import failpoint
 from loan_default.serving.prediction_spool import LIMIT_BYTES, Segment, Spool
 
@@ -115,24 +115,39 @@ class PredictionLog:
         if not predictions:
             return
         lines = b"".join(each.model_dump_json().encode() + b"\n" for each in predictions)
-        self._spool.append(lines, number=len(predictions))
-        failpoint("predictions_spooled")
-        with self._pending_lock:
+        with self._pending_lock:  # before they can be stored, which takes them out again
+            new = [each for each in predictions if each.id not in self._pending.get(each.event, {})]
             for each in predictions:
                 self._pending.setdefault(each.event, {}).setdefault(each.id, each)
             while len(self._pending) > _REMEMBERED:
                 self._pending.popitem(last=False)
+        try:
+            self._spool.append(lines, number=len(predictions))
+        except DependencyError:
+            self._forget(new)
+            raise
+        failpoint("predictions_spooled")
         self._written.set()
 
     def of_event(self, event: str) -> list[Prediction]:
-        """Return the predictions of an event: those that are stored, else those that wait.
+        """Return the predictions of an event: those that are stored, then those that wait.
+
+        While an answer waits, what waits is all: a store that is away is not asked for what is known.
 
         Raises:
             DependencyError: none waits, and the store does not answer.
         """
         with self._pending_lock:
-            waiting = list(self._pending.get(event, {}).values())
-        return waiting or self._repository.of_event(event)
+            waiting = dict(self._pending.get(event, {}))
+        if any(each.group is not Group.SHADOW for each in waiting.values()):
+            return list(waiting.values())
+        try:
+            stored = {each.id: each for each in self._repository.of_event(event)}
+        except DependencyError:
+            if not waiting:
+                raise
+            stored = {}
+        return [*stored.values(), *(each for name, each in waiting.items() if name not in stored)]
 
     def wait_until_stored(self, *, seconds: float) -> bool:
         """Wait until nothing waits, at most so long; return whether that is so."""
@@ -160,8 +175,15 @@ class PredictionLog:
         self.close()
 
     def _keep_syncing(self) -> None:
+        failed = False
         while not self._stop.wait(SYNC_SECONDS):
-            self._spool.sync()
+            try:
+                self._spool.sync()
+                failed = False
+            except OSError as error:  # tried again: the thread must outlive it
+                if not failed:  # once an outage
+                    log.warning("predictions_not_synced", kind=type(error).__name__, reason=error.strerror)
+                failed = True
 
     def _keep_storing(self) -> None:
         looked, failed, expired = time.monotonic(), 0, -math.inf
@@ -173,6 +195,9 @@ class PredictionLog:
                 segment = self._spool.take()
                 if segment is not None:
                     self._store(segment)
+                elif time.monotonic() - looked >= _ADOPT_SECONDS:
+                    looked = time.monotonic()
+                    self._spool.adopt()
             except (LoanDefaultError, OSError) as error:
                 failed += 1
                 self._failures += 1
@@ -182,9 +207,6 @@ class PredictionLog:
                 self._stop.wait(longest * random.uniform(0.5, 1))  # noqa: S311 (spreads replicas, no secret)
                 continue
             if segment is None:
-                if time.monotonic() - looked >= _ADOPT_SECONDS:
-                    self._spool.adopt()
-                    looked = time.monotonic()
                 self._written.wait(_ADOPT_SECONDS)
                 self._written.clear()
             elif failed:
@@ -206,12 +228,16 @@ class PredictionLog:
             failpoint("predictions_stored")
             segment.done += sum(map(len, lines))
             self._stored += len(predictions)
-            with self._pending_lock:
-                for each in predictions:
-                    of_event = self._pending.get(each.event, {})
-                    of_event.pop(each.id, None)
-                    if not of_event:
-                        self._pending.pop(each.event, None)
+            self._forget(predictions)
         if segment.damaged:
             log.error("spool_damaged", file=segment.path.name, lines=segment.damaged)
         self._spool.remove(segment)
+
+    def _forget(self, predictions: Sequence[Prediction]) -> None:
+        """Drop predictions from those that wait."""
+        with self._pending_lock:
+            for each in predictions:
+                of_event = self._pending.get(each.event, {})
+                of_event.pop(each.id, None)
+                if not of_event:
+                    self._pending.pop(each.event, None)

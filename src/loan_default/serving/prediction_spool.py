@@ -64,17 +64,18 @@ class Spool:
         self._folder, self._limit = folder, limit_bytes
         self._lock, self._numbers = Lock(), count()
         self._broken: str | None = None
+        self._has_refused = False  # for want of room, since a segment was last removed
         self._sealed: list[Segment] = []
         self._dirty: list[Segment] = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._current = self._new_segment()
+            self.adopt()
         except OSError as error:
             raise ConfigurationError(
                 f"predictions must be spooled to a folder that can be written, however: {folder} "
                 f"({error.strerror}). Choose another LOAN_DEFAULT_HOME."
             ) from error
-        self.adopt()
 
     @property
     def size(self) -> int:
@@ -90,9 +91,9 @@ class Spool:
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing more is taken, as the limit is reached or the disk fails."""
+        """Whether lines are refused, as they exceed the limit or the disk fails."""
         with self._lock:
-            return self._broken is not None or self._size() >= self._limit
+            return self._broken is not None or self._has_refused or self._size() >= self._limit
 
     @property
     def oldest_seconds(self) -> float:
@@ -111,6 +112,7 @@ class Spool:
             if self._broken is not None:
                 raise DependencyError(f"Cannot keep predictions: {self._broken}. Start the process anew.")
             if self._size() + len(lines) > self._limit:
+                self._has_refused = self._size() > 0  # where nothing waits, nothing is removed either
                 raise DependencyError(
                     f"Cannot keep predictions: {self._size()} of {self._limit} bytes wait for the document "
                     "store. See why it takes none."
@@ -132,11 +134,17 @@ class Spool:
                 self._dirty.append(segment)
 
     def sync(self) -> None:
-        """Bring all lines to the disk; what fails stays known as `is_full`."""
-        with self._lock:
-            copies = [os.dup(each.descriptor) for each in self._dirty]
-            self._dirty.clear()
-        for copy in copies:
+        """Bring all lines to the disk; what fails stays known as `is_full`.
+
+        Raises:
+            OSError: no descriptor is free; the next call brings what is left.
+        """
+        for _ in range(len(self._dirty)):
+            with self._lock:
+                if not self._dirty:
+                    return
+                copy = os.dup(self._dirty[0].descriptor)
+                del self._dirty[0]
             try:
                 os.fsync(copy)
             except OSError as error:  # the kernel may have dropped the lines: no later call would tell
@@ -161,6 +169,7 @@ class Spool:
         """Remove a segment whose lines are stored; one with damaged lines stays under another name."""
         with self._lock:
             self._sealed.remove(segment)
+            self._has_refused = False
             if segment in self._dirty:
                 self._dirty.remove(segment)
             if segment.damaged:
@@ -170,21 +179,25 @@ class Spool:
             os.close(segment.descriptor)
 
     def adopt(self) -> int:
-        """Take over the segments of processes that are gone; return their number of lines."""
+        """Take over the segments of processes that are gone; return their number of lines.
+
+        Raises:
+            OSError: the folder or a file cannot be read; what was taken over until then stays so.
+        """
         with self._lock:
             ours = {each.path for each in (*self._sealed, self._current)}
-        adopted = [
-            segment
-            for path in sorted(self._folder.glob(f"*{_SUFFIX}"))
-            if path not in ours and (segment := _adopted(path)) is not None
-        ]
-        with self._lock:
-            self._sealed += adopted
-        return sum(each.lines for each in adopted)
+        lines = 0
+        for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
+            if path not in ours and (segment := _adopted(path)) is not None:
+                with self._lock:
+                    self._sealed.append(segment)
+                lines += segment.lines
+        return lines
 
     def close(self) -> None:
         """Give the segments up: whoever opens the folder next adopts them; an empty one is removed."""
-        self.sync()
+        with suppress(OSError):
+            self.sync()
         with self._lock:
             if self._broken == _CLOSED:
                 return
@@ -221,10 +234,10 @@ def _write(descriptor: int, lines: bytes) -> None:
 
 
 def _adopted(path: Path) -> Segment | None:
-    """Lock the segment of a process that is gone; None where one lives, or another has adopted it."""
+    """Lock the segment of a process that is gone; None where one lives, or it belongs to somebody else."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -232,6 +245,9 @@ def _adopted(path: Path) -> Segment | None:
     except (BlockingIOError, FileNotFoundError):
         os.close(descriptor)
         return None
+    except OSError:
+        os.close(descriptor)  # which unlocks it, for a later attempt
+        raise
     if os.fstat(descriptor).st_nlink == 0:  # stored and removed between opening and locking
         os.close(descriptor)
         return None
