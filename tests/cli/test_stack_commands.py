@@ -111,3 +111,15 @@ def test_init_lets_in_the_key_of_the_settings_and_revokes_its_former_one(shell, 
     code, _, errors = shell("init")
     assert code == 2
     assert "a key must be 12 hexadecimal digits" in errors
+
+
+def test_init_refuses_a_key_that_was_revoked_and_leaves_the_present_one(shell, monkeypatch):
+    for identifier, wanted in (("0123456789ab", 0), ("ba9876543210", 0), ("0123456789ab", 2)):
+        monkeypatch.setenv("LOAN_DEFAULT_API_KEY", f"{identifier}.{identifier * 3}")
+        code, _, errors = shell("init")
+        assert code == wanted
+    assert "must not have been revoked, however: 0123456789ab was" in " ".join(errors.split())
+    assert "0123456789ab" * 3 not in errors
+    with open_database(load_settings()) as database:
+        keys = {key.key: key.revoked for key in ApiKeyRepository(database).newest_first()}
+    assert keys == {"0123456789ab": True, "ba9876543210": False}

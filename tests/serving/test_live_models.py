@@ -403,6 +403,19 @@ def test_a_bad_challenger_is_refused_and_the_champion_answers_for_all(home: Home
     assert [each.model.version for each in home.published] == [bad.version]
 
 
+def test_an_experiment_of_a_champion_that_was_refused_runs_beside_no_other(home: Home) -> None:
+    first, bad, second = home.good(1), home.damaged(2, flip_a_bit), home.good(3)
+    home.promote(first)
+    live = home.live()
+    live.refresh()
+    home.promote(bad)
+    ExperimentRepository(home.database).begin(experiment_of(bad, second))
+    live.refresh()
+    assert champion_of(live) == first.version
+    assert live.lineup is not None
+    assert live.lineup.trial is None
+
+
 def test_a_challenger_that_was_promoted_is_no_challenger_any_more(home: Home) -> None:
     first, second = home.good(1), home.good(2)
     home.promote(first)

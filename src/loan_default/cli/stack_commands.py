@@ -12,7 +12,7 @@ import typer
 
 from loan_default.cli.console import counted, make_console, say
 from loan_default.cli.options import path_argument, path_option
-from loan_default.errors import DependencyError
+from loan_default.errors import ConfigurationError, DependencyError
 from loan_default.wiring import open_database, start, stopping
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def let_in(database: "Database", token: str) -> str:
     """Make the key of a stack known and revoke its former ones; return what was done.
 
     Raises:
-        ConfigurationError: the token is no key.
+        ConfigurationError: the token is no key, or one that was revoked.
     """
     from loan_default.database.api_key_documents import KeyScope
     from loan_default.database.serving_repositories import ApiKeyRepository
@@ -76,6 +76,11 @@ def let_in(database: "Database", token: str) -> str:
     scopes = (KeyScope.SCORE, KeyScope.OUTCOME, KeyScope.READ)
     key = key_of(token, _OWNER_OF_STACK, scopes=scopes, now=now)
     repository.add(key)
+    if repository.get(key.key).revoked:  # it was there: adding it again changes nothing
+        raise ConfigurationError(
+            f"the key of LOAN_DEFAULT_API_KEY must not have been revoked, however: {key.key} was. Set "
+            "another one, with 12 new hexadecimal digits before its dot."
+        )
     for former in repository.newest_first():
         if former.owner == _OWNER_OF_STACK and former.key != key.key and not former.revoked:
             repository.revoke(former.key, now=now)

@@ -138,12 +138,12 @@ class LiveModels:
 
     def _take_over(self, wanted: Wanted) -> None:
         champion = self._scorer_of(wanted.champion)
-        if champion is None:  # the last good one stays, beside whom the challenger goes on
+        if champion is None:  # the last good one stays, alone: the experiment is one of the other's
             champion = None if self._lineup is None else self._lineup.champion
         if champion is None:
             return
         trial = None
-        if wanted.trial is not None:
+        if wanted.trial is not None and champion.digest == wanted.champion.sha256:
             challenger = self._scorer_of(wanted.trial.challenger)
             if challenger is not None and challenger.digest != champion.digest:
                 trial = Trial(
