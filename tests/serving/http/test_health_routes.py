@@ -1,6 +1,8 @@
 """Probes and metrics: they need no key, show no value, and count what happened."""
 
+import asyncio
 import re
+import threading
 
 from serving_setup import record_of
 
@@ -31,6 +33,21 @@ def test_a_model_that_no_longer_scores_its_golden_rows_is_not_ready(served, cham
     served.lineup[0] = Lineup(champion=Broken())
     response = served.client.get("/readyz")
     assert (response.status_code, response.json()["model"]) == (503, "v9")
+
+
+def test_a_probe_waits_for_no_request_that_waits_for_the_store(served):
+    free = threading.Event()
+
+    async def ask():
+        waiting = [asyncio.create_task(asyncio.to_thread(free.wait, 20)) for _ in range(64)]
+        await asyncio.sleep(0.05)
+        try:
+            return await asyncio.wait_for(served.client.http.get("/readyz"), 5)
+        finally:
+            free.set()
+            await asyncio.gather(*waiting)
+
+    assert served.client.run(ask()).status_code == 200
 
 
 def test_probes_need_no_key(serve):

@@ -1,5 +1,6 @@
 """The server as a process: attacks by size and slowness, its end by a signal, and where it may listen."""
 
+import asyncio
 import contextlib
 import gc
 import signal
@@ -77,12 +78,12 @@ def read_answer(connection):
 def run_here():
     """Runs a server in a thread; called with whether to stop, and what to do with the port."""
     switching = sys.getswitchinterval()
-    yield lambda stop, started: run_server(
+    yield lambda stop, started, refresh=lambda: None: run_server(
         FastAPI(),
         Address(host="127.0.0.1", port=0),
         head_seconds=10,
         started=started,
-        refresh=lambda: None,
+        refresh=refresh,
         stop=stop,
     )
     sys.setswitchinterval(switching)
@@ -116,6 +117,23 @@ def test_a_head_that_is_too_large_is_refused(run_here):
         stop.set()
         server.join(20)
     assert not server.is_alive()
+
+
+def test_keys_are_read_anew_while_all_threads_of_requests_wait(run_here, monkeypatch):
+    monkeypatch.setattr("loan_default.serving.http.http_server.REFRESH_SECONDS", 0.05)
+    free, stop, names = threading.Event(), threading.Event(), []
+
+    def started(port):
+        for _ in range(64):
+            asyncio.get_running_loop().run_in_executor(None, free.wait, 20)
+
+    def refresh():
+        names.append(threading.current_thread().name)
+        free.set()
+        stop.set()
+
+    run_here(stop.is_set, started, refresh)
+    assert names[0].startswith("keys")
 
 
 HEAD = b"POST /v1/scores HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

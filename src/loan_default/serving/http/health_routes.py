@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import orjson
 import structlog
@@ -26,12 +27,14 @@ def health_routes(parts: Parts) -> APIRouter:
     """The routes of probes and metrics."""
     routes = APIRouter()
     checks: dict[str, tuple[float, bool]] = {}
+    # Requests that wait for the store or the broker may take all threads of asyncio's own.
+    thread = ThreadPoolExecutor(1, thread_name_prefix="golden-rows")
 
     async def checked(champion: Scorer) -> bool:
         """Whether the champion still scores its golden rows; tried now and then, as it takes milliseconds."""
         at, is_sound = checks.get(champion.digest, (-math.inf, False))
         if time.monotonic() - at > _CHECK_SECONDS:
-            is_sound = await asyncio.to_thread(_scores_golden_rows, champion)
+            is_sound = await asyncio.get_running_loop().run_in_executor(thread, _scores_golden_rows, champion)
             checks.clear()  # of the champions before
             checks[champion.digest] = (time.monotonic(), is_sound)
         return is_sound

@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
@@ -164,6 +165,9 @@ def _listening(address: Address) -> socket.socket:
 
 
 async def _serve(server: _Server, refresh: Callable[[], None], listening: socket.socket) -> None:
+    # Requests that wait for the store or the broker may take all threads of asyncio's own.
+    thread = ThreadPoolExecutor(1, thread_name_prefix="keys")
+
     async def look() -> None:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
@@ -173,7 +177,7 @@ async def _serve(server: _Server, refresh: Callable[[], None], listening: socket
     async def keep_refreshing() -> None:
         while True:
             await asyncio.sleep(REFRESH_SECONDS)
-            await asyncio.to_thread(refresh)
+            await asyncio.get_running_loop().run_in_executor(thread, refresh)
 
     tasks = [asyncio.create_task(look()), asyncio.create_task(keep_refreshing())]
     try:
@@ -181,3 +185,4 @@ async def _serve(server: _Server, refresh: Callable[[], None], listening: socket
     finally:
         for task in tasks:
             task.cancel()
+        thread.shutdown(wait=False, cancel_futures=True)
