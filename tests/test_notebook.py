@@ -137,4 +137,4 @@ def test_it_runs_to_the_end_and_comes_to_the_stored_metrics(stored, tmp_path, mo
     if os.environ.get("KEEP_OUTPUTS"):
         nbformat.write(notebook, NOTEBOOK)
     else:  # other processors round otherwise
-        assert metrics == pytest.approx(key_metrics(stored), abs=0.01)
+        assert metrics == pytest.approx(key_metrics(stored), abs=0.02)
