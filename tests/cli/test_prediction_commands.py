@@ -57,9 +57,7 @@ def test_all_rows_with_a_score_are_kept_and_no_other(shell, lab, home, tmp_path)
     code, _, _ = shell("predictions", "show", "nobody")
     assert code == 2
     scored = [line.split(",")[0] for line in out.read_text().splitlines()[1:]]
-    mine = {
-        name.partition("-")[0] for name in scored
-    }  # other tests may have scored other files by this model
+    mine = {name.partition("-")[0] for name in scored}  # other tests may have scored other files
     database = EmbeddedDatabase(home / "documents.sqlite3")
     kept = [each.application for each in PredictionRepository(database)._read({})]
     database.close()
