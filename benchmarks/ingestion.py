@@ -177,7 +177,7 @@ def _run(job: Job, workers: int, settings: Settings, *, rows: int, seed: int) ->
     go, done = context.Event(), context.Queue()
     members = []
     for group in (BARE_GROUP, PROCESSING):
-        _skip_to_the_end(settings, group)
+        skip_to_the_end(settings, group, RAW)
     for _ in range(workers):
         ready = context.Event()
         process = context.Process(target=_member, args=(job, settings, ready, go, done))
@@ -209,10 +209,10 @@ def _make_records(settings: Settings, *, rows: int, seed: int) -> None:
     services.database.client.close()
 
 
-def _skip_to_the_end(settings: Settings, group: str) -> None:
+def skip_to_the_end(settings: Settings, group: str, topic: str) -> None:
     """What other processes were measured with is not this one's work."""
     consumer = KafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers, group_id=group)
-    places = [TopicPartition(RAW, number) for number in consumer.partitions_for_topic(RAW)]
+    places = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
     consumer.assign(places)
     ends = consumer.end_offsets(places)
     consumer.commit({place: OffsetAndMetadata(end, "", -1) for place, end in ends.items()})

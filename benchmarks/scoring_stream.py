@@ -27,12 +27,12 @@ from typing import Any
 
 import numpy as np
 import structlog
-from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from servers.ferretdb import start_ferretdb
 from servers.kafka import start_kafka
 from servers.process import temporary_folder
 
-from benchmarks.ingestion import BARE_GROUP, COPY, bare
+from benchmarks.ingestion import BARE_GROUP, COPY, bare, skip_to_the_end
 from benchmarks.serving_engine import VERSION, bundled_model
 from loan_default.database.connect import connect as connect_database
 from loan_default.database.prediction_repository import PredictionRepository
@@ -130,7 +130,7 @@ def _measure_ages(settings: Settings, records: list[dict[str, Any]], *, rate: in
 def _measure_highest_rate(settings: Settings, records: list[dict[str, Any]], *, number: int) -> None:
     """Print the rates of ours and of the bare clients on events that come as fast as they can."""
     for group in (SCORING, BARE_GROUP):
-        _skip_to_the_end(settings, group)
+        skip_to_the_end(settings, group, PROCESSED)
     arrivals: dict[str, float] = {}
     collector = Thread(target=_collect, args=(settings, arrivals, number), daemon=True)
     with _scoring(settings) as go:
@@ -219,16 +219,6 @@ def _collect(settings: Settings, arrivals: dict[str, float], number: int) -> Non
             for record in part:
                 event = dict(record.headers)["ce_id"].decode()
                 arrivals.setdefault(event, time.time())
-    consumer.close()
-
-
-def _skip_to_the_end(settings: Settings, group: str) -> None:
-    """What is on the topic already is not the next one's work."""
-    consumer = KafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers, group_id=group)
-    places = [TopicPartition(PROCESSED, each) for each in consumer.partitions_for_topic(PROCESSED)]
-    consumer.assign(places)
-    ends = consumer.end_offsets(places)
-    consumer.commit({place: OffsetAndMetadata(end, "", -1) for place, end in ends.items()})
     consumer.close()
 
 
