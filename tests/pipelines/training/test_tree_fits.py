@@ -94,7 +94,9 @@ def test_the_trees_of_the_file_have_learned_from_all_labels_for_the_rounds_that_
 
 def test_a_file_that_is_not_refitted_has_the_trees_that_were_measured(lab, tmp_path):
     trained = trained_in(planned(lab, refit=False), tmp_path, [])
-    assert trained.model is trained.measured
+    assert trained.model.trees is trained.measured.trees
+    assert trained.model.members is trained.measured.members
+    assert trained.model.provenance is trained.measured.provenance
 
 
 def test_trees_are_in_the_provenance_the_digest_and_the_registry(lab, plan, trained):
