@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from loan_default.data.schema.column import Column
 from loan_default.data.schema.language import Schema
 from loan_default.data.schema.records import RecordError
 from loan_default.data.schema.values import value_reader
@@ -162,8 +163,7 @@ def shadow(lineup: Lineup, answers: Sequence[Answer | RecordError]) -> list[Pred
 
 def applicant_of(canonical: Mapping[str, Any], schema: Schema) -> str | None:
     """Return who is routed: the applicant where the schema names one, else the application; None = nobody."""
-    columns = schema.groups or ((schema.identifier,) if schema.identifier else ())
-    values = [canonical.get(column.name) for column in columns]
+    values = [canonical.get(column.name) for column in _naming_columns(schema)]
     if all(value is None for value in values):
         return None
     return "\0".join("" if value is None else str(value) for value in values)
@@ -239,8 +239,13 @@ def _unit(record: Record, read: _Canonical | RecordError, champion: Scorer) -> s
         return applicant_of(read, schema)
     if not isinstance(record, Mapping):
         return None
-    columns = schema.groups or ((schema.identifier,) if schema.identifier else ())
+    columns = _naming_columns(schema)
     return applicant_of({each.name: value_reader(each)(record.get(each.name))[0] for each in columns}, schema)
+
+
+def _naming_columns(schema: Schema) -> tuple[Column, ...]:
+    """Return the columns that say who applies."""
+    return schema.groups or ((schema.identifier,) if schema.identifier else ())
 
 
 def _application(canonical: Mapping[str, Any], schema: Schema) -> str | None:
