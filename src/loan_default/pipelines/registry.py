@@ -121,7 +121,7 @@ def file_to_score_with(
     if version is not None:
         model, why = find_model(database, version).model, "asked for"
     else:
-        model, why = _default(database)
+        model, why = model_that_answers(database)
     if sha256 is not None and sha256 != model.sha256:
         raise ArtifactError(
             f"--sha256 must be the digest of the registered model, however: {sha256[:ID_DIGITS]}…, that of "
@@ -130,16 +130,11 @@ def file_to_score_with(
     return ModelFile(path=home / model.path, sha256=model.sha256, why=why, version=model.version)
 
 
-def _registered(database: Database, model: ModelMetadata, champion: Champion | None) -> Registered:
-    return Registered(
-        model=model,
-        is_champion=champion is not None and champion.version == model.version,
-        metrics=tuple(MetricsRepository(database).of_model(model.version)),
-        decisions=tuple(DecisionRepository(database).of_model(model.version)),
-    )
+def model_that_answers(database: Database) -> tuple[ModelMetadata, str]:
+    """Find the champion, or the newest model while there has never been one; the text says which, in words.
 
-
-def _default(database: Database) -> tuple[ModelMetadata, str]:
+    DataError where no model is registered, or the pointer to a former champion is gone.
+    """
     repository = ModelRepository(database)
     champion = repository.champion()
     if champion is not None:
@@ -157,6 +152,15 @@ def _default(database: Database) -> tuple[ModelMetadata, str]:
             "train.py --pretrain --train, or name a model file with --model."
         )
     return newest, "the newest one, as there is no champion yet"
+
+
+def _registered(database: Database, model: ModelMetadata, champion: Champion | None) -> Registered:
+    return Registered(
+        model=model,
+        is_champion=champion is not None and champion.version == model.version,
+        metrics=tuple(MetricsRepository(database).of_model(model.version)),
+        decisions=tuple(DecisionRepository(database).of_model(model.version)),
+    )
 
 
 def metrics_to_store(measured: Mapping[str, Any]) -> tuple[dict[str, float | None], dict[str, str]]:

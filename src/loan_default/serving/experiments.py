@@ -6,7 +6,6 @@ and a model that was rejected may not take part in it.
 
 import secrets
 from datetime import datetime
-from pathlib import Path
 
 import structlog
 
@@ -15,7 +14,7 @@ from loan_default.database.documents import ModelMetadata, ModelStatus
 from loan_default.database.experiment_documents import Experiment, Mode
 from loan_default.database.serving_repositories import ExperimentRepository
 from loan_default.errors import ConfigurationError, DataError
-from loan_default.pipelines.registry import file_to_score_with, find_model
+from loan_default.pipelines.registry import find_model, model_that_answers
 
 log = structlog.get_logger()
 
@@ -85,9 +84,7 @@ def who_answers(database: Database) -> str:
 
     DataError where no model is registered, or the pointer to a former champion is gone.
     """
-    version = file_to_score_with(database, None, home=Path(), sha256=None).version
-    assert version is not None, "it comes from the registry"
-    return version
+    return model_that_answers(database)[0].version
 
 
 def runs_beside(experiment: Experiment, champion: str) -> bool:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loan_default.database.connect import Database
-from loan_default.database.control_repositories import lost_champion
 from loan_default.database.documents import ModelMetadata
 from loan_default.database.experiment_documents import Mode
 from loan_default.database.repositories import ModelRepository
 from loan_default.database.serving_repositories import ExperimentRepository
-from loan_default.errors import ArtifactError, DataError
+from loan_default.errors import ArtifactError
+from loan_default.pipelines.registry import model_that_answers
 from loan_default.serving.experiments import runs_beside
 
 
@@ -55,7 +55,7 @@ def registered_models(database: Database, home: Path) -> Source:
     models, experiments = ModelRepository(database), ExperimentRepository(database)
 
     def wanted() -> Wanted:
-        champion = _champion(models, database)
+        champion, _ = model_that_answers(database)
         experiment = experiments.running()
         trial = None
         if experiment is not None and runs_beside(experiment, champion.version):
@@ -88,24 +88,6 @@ def one_file(path: Path, *, sha256: str | None) -> Source:
     """
     digest = _digest_beside(path) if sha256 is None else sha256
     return lambda: Wanted(champion=WantedModel(path=path, sha256=digest, version=None))
-
-
-def _champion(models: ModelRepository, database: Database) -> ModelMetadata:
-    pointer = models.champion()
-    if pointer is not None:
-        return models.get(pointer.version)
-    if (former := lost_champion(database)) is not None:
-        raise DataError(
-            "the pointer to the champion must exist where a model has been the champion, however: "
-            f"{former} has been, and there is none. Restore it, or roll back to that version."
-        )
-    newest = models.latest()
-    if newest is None:
-        raise DataError(
-            "a model must be registered before it can answer, however: none is. Train one with train.py "
-            "--pretrain --train."
-        )
-    return newest
 
 
 def _file_of(model: ModelMetadata, home: Path, *, sha256: str) -> WantedModel:
