@@ -28,29 +28,21 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from benchmarks.comparison import METRICS, Difference, best_of, difference, mean_difference, resample
+from benchmarks.comparison import METRICS
 from benchmarks.credit_sets import FOLDER as FOLDER_OF_SETS
-from benchmarks.credit_sets import SETS, CreditSet, available, load
-from benchmarks.kept import FOLDER, Arrays, keep, kept_path, kept_run, kept_runs
-from benchmarks.peers import BOOSTERS, PEERS, logistic_predictions, predictions, tune
+from benchmarks.credit_sets import SETS, available, load
+from benchmarks.kept import FOLDER, keep, kept_path, kept_run
+from benchmarks.peers import BOOSTERS, logistic_predictions, predictions, tune
+from benchmarks.quality_tables import LOGISTIC, OURS, WITH_TREES, tables
 from benchmarks.tuning import Settings
 from benchmarks.whole_runs import add_trees, whole_run
 from loan_default.choices import PresetName
 from loan_default.evaluation.metrics import measure
-from loan_default.models.calibration import choose_calibration
 
 SMALL_FIRST = ("hmeq", "uci_credit_card", "credit_risk", "loan_default", "give_me_some_credit")
-OURS = ("scratch", "pretrained", "best")
-WITH_TREES = "with-trees"
-MODELS = (*PEERS, *OURS, WITH_TREES)
-COMPARED = ("ours, scratch", "ours, pretrained", "ours, best", "ours, pretrained, with trees")
-"""Models whose differences to the boosters are shown."""
-
-Floats = NDArray[np.float64]
-Learned = Mapping[str, list[Floats]]
+MODELS = (*BOOSTERS, LOGISTIC, *OURS, WITH_TREES)
 
 
 def main() -> None:
@@ -74,7 +66,7 @@ def main() -> None:
     if not options.table:
         wanted = [(n, m, s) for n in names for s in range(options.seeds) for m in options.models]
         _measure(wanted, folder=options.folder, jobs=options.jobs)
-    print(tables(names, folder=options.folder, seeds=options.seeds))
+    print(tables(names, folder=options.folder, seeds=options.seeds, boosters=tuple(BOOSTERS)))
 
 
 def _measure(wanted: list[tuple[str, str, int]], *, folder: Path, jobs: int) -> None:
@@ -102,7 +94,7 @@ def measure_one(name: str, model: str, seed: int, folder: Path) -> str:
     """Predict the test rows with one model and keep the PDs; returns a line about it."""
     data, since = load(name), time.monotonic()
     arrays: Mapping[str, ArrayLike]
-    if model == "logistic":
+    if model == LOGISTIC:
         arrays = asdict(logistic_predictions(data))
     elif model in BOOSTERS:
         arrays = asdict(predictions(model, data, _tune(name, model, folder), seed=seed))
@@ -119,112 +111,6 @@ def measure_one(name: str, model: str, seed: int, folder: Path) -> str:
     keep(kept_path(folder, name, model, seed), arrays, seconds=seconds)
     metrics = measure(data.y[data.test], arrays["refitted"])
     return json.dumps({key: round(getattr(metrics, key), 4) for key in METRICS} | {"s": round(seconds)})
-
-
-def tables(names: list[str], *, folder: Path, seeds: int) -> str:
-    """Markdown: metrics of each model on each set, then our differences to the best boosters."""
-    heads = [*METRICS.values(), "slope", "AUC before", "log loss before"]
-    lines = [f"| set | model | {' | '.join(heads)} |", "|---|---|" + "---|" * len(heads)]
-    of_sets, fewer = {}, []
-    for name in names:
-        data = load(name)
-        predicted = _predicted(data, folder, seeds)
-        if not predicted:
-            continue
-        of_sets[name] = data, predicted
-        means = {label: _means(data, learned) for label, learned in predicted.items()}
-        best = max(each["auc"] for each in means.values())
-        for label, mean in means.items():
-            cells = [_short(mean["auc"], bold=mean["auc"] == best), _short(mean["ks"], digits=3)]
-            cells += [_short(mean["brier"]), _short(mean["log_loss"]), f"{mean['slope']:.2f}"]
-            cells += [_short(mean["auc before"]), _short(mean["log_loss before"])]
-            lines.append(f"| {name} | {label} | {' | '.join(cells)} |")
-            if (count := len(predicted[label]["refitted"])) < seeds:
-                fewer.append(f"{name} {label}: {count}")
-    if differences := _differences(of_sets):
-        lines += ["", *differences]
-    if fewer:
-        lines += ["", f"Seeds measured, where there are fewer than {seeds}: {', '.join(fewer)}."]
-    return "\n".join(lines)
-
-
-def _differences(of_sets: Mapping[str, tuple[CreditSet, Mapping[str, Learned]]]) -> list[str]:
-    """Rows of the table of differences, those of the last fit first; none without ours."""
-    if not any(label in predicted for _, predicted in of_sets.values() for label in COMPARED):
-        return []
-    lines = [
-        f"| ours minus the best booster | {' | '.join(of_sets)} | mean |",
-        "|---|" + "---|" * (len(of_sets) + 1),
-    ]
-    for of, suffix in (("refitted", ""), ("test", ", before the last fit")):
-        resampled = {
-            name: resample(
-                data.y[data.test].astype(np.float64),
-                {label: each[of] for label, each in predicted.items() if label in (*BOOSTERS, *COMPARED)},
-            )
-            for name, (data, predicted) in of_sets.items()
-        }
-        for label in COMPARED:
-            for metric, title in METRICS.items():
-                found: list[Difference | None] = []
-                for models in resampled.values():
-                    peers = {model: each for model, each in models.items() if model in BOOSTERS}
-                    complete = label in models and peers
-                    found.append(
-                        difference(models[label], peers[best_of(peers, metric)], metric) if complete else None
-                    )
-                known = [each for each in found if each is not None]
-                if known:
-                    cells = [_signed(each) for each in [*found, mean_difference(known)]]
-                    lines.append(f"| {label}{suffix}: {title} | {' | '.join(cells)} |")
-    return lines
-
-
-def _predicted(data: CreditSet, folder: Path, seeds: int) -> dict[str, Learned]:
-    """PDs of the test rows by label of the model: "test" and "refitted" -> an array a seed."""
-    found: dict[str, Learned] = {}
-    for model in PEERS:
-        if runs := kept_runs(folder, data.name, model, seeds=seeds):
-            found[model] = _kept_pds(runs)
-    for model in OURS:
-        if runs := kept_runs(folder, data.name, model, seeds=seeds):
-            nets = [_one_net(data, each) for each in runs.values()]
-            found[f"ours, {model}, one net"] = {of: [net[of] for net in nets] for of in ("test", "refitted")}
-            found[f"ours, {model}"] = _kept_pds(runs)
-    if runs := kept_runs(folder, data.name, WITH_TREES, seeds=seeds):
-        found["ours, pretrained, with trees"] = _kept_pds(runs)
-    return found
-
-
-def _kept_pds(runs: Mapping[int, Arrays]) -> dict[str, list[Floats]]:
-    return {of: [run[of] for run in runs.values()] for of in ("test", "refitted")}
-
-
-def _one_net(data: CreditSet, run: Arrays) -> dict[str, Floats]:
-    """PDs of the test rows by the first member alone, calibrated by itself."""
-    chosen = choose_calibration(run["validation"], data.y[data.validation]).calibration
-    return {"test": chosen.apply(run["raw_test"][0]), "refitted": chosen.apply(run["raw_refitted"][0])}
-
-
-def _means(data: CreditSet, learned: Learned) -> dict[str, float]:
-    """Means over the seeds."""
-    y = data.y[data.test]
-    refitted = [measure(y, each) for each in learned["refitted"]]
-    test = [measure(y, each) for each in learned["test"]]
-    found = {key: float(np.mean([getattr(each, key) for each in refitted])) for key in METRICS}
-    found["slope"] = float(np.mean([each.calibration_slope for each in refitted]))
-    for key in ("auc", "log_loss"):
-        found[f"{key} before"] = float(np.mean([getattr(each, key) for each in test]))
-    return found
-
-
-def _short(value: float, *, digits: int = 4, bold: bool = False) -> str:
-    text = f"{value:.{digits}f}".removeprefix("0")
-    return f"**{text}**" if bold else text
-
-
-def _signed(each: Difference | None) -> str:
-    return "-" if each is None else f"{each.value:+.4f} ({each.low:+.4f} to {each.high:+.4f})"
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from benchmarks.calibration import line_of, lines_of, slope_of, table
 from benchmarks.comparison import METRICS, best_of, difference, mean_difference, resample
 from benchmarks.credit_sets import load
 from benchmarks.kept import keep, kept_path, kept_runs
-from benchmarks.quality import tables
+from benchmarks.quality_tables import tables
 from benchmarks.tuning import best_trial
 from loan_default.evaluation.metrics import log_loss, measure
 from loan_default.models.calibration import CALIBRATION_METHODS
@@ -175,7 +175,7 @@ def test_the_tables_show_each_model_that_was_measured_and_compare_ours_with_the_
         ("with-trees", plain),
     ):
         keep(kept_path(tmp_path, data.name, model, 0), arrays, seconds=1.0)
-    shown = tables([data.name], folder=tmp_path, seeds=1)
+    shown = tables([data.name], folder=tmp_path, seeds=1, boosters=("LightGBM",))
     for label in ("LightGBM", "ours, pretrained", "ours, best", "ours, pretrained, with trees"):
         assert f"| uci_credit_card | {label} |" in shown
     # All have the same PDs.

@@ -1,5 +1,8 @@
 """The shape of the tree: names, sizes, and tests beside what they test; each exception has a reason."""
 
+import ast
+import re
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -43,7 +46,7 @@ WITHOUT_MODULE = {
     "test_notebook": "the notebook",
     "test_project": "versions and tools",
     "test_public_api": "loan_default/__init__.py",
-    "test_quality_benchmarks": "what benchmarks/quality.py and benchmarks/calibration.py measure with",
+    "test_quality_benchmarks": "what benchmarks/quality_tables.py and benchmarks/calibration.py measure with",
     "test_required_servers": "tests/servers",
     "test_secrets": "the messages of all modules",
     "test_servers": "tests/servers",
@@ -166,3 +169,40 @@ def test_each_module_has_a_test_file_or_one_that_tests_it_too():
 def test_each_folder_of_the_package_says_what_is_in_it():
     for path in PACKAGE.rglob("__init__.py"):
         assert path.read_text("utf-8").startswith('"""'), path
+
+
+def test_tests_import_no_benchmark_that_needs_packages_of_the_benchmarks_alone():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    alone = _distributions(extras["benchmarks"]) - _distributions(extras["dev"])
+    assert "catboost" in alone
+    seen: set[str] = set()
+    waiting = {name for path in files_of_tests().values() for name in _imported(path) if _is_benchmark(name)}
+    while waiting:
+        name = waiting.pop()
+        seen.add(name)
+        imported = _imported(ROOT / f"{name.replace('.', '/')}.py")
+        needed = {each for each in imported if each.partition(".")[0] in alone}
+        assert not needed, f"{name} needs {needed}, and a test imports it, directly or not"
+        waiting |= {each for each in imported if _is_benchmark(each)} - seen
+    assert len(seen) > 10
+
+
+def _distributions(requirements: list[str]) -> set[str]:
+    """Names to import, as far as they follow from those of the distributions."""
+    names = {re.split(r"[=<>~]", each)[0] for each in requirements}
+    return {name.replace("-", "_") for name in names} | {name.partition("-")[0] for name in names}
+
+
+def _is_benchmark(name: str) -> bool:
+    return name.startswith("benchmarks.")
+
+
+def _imported(path: Path) -> set[str]:
+    """Modules that a file imports, inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
