@@ -35,6 +35,8 @@ ROWS = (1, 16, 256)
 CONNECTIONS = 16
 """Of the closed loop that finds the saturation."""
 _MOST_CONNECTIONS = 400
+_SHARE = 0.3
+"""Of the saturation, as `--rate` in the flood: requests that are refused cost the server time too."""
 
 BARE = """
 import sys, orjson
@@ -259,6 +261,7 @@ def measure(model: Path, home: Path, *, seconds: float) -> None:
         calm = asyncio.run(open_loop(server.port, one, rate=rate, seconds=seconds))
     with serving(home, BARE) as server:
         ceiling = {rows: rows_a_second(server, application, rows=rows, seconds=seconds) for rows in ROWS}
+        bare_calm = asyncio.run(open_loop(server.port, one, rate=rate, seconds=seconds))
     scorer = load_scorer(model, version=None, sha256=sha256_of(model), cache=home / SERVING_FILES)
     own = {rows: alone(scorer, application, rows=rows, seconds=seconds / 3) for rows in ROWS}
     print(" rows  HTTP rows/s  CPU ms  bare rows/s  CPU ms  model rows/s")
@@ -266,7 +269,8 @@ def measure(model: Path, home: Path, *, seconds: float) -> None:
         (scored, cpu), (bare, bare_cpu) = saturation[rows], ceiling[rows]
         print(f"{rows:>5} {scored:>12,.0f} {cpu:>7.2f} {bare:>12,.0f} {bare_cpu:>7.2f} {own[rows]:>13,.0f}")
     show("half of saturation", calm, rate)
-    share = 0.6 * saturation[1][0]
+    show("bare at that rate", bare_calm, rate)
+    share = _SHARE * saturation[1][0]
     with serving(home, SERVE, *serve, "--rate", f"{share:.0f}") as server:
         before = server.resident_megabytes()
         rate = 2 * saturation[1][0]

@@ -15,7 +15,7 @@ from serving_setup import key_of
 
 from loan_default.errors import ConfigurationError
 from loan_default.serving.http.access import Access
-from loan_default.serving.http.http_server import Address, check_reachable, run_server
+from loan_default.serving.http.http_server import Address, check_reachable, listening_socket, run_server
 
 KEY = key_of("0" * 12)
 
@@ -29,6 +29,17 @@ def access_with(*keys):
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.9.9.9"])
 def test_without_keys_it_listens_on_this_machine_alone(host):
     check_reachable(Address(host=host, port=1), access_with())
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_connections_send_small_parts_at_once(host):
+    with (
+        listening_socket(Address(host=host, port=0)) as listening,
+        socket.create_connection(listening.getsockname()[:2]),
+    ):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.1", "example.org", "127.0.0.1.example.org"])

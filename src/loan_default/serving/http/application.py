@@ -62,6 +62,7 @@ def create_app(parts: Parts, *, version: str) -> FastAPI:
     app.add_middleware(
         Gate,
         telemetry=parts.telemetry,
+        check_share=parts.check_share,
         most_in_flight=parts.limits.most_in_flight,
         local_only=lambda: parts.access.is_open,
     )

@@ -7,8 +7,10 @@ from functools import partial
 from typing import Any
 
 import structlog
+from starlette.requests import Request
 
 from loan_default.data.schema.records import RecordError
+from loan_default.database.api_key_documents import KeyScope
 from loan_default.database.serving_documents import Prediction
 from loan_default.serving.http.access import Access
 from loan_default.serving.http.idempotency import AnsweredRequests
@@ -90,7 +92,19 @@ class Parts:
 
     def take_share(self, caller: str, rows: int) -> None:
         """Count applications against the share of a caller; a Problem (429) where it is used up."""
-        seconds = self.buckets.take(caller, rows)
+        self._refuse(self.buckets.take(caller, rows))
+
+    def check_share(self, request: Request) -> None:
+        """Refuse a request of a caller whose share is used up, before anything is spent on it.
+
+        Raises:
+            Problem: 429 where it is used up, 401 or 403 where the key may not send applications or outcomes.
+        """
+        if self.buckets.rate and request.method == "POST":
+            caller = self.access.check(request, KeyScope.SCORE, KeyScope.OUTCOME)
+            self._refuse(self.buckets.wait(caller))
+
+    def _refuse(self, seconds: float) -> None:
         if seconds:
             self.telemetry.shed.labels("rate").inc()
             raise Problem(

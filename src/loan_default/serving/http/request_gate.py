@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from uuid import uuid4
 
 import structlog
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from loan_default.serving.http.problems import Problem, problem_response
@@ -35,15 +35,22 @@ class Gate:
     """What every request passes.
 
     Args:
+        check_share: raises a Problem for a caller that has used up its share.
         most_in_flight: requests at once; more are answered 503. Probes and metrics are not counted.
         local_only: answer only for the names of this machine, so that no page of another site can ask a
             server without keys through a browser (DNS rebinding).
     """
 
     def __init__(
-        self, app: ASGIApp, *, telemetry: Telemetry, most_in_flight: int, local_only: Callable[[], bool]
+        self,
+        app: ASGIApp,
+        *,
+        telemetry: Telemetry,
+        check_share: Callable[[Request], None],
+        most_in_flight: int,
+        local_only: Callable[[], bool],
     ) -> None:
-        self._app, self._telemetry = app, telemetry
+        self._app, self._telemetry, self._check_share = app, telemetry, check_share
         self._most_in_flight, self._local_only = most_in_flight, local_only
         self._in_flight = 0
 
@@ -104,6 +111,8 @@ class Gate:
                     "host",
                     "A server without keys answers only for localhost. Add one with `loan-default keys add`.",
                 )
+        if counted:
+            self._check_share(Request(scope))
         if counted and self._in_flight > self._most_in_flight:
             self._telemetry.shed.labels("in_flight").inc()
             raise Problem(

@@ -22,7 +22,7 @@ class TokenBuckets:
     """
 
     def __init__(self, *, rate: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rate, self._burst, self._clock = rate, max(burst, 1.0), clock
+        self.rate, self._burst, self._clock = rate, max(burst, 1.0), clock
         self._buckets: dict[str, _Bucket] = {}
 
     def take(self, key: str, tokens: float) -> float:
@@ -30,16 +30,27 @@ class TokenBuckets:
 
         More than the bucket holds can be had where it is full, and leaves it in debt.
         """
-        if not self._rate:
+        if not self.rate:
             return 0.0
+        bucket = self._filled(key)
+        needed = min(tokens, self._burst)
+        if bucket.tokens < needed:
+            return (needed - bucket.tokens) / self.rate
+        bucket.tokens -= tokens
+        return 0.0
+
+    def wait(self, key: str) -> float:
+        """Seconds until a key has a whole token; 0.0 = it has one."""
+        if not self.rate:
+            return 0.0
+        return max(0.0, (1.0 - self._filled(key).tokens) / self.rate)
+
+    def _filled(self, key: str) -> _Bucket:
+        """The bucket of a key as it is now."""
         now = self._clock()
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = self._buckets[key] = _Bucket(self._burst, now)
-        bucket.tokens = min(self._burst, bucket.tokens + (now - bucket.filled) * self._rate)
+        bucket.tokens = min(self._burst, bucket.tokens + (now - bucket.filled) * self.rate)
         bucket.filled = now
-        needed = min(tokens, self._burst)
-        if bucket.tokens < needed:
-            return (needed - bucket.tokens) / self._rate
-        bucket.tokens -= tokens
-        return 0.0
+        return bucket
