@@ -36,8 +36,10 @@ allow --allow-principal User:commands --operation Write --operation Describe --t
 allow --allow-principal User:api --operation Write --operation Describe --topic raw_data
 allow --allow-principal User:scorer --operation Read --operation Describe --topic processed_data --group scoring
 allow --allow-principal User:scorer --operation Write --operation Describe --topic scores --topic processed_data.dlq
-for who in api scorer; do # the models that they refused
-    allow --allow-principal "User:$who" --operation Write --operation Describe --topic commands
+for who in api scorer; do # the models that they refused, and the promotions that they hear of
+    allow --allow-principal "User:$who" --operation Read --operation Write --operation Describe --topic commands
+    allow --allow-principal "User:$who" --operation Read --operation Describe \
+        --resource-pattern-type prefixed --group promotions- # each process is a group of its own
 done
 allow --allow-principal User:requester --operation Write --operation Describe --topic commands
 echo "users and rights are there"

@@ -24,6 +24,7 @@ from loan_default.kafka.topics import (
     dead_letter_topic,
 )
 from loan_default.pipelines.control import command_worker
+from loan_default.serving import promotion_facts
 from loan_default.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -45,12 +46,12 @@ GRANTED = {
     },
     "commands": {"commands": {"Describe", "Read"}, "commands.dlq": {"Describe", "Write"}},
     "requester": {"commands": {"Describe", "Write"}},
-    "api": {"raw_data": {"Describe", "Write"}, "commands": {"Describe", "Write"}},
+    "api": {"raw_data": {"Describe", "Write"}, "commands": {"Describe", "Read", "Write"}},
     "scorer": {
         "processed_data": {"Describe", "Read"},
         "scores": {"Describe", "Write"},
         "processed_data.dlq": {"Describe", "Write"},
-        "commands": {"Describe", "Write"},
+        "commands": {"Describe", "Read", "Write"},
     },
 }
 """What each client does with the topics."""
@@ -145,8 +146,8 @@ def test_kafka_users_may_do_what_their_client_does():
         "pipeline": {PROCESSING, TRAINING_STORE, "look-"},
         "commands": {command_worker.GROUP},
         "requester": set(),
-        "api": set(),
-        "scorer": {SCORING},
+        "api": {promotion_facts.GROUPS},
+        "scorer": {SCORING, promotion_facts.GROUPS},
     }
     for name, user in users.items():
         rules = user["spec"]["authorization"]["acls"]

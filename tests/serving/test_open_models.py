@@ -24,8 +24,8 @@ def broker() -> MemoryBroker:
 
 def test_a_sound_model_answers_at_once(registered: Saved, model: LoanModel, broker: MemoryBroker) -> None:
     source = one_file(registered.path, sha256=registered.sha256)
-    live = open_live_models(source, home=registered.cache.parent, broker=broker)
-    live.close()
+    with open_live_models(source, home=registered.cache.parent, broker=broker) as live:
+        pass
     assert live.lineup is not None
     assert live.lineup.champion.version == model.version
     assert facts_of(broker) == []
@@ -37,9 +37,8 @@ def test_a_refusal_is_a_fact_on_commands_without_a_folder(
 ) -> None:
     saved.path.write_bytes(b"damaged")
     source = one_file(saved.path, sha256=saved.sha256)
-    live = open_live_models(source, home=saved.cache.parent, broker=broker if with_broker else None)
-    live.refresh()
-    live.close()
+    with open_live_models(source, home=saved.cache.parent, broker=broker if with_broker else None) as live:
+        live.refresh()
     assert not live.is_ready
     facts = facts_of(broker)
     assert len(facts) == with_broker

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +51,7 @@ def follow_stream(console: Console, settings: Settings, *, alive: Path | None) -
     with stopping() as stop, open_database(settings) as database:
         broker = connect(settings)
         source = registered_models(database, settings.home)
-        with closing(open_live_models(source, home=settings.home, broker=broker)) as live:
+        with open_live_models(source, home=settings.home, broker=broker) as live:
             show = sign_of_life(alive, live) if alive else lambda: None
             # It joins the group when it can score: what comes before that waits on the topic.
             while not live.is_ready and not stop.wait(_WAIT_SECONDS):

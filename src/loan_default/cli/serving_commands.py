@@ -70,7 +70,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, model: ModelName = None, 
         if settings.mongodb_uri is None:
             source()  # nobody else will register a model here soon: say at once that there is none
         broker = None if settings.kafka_bootstrap_servers is None else connect(settings)
-        live = opened.enter_context(closing(open_live_models(source, home=settings.home, broker=broker)))
+        live = opened.enter_context(open_live_models(source, home=settings.home, broker=broker))
         stores = opened.enter_context(_open_stores(settings, database, broker))
         parts = make_parts(lambda: live.lineup, access=access, stores=stores, limits=limits)
         opened.callback(parts.close)

@@ -1,30 +1,34 @@
 """The live models of a service: loaded from files, with refusals published on `commands`.
 
-live = open_live_models(registered_models(database, home), home=home, broker=broker)
-try:
+with open_live_models(registered_models(database, home), home=home, broker=broker) as live:
     answer(live.lineup, …)
-finally:
-    live.close()
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from threading import Event, Thread
 
 from loan_default.kafka.broker import Broker
 from loan_default.kafka.control_events import FactType, publish_fact
 from loan_default.pipelines.layout import SERVING_FILES
 from loan_default.serving.lineup import Scorer
 from loan_default.serving.live_models import LiveModels, Refusal
+from loan_default.serving.promotion_facts import hear_promotions
 from loan_default.serving.scorer import load_scorer
 from loan_default.serving.wanted_models import Source, WantedModel
 
 
-def open_live_models(source: Source, *, home: Path, broker: Broker | None) -> LiveModels:
-    """Models that were looked for once and are followed from now on, until they are closed.
+@contextmanager
+def open_live_models(source: Source, *, home: Path, broker: Broker | None) -> Iterator[LiveModels]:
+    """Models that were looked for once and are followed from now on, until the block ends.
 
     Args:
         source: names the models that shall answer, such as `registered_models(database, home)`.
         home: folder of the registered models and of what is derived from them.
-        broker: takes the facts about refused models; None = they are logged alone.
+        broker: takes the facts about refused models, and tells of promotions at once; None = refusals are
+            logged alone, and promotions are found with the next look.
     """
 
     def load(model: WantedModel) -> Scorer:
@@ -38,7 +42,19 @@ def open_live_models(source: Source, *, home: Path, broker: Broker | None) -> Li
     live = LiveModels(source, load, on_refused=publish)
     live.refresh()
     live.start()
-    return live
+    stop = Event()
+    listener = None
+    if broker is not None:
+        hear = partial(hear_promotions, broker, live.look_now, stop=stop)
+        listener = Thread(target=hear, name="promotions", daemon=True)
+        listener.start()
+    try:
+        yield live
+    finally:
+        stop.set()
+        if listener is not None:
+            listener.join()
+        live.close()
 
 
 def publish_refusal(broker: Broker, refusal: Refusal) -> None:
