@@ -1,4 +1,4 @@
-"""`loan-default serve` as a process of its own, on a free port and without servers."""
+"""`loan-default serve` as a process of its own, on a free port."""
 
 import os
 import re
@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +45,12 @@ class HttpProcess:
     def metrics(self) -> str:
         return httpx.get(f"{self.url}/metrics", timeout=30).text
 
+    def threads(self) -> int:
+        return sum(1 for _ in Path(f"/proc/{self.process.pid}/task").iterdir())
+
+    def descriptors(self) -> int:
+        return sum(1 for _ in Path(f"/proc/{self.process.pid}/fd").iterdir())
+
     def resident_bytes(self) -> int:
         text = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(text.partition("VmRSS:")[2].split()[0]) * 1024
@@ -55,12 +61,17 @@ class HttpProcess:
 
 
 @contextmanager
-def serving(home: Path, *options: str) -> Iterator[HttpProcess]:
-    """`loan-default serve` on a free port, ended with the block."""
+def serving(home: Path, *options: str, servers: Mapping[str, str] | None = None) -> Iterator[HttpProcess]:
+    """`loan-default serve` on a free port, ended with the block.
+
+    Args:
+        servers: environment that names a broker and a document store; None = it runs without.
+    """
     command = [sys.executable, "-c", "from loan_default.cli.main import main; main()", "serve", "--port", "0"]
     environment = {**os.environ, "LOAN_DEFAULT_HOME": str(home), "OMP_NUM_THREADS": "1"}
     for name in ("MONGODB_URI", "KAFKA_BOOTSTRAP_SERVERS"):
         environment.pop(name, None)
+    environment |= servers or {}
     log = home / "serve.log"
     with log.open("wb") as file:
         process = subprocess.Popen([*command, *options], env=environment, stdout=file, stderr=file)
