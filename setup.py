@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-BUNDLED = ("config/schemas", "data/credit_card")
+BUNDLED = ("config/schemas", "config/policies", "data/credit_card")
 
 
 class BuildWithBundled(build_py):

@@ -71,7 +71,11 @@ def test_a_wheel_has_all_that_the_package_needs(wheel):
     }
     assert {"loan_default/py.typed", "loan_default/airflow/dags/model_training.py"} <= sources
     assert sources <= names
-    top = [path for folder in ("config/schemas", "data/credit_card") for path in (ROOT / folder).iterdir()]
+    top = [
+        path
+        for folder in ("config/policies", "config/schemas", "data/credit_card")
+        for path in (ROOT / folder).iterdir()
+    ]
     assert {f"loan_default/_bundled/{path.relative_to(ROOT)}" for path in top} <= names
 
 

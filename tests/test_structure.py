@@ -87,6 +87,7 @@ TESTED_BY = {
     "data/sources/footers": "data/sources/test_sniffing",
     "data/sources/format_words": "data/sources/test_sniffing",
     "data/sources/packing": "data/sources/test_table_files",
+    "database/audit_documents": "database/test_audit_repository",
     "database/api_key_documents": "database/test_serving_repositories",
     "database/control_documents": "database/test_control_repositories",
     "database/experiment_documents": "database/test_serving_repositories",

@@ -34,6 +34,7 @@ INDEXES = [
         "decisions",
         "api_keys",
         "experiments",
+        "audit",
     )
 ]
 

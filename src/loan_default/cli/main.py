@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 from loan_default.cli import (
+    audit_commands,
     dead_letter_commands,
     experiment_commands,
     file_commands,
@@ -53,6 +54,7 @@ app.command()(stack_commands.replay)
 app.command()(stack_commands.status)
 app.command()(stack_commands.backup)
 app.command()(stack_commands.restore)
+app.add_typer(audit_commands.audit_app, name="audit")
 app.add_typer(dead_letter_commands.dead_letters_app, name="dead-letters")
 app.add_typer(key_commands.keys_app, name="keys")
 app.add_typer(prediction_commands.predictions_app, name="predictions")

@@ -1,5 +1,6 @@
 """The commands on models: train one, score with one, list them, infer a schema to train by."""
 
+import getpass
 import json
 import re
 import shlex
@@ -135,6 +136,7 @@ def train(
             database=database,
             listener=listener,
             command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            by=_user(),
         )
     print_result(console, result, next_command=_next_command(result))
 
@@ -249,6 +251,14 @@ def _training_data(data: Path | None, settings: Settings) -> FileData | StoreDat
     if str(data) == STORE_NAME:
         return StoreData(folder=settings.home / TRAINING_STORE, maturity_days=settings.maturity_days)
     return FileData(path=data)
+
+
+def _user() -> str | None:
+    """Name of the user; None = the machine has none for this number, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return None
 
 
 def _folder_name(data: FileData | StoreData) -> str:

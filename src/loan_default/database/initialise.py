@@ -10,6 +10,7 @@ from functools import partial
 
 from pymongo.errors import OperationFailure
 
+from loan_default.database.audit_repository import AuditRepository
 from loan_default.database.connect import LONG_CALL_SECONDS, Database, Document
 from loan_default.database.control_repositories import CommandRepository, DecisionRepository
 from loan_default.database.documents import Champion
@@ -41,6 +42,7 @@ REPOSITORIES = (
     DecisionRepository,
     ApiKeyRepository,
     ExperimentRepository,
+    AuditRepository,
 )
 POINTER_KINDS: tuple[type[StoredDocument], ...] = (Champion, RunningExperiment)
 """The documents of `pointers`."""

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from pipelines.promotion_setup import LENIENT, STRICT, decide, evaluated
 
+from loan_default.database.audit_repository import AuditRepository
 from loan_default.database.control_documents import Action, Decision
 from loan_default.database.control_repositories import DecisionRepository
 from loan_default.database.documents import ModelStatus
@@ -263,6 +264,11 @@ def test_of_two_promotions_at_once_one_wins_each_time(promotion):
     assert any(each.action is Action.SUPERSEDED for each in decisions), "no race: the test shows nothing"
     assert list(statuses(promotion).values()).count(ModelStatus.CHAMPION) == 1
     assert statuses(promotion)[champion.version] is ModelStatus.CHAMPION
+    trail = AuditRepository(promotion.services.database).in_order()
+    assert [each.number for each in trail] == list(range(1, len(trail) + 1)), "the trail is one line"
+    recorded = [each.subject for each in trail if each.action == "rolled_back"]
+    assert {f"decisions/{each.id}" for each in moves.values()} <= set(recorded), "each move is in the trail"
+    assert len(recorded) == len(set(recorded))
 
 
 def test_what_happens_to_a_model_a_second_time_is_published_on_its_own(promotion):

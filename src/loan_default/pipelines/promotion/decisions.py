@@ -10,6 +10,12 @@ from datetime import UTC, datetime
 
 import structlog
 
+from loan_default.database.audit_repository import (
+    AuditRepository,
+    record_decision,
+    record_move,
+    record_superseded,
+)
 from loan_default.database.control_documents import MOVES, Action, Decision
 from loan_default.database.control_repositories import DecisionRepository
 from loan_default.database.documents import ModelStatus
@@ -47,8 +53,10 @@ def update_status(run: EvaluationRun, evaluated: Evaluated, verdict: Verdict) ->
         if decision is None:
             decision = decisions.keep(_decision(run, evaluated, with_comparison(evaluated, verdict)))
             failpoint("decision_written")
+        record_decision(run.services.database, decision, who=_who(run))
         if decision.action is not Action.SUPERSEDED and _carry_out(run, decision):
             break
+        record_superseded(run.services.database, decision, who=_who(run))
         decisions.supersede(decision)
         log.info("decision_superseded", run=run.id, version=evaluated.version)
         _check_pointer(run, decision)
@@ -84,6 +92,7 @@ def reject_refused(run: EvaluationRun, version: str, *, reason: str) -> Decision
     )
     verdict = Verdict(reasons=(failed,), broken=(failed,))
     decision = _decisions(run).keep(_decision(run, evaluated, verdict))
+    record_decision(run.services.database, decision, who=_who(run))
     _carry_out(run, decision)
     _publish(run, decision)
     return decision
@@ -96,10 +105,16 @@ def former_champion(run: EvaluationRun) -> str | None:
 
 
 def _decisions(run: EvaluationRun) -> DecisionRepository:
-    """The repository of decisions, with its indexes."""
+    """The repository of decisions, with its indexes and those of the audit trail."""
     decisions = DecisionRepository(run.services.database)
     decisions.ensure_indexes()
+    AuditRepository(run.services.database).ensure_indexes()
     return decisions
+
+
+def _who(run: EvaluationRun) -> str:
+    """Who acts, for the audit trail."""
+    return f"run {run.id}"
 
 
 def _standing(decisions: DecisionRepository, *, run: str, version: str) -> Decision | None:
@@ -140,6 +155,7 @@ def _carry_out(run: EvaluationRun, decision: Decision) -> bool:
     if decision.action in MOVES:
         if not _moved(run, decision):
             return False
+        record_move(run.services.database, decision, who=_who(run))
         failpoint("champion_moved")
         if decision.champion is not None:
             _mark(models, decision.champion)

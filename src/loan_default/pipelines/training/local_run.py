@@ -36,7 +36,14 @@ class TrainingResult:
 
 
 def run_training(
-    options: TrainingOptions, *, out: Path, home: Path, database: Database, listener: Listener, command: str
+    options: TrainingOptions,
+    *,
+    out: Path,
+    home: Path,
+    database: Database,
+    listener: Listener,
+    command: str,
+    by: str | None = None,
 ) -> TrainingResult:
     """Train, register and report a model in the folder `out`, and keep another copy of its file in `home`.
 
@@ -44,6 +51,7 @@ def run_training(
         home: folder of registered models.
         database: where the model is registered.
         command: what the person typed, for the report.
+        by: who the person is, for the audit trail; None = it is not known.
 
     Raises:
         DataError, ConfigurationError, ArtifactError: before anything slow has begun, also where another run
@@ -57,7 +65,14 @@ def run_training(
     watch.stop()
     with only_run_in(out):
         return _run_planned(
-            plan, out=out, home=home, database=database, watch=watch, listener=listener, command=command
+            plan,
+            out=out,
+            home=home,
+            database=database,
+            watch=watch,
+            listener=listener,
+            command=command,
+            by=by,
         )
 
 
@@ -70,6 +85,7 @@ def _run_planned(
     watch: Stopwatch,
     listener: Listener,
     command: str,
+    by: str | None,
 ) -> TrainingResult:
     """The slow part of `run_training`, in a folder that is its own."""
     options = plan.options
@@ -92,7 +108,7 @@ def _run_planned(
     drop_former_report(out)
     try:
         registration = registration_of(plan, trained, intervals=intervals)
-        document = register_trained(registration, trained.path, home=home, database=database)
+        document = register_trained(registration, trained.path, home=home, database=database, by=by)
     except DependencyError as error:
         raise DependencyError(
             f"{error} The model file is {trained.path}, but it is not registered: repeat the command with "

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from loan_default.data.sources.spreadsheets import write_csv
+from loan_default.database.audit_repository import AuditRepository, record_registration
 from loan_default.database.connect import Database
 from loan_default.database.documents import (
     ID_DIGITS,
@@ -91,7 +92,7 @@ def registration_of(
 
 
 def register_trained(
-    registration: Registration, file: Path, *, home: Path, database: Database
+    registration: Registration, file: Path, *, home: Path, database: Database, by: str | None = None
 ) -> ModelMetadata:
     """Copy the model file to the registered models and register it with its metrics and its data.
 
@@ -100,6 +101,7 @@ def register_trained(
     Args:
         file: the model file; it must have the digest of the registration.
         home: folder of the registered models.
+        by: the person that trained it by hand, for the audit trail; None = it is not known.
 
     Raises:
         ArtifactError: the file has another digest, or does not score its golden rows.
@@ -111,7 +113,7 @@ def register_trained(
             f"a model file must be as it was written, however: {file} has the digest "
             f"{digest[:ID_DIGITS]}…, not {model.sha256[:ID_DIGITS]}…. Train it again."
         )
-    for repository in (TrainingDataRepository, MetricsRepository, ModelRepository):
+    for repository in (TrainingDataRepository, MetricsRepository, ModelRepository, AuditRepository):
         repository(database).ensure_indexes()
     if model.run is not None:
         ModelRepository(database).claim_run(model.run, model.version)
@@ -120,6 +122,8 @@ def register_trained(
     write_digest(kept, model.sha256)
     derive(kept, sha256=model.sha256, out=serving_path(home / SERVING_FILES, model.sha256))
     register_model(database, model, metrics=registration.metrics, snapshot=registration.snapshot)
+    who = by or "a person unnamed" if model.run is None else f"run {model.run}"
+    record_registration(database, model, who=who)
     return model
 
 
