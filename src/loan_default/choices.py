@@ -12,6 +12,9 @@ CalibrationMethod = Literal["none", "level", "platt", "beta", "quadratic"]
 DeviceName = Literal["auto", "cpu", "cuda"]
 """Where to compute; `auto` takes a GPU where there is one."""
 
+ReferenceMethod = Literal["all", "cut-off"]
+"""Against whom a PD is explained: all applicants, or those at or just above the cut-off."""
+
 PRESETS: tuple[PresetName, ...] = get_args(PresetName)
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 DEVICES: tuple[DeviceName, ...] = get_args(DeviceName)

@@ -33,6 +33,9 @@
 | `LOAN_DEFAULT_MAXIMUM_BRIER` | 0.25 | what its Brier score must not exceed |
 | `LOAN_DEFAULT_MAXIMUM_CALIBRATION_ERROR` | 0.05 | what its ECE must not exceed |
 | `LOAN_DEFAULT_MINIMUM_LEAD` | 0 | how far its AUC must be ahead of the champion's on the same rows |
+| `LOAN_DEFAULT_CUTOFF` | 0.2 | PD up to which an application counts as approved |
+| `LOAN_DEFAULT_REASONS_AGAINST` | `all` | explain a PD against all applicants; or `cut-off` |
+| `LOAN_DEFAULT_STREAM_REASONS` | false | whether scores on the stream come with their reasons |
 | `LOAN_DEFAULT_LOG_FORMAT` | `auto` | `json`, `console`, or `auto`: console on a terminal, else JSON |
 | `LOAN_DEFAULT_SECRETS` | none | a folder with a file for each variable that is kept out of the environment |
 """
@@ -57,7 +60,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from loan_default.addresses import check_local_path, check_web_address, server_list
-from loan_default.choices import PresetName
+from loan_default.choices import PresetName, ReferenceMethod
 from loan_default.errors import ConfigurationError, did_you_mean
 from loan_default.thresholds import DEFAULT_THRESHOLDS, Difference, Rows, Share, Thresholds
 
@@ -185,6 +188,12 @@ class Settings(BaseSettings):
     maximum_calibration_error: Share = DEFAULT_THRESHOLDS.maximum_calibration_error
     minimum_lead: Difference = DEFAULT_THRESHOLDS.minimum_lead
     """The thresholds that a model must reach to become the champion; see `thresholds.Thresholds`."""
+    cutoff: Share = 0.2
+    """PD up to which an application counts as approved."""
+    reasons_against: ReferenceMethod = "all"
+    """Against whom PDs are explained: all applicants, or those at or just above the cut-off."""
+    stream_reasons: bool = False
+    """Whether scores on the stream come with their reasons; they take some times as long then."""
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto` writes for people on a terminal and JSON elsewhere."""
 

@@ -22,6 +22,7 @@ from loan_default.cli import (
     audit_commands,
     dead_letter_commands,
     experiment_commands,
+    explain_commands,
     file_commands,
     key_commands,
     model_commands,
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.command(help=model_commands.TRAIN_HELP)(model_commands.train)
 app.command()(model_commands.score)
+app.command()(explain_commands.explain)
 app.command()(model_commands.models)
 app.command()(serving_commands.serve)
 app.command()(file_commands.schema)

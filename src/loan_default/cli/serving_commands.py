@@ -1,12 +1,11 @@
 """`loan-default serve`: scores over HTTP."""
 
 from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from loan_default.addresses import looks_like_address
+from loan_default.cli.answering_models import models_to_answer
 from loan_default.cli.console import make_console, say
 from loan_default.cli.options import ModelName
 from loan_default.errors import ConfigurationError
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from loan_default.kafka.broker import Broker
     from loan_default.pipelines.registry import Registered
     from loan_default.serving.http.parts import Stores
-    from loan_default.serving.wanted_models import Source
     from loan_default.settings import Settings
 
 Host = Annotated[str, typer.Option(help="Address to listen on. Another than 127.0.0.1 needs a key.")]
@@ -66,7 +64,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, model: ModelName = None, 
         access = Access(ApiKeyRepository(database).newest_first, open_locally=address.is_local)
         access.load()
         check_reachable(address, access)
-        source = _models(settings, database, model)
+        source = models_to_answer(settings, database, model)
         if settings.mongodb_uri is None:
             source()  # nobody else will register a model here soon: say at once that there is none
         broker = None if settings.kafka_bootstrap_servers is None else connect(settings)
@@ -90,18 +88,6 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, model: ModelName = None, 
             refresh=access.refresh,
             stop=stop.is_set,
         )
-
-
-def _models(settings: "Settings", database: "Database", model: str | None) -> "Source":
-    """Which models answer: the champion and whoever follows it, or the one that an option names."""
-    from loan_default.pipelines.registry import find_model
-    from loan_default.serving.wanted_models import one_file, one_registered_model, registered_models
-
-    if model is None:
-        return registered_models(database, settings.home)
-    if not looks_like_address(model) and (model.endswith(".pth") or Path(model).is_file()):
-        return one_file(Path(model), sha256=None)
-    return one_registered_model(find_model(database, model).model, settings.home)
 
 
 @contextmanager

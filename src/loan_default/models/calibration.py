@@ -52,6 +52,11 @@ class Calibration:
         moved = self.slope * z + self.intercept + self.asymmetry * np.log(p * (1 - p)) + self.curvature * z**2
         return np.clip(np.asarray(expit(moved)), _CLIP, 1 - _CLIP)
 
+    def steepness(self, probability: Floats) -> Floats:
+        """By how much logit(PD) rises with the logit of raw probabilities `(rows,)`: its derivative."""
+        p = np.clip(probability, _CLIP, 1 - _CLIP)
+        return self.slope + self.asymmetry * (1 - 2 * p) + 2 * self.curvature * logit(p)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CalibrationChoice:

@@ -115,7 +115,7 @@ class Features:
         for column, feature in enumerate(self.numerical):
             if feature.name in frame:
                 values = values_of(feature, frame)
-                numerical[:, column] = _quantile_normal(values, feature.quantiles)
+                numerical[:, column] = quantile_normal(values, feature.quantiles)
         codes = np.zeros((len(frame), len(self.categorical)), dtype=np.int64)
         for column, category in enumerate(self.categorical):
             if category.name in frame:
@@ -300,7 +300,7 @@ def _fit_numerical(
     scale = 4.0 if np.abs(seen).max() > np.finfo(float).max / 4 else 1.0
     quantiles = scale * np.quantile(seen / scale, np.linspace(0, 1, min(1000, max(2, len(seen) // 30))))
     quantiles = np.maximum.accumulate(quantiles)  # interpolation can step back by a rounding error
-    normal = _quantile_normal(seen, quantiles)
+    normal = quantile_normal(seen, quantiles)
     edges = np.unique(np.quantile(normal, np.linspace(0, 1, bins + 1)))
     if len(edges) < 2:
         edges = np.array([normal.min(), normal.max()])
@@ -314,7 +314,7 @@ def _fit_numerical(
     )
 
 
-def _quantile_normal(values: NDArray[np.float64], quantiles: NDArray[np.float64]) -> NDArray[np.float64]:
+def quantile_normal(values: NDArray[np.float64], quantiles: NDArray[np.float64]) -> NDArray[np.float64]:
     """Normal score of each value's rank among the training values; ties get the middle of their ranks."""
     if len(quantiles) < 2:
         return np.where(np.isnan(values), np.nan, 0.0)

@@ -118,7 +118,7 @@ class FrozenNetwork:
 
     def logits(self, inputs: Inputs) -> Floats:
         """Logits `(M, k, B)` of default of some rows."""
-        tokens = self._tokens(*places_of(self, inputs))
+        tokens = self.tokens(inputs)
         seen = self._cls_after_blocks(tokens)
         if self.reads_tokens:
             seen = np.concatenate([seen, tokens], axis=2)
@@ -128,6 +128,10 @@ class FrozenNetwork:
             x = np.maximum(flat @ weight + bias, 0).reshape(x.shape)
         logits: Floats = (x @ self.last[..., None])[..., 0] + self.last_bias[..., None]
         return logits
+
+    def tokens(self, inputs: Inputs) -> Floats:
+        """Tokens `(M, B, T, d)` of rows before attention, numerical columns first."""
+        return self._tokens(*places_of(self, inputs))
 
     def _tokens(
         self, numbers: Floats, bins: Integers, position: Floats, codes: Integers, levels: Integers
@@ -159,18 +163,18 @@ class FrozenNetwork:
         """What attention adds to the first tokens `(M, B, n_queries, d)`."""
         width = normed.shape[-1]
         if n_queries == normed.shape[2]:
-            mixed = _linear(normed, block.mix, block.mix_bias)
+            mixed = linear(normed, block.mix, block.mix_bias)
             query, key_value = mixed[..., :width], mixed[..., width:]
         else:
-            query = _linear(normed[:, :, :n_queries], block.mix[..., :width], block.mix_bias[..., :width])
-            key_value = _linear(normed, block.mix[..., width:], block.mix_bias[..., width:])
+            query = linear(normed[:, :, :n_queries], block.mix[..., :width], block.mix_bias[..., :width])
+            key_value = linear(normed, block.mix[..., width:], block.mix_bias[..., width:])
         key, value = key_value[..., :width], key_value[..., width:]
         weights = np.matmul(self._split(query), self._split(key).swapaxes(-1, -2))
         weights -= weights.max(axis=-1, keepdims=True)
         np.exp(weights, out=weights)
         weights /= weights.sum(axis=-1, keepdims=True)
         joined = np.matmul(weights, self._split(value)).swapaxes(2, 3)
-        return _linear(joined.reshape(*joined.shape[:3], width), block.out, block.out_bias)
+        return linear(joined.reshape(*joined.shape[:3], width), block.out, block.out_bias)
 
     def _split(self, x: Floats) -> Floats:
         """(M, B, T, d) -> (M, B, H, T, d / H)"""
@@ -230,12 +234,12 @@ def _normed(x: Floats) -> Floats:
     return result
 
 
-def _linear(x: Floats, weight: Floats, bias: Floats) -> Floats:
+def linear(x: Floats, weight: Floats, bias: Floats) -> Floats:
     """A layer of each member on `(M, B, T, in)`."""
     result: Floats = x.reshape(x.shape[0], -1, x.shape[-1]) @ weight + bias
     return result.reshape(*x.shape[:-1], weight.shape[-1])
 
 
 def _feed_forward(block: FrozenBlock, normed: Floats) -> Floats:
-    value, gate = np.split(_linear(normed, block.up, block.up_bias), 2, axis=-1)
-    return _linear(value * np.maximum(gate, 0), block.down, block.down_bias)
+    value, gate = np.split(linear(normed, block.up, block.up_bias), 2, axis=-1)
+    return linear(value * np.maximum(gate, 0), block.down, block.down_bias)

@@ -22,6 +22,9 @@ from loan_default.models.features import Features
 from loan_default.models.frozen_model import FrozenModel
 from loan_default.models.frozen_network import Logits, probability_by
 from loan_default.models.network_graph import fastest
+from loan_default.models.populations import Reference, reference_of_model
+from loan_default.serving.explanations import Explanation, ReasonPolicy, explain
+from loan_default.serving.hints import Hint, hint_for
 from loan_default.serving.record_arrays import RecordArrays
 from loan_default.serving.serving_files import frozen_from
 
@@ -44,6 +47,7 @@ class Scorer:
         self._read_many = RecordBatchReader(model.schema)
         self._arrays_of = RecordArrays(model.features)
         self._below = _shares_below(model.reference)
+        self._references: dict[ReasonPolicy, Reference] = {}
 
     def read(self, records: Sequence[Mapping[str, Any]]) -> list[Canonical | RecordError]:
         """For each record its canonical form, or the error that names the rules it breaks.
@@ -58,6 +62,20 @@ class Scorer:
         """Calibrated PD `(rows,)` of canonical records."""
         inputs = self._arrays_of(canonical)
         return self._model.calibrated(probability_by(self._logits, inputs), inputs)
+
+    def explain(self, canonical: Sequence[Mapping[str, Any]], policy: ReasonPolicy) -> list[Explanation]:
+        """Why canonical records have their PDs.
+
+        Raises:
+            ConfigurationError: the model has trees, or keeps no applicants as the policy needs them.
+        """
+        if policy not in self._references:  # two threads may both make it: it is the same
+            self._references[policy] = reference_of_model(self._model, policy.against, cutoff=policy.cutoff)
+        return explain(self._model, self._arrays_of(canonical), self._references[policy])
+
+    def hint(self, record: Mapping[str, Any], *, cutoff: float) -> Hint | None:
+        """The smallest change of a canonical record that brings its PD down to the cut-off, if one does."""
+        return hint_for(record, schema=self.schema, features=self.features, cutoff=cutoff, score=self.score)
 
     def check_golden_rows(self) -> None:
         """Score the golden rows of the model.

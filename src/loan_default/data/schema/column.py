@@ -54,6 +54,8 @@ SHARED_KEYS = (
     "missing",
     "known_after_decision",
     "group",
+    "actionable",
+    "reason",
 )
 MARK_KEYS = ("decimal", "thousands")
 KEYS_OF_KIND: Mapping[Kind, tuple[str, ...]] = {
@@ -129,6 +131,10 @@ class Column:
     """Rows with the same value, in all such columns, are of one applicant: no split separates them."""
     known_after_decision: bool | None = None
     """True = it is known too late to be a feature; False = it is known in time, whatever it looks like."""
+    actionable: bool = True
+    """False = an applicant cannot act on it: it is never a reason for a PD, nor changed in a hint."""
+    reason: str = ""
+    """Words for an applicant whose PD the column raised; empty = the description."""
     format: str = ""
     """How text is written, by kind: `NUMBER_FORMATS`, `CODE_FORMATS`, `TIME_FORMATS` or a pattern of
     `strptime`; empty = plain numbers, categories as they stand, ISO 8601."""
@@ -257,6 +263,11 @@ class Column:
             if value := getattr(self, key):
                 content[key] = value
         return content
+
+    @property
+    def is_reason(self) -> bool:
+        """Whether the column may be named to an applicant as a reason for a PD."""
+        return self.is_feature and self.actionable
 
     @property
     def may_be_left_out(self) -> bool:

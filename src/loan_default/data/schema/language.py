@@ -21,6 +21,8 @@ Validation, the generator, features, splits and the report derive from the schem
     group = true                # rows with the same value are of one applicant: no split separates them;
                                 # of several such columns all must be equal
     known_after_decision = true # never a feature; false = it was looked at, and is known in time
+    actionable = false          # an applicant cannot act on it: never a reason for a PD, nor part of a hint
+    reason = "Time as a holder" # words of a reason; absent = the description
 
     [columns.rate]
     kind = "numerical"
@@ -167,9 +169,13 @@ class Schema:
     def rules_digest(self) -> str:
         """SHA-256 of the schema without texts for people: of what decides which values a column may hold.
 
-        A description, a unit, a label or the format of files can be corrected without a change of it.
+        A description, a unit, a label, what is a reason in which words, or the format of files can be
+        corrected without a change of it.
         """
-        columns = (replace(column, description="", unit="", labels={}) for column in self.columns)
+        columns = (
+            replace(column, description="", unit="", labels={}, actionable=True, reason="")
+            for column in self.columns
+        )
         return replace(self, description="", format=None, columns=tuple(columns)).digest
 
     @property

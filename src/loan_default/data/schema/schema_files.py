@@ -128,6 +128,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "excluded": (list,),
     "missing": (list,),
     "known_after_decision": (bool,),
+    "actionable": (bool,),
+    "reason": (str,),
     "format": (str,),
     "decimal": (str,),
     "thousands": (str,),

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -31,6 +31,8 @@ from loan_default.models.model import (
     save_encoder,
     save_model,
 )
+from loan_default.models.populations import KEY as POPULATIONS
+from loan_default.models.populations import populations_of, populations_to_dict
 from loan_default.models.pretraining import Pretrained, pretrain
 from loan_default.models.reference import reference_of
 from loan_default.models.trees import Trees, blend
@@ -210,7 +212,12 @@ def train_classifier(
         calibration=choice.calibration,
         on_validation=on_validation,
         on_test=on_test,
-        train=learned,
+        reference={
+            **reference_of(learned, plan.features, on_validation.calibrated),
+            POPULATIONS: populations_to_dict(
+                populations_of(rows.inputs, plan.features, choice.calibration.apply(raw))
+            ),
+        },
         started_at=started_at,
     )
     model = measured
@@ -313,7 +320,7 @@ def _assemble(
     calibration: Calibration,
     on_validation: Predictions,
     on_test: Predictions,
-    train: Inputs,
+    reference: Mapping[str, Any],
     started_at: datetime,
 ) -> LoanModel:
     """The model with its metrics, its reference histograms and its provenance."""
@@ -338,6 +345,6 @@ def _assemble(
                 *without_near_copies(plan, on_test),
             )
         },
-        reference=reference_of(train, plan.features, on_validation.calibrated),
+        reference=reference,
         provenance=provenance,
     )

@@ -1,0 +1,61 @@
+"""`explain` on a trained model: reasons, their words, their completeness, and a what-if."""
+
+import json
+import shutil
+
+import pytest
+
+
+def explained(shell, lab, *arguments):
+    code, shown, errors = shell("explain", str(lab.data), "--json", *arguments)
+    assert code == 0, errors
+    return json.loads(shown)
+
+
+@pytest.fixture
+def _home(shell, lab, tmp_path, monkeypatch):
+    """A copy of the home of a trained model."""
+    shutil.copytree(lab.home, tmp_path / "copy")
+    monkeypatch.setenv("LOAN_DEFAULT_HOME", str(tmp_path / "copy"))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_home")
+def test_an_application_is_explained_the_same_way_each_time(shell, lab):
+    found = explained(shell, lab, "--row", "1")
+    assert found == explained(shell, lab, "--row", "1")
+    explanation = found["explanation"]
+    assert found["model"]["version"] == lab.version
+    assert len(explanation["reasons"]) <= 4
+    assert abs(explanation["gap"]) < 0.05
+    assert explanation["reference"].startswith("all applicants")
+    code, shown, _ = shell("explain", str(lab.data), "--row", "1")
+    assert code == 0
+    assert f"{found['pd']:.2%}" in shown
+    for each in explanation["reasons"]:
+        assert each["column"] in shown
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_home")
+def test_against_the_cutoff_a_model_of_few_rows_is_refused(shell, lab):
+    code, _, errors = shell("explain", str(lab.data), "--against", "cut-off")
+    assert code == 2
+    assert "with more rows" in errors
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_home")
+def test_a_declined_application_gets_a_what_if_and_an_approved_one_does_not(shell, lab):
+    pd = explained(shell, lab)["pd"]
+    assert explained(shell, lab, "--cutoff", str(min(1.0, pd + 0.001)))["hint"] is None
+    hint = explained(shell, lab, "--cutoff", str(pd - 1e-4))["hint"]
+    assert hint["pd"] <= pd - 1e-4
+    assert "no promise" in hint["note"]
+
+
+@pytest.mark.usefixtures("_home")
+def test_a_row_that_is_not_there_is_refused(shell, lab):
+    code, _, errors = shell("explain", str(lab.data), "--row", "10000000")
+    assert code == 2
+    assert "a row must be in the file" in errors

@@ -1,0 +1,132 @@
+"""Contributions of columns: complete, those of torch, and the same in any company."""
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.special import expit, logit
+
+from loan_default.errors import ConfigurationError
+from loan_default.models.arrays import to_tensors
+from loan_default.models.attributions import TOLERANCE, attribute
+from loan_default.models.calibration import Calibration
+from loan_default.models.features import Inputs
+from loan_default.models.freezing import frozen_model
+from loan_default.models.frozen_model import FrozenModel
+from loan_default.models.model import LoanModel, golden_rows_of
+
+BENT = Calibration(slope=0.9, intercept=-0.2, asymmetry=0.2, curvature=0.01)
+
+
+@pytest.fixture(scope="module")
+def torch_model(model: LoanModel) -> LoanModel:
+    """The shared model with larger weights, and a calibration that uses each of its numbers."""
+    torch.manual_seed(6)
+    members = copy.deepcopy(model.members)
+    with torch.no_grad():
+        for member in members:
+            for parameter in member.parameters():
+                parameter.normal_(std=0.4)
+    return replace(model, members=members, calibration=BENT)
+
+
+@pytest.fixture(scope="module")
+def frozen(torch_model: LoanModel) -> FrozenModel:
+    return frozen_model(torch_model, golden=golden_rows_of(torch_model), digest="ab" * 32)
+
+
+@pytest.fixture(scope="module")
+def rows(frozen: FrozenModel, frame: pd.DataFrame) -> Inputs:
+    return frozen.features.transform(frame)[slice(0, 30)]
+
+
+def middle(frozen: FrozenModel, rows: Inputs) -> np.ndarray:
+    return frozen.network.tokens(rows).mean(axis=1, keepdims=True)
+
+
+def test_contributions_add_up_from_the_reference_to_the_row(frozen: FrozenModel, rows: Inputs) -> None:
+    found = attribute(frozen, rows, middle(frozen, rows))
+    pds = frozen.predict_pd(rows)
+    np.testing.assert_allclose(expit(found.logits), pds, atol=1e-6)
+    total = found.reference + found.contributions.sum(axis=1)
+    np.testing.assert_allclose(total + found.gaps, found.logits, atol=1e-12)
+    assert np.abs(found.gaps).max() < 4 * TOLERANCE
+    assert np.abs(found.contributions).max() > 10 * np.abs(found.gaps).max()
+
+
+def test_they_are_the_integrals_of_the_gradients_of_torch(
+    torch_model: LoanModel, frozen: FrozenModel, rows: Inputs
+) -> None:
+    """By a sum over 400 points of the path, each by autograd through all members and the calibration."""
+    reference = middle(frozen, rows)
+    found = attribute(frozen, rows[slice(0, 1)], reference).contributions[0]
+    numerical, codes = to_tensors(rows[slice(0, 1)], torch.device("cpu"))
+    starts = [torch.from_numpy(each) for each in reference]
+    ends = [each.encoder.embed(numerical, codes).detach() for each in torch_model.members]
+    slow = np.zeros(len(found))
+    steps = 400
+    for step in range(steps):
+        at = (step + 0.5) / steps
+        points = [
+            (start + at * (end - start)).detach().requires_grad_()
+            for start, end in zip(starts, ends, strict=True)
+        ]
+        probability = torch.stack(
+            [
+                logits_by_torch(member, tokens).double().sigmoid().mean()
+                for member, tokens in zip(torch_model.members, points, strict=True)
+            ]
+        ).mean()
+        z = torch.logit(probability)
+        value = (
+            BENT.slope * z
+            + BENT.intercept
+            + BENT.asymmetry * torch.log(probability * (1 - probability))
+            + BENT.curvature * z**2
+        )
+        value.backward()
+        for point, start, end in zip(points, starts, ends, strict=True):
+            assert point.grad is not None
+            slow += (point.grad * (end - start)).sum(-1)[0].double().numpy() / steps
+    np.testing.assert_allclose(found, slow, atol=0.004)
+    assert np.abs(slow).max() > 0.1
+
+
+def logits_by_torch(member: torch.nn.Module, tokens: torch.Tensor) -> torch.Tensor:
+    cls = member.encoder.contextualise(tokens, cls_only=True)
+    seen = torch.cat([cls, tokens], 1) if member.config.reads == "all" else cls
+    x = torch.relu(member._first(member.norm(seen.flatten(1))))
+    for layer in member.layers[1:]:
+        x = torch.relu(layer(x))
+    return (x * member.weight).sum(-1) + member.bias
+
+
+def test_a_row_has_the_same_contributions_in_any_company(frozen: FrozenModel, rows: Inputs) -> None:
+    reference = middle(frozen, rows)
+    together = attribute(frozen, rows, reference).contributions
+    for at in (0, 7, 29):
+        alone = attribute(frozen, rows[slice(at, at + 1)], reference).contributions[0]
+        np.testing.assert_allclose(alone, together[at], atol=2e-5)
+        again = attribute(frozen, rows[slice(at, at + 1)], reference).contributions[0]
+        np.testing.assert_array_equal(alone, again)
+
+
+def test_the_reference_itself_is_moved_by_nothing(frozen: FrozenModel, rows: Inputs) -> None:
+    first = rows[slice(0, 1)]
+    found = attribute(frozen, first, frozen.network.tokens(first))
+    assert np.abs(found.contributions).max() == 0.0
+    assert found.reference == pytest.approx(float(logit(frozen.predict_pd(first))[0]), abs=1e-5)
+
+
+def test_no_rows_have_no_contributions(frozen: FrozenModel, rows: Inputs) -> None:
+    found = attribute(frozen, rows[slice(0, 0)], middle(frozen, rows))
+    assert found.contributions.shape == (0, len(frozen.features.names))
+
+
+def test_a_model_with_trees_is_refused(frozen: FrozenModel, rows: Inputs) -> None:
+    with_trees = replace(frozen, trees=object())
+    with pytest.raises(ConfigurationError, match="without --with-trees"):
+        attribute(with_trees, rows, middle(frozen, rows))
