@@ -21,6 +21,18 @@ CHANGED = {
     "maximum_brier": "0.2",
     "maximum_calibration_error": "0.01",
     "minimum_lead": "-0.02",
+    "minimum_bads": "5",
+    "minimum_coverage": "0.5",
+    "maximum_auc_loss": "0.02",
+    "maximum_brier_loss": "0.005",
+    "maximum_calibration_shift": "0.2",
+    "minimum_calibration_slope": "0.8",
+    "maximum_calibration_slope": "1.25",
+    "minimum_segment_rows": "300",
+    "maximum_segment_gap": "0.1",
+    "maximum_score_psi": "0.1",
+    "maximum_mean_pd_change": "0.02",
+    "maximum_approval_change": "0.05",
 }
 
 
@@ -51,7 +63,7 @@ def test_each_threshold_can_be_set(monkeypatch):
 def test_settings_refuse_what_the_thresholds_refuse(monkeypatch, name):
     accepted = {True: 0, False: 0}
     for value in (-2, -1, -0.5, 0, 0.5, 1, 2):
-        if name == "minimum_rows" and value != int(value):
+        if type(getattr(DEFAULT_THRESHOLDS, name)) is int and value != int(value):
             continue
         monkeypatch.setenv(variable_of(name), str(value))
         assert takes(load_settings) == takes(lambda value=value: Thresholds(**{name: value}))

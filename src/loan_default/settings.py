@@ -33,7 +33,21 @@
 | `LOAN_DEFAULT_MAXIMUM_BRIER` | 0.25 | what its Brier score must not exceed |
 | `LOAN_DEFAULT_MAXIMUM_CALIBRATION_ERROR` | 0.05 | what its ECE must not exceed |
 | `LOAN_DEFAULT_MINIMUM_LEAD` | 0 | how far its AUC must be ahead of the champion's on the same rows |
+| `LOAN_DEFAULT_MINIMUM_BADS` | 50 | defaults, and good ends, among those rows |
+| `LOAN_DEFAULT_MINIMUM_COVERAGE` | 0.3 | share of rows old enough for an outcome whose outcome is known |
+| `LOAN_DEFAULT_MAXIMUM_AUC_LOSS`, `LOAN_DEFAULT_MAXIMUM_BRIER_LOSS` | 0.01, 0.01 | what it may lose |
+| `LOAN_DEFAULT_MAXIMUM_CALIBRATION_SHIFT` | 0.35 | distance of its calibration intercept from 0, in logits |
+| `LOAN_DEFAULT_MINIMUM_CALIBRATION_SLOPE`, `LOAN_DEFAULT_MAXIMUM_CALIBRATION_SLOPE` | 0.6, 1.7 | bounds |
+| `LOAN_DEFAULT_MINIMUM_SEGMENT_ROWS` | 200 | rows below which a segment is not compared |
+| `LOAN_DEFAULT_MAXIMUM_SEGMENT_GAP` | 0.05 | distance of default rate and mean PD of a segment |
+| `LOAN_DEFAULT_MAXIMUM_SCORE_PSI` | 0.25 | PSI of its scores against those of its training |
+| `LOAN_DEFAULT_MAXIMUM_MEAN_PD_CHANGE` | 0.05 | distance of its mean PD from the champion's |
+| `LOAN_DEFAULT_MAXIMUM_APPROVAL_CHANGE` | 0.1 | distance of its approval rate from the champion's |
+| `LOAN_DEFAULT_DEMAND` | `better` | what it must show beside the champion; or `as-good` |
+| `LOAN_DEFAULT_APPROVAL` | `none` | `required`: a named person must approve a model before it is promoted |
+| `LOAN_DEFAULT_COOLDOWN_DAYS` | 0 | days between two promotions; 0: off |
 | `LOAN_DEFAULT_CUTOFF` | 0.2 | PD up to which an application counts as approved |
+| `LOAN_DEFAULT_SEGMENTS` | none | columns, by commas, in whose segments no model may be worse |
 | `LOAN_DEFAULT_REASONS_AGAINST` | `all` | explain a PD against all applicants; or `cut-off` |
 | `LOAN_DEFAULT_STREAM_REASONS` | false | whether scores on the stream come with their reasons |
 | `LOAN_DEFAULT_LOG_FORMAT` | `auto` | `json`, `console`, or `auto`: console on a terminal, else JSON |
@@ -62,7 +76,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from loan_default.addresses import check_local_path, check_web_address, server_list
 from loan_default.choices import PresetName, ReferenceMethod
 from loan_default.errors import ConfigurationError, did_you_mean
-from loan_default.thresholds import DEFAULT_THRESHOLDS, Difference, Rows, Share, Thresholds
+from loan_default.thresholds import (
+    DEFAULT_POLICY,
+    DEFAULT_THRESHOLDS,
+    Demand,
+    Difference,
+    GatePolicy,
+    Ratio,
+    Rows,
+    Share,
+    Thresholds,
+)
 
 _PREFIX = "LOAN_DEFAULT_"
 _OTHERS = re.compile(
@@ -187,9 +211,25 @@ class Settings(BaseSettings):
     maximum_brier: Share = DEFAULT_THRESHOLDS.maximum_brier
     maximum_calibration_error: Share = DEFAULT_THRESHOLDS.maximum_calibration_error
     minimum_lead: Difference = DEFAULT_THRESHOLDS.minimum_lead
+    minimum_bads: Rows = DEFAULT_THRESHOLDS.minimum_bads
+    minimum_coverage: Share = DEFAULT_THRESHOLDS.minimum_coverage
+    maximum_auc_loss: Share = DEFAULT_THRESHOLDS.maximum_auc_loss
+    maximum_brier_loss: Share = DEFAULT_THRESHOLDS.maximum_brier_loss
+    maximum_calibration_shift: Ratio = DEFAULT_THRESHOLDS.maximum_calibration_shift
+    minimum_calibration_slope: Ratio = DEFAULT_THRESHOLDS.minimum_calibration_slope
+    maximum_calibration_slope: Ratio = DEFAULT_THRESHOLDS.maximum_calibration_slope
+    minimum_segment_rows: Rows = DEFAULT_THRESHOLDS.minimum_segment_rows
+    maximum_segment_gap: Share = DEFAULT_THRESHOLDS.maximum_segment_gap
+    maximum_score_psi: Ratio = DEFAULT_THRESHOLDS.maximum_score_psi
+    maximum_mean_pd_change: Share = DEFAULT_THRESHOLDS.maximum_mean_pd_change
+    maximum_approval_change: Share = DEFAULT_THRESHOLDS.maximum_approval_change
     """The thresholds that a model must reach to become the champion; see `thresholds.Thresholds`."""
-    cutoff: Share = 0.2
-    """PD up to which an application counts as approved."""
+    demand: Demand = DEFAULT_POLICY.demand
+    approval: Literal["none", "required"] = DEFAULT_POLICY.approval
+    cooldown_days: Annotated[float, Field(ge=0, le=3660)] = DEFAULT_POLICY.cooldown_days
+    cutoff: Share = DEFAULT_POLICY.cutoff
+    segments: Annotated[str, StringConstraints(pattern=r"^[^:/@]*$")] = ",".join(DEFAULT_POLICY.segments)
+    """What is asked of a model beside thresholds; see `thresholds.GatePolicy`."""
     reasons_against: ReferenceMethod = "all"
     """Against whom PDs are explained: all applicants, or those at or just above the cut-off."""
     stream_reasons: bool = False
@@ -201,6 +241,17 @@ class Settings(BaseSettings):
     def thresholds(self) -> Thresholds:
         """What a model must reach to become the champion."""
         return Thresholds(**{field.name: getattr(self, field.name) for field in fields(Thresholds)})
+
+    @property
+    def policy(self) -> GatePolicy:
+        """What is asked of a model beside thresholds."""
+        return GatePolicy(
+            demand=self.demand,
+            approval=self.approval,
+            cooldown_days=self.cooldown_days,
+            cutoff=self.cutoff,
+            segments=tuple(filter(None, (name.strip() for name in self.segments.split(",")))),
+        )
 
     @property
     def mongodb_users(self) -> dict[str, SecretStr]:

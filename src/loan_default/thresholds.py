@@ -1,7 +1,8 @@
-"""The thresholds of the gate: their names, defaults and bounds, from which the settings derive theirs."""
+"""Thresholds and policy of the gate: names, defaults and bounds, from which the settings derive theirs."""
 
 from dataclasses import dataclass, fields
-from typing import Annotated, get_args
+from enum import StrEnum
+from typing import Annotated, Literal, get_args
 
 from annotated_types import Interval
 
@@ -13,6 +14,21 @@ Share = Annotated[float, Interval(ge=0, le=1)]
 """A metric between 0 and 1."""
 Difference = Annotated[float, Interval(ge=-1, le=1)]
 """The difference of two metrics between 0 and 1."""
+Ratio = Annotated[float, Interval(ge=0, le=10)]
+"""A number of 0 or more that is no share: a slope, a shift of logits, an index."""
+Demand = Literal["better", "as-good"]
+"""What a challenger must show beside the champion."""
+
+
+class RuleOutcome(StrEnum):
+    """What became of a rule of the gate."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    OVERRIDDEN = "overridden"
+    """The rule failed, and a named person has overridden it."""
+    OFF = "off"
+    """The rule is not asked for, or says nothing about this model."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +45,29 @@ class Thresholds:
     """ECE: mean distance of PD and default rate."""
     minimum_lead: Difference = 0.0
     """How far the AUC must be ahead of the champion's on the same rows; below 0 = it may be behind."""
+    minimum_bads: Rows = 50
+    """Defaults, and good ends, among those rows: the rarer outcome decides how certain an AUC is."""
+    minimum_coverage: Share = 0.3
+    """Share of the rows old enough to have an outcome whose outcome is known; the others may be unlike."""
+    maximum_auc_loss: Share = 0.01
+    """Margin of "as good": how much AUC a model may at worst lose, at the lower end of the interval."""
+    maximum_brier_loss: Share = 0.01
+    """How far the Brier score may exceed the champion's on the same rows."""
+    maximum_calibration_shift: Ratio = 0.35
+    """Distance of the calibration intercept from 0, in logits: 0.35 = odds of default are off by 42 %."""
+    minimum_calibration_slope: Ratio = 0.6
+    maximum_calibration_slope: Ratio = 1.7
+    """1 = right; below 1 = PDs are too far apart."""
+    minimum_segment_rows: Rows = 200
+    """Labelled rows of a segment, with `minimum_bads` of both outcomes, below which it is not compared."""
+    maximum_segment_gap: Share = 0.05
+    """How far the default rate of a segment may certainly be from its mean PD."""
+    maximum_score_psi: Ratio = 0.25
+    """PSI of the scores against those of the training, or what chance makes of so few rows."""
+    maximum_mean_pd_change: Share = 0.05
+    """How far the mean PD may be from the champion's on the same rows."""
+    maximum_approval_change: Share = 0.1
+    """How far the approval rate at the cut-off may be from the champion's on the same rows."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -44,3 +83,24 @@ class Thresholds:
 
 DEFAULT_THRESHOLDS = Thresholds()
 """The thresholds where nobody has set others."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GatePolicy:
+    """What is asked of a model beside thresholds."""
+
+    demand: Demand = "better"
+    """`better` = the whole interval of its lead over the champion is above 0; `as-good` = above minus
+    `maximum_auc_loss`."""
+    approval: Literal["none", "required"] = "none"
+    """`required` = a named person must have approved the model, or it is rejected until one has."""
+    cooldown_days: float = 0.0
+    """Days after a promotion in which no other model is promoted; 0 = off."""
+    cutoff: float = 0.2
+    """PD up to which an application is approved."""
+    segments: tuple[str, ...] = ()
+    """Columns by whose values no model may be worse than the champion; none = off."""
+
+
+DEFAULT_POLICY = GatePolicy()
+"""The policy where nobody has set another."""

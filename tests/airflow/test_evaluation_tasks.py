@@ -38,11 +38,15 @@ def tasks(setup: PromotionSetup, monkeypatch: pytest.MonkeyPatch) -> Any:
         "MINIMUM_KS": "0",
         "MAXIMUM_BRIER": "1",
         "MAXIMUM_CALIBRATION_ERROR": "1",
+        "MINIMUM_BADS": "1",
+        "MAXIMUM_CALIBRATION_SHIFT": "10",
+        "MINIMUM_CALIBRATION_SLOPE": "0",
+        "MAXIMUM_CALIBRATION_SLOPE": "10",
     }.items():
         monkeypatch.setenv(f"LOAN_DEFAULT_{name}", value)
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "in-memory:9092")
     monkeypatch.setattr("loan_default.kafka.open_broker.connect", lambda settings: setup.services.broker)
-    for name in ("pointers", "decisions"):
+    for name in ("pointers", "decisions", "approvals"):
         setup.services.database[name].delete_many({})
     setup.services.database["model_metadata"].delete_many({"_id": {"$ne": setup.model.version}})
     setup.models.set_status(setup.model.version, ModelStatus.TRAINED)

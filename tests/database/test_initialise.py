@@ -32,6 +32,7 @@ INDEXES = [
         "predictions",
         "command_log",
         "decisions",
+        "approvals",
         "api_keys",
         "experiments",
         "audit",

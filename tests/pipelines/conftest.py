@@ -42,7 +42,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Se
 @pytest.fixture
 def promotion(trained: tuple[Path, Services, ModelMetadata]) -> PromotionSetup:
     home, services, model = trained
-    for name in ("pointers", "decisions"):
+    for name in ("pointers", "decisions", "approvals"):
         services.database[name].delete_many({})
     services.database["model_metadata"].delete_many({"_id": {"$ne": model.version}})
     ModelRepository(services.database).set_status(model.version, ModelStatus.TRAINED)

@@ -28,14 +28,9 @@ from loan_default.pipelines.ingestion.ingestion_steps import (
 )
 from loan_default.pipelines.ingestion.training_store_writer import store_processed_data
 from loan_default.pipelines.layout import TRAINING_STORE
-from loan_default.pipelines.promotion.comparison import (
-    Chosen,
-    Evaluated,
-    EvaluationRun,
-    check_thresholds,
-    evaluate_model,
-)
+from loan_default.pipelines.promotion.comparison import check_thresholds, evaluate_model
 from loan_default.pipelines.promotion.decisions import update_status
+from loan_default.pipelines.promotion.evaluation_run import Chosen, Evaluated, EvaluationRun
 from loan_default.pipelines.services import Services
 from loan_default.pipelines.training.training_options import StoreData, TrainingOptions
 from loan_default.pipelines.training.training_steps import (
@@ -44,12 +39,24 @@ from loan_default.pipelines.training.training_steps import (
     register_step,
     train_step,
 )
-from loan_default.thresholds import Thresholds
+from loan_default.thresholds import GatePolicy, Thresholds
 
 ROWS = 700
 LENIENT = Thresholds(
-    minimum_rows=30, minimum_auc=0.0, minimum_ks=0.0, maximum_brier=1.0, maximum_calibration_error=1.0
+    minimum_rows=30,
+    minimum_auc=0.0,
+    minimum_ks=0.0,
+    maximum_brier=1.0,
+    maximum_calibration_error=1.0,
+    minimum_bads=1,
+    minimum_coverage=0.0,
+    maximum_calibration_shift=10.0,
+    minimum_calibration_slope=0.0,
+    maximum_calibration_slope=10.0,
+    maximum_score_psi=10.0,
 )
+AS_GOOD = GatePolicy(demand="as-good")
+"""Candidates of most tests have the weights of the champion."""
 
 
 STRICT = replace(LENIENT, minimum_auc=0.999)
@@ -63,9 +70,15 @@ class PromotionSetup:
     services: Services
     model: ModelMetadata
 
-    def run(self, name: str = "run", *, thresholds: Thresholds = LENIENT) -> EvaluationRun:
+    def run(
+        self, name: str = "run", *, thresholds: Thresholds = LENIENT, policy: GatePolicy = AS_GOOD
+    ) -> EvaluationRun:
         return EvaluationRun(
-            services=replace(self.services, run=name), home=self.home, maturity_days=0, thresholds=thresholds
+            services=replace(self.services, run=name),
+            home=self.home,
+            maturity_days=0,
+            thresholds=thresholds,
+            policy=policy,
         )
 
     def candidate(self, name: str, *, schema: Schema = SCHEMA, **provenance: object) -> ModelMetadata:

@@ -13,10 +13,11 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from loan_default.airflow.task_services import Context, services_of
 from loan_default.evaluation.gate import Verdict
+from loan_default.evaluation.gate_rules import rule_from_dict
 from loan_default.pipelines.ingestion.training_store_writer import store_processed_data
 from loan_default.pipelines.layout import TRAINING_STORE
 from loan_default.pipelines.promotion import candidates, comparison, decisions
-from loan_default.pipelines.promotion.comparison import Chosen, Evaluated, EvaluationRun
+from loan_default.pipelines.promotion.evaluation_run import Chosen, Evaluated, EvaluationRun
 
 log = structlog.get_logger()
 
@@ -65,14 +66,25 @@ def check_thresholds(context: Context, evaluated: Mapping[str, Any]) -> dict[str
         verdict = comparison.check_thresholds(run, Evaluated(**evaluated))
     for reason in verdict.reasons:
         log.info("rule_checked", rule=reason)
-    return {"passed": verdict.passed, "reasons": list(verdict.reasons), "broken": list(verdict.broken)}
+    return {
+        "passed": verdict.passed,
+        "reasons": list(verdict.reasons),
+        "broken": list(verdict.broken),
+        "rules": [rule.to_dict() for rule in verdict.rules],
+        "approval": verdict.approval,
+    }
 
 
 def update_status(
     context: Context, evaluated: Mapping[str, Any], verdict: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Write the decision and carry it out; returns the version and the action."""
-    given = Verdict(reasons=tuple(verdict["reasons"]), broken=tuple(verdict["broken"]))
+    given = Verdict(
+        reasons=tuple(verdict["reasons"]),
+        broken=tuple(verdict["broken"]),
+        rules=tuple(map(rule_from_dict, verdict.get("rules", ()))),  # none in a run of before an upgrade
+        approval=verdict.get("approval"),
+    )
     with _evaluation_run(context) as run:
         decision = decisions.update_status(run, Evaluated(**evaluated), given)
     return {"version": decision.version, "action": str(decision.action)}
@@ -98,4 +110,5 @@ def _evaluation_run(context: Context) -> Iterator[EvaluationRun]:
             home=settings.home,
             maturity_days=settings.maturity_days,
             thresholds=settings.thresholds,
+            policy=settings.policy,
         )

@@ -28,6 +28,8 @@ class AuditAction(StrEnum):
     """The model was trained and stored."""
     DECIDED = "decided"
     """A verdict about the model was written; `details` names it."""
+    APPROVED = "approved"
+    """A person has approved the model."""
     OVERRIDDEN = "overridden"
     """A person has set a rule of the gate aside for the model, before it had an effect."""
     PROMOTED = "promoted"

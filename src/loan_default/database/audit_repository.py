@@ -19,6 +19,8 @@ from loan_default.database.connect import LONG_CALL_SECONDS, Database
 from loan_default.database.control_documents import Action, Decision
 from loan_default.database.documents import ModelMetadata
 from loan_default.database.driver_errors import database_errors
+from loan_default.database.gate_documents import Approval
+from loan_default.database.gate_repositories import ApprovalRepository
 from loan_default.database.repositories import FENCES, Repository
 
 
@@ -122,6 +124,25 @@ def record_decision(database: Database, decision: Decision, *, who: str) -> Audi
         subject=f"decisions/{decision.id}",
         subject_digest=content_digest(decision),
         details={"action": str(decision.action), "champion": decision.champion or "none"},
+    )
+    return AuditRepository(database).append(entry)
+
+
+def record_approval(database: Database, approval: Approval) -> AuditRecord:
+    """Record that a person has approved a model, or set rules of the gate aside for it, before it acts."""
+    entry = AuditEntry(
+        event=f"approved/{approval.id}",
+        action=AuditAction.OVERRIDDEN if approval.overrides else AuditAction.APPROVED,
+        version=approval.version,
+        who=approval.approver,
+        reason=approval.reason,
+        subject=f"{ApprovalRepository.collection}/{approval.id}",
+        subject_digest=content_digest(approval),
+        details={
+            "champion": approval.champion or "none",
+            "overrides": ", ".join(approval.overrides) or "none",
+            "expires_at": approval.expires_at.isoformat(),
+        },
     )
     return AuditRepository(database).append(entry)
 

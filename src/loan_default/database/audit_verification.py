@@ -18,6 +18,8 @@ from loan_default.database.control_documents import Action, Decision
 from loan_default.database.control_repositories import DecisionRepository
 from loan_default.database.documents import ID_DIGITS, ModelMetadata
 from loan_default.database.driver_errors import database_errors
+from loan_default.database.gate_documents import Approval
+from loan_default.database.gate_repositories import ApprovalRepository
 from loan_default.database.repositories import ModelRepository
 from loan_default.errors import DataError
 
@@ -102,13 +104,18 @@ def _end(database: Database, records: Sequence[AuditRecord]) -> Iterator[str]:
 
 
 def _altered_documents(database: Database, records: Sequence[AuditRecord]) -> Iterator[str]:
-    """Models and decisions whose content is not what was recorded."""
+    """Models, decisions and approvals whose content is not what was recorded."""
     models = _contents(database, ModelRepository.collection, ModelMetadata)
     decisions = _contents(database, DecisionRepository.collection, Decision)
+    approvals = _contents(database, ApprovalRepository.collection, Approval)
     without_effect = {each.subject for each in records if each.action is AuditAction.SUPERSEDED}
     for record in records:
         collection, _, identifier = (record.subject or "").partition("/")
-        known = {ModelRepository.collection: models, DecisionRepository.collection: decisions}.get(collection)
+        known = {
+            ModelRepository.collection: models,
+            DecisionRepository.collection: decisions,
+            ApprovalRepository.collection: approvals,
+        }.get(collection)
         if known is None:
             continue
         document = known.get(identifier)

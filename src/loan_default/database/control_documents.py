@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from loan_default.database.gate_documents import StoredRule
 from loan_default.database.stored_document import Count, Key, StoredDocument, Text, Time
 
 
@@ -75,6 +76,7 @@ class Decision(StoredDocument):
     `decisions`.
     """
 
+    current_version = "1.1"  # 1.1: rules, approval
     passing = frozenset({"decided_at", "action"})
 
     version: Key
@@ -84,6 +86,11 @@ class Decision(StoredDocument):
     """A reason for each rule that was checked, whether it held or not."""
     broken: tuple[Text, ...] = ()
     """The reasons that speak against the model."""
+    rules: tuple[StoredRule, ...] = ()
+    """Each rule of the gate with its value, threshold, interval and data; empty = none was checked, or an
+    older release decided."""
+    approval: Text | None = None
+    """Id of the approval by a person that the decision rests on; None = on none."""
     champion: Key | None
     """The champion at that time; None = there was none."""
     seen_rev: Count

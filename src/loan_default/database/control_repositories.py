@@ -91,6 +91,11 @@ class DecisionRepository(Repository[Decision]):
             return None
         return _champion_beside(max(known, key=lambda decision: (decision.decided_at, decision.seen_rev)))
 
+    def last_move(self, version: str | None = None) -> Decision | None:
+        """Return the newest decision that made a model the champion; `version` = that made this one it."""
+        wanted: dict[str, object] = {"action": {"$in": [str(action) for action in MOVES]}}
+        return self._newest_one(wanted if version is None else wanted | {"version": version})
+
     def _newest_one(self, wanted: Mapping[str, object]) -> Decision | None:
         with database_errors(f"read {self.collection}"):
             for stored in self._documents.find(wanted).sort([("decided_at", -1)]).limit(1):

@@ -13,6 +13,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
+from loan_default.database.gate_documents import StoredEvidence
 from loan_default.database.stored_document import Count, Digest, Key, Share, StoredDocument, Text, Time
 
 CHAMPION_ID = "champion"
@@ -117,6 +118,7 @@ class ModelMetadata(StoredDocument):
 class PerformanceMetrics(StoredDocument):
     """The metrics of a model on one set of rows. `performance_metrics`."""
 
+    current_version = "1.1"  # 1.1: evidence
     passing = frozenset({"computed_at"})
 
     version: Key
@@ -138,6 +140,8 @@ class PerformanceMetrics(StoredDocument):
     """Name of a metric -> lower and upper end of its 95 % interval."""
     reasons: dict[Key, Text] = Field(default_factory=dict)
     """Name of a metric that is None -> why it is."""
+    evidence: StoredEvidence | None = None
+    """What the gate decides by beside the metrics; None = the gate was not asked, or an older release was."""
 
     @property
     def id(self) -> str:

@@ -16,6 +16,7 @@ from loan_default.database.control_repositories import CommandRepository, Decisi
 from loan_default.database.documents import Champion
 from loan_default.database.driver_errors import UNKNOWN, database_errors, refusal
 from loan_default.database.experiment_documents import RunningExperiment
+from loan_default.database.gate_repositories import ApprovalRepository
 from loan_default.database.ingestion_repositories import (
     IngestionBatchRepository,
     RawDataLogRepository,
@@ -40,6 +41,7 @@ REPOSITORIES = (
     PredictionRepository,
     CommandRepository,
     DecisionRepository,
+    ApprovalRepository,
     ApiKeyRepository,
     ExperimentRepository,
     AuditRepository,

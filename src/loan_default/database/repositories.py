@@ -159,10 +159,15 @@ class MetricsRepository(Repository[PerformanceMetrics]):
         super().ensure_indexes()
         with database_errors(f"index {self.collection}", seconds=LONG_CALL_SECONDS):
             self._documents.create_index("version", name="by_version")
+            self._documents.create_index("beside", name="by_beside")
 
     def of_model(self, version: str) -> list[PerformanceMetrics]:
         """Return all metrics of a model, the newest first."""
         return self._newest({"version": version})
+
+    def beside(self, version: str) -> list[PerformanceMetrics]:
+        """Return the metrics of other models that were measured beside this one, the newest first."""
+        return self._newest({"beside": version})
 
 
 class ModelRepository(Repository[ModelMetadata]):

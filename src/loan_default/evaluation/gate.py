@@ -1,12 +1,22 @@
-"""The gate: may a model score applications? Metrics and thresholds in, a verdict with its reasons out."""
+"""The gate: may a model score applications? Evidence and thresholds in, a verdict with every rule out.
 
-from collections.abc import Mapping
+The rules have the numbers of `gate_rules`. What is missing fails: a rule that is asked for and whose value is
+not defined is broken. The champion is compared on the same rows, by the interval of the difference and not by
+the difference alone: between two equally good models the sign is that of a coin.
+
+Each model that is compared with one champion is one more draw. The k-th comparison is made at a two-sided
+level of 1 - 0.1 / (k (k + 1)), whose one-sided errors 0.05 / (k (k + 1)) add up to 5 %: the first is the
+usual interval of 95 %, and however many models are tried, the champion is replaced by one that is no better
+with a probability of at most 5 %.
+"""
+
 from dataclasses import dataclass
 
-from loan_default.thresholds import Thresholds
-
-Metric = float | None
-"""A metric; None = it is not defined on the rows."""
+from loan_default.evaluation import gate_checks as checks
+from loan_default.evaluation.gate_evidence import Evidence
+from loan_default.evaluation.gate_rules import Rule
+from loan_default.evaluation.segments import segment_rules
+from loan_default.thresholds import GatePolicy, RuleOutcome, Thresholds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,6 +27,10 @@ class Verdict:
     """A sentence for each rule that was checked, whether the model passed it or not."""
     broken: tuple[str, ...] = ()
     """Those of the reasons that speak against the model."""
+    rules: tuple[Rule, ...] = ()
+    """The rules as data; also those that are off, which have no reason."""
+    approval: str | None = None
+    """Id of the approval by a person that the verdict rests on; None = on none."""
 
     @property
     def passed(self) -> bool:
@@ -24,70 +38,26 @@ class Verdict:
         return not self.broken
 
 
-def gate_verdict(
-    metrics: Mapping[str, Metric],
-    *,
-    rows: int,
-    champion: Mapping[str, Metric] | None,
-    thresholds: Thresholds,
-) -> Verdict:
-    """Check a model's metrics against the thresholds, and beside those of the champion on the same rows.
-
-    A metric that is not defined passes no rule.
-
-    Args:
-        metrics: `auc`, `ks`, `brier`, `ece` by name.
-        rows: labelled rows that the metrics were computed on.
-        champion: the champion's metrics; None = there is no champion, and no lead is asked for.
-    """
-    checks = [
-        _enough_rows(rows, thresholds.minimum_rows),
-        _at_least("AUC", metrics.get("auc"), thresholds.minimum_auc),
-        _at_least("KS", metrics.get("ks"), thresholds.minimum_ks),
-        _at_most("the Brier score", metrics.get("brier"), thresholds.maximum_brier),
-        _at_most("the calibration error", metrics.get("ece"), thresholds.maximum_calibration_error),
-    ]
-    if champion is not None:
-        checks.append(_ahead(metrics.get("auc"), champion.get("auc"), thresholds.minimum_lead))
-    reasons, broken = [], []
-    for passed, sentence in checks:
-        reason = f"{'passed' if passed else 'failed'}: {sentence}"
-        reasons.append(reason)
-        if not passed:
-            broken.append(reason)
-    return Verdict(reasons=tuple(reasons), broken=tuple(broken))
-
-
-def _enough_rows(rows: int, minimum: int) -> tuple[bool, str]:
-    return (
-        rows >= minimum,
-        f"the model was evaluated on {rows:,} labelled rows; there must be at least {minimum:,}.",
+def verdict_of(checked: tuple[Rule, ...], *, approval: str | None = None) -> Verdict:
+    """Return the verdict of rules that were checked."""
+    return Verdict(
+        reasons=tuple(rule.reason for rule in checked if rule.outcome is not RuleOutcome.OFF),
+        broken=tuple(rule.reason for rule in checked if rule.outcome is RuleOutcome.FAILED),
+        rules=checked,
+        approval=approval,
     )
 
 
-def _at_least(name: str, value: Metric, minimum: float) -> tuple[bool, str]:
-    passed = value is not None and value >= minimum
-    return passed, f"{name} is {_shown(value)}; it must be at least {minimum:.4f}."
-
-
-def _at_most(name: str, value: Metric, maximum: float) -> tuple[bool, str]:
-    passed = value is not None and value <= maximum
-    return passed, f"{name} is {_shown(value)}; it must be at most {maximum:.4f}."
-
-
-def _ahead(value: Metric, champion: Metric, minimum: float) -> tuple[bool, str]:
-    if minimum >= 0:
-        rule = f"it must be at least {minimum:.4f} ahead"
-    else:
-        rule = f"it may be at most {-minimum:.4f} behind"
-    if value is None or champion is None:
-        return False, f"AUC is {_shown(value)}, and the champion's AUC is {_shown(champion)}; {rule}."
-    lead = value - champion
-    side = "ahead of" if lead >= 0 else "behind"
-    return lead >= minimum, (
-        f"AUC is {_shown(value)}, which is {abs(lead):.4f} {side} the champion's {_shown(champion)}; {rule}."
+def check_rules(evidence: Evidence, *, thresholds: Thresholds, policy: GatePolicy) -> tuple[Rule, ...]:
+    """Check every rule, those of the approval by a person left out."""
+    artefact = checks.artefact_rule(evidence).of(evidence.artefact)
+    others = (
+        *checks.data_rules(evidence, thresholds),
+        checks.cooldown_rule(evidence, policy),
+        *checks.discrimination_rules(evidence, thresholds, policy),
+        *checks.calibration_rules(evidence, thresholds),
+        *segment_rules(evidence.segments, thresholds=thresholds, columns=policy.segments),
+        checks.stability_rule(evidence, thresholds),
+        *checks.canary_rules(evidence, thresholds, policy),
     )
-
-
-def _shown(value: Metric) -> str:
-    return "not defined" if value is None else f"{value:.4f}"
+    return (artefact, *(rule.of(evidence.data) for rule in others))

@@ -11,8 +11,9 @@ from loan_default.database.control_repositories import DecisionRepository
 from loan_default.database.documents import ModelMetadata, ModelStatus
 from loan_default.errors import ArtifactError, DataError
 from loan_default.pipelines.promotion.candidates import choose_model
-from loan_default.pipelines.promotion.comparison import Chosen, EvaluationRun, read_registered
+from loan_default.pipelines.promotion.comparison import read_registered
 from loan_default.pipelines.promotion.decisions import reject_refused
+from loan_default.pipelines.promotion.evaluation_run import Chosen, EvaluationRun
 
 
 def chosen_by(run: EvaluationRun, **options: object) -> Chosen:

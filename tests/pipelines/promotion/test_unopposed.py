@@ -15,13 +15,9 @@ from loan_default.database.repositories import POINTERS, MetricsRepository
 from loan_default.errors import DataError, DependencyError
 from loan_default.evaluation.gate import Verdict
 from loan_default.pipelines.promotion.candidates import choose_model
-from loan_default.pipelines.promotion.comparison import (
-    Chosen,
-    EvaluationRun,
-    check_thresholds,
-    evaluate_model,
-)
+from loan_default.pipelines.promotion.comparison import check_thresholds, evaluate_model
 from loan_default.pipelines.promotion.decisions import update_status
+from loan_default.pipelines.promotion.evaluation_run import Chosen, EvaluationRun
 
 pytestmark = pytest.mark.slow  # each test validates trained models
 

@@ -8,8 +8,9 @@ from loan_default.database.control_documents import Action
 from loan_default.database.control_repositories import DecisionRepository
 from loan_default.database.documents import ModelMetadata, ModelStatus
 from loan_default.errors import ArtifactError, DataError
-from loan_default.pipelines.promotion.comparison import Chosen, EvaluationRun, read_registered
+from loan_default.pipelines.promotion.comparison import read_registered
 from loan_default.pipelines.promotion.decisions import former_champion
+from loan_default.pipelines.promotion.evaluation_run import Chosen, EvaluationRun
 
 log = structlog.get_logger()
 

@@ -13,88 +13,35 @@ this champion is replaced without a comparison.
 """
 
 import json
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import replace
+from datetime import timedelta
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from loan_default.database.control_repositories import lost_champion
-from loan_default.database.documents import Champion, ModelStatus, PerformanceMetrics, TrainingData
-from loan_default.database.repositories import MetricsRepository, ModelRepository
+from loan_default.database.documents import Champion, ModelStatus, TrainingData
+from loan_default.database.repositories import MetricsRepository
 from loan_default.errors import ArtifactError, DataError
-from loan_default.evaluation.bootstrap import bootstrap_intervals
-from loan_default.evaluation.gate import Verdict, gate_verdict
-from loan_default.evaluation.metrics import measure
+from loan_default.evaluation import gate_rules
+from loan_default.evaluation.gate import Verdict, check_rules, verdict_of
+from loan_default.evaluation.gate_rules import Rule
 from loan_default.models.model import LoanModel, load_model
 from loan_default.pipelines.layout import TRAINING_STORE
-from loan_default.pipelines.promotion.unseen_rows import UnseenRows, unseen_rows
-from loan_default.pipelines.registry import metrics_to_store
-from loan_default.pipelines.scoring.file_scoring import scoring_threads
-from loan_default.pipelines.services import Services
+from loan_default.pipelines.promotion.approvals import with_approval
+from loan_default.pipelines.promotion.evaluation_run import Chosen, Evaluated, EvaluationRun
+from loan_default.pipelines.promotion.measuring import MeasuredRows, measure_both
+from loan_default.pipelines.promotion.stored_evidence import evidence_of
+from loan_default.pipelines.promotion.unseen_rows import unseen_rows
 from loan_default.pipelines.training.dataset import Dataset
 from loan_default.pipelines.training.snapshots import snapshot_store
-from loan_default.thresholds import Thresholds
+from loan_default.thresholds import RuleOutcome
+
+_COMPARED = "compared"
+"""Name of the rule that the champion must be compared."""
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Chosen:
-    """A model to evaluate."""
-
-    version: str
-    why: str
-    """Why this model was chosen, in words."""
-    rollback: bool = False
-    """Whether the model becomes the champion whatever its metrics are, because somebody asked for it."""
-    replaces: str | None = None
-    """Version of the champion that a person has confirmed may be replaced where it cannot be compared."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Evaluated:
-    """What an evaluation has found, with the ids of the stored metrics."""
-
-    version: str
-    metrics: str | None
-    """Id of its metrics; None = it was not measured."""
-    champion: str | None
-    """Version of the champion at that time; None = there was none, or the model is it."""
-    champion_metrics: str | None
-    """Id of the champion's metrics; None = the two are not compared."""
-    seen_rev: int
-    """Moves of the champion's pointer when it was read."""
-    snapshot: str | None
-    """Id of the data; None = it was not measured."""
-    rows: str
-    """Which rows the metrics were computed on, in words."""
-    alone: str | None = None
-    """Why the model is not compared with the champion that there is or has been; None = it is compared, or
-    there has never been a champion."""
-    rollback: bool = False
-    """Whether the model becomes the champion whatever its metrics are, and is not measured."""
-    replaces: str | None = None
-    """Version of the champion that a person has confirmed may be replaced where it cannot be compared."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EvaluationRun:
-    """One run of the evaluation: services, folders and rules that all its steps use."""
-
-    services: Services
-    home: Path
-    maturity_days: int
-    thresholds: Thresholds
-
-    @property
-    def id(self) -> str:
-        """Id that the scheduler gave the run."""
-        return self.services.run
-
-    @property
-    def models(self) -> ModelRepository:
-        """The registry of models."""
-        return ModelRepository(self.services.database)
 
 
 def evaluate_model(run: EvaluationRun, chosen: Chosen) -> Evaluated:
@@ -131,16 +78,17 @@ def evaluate_model(run: EvaluationRun, chosen: Chosen) -> Evaluated:
         alone = _lost_pointer(run)
     elif other is not None:
         champion, alone = _champion(run, pointer)
-    fewest = run.thresholds.minimum_rows
-    rows = unseen_rows(dataset, [model] if champion is None else [model, champion], fewest=fewest)
+    fewest, mature = run.thresholds.minimum_rows, _mature(dataset, snapshot, run.maturity_days)
+    both = [model] if champion is None else [model, champion]
+    rows = unseen_rows(dataset, both, fewest=fewest, mature=mature)
     if champion is not None and not rows.can_be_measured:
         # The champion may have seen every row, which would flatter its metrics, or cannot read them.
         champion, alone = None, rows.reason
-        rows = unseen_rows(dataset, [model], fewest=fewest)
+        rows = unseen_rows(dataset, [model], fewest=fewest, mature=mature)
     metrics, champion_metrics = None, None
     if rows.can_be_measured:
-        measured = _Measured(dataset=dataset, snapshot=snapshot, rows=rows)
-        metrics, champion_metrics = _store_both(run, model, champion, measured)
+        measured = MeasuredRows(dataset=dataset, snapshot=snapshot, rows=rows)
+        metrics, champion_metrics = measure_both(run, model, champion, measured)
     return Evaluated(
         version=chosen.version,
         metrics=metrics,
@@ -155,22 +103,22 @@ def evaluate_model(run: EvaluationRun, chosen: Chosen) -> Evaluated:
 
 
 def check_thresholds(run: EvaluationRun, evaluated: Evaluated) -> Verdict:
-    """Give the verdict of the gate on stored metrics."""
+    """Give the verdict of the gate on stored metrics, and of the person who has approved the model."""
     if evaluated.rollback:
         return Verdict(reasons=_reasons_of_rollback(run, evaluated.version))
     metrics = MetricsRepository(run.services.database)
     if evaluated.metrics is None:
-        reason = f"failed: there are no rows to evaluate the model on: {evaluated.rows}."
-        return with_comparison(evaluated, Verdict(reasons=(reason,), broken=(reason,)))
+        return with_approval(run, evaluated, with_comparison(evaluated, verdict_of((_no_rows(evaluated),))))
     own, champion = metrics.get(evaluated.metrics), None
     if evaluated.champion_metrics is not None:
         champion = metrics.find(evaluated.champion_metrics)
         if champion is None:
             evaluated = replace(evaluated, champion_metrics=None, alone="its metrics are not stored any more")
-    beside = None if champion is None else champion.figures
-    verdict = gate_verdict(own.figures, rows=own.rows, champion=beside, thresholds=run.thresholds)
+    evidence = evidence_of(run, own, champion)
+    verdict = verdict_of(check_rules(evidence, thresholds=run.thresholds, policy=run.policy))
     reasons = (*verdict.reasons, f"evaluated on {own.rows:,} rows, {evaluated.rows}.")
     verdict = with_comparison(evaluated, replace(verdict, reasons=reasons))
+    verdict = with_approval(run, evaluated, verdict)
     log.info("model_checked", run=run.id, version=evaluated.version, passed=verdict.passed)
     return verdict
 
@@ -184,22 +132,36 @@ def with_comparison(evaluated: Evaluated, verdict: Verdict) -> Verdict:
     has_champion = evaluated.champion is not None or evaluated.alone is not None
     if evaluated.rollback or is_compared or not has_champion:
         return verdict
+    if any(rule.name == _COMPARED for rule in verdict.rules):
+        return verdict
     why = (evaluated.alone or "it was not measured").removesuffix(".")
-    broken = True
+    outcome = RuleOutcome.FAILED
     if evaluated.champion is None:
-        reason = f"failed: the model must be compared with the champion, but {why}."
+        sentence = f"the model must be compared with the champion, but {why}."
     elif evaluated.replaces == evaluated.champion:
-        reason, broken = f"confirmed: {evaluated.champion} is replaced without a comparison: {why}.", False
+        outcome = RuleOutcome.OVERRIDDEN
+        sentence = f"{evaluated.champion} is replaced without a comparison: {why}."
     else:
-        reason = (
-            f"failed: the model must be compared with the champion {evaluated.champion}, but cannot be: "
+        sentence = (
+            f"the model must be compared with the champion {evaluated.champion}, but cannot be: "
             f"{why}. {_ways_out(evaluated.version, evaluated.champion)}"
         )
-    if reason in verdict.reasons:
-        return verdict
-    return Verdict(
+    rule = Rule(
+        number=gate_rules.DISCRIMINATION,
+        name=_COMPARED,
+        outcome=outcome,
+        value=None,
+        threshold=None,
+        data=evaluated.snapshot,
+        sentence=sentence,
+    )
+    is_broken = outcome is RuleOutcome.FAILED
+    reason = rule.reason if is_broken else f"confirmed: {sentence}"
+    return replace(
+        verdict,
         reasons=(*verdict.reasons, reason),
-        broken=(*verdict.broken, reason) if broken else verdict.broken,
+        broken=(*verdict.broken, reason) if is_broken else verdict.broken,
+        rules=(*verdict.rules, rule),
     )
 
 
@@ -212,6 +174,27 @@ def read_registered(run: EvaluationRun, version: str) -> LoanModel:
     """
     model = run.models.get(version)
     return load_model(run.home / model.path, sha256=model.sha256)
+
+
+def _no_rows(evaluated: Evaluated) -> Rule:
+    return gate_rules.decided(
+        gate_rules.DATA,
+        "rows",
+        passed=False,
+        value=0.0,
+        threshold=None,
+        sentence=f"there are no rows to evaluate the model on: {evaluated.rows}.",
+    ).of(evaluated.snapshot)
+
+
+def _mature(dataset: Dataset, snapshot: TrainingData, maturity_days: int) -> NDArray[np.bool_]:
+    """`(rows,)` whether a row is old enough to have an outcome; all are where nothing says their age."""
+    column = dataset.schema.timestamp
+    if column is None or maturity_days == 0:
+        return np.ones(len(dataset.frame), bool)
+    youngest = snapshot.created_at - timedelta(days=maturity_days)
+    times = dataset.frame[column.name]
+    return np.asarray(times.isna() | (times <= youngest), dtype=bool)
 
 
 # The champion -------------------------------------------------------------------------------------------
@@ -263,57 +246,3 @@ def _reasons_of_rollback(run: EvaluationRun, version: str) -> tuple[str, ...]:
     if has_been or (pointer is not None and pointer.version == version):
         return reasons
     return (*reasons, f"{version} was never the champion before; its status was {status}.")
-
-
-# Metrics -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class _Measured:
-    """The rows that models are measured on."""
-
-    dataset: Dataset
-    snapshot: TrainingData
-    rows: UnseenRows
-
-
-def _store_both(
-    run: EvaluationRun, model: LoanModel, champion: LoanModel | None, measured: _Measured
-) -> tuple[str, str | None]:
-    """Measure a model and, where there is one, the champion on the same rows; returns the ids of both."""
-    with scoring_threads():
-        metrics = _store_metrics(run, model, measured, beside=champion)
-        if champion is None:
-            return metrics, None
-        return metrics, _store_metrics(run, champion, measured, beside=model)
-
-
-def _store_metrics(
-    run: EvaluationRun, model: LoanModel, measured: _Measured, *, beside: LoanModel | None
-) -> str:
-    """Measure a model and store the metrics; returns the id of their document."""
-    rows, dataset = measured.rows, measured.dataset
-    y = dataset.labels[rows.positions]
-    pds = model.predict_pd(dataset.frame.iloc[rows.positions])
-    weights = None if dataset.weights is None else dataset.weights[rows.positions]
-    metrics, reasons = metrics_to_store(asdict(measure(y, pds, weights=weights)))
-    intervals = bootstrap_intervals(y, pds, seed=0, weights=weights)
-    document = PerformanceMetrics(
-        version=model.version,
-        dataset=rows.name,
-        snapshot=measured.snapshot.id,
-        run=run.id,
-        beside=None if beside is None else beside.version,
-        computed_at=measured.snapshot.created_at,
-        rows=len(y),
-        label_rate=float(y.mean()),
-        figures=metrics,
-        intervals={name: (each.low, each.high) for name, each in intervals.items() if name in metrics},
-        reasons=reasons,
-    )
-    repository = MetricsRepository(run.services.database)
-    repository.ensure_indexes()
-    # A second computation of the same metrics may differ in the last digits: the first one is kept.
-    if repository.find(document.id) is None:
-        repository.add(document)
-    return document.id

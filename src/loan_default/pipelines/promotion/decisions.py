@@ -19,19 +19,15 @@ from loan_default.database.audit_repository import (
 from loan_default.database.control_documents import MOVES, Action, Decision
 from loan_default.database.control_repositories import DecisionRepository
 from loan_default.database.documents import ModelStatus
+from loan_default.database.gate_documents import StoredRule
 from loan_default.database.repositories import MetricsRepository, ModelRepository
 from loan_default.errors import DataError
-from loan_default.evaluation.gate import Verdict
+from loan_default.evaluation import gate_rules
+from loan_default.evaluation.gate import Verdict, verdict_of
 from loan_default.failpoints import failpoint
 from loan_default.kafka.control_events import FactType, publish_fact
-from loan_default.pipelines.promotion.comparison import (
-    Chosen,
-    Evaluated,
-    EvaluationRun,
-    check_thresholds,
-    evaluate_model,
-    with_comparison,
-)
+from loan_default.pipelines.promotion.comparison import check_thresholds, evaluate_model, with_comparison
+from loan_default.pipelines.promotion.evaluation_run import Chosen, Evaluated, EvaluationRun
 
 log = structlog.get_logger()
 
@@ -79,7 +75,14 @@ def reject_refused(run: EvaluationRun, version: str, *, reason: str) -> Decision
     Raises:
         DependencyError: the broker or the database is away.
     """
-    failed = f"failed: the model's file was refused: {reason}"
+    rule = gate_rules.decided(
+        gate_rules.ARTEFACT,
+        "artefact",
+        passed=False,
+        value=None,
+        threshold=None,
+        sentence=f"the model's file was refused: {reason}",
+    )
     pointer = run.models.champion()
     evaluated = Evaluated(
         version=version,
@@ -90,8 +93,7 @@ def reject_refused(run: EvaluationRun, version: str, *, reason: str) -> Decision
         snapshot=None,
         rows="none: its file was refused",
     )
-    verdict = Verdict(reasons=(failed,), broken=(failed,))
-    decision = _decisions(run).keep(_decision(run, evaluated, verdict))
+    decision = _decisions(run).keep(_decision(run, evaluated, verdict_of((rule,))))
     record_decision(run.services.database, decision, who=_who(run))
     _carry_out(run, decision)
     _publish(run, decision)
@@ -137,6 +139,8 @@ def _decision(run: EvaluationRun, evaluated: Evaluated, verdict: Verdict) -> Dec
         action=action,
         reasons=verdict.reasons,
         broken=verdict.broken,
+        rules=tuple(StoredRule(**rule.to_dict()) for rule in verdict.rules),
+        approval=verdict.approval,
         champion=evaluated.champion,
         seen_rev=evaluated.seen_rev,
         snapshot=evaluated.snapshot,

@@ -37,26 +37,43 @@ class UnseenRows:
     """Which rows these are, or why there are none, as a clause of a sentence."""
     can_be_measured: bool = True
     """Whether there are rows, with both outcomes among them."""
+    coverage: float | None = None
+    """Share of the rows of this kind, old enough for an outcome, whose outcome is known; None = no rows."""
 
 
-def unseen_rows(dataset: Dataset, models: Sequence[LoanModel], *, fewest: int) -> UnseenRows:
+def unseen_rows(
+    dataset: Dataset,
+    models: Sequence[LoanModel],
+    *,
+    fewest: int,
+    mature: NDArray[np.bool_] | None = None,
+) -> UnseenRows:
     """Find labelled rows that none of the models has seen: the later ones where there are enough of them.
 
     Args:
         fewest: later rows below which the permanent holdout is taken instead.
+        mature: `(rows,)` whether a row is old enough to have an outcome; None = all are.
     """
     for model in models:
         if changed := columns_read_differently(model, dataset.schema):
             return _none(f"the schema reads {', '.join(changed)} differently than it did for {model.version}")
     labelled = ~np.isnan(dataset.labels)
-    later = labelled & _later_than_all(dataset, models)
+    old_enough = np.ones_like(labelled) if mature is None else labelled | mature
+    all_later = _later_than_all(dataset, models)
+    later = labelled & all_later
     if later.sum() >= fewest and len(set(dataset.labels[later])) > 1:
         reason = "out of time: later than all that the models were trained on"
-        return UnseenRows(positions=np.flatnonzero(later), name=DatasetName.OUT_OF_TIME, reason=reason)
+        return UnseenRows(
+            positions=np.flatnonzero(later),
+            name=DatasetName.OUT_OF_TIME,
+            reason=reason,
+            coverage=float(later.sum() / (old_enough & all_later).sum()),
+        )
     obstacles = [_obstacle(model, dataset.schema) for model in models]
     if known := [each for each in obstacles if each is not None]:
         return _none(f"no row is known to be new to {_them(models)}: {'; '.join(known)}")
-    kept = labelled & held_out(dataset.frame, dataset.schema)
+    all_kept = held_out(dataset.frame, dataset.schema)
+    kept = labelled & all_kept
     if len(set(dataset.labels[kept])) < 2:
         return _none(
             f"of {int(labelled.sum()):,} labelled rows {int(kept.sum()):,} are in the permanent holdout, and "
@@ -66,6 +83,7 @@ def unseen_rows(dataset: Dataset, models: Sequence[LoanModel], *, fewest: int) -
         positions=np.flatnonzero(kept),
         name=DatasetName.HELD_OUT,
         reason="permanent holdout: seen by no model that was trained on the store",
+        coverage=float(kept.sum() / (old_enough & all_kept).sum()),
     )
 
 

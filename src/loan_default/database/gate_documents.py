@@ -1,0 +1,119 @@
+"""Documents of the gate: its evidence, the rules that it checked, and approvals by people."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+from loan_default.database.stored_document import Count, Digest, Key, Share, StoredDocument, Text, Time
+from loan_default.thresholds import RuleOutcome
+
+
+class _Part(BaseModel):
+    """A part of a stored document; fields that only newer releases know are left out when it is read."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class StoredLead(_Part):
+    """AUCs of a model and of the champion on the same rows."""
+
+    new: Share
+    old: Share
+    error: Annotated[FiniteFloat, Field(ge=0)]
+    """Standard error of the difference, by DeLong's test."""
+    bootstrap: tuple[FiniteFloat, FiniteFloat] | None = None
+    """95 % interval of the difference by the paired bootstrap."""
+
+
+class StoredSegment(_Part):
+    """The model in one segment, beside the champion where both are compared."""
+
+    column: Text
+    value: Text
+    rows: Count
+    bads: Count
+    lead: StoredLead | None = None
+    """None = there is no champion to compare with, or the segment is too small."""
+    gap: FiniteFloat | None = None
+    """Default rate less mean PD; None = the segment is too small."""
+    gap_error: Annotated[FiniteFloat, Field(ge=0)] | None = None
+
+
+class StoredEvidence(_Part):
+    """What the gate decides by, beside the metrics."""
+
+    artefact: Digest
+    """SHA-256 of the model's file."""
+    golden_gap: FiniteFloat | None
+    """Largest difference of a golden row's PD from the stored one, by torch and by the arrays that servers
+    use; None = the file has no golden rows."""
+    bads: Count
+    coverage: Share | None
+    """Share of the rows old enough for an outcome whose outcome is known."""
+    score_psi: FiniteFloat | None
+    score_psi_critical: FiniteFloat | None
+    """PSI of the scores against those of the training, and what it may be by chance."""
+    approval_rate: Share
+    lead: StoredLead | None = None
+    """None = there is no champion that it is compared with."""
+    segments: tuple[StoredSegment, ...] = ()
+
+
+class StoredRule(_Part):
+    """One rule of the gate, as it was checked."""
+
+    number: Annotated[int, Field(ge=1, le=11)]
+    """The rule's number in the gate: 1 artefact, 2 data, 3 cooldown, 4 discrimination, 5 calibration, 6
+    segments, 7 stability, 8 fairness, 9 monotonicity and reasons, 10 canary, 11 approval."""
+    name: Key
+    outcome: RuleOutcome
+    value: FiniteFloat | None
+    threshold: FiniteFloat | None
+    interval: tuple[FiniteFloat, FiniteFloat] | None = None
+    """The interval that the rule was decided by; None = by the value alone."""
+    data: Text | None
+    """Digest or id of what the value was computed from."""
+    sentence: Text
+
+
+class Approval(StoredDocument):
+    """A person's approval of a model, and of the rules that it may break; written before it acts.
+
+    `approvals`.
+    """
+
+    passing = frozenset({"granted_at"})
+
+    version: Key
+    """Version of the model."""
+    champion: Key | None
+    """The champion that it was granted beside: beside another one it does not hold."""
+    approver: Text
+    """Name of who answers for it."""
+    reason: Text
+    overrides: tuple[Key, ...] = ()
+    """Names of the rules that the model may break; none = it is approved as it is."""
+    granted_at: Time
+    expires_at: Time
+    """When it ceases to hold."""
+
+    @property
+    def id(self) -> str:
+        """Model and time."""
+        return f"{self.version}/{self.granted_at:%Y%m%d-%H%M%S-%f}"
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        for name in ("approver", "reason"):
+            if not getattr(self, name).strip():
+                raise ValueError(f"{name} must not be blank")
+        if self.expires_at <= self.granted_at:
+            raise ValueError(
+                f"expires_at must be after granted_at, however: {self.expires_at.isoformat()} is not"
+            )
+        return self
+
+    def holds(self, *, at: datetime, champion: str | None) -> bool:
+        """Return whether it holds at a time beside a champion."""
+        return self.granted_at <= at < self.expires_at and self.champion == champion
