@@ -156,10 +156,10 @@ def _unrecorded(database: Database, records: Sequence[AuditRecord]) -> Iterator[
 
 
 def _contents(
-    database: Database, collection: str, kind: type[ModelMetadata] | type[Decision]
-) -> Mapping[Any, ModelMetadata | Decision]:
+    database: Database, collection: str, kind: type[ModelMetadata] | type[Decision] | type[Approval]
+) -> Mapping[Any, ModelMetadata | Decision | Approval]:
     """The documents of a collection by id, without those that cannot be read."""
-    found: dict[Any, ModelMetadata | Decision] = {}
+    found: dict[Any, ModelMetadata | Decision | Approval] = {}
     with database_errors(f"read {collection}"):
         for document in database[collection].find({}):
             try:
