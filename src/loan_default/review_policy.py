@@ -84,6 +84,8 @@ class ReviewPolicy:
 
     profile: PolicyProfile = field(default_factory=PolicyProfile)
     terms: LendingTerms = field(default_factory=LendingTerms)
+    cutoff: float = 0.2
+    """The operating cut-off: PD up to which an application is approved."""
 
 
 DEFAULT_REVIEW_POLICY = ReviewPolicy()

@@ -50,6 +50,10 @@
 | `LOAN_DEFAULT_SEGMENTS` | none | columns, by commas, in whose segments no model may be worse |
 | `LOAN_DEFAULT_REASONS_AGAINST` | `all` | explain a PD against all applicants; or `cut-off` |
 | `LOAN_DEFAULT_STREAM_REASONS` | false | whether scores on the stream come with their reasons |
+| `LOAN_DEFAULT_POLICY_PROFILE` | `us` | what a model is reviewed by: `us`, `eu`, `kr` |
+| `LOAN_DEFAULT_LOSS_GIVEN_DEFAULT` | 0.45 | share of the exposure that a default loses |
+| `LOAN_DEFAULT_MARGIN` | 0.1 | share of the exposure that a loan without default earns |
+| `LOAN_DEFAULT_EXPOSURE_COLUMN` | none | numerical column of the exposure; none: each loan counts as one |
 | `LOAN_DEFAULT_LOG_FORMAT` | `auto` | `json`, `console`, or `auto`: console on a terminal, else JSON |
 | `LOAN_DEFAULT_SECRETS` | none | a folder with a file for each variable that is kept out of the environment |
 """
@@ -234,6 +238,14 @@ class Settings(BaseSettings):
     """Against whom PDs are explained: all applicants, or those at or just above the cut-off."""
     stream_reasons: bool = False
     """Whether scores on the stream come with their reasons; they take some times as long then."""
+    policy_profile: Literal["us", "eu", "kr"] = "us"
+    """Policy profile that models and their documents are reviewed by."""
+    loss_given_default: Annotated[float, Field(gt=0, le=1)] = 0.45
+    """Share of the exposure that is lost when a loan defaults."""
+    margin: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Share of the exposure that is earned when it does not."""
+    exposure_column: Annotated[str, StringConstraints(min_length=1)] | None = None
+    """Numerical column of the exposure at default; None = every application counts as one unit."""
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto` writes for people on a terminal and JSON elsewhere."""
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from loan_default.data.sources.feeds import Feed
     from loan_default.database.connect import Database
     from loan_default.pipelines.services import Services
+    from loan_default.review_policy import ReviewPolicy
 
 
 def start() -> Settings:
@@ -71,6 +72,22 @@ def schema_file_of(settings: Settings, schema: Path | None = None) -> Path:
     from loan_default.bundled import BUNDLED_SCHEMA
 
     return schema or settings.schema_file or BUNDLED_SCHEMA
+
+
+def review_policy_of(settings: Settings) -> "ReviewPolicy":
+    """Return the policy profile and the terms of loans that models are reviewed by."""
+    from loan_default.bundled import POLICIES
+    from loan_default.review_policy import LendingTerms, ReviewPolicy, load_profile
+
+    return ReviewPolicy(
+        profile=load_profile(POLICIES / f"{settings.policy_profile}.toml"),
+        terms=LendingTerms(
+            loss_given_default=settings.loss_given_default,
+            margin=settings.margin,
+            exposure_column=settings.exposure_column,
+        ),
+        cutoff=settings.cutoff,
+    )
 
 
 @contextmanager

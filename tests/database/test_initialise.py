@@ -36,6 +36,7 @@ INDEXES = [
         "api_keys",
         "experiments",
         "audit",
+        "model_evidence",
     )
 ]
 

@@ -21,7 +21,7 @@ from loan_default.pipelines.training.listeners import LogListener
 from loan_default.pipelines.training.training_options import PARAMETERS, StoreData, TrainingOptions
 from loan_default.pipelines.training.training_steps import TrainingRun
 from loan_default.settings import Settings
-from loan_default.wiring import schema_file_of
+from loan_default.wiring import review_policy_of, schema_file_of
 
 log = structlog.get_logger()
 
@@ -77,6 +77,7 @@ def _training_run(context: Context) -> Iterator[TrainingRun]:
             options=_options(params, settings),
             since=_time(params["since"]),
             until=_time(params["until"]),
+            policy=review_policy_of(settings),
         )
 
 

@@ -20,6 +20,7 @@ from rich.text import Text
 
 from loan_default.cli import (
     audit_commands,
+    card_commands,
     dead_letter_commands,
     experiment_commands,
     explain_commands,
@@ -44,6 +45,7 @@ app.command(help=model_commands.TRAIN_HELP)(model_commands.train)
 app.command()(model_commands.score)
 app.command()(explain_commands.explain)
 app.command()(model_commands.models)
+app.command()(card_commands.card)
 app.command()(serving_commands.serve)
 app.command()(file_commands.schema)
 app.command()(file_commands.doctor)

@@ -34,7 +34,7 @@ from loan_default.cli.scored_stream import follow_stream
 from loan_default.errors import ConfigurationError
 from loan_default.pipelines.training.training_options import FileData, StoreData, TrainingOptions
 from loan_default.settings import Settings
-from loan_default.wiring import open_database, start
+from loan_default.wiring import open_database, review_policy_of, start
 
 if TYPE_CHECKING:
     from loan_default.models.model import LoanModel
@@ -137,6 +137,7 @@ def train(
             listener=listener,
             command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
             by=_user(),
+            policy=review_policy_of(settings),
         )
     print_result(console, result, next_command=_next_command(result))
 

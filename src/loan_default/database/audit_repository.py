@@ -19,6 +19,7 @@ from loan_default.database.connect import LONG_CALL_SECONDS, Database
 from loan_default.database.control_documents import Action, Decision
 from loan_default.database.documents import ModelMetadata
 from loan_default.database.driver_errors import database_errors
+from loan_default.database.evidence_documents import ModelEvidence
 from loan_default.database.gate_documents import Approval
 from loan_default.database.gate_repositories import ApprovalRepository
 from loan_default.database.repositories import FENCES, Repository
@@ -99,8 +100,10 @@ class AuditRepository(Repository[AuditRecord]):
                 self._heads.update_one(before, change)
 
 
-def record_registration(database: Database, model: ModelMetadata, *, who: str) -> AuditRecord:
-    """Record that a model was registered."""
+def record_registration(
+    database: Database, model: ModelMetadata, *, who: str, evidence: ModelEvidence | None = None
+) -> AuditRecord:
+    """Record that a model was registered, with the digest of its evidence, if it has any."""
     entry = AuditEntry(
         event=f"registered/{model.version}",
         action=AuditAction.REGISTERED,
@@ -108,7 +111,11 @@ def record_registration(database: Database, model: ModelMetadata, *, who: str) -
         who=who,
         subject=f"model_metadata/{model.id}",
         subject_digest=content_digest(model),
-        details={"sha256": model.sha256, "snapshot": model.snapshot},
+        details={
+            "sha256": model.sha256,
+            "snapshot": model.snapshot,
+            **({} if evidence is None else {"evidence": content_digest(evidence)}),
+        },
     )
     return AuditRepository(database).append(entry)
 

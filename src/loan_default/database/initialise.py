@@ -15,6 +15,7 @@ from loan_default.database.connect import LONG_CALL_SECONDS, Database, Document
 from loan_default.database.control_repositories import CommandRepository, DecisionRepository
 from loan_default.database.documents import Champion
 from loan_default.database.driver_errors import UNKNOWN, database_errors, refusal
+from loan_default.database.evidence_documents import EvidenceRepository
 from loan_default.database.experiment_documents import RunningExperiment
 from loan_default.database.gate_repositories import ApprovalRepository
 from loan_default.database.ingestion_repositories import (
@@ -45,6 +46,7 @@ REPOSITORIES = (
     ApiKeyRepository,
     ExperimentRepository,
     AuditRepository,
+    EvidenceRepository,
 )
 POINTER_KINDS: tuple[type[StoredDocument], ...] = (Champion, RunningExperiment)
 """The documents of `pointers`."""

@@ -246,6 +246,21 @@ def importance_chart(
     return _draw("importance", paint, label=label, size=(WIDE[0], 0.8 + 0.33 * max(len(names), 2)))
 
 
+def approval_chart(
+    approved: Sequence[float], bad_rates: Sequence[float], *, at: tuple[float, float], label: str
+) -> str:
+    """Default rate of the approved loans by approval rate, with the chosen cut-off as a dot."""
+
+    def paint(axes: Axes) -> None:
+        axes.plot(approved, bad_rates, color=BLUE, marker="o", markersize=3.5, label="approved loans")
+        axes.plot(*([each] for each in at), "o", color=ORANGE, markersize=9, label="chosen cut-off")
+        axes.set(xlabel="approval rate", ylabel="default rate of approved loans", ylim=(0, None))
+        _percent(axes.xaxis, axes.yaxis)
+        axes.legend(loc="upper left")
+
+    return _draw("approvals", paint, label=label, size=WIDE)
+
+
 def _draw(name: str, paint: Callable[[Axes], None], *, label: str, size: tuple[float, float]) -> str:
     with mpl.rc_context(), warnings.catch_warnings():
         mpl.rcdefaults()  # a matplotlibrc of the machine must not change a report

@@ -18,6 +18,8 @@ FEEDS = "feeds"
 """How far each source has been read."""
 PREDICTION_SPOOL = "predictions_spool"
 """Predictions that were answered and are yet to be stored."""
+CARDS = "cards"
+"""A folder for the model card of each model."""
 FROM_STORE = "from_training_store"
 """The folder of a run by hand whose data are the training store."""
 
@@ -31,5 +33,6 @@ def is_reserved(folder: Path, home: Path) -> bool:
     """Whether a folder is one that the home keeps for something else than a run by hand."""
     reserved = (
         MODELS, SERVING_FILES, TRAINING_STORE, SCHEDULED_RUNS, OUTBOX, REPLAYS, FEEDS, PREDICTION_SPOOL,
+        CARDS,
     )  # fmt: skip
     return folder.resolve() in {(home / name).resolve() for name in reserved}

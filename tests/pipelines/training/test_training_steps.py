@@ -20,6 +20,7 @@ from loan_default.models.features import Features
 from loan_default.models.golden_rows import ROWS as GOLDEN_ROWS
 from loan_default.pipelines.services import Services
 from loan_default.pipelines.training import dataset
+from loan_default.pipelines.training.run_report import ReportFigures
 from loan_default.pipelines.training.training_steps import (
     TrainingRun,
     freeze_training_data,
@@ -142,7 +143,10 @@ def test_a_step_reads_and_validates_the_store_once_and_transforms_its_rows_once(
         return transform(features, frame)
 
     monkeypatch.setattr(Features, "transform", counted_transform)
-    monkeypatch.setattr("loan_default.pipelines.training.training_steps.write_report", lambda *_, **__: {})
+    monkeypatch.setattr(
+        "loan_default.pipelines.training.training_steps.write_report",
+        lambda *_, **__: ReportFigures(intervals={}),
+    )
     pretrain_step(run, Listener(), token_of(run, "pretrain"))
     assert sorted(calls) == ["read_store", "transform", "validate"]
     calls.clear()

@@ -13,11 +13,13 @@ from loan_default.pipelines.training.folder_lock import only_run_in
 from loan_default.pipelines.training.listeners import Listener
 from loan_default.pipelines.training.plan import TrainingPlan, plan_training
 from loan_default.pipelines.training.registration import register_trained, registration_of, write_inputs
+from loan_default.pipelines.training.run_evidence import check_terms, evidence_of
 from loan_default.pipelines.training.run_folder import REPORT, drop_former_report, has_run, open_folder
 from loan_default.pipelines.training.run_report import write_report
 from loan_default.pipelines.training.stages import Trained, pretrain_encoder, train_classifier
 from loan_default.pipelines.training.stopwatch import Stopwatch
 from loan_default.pipelines.training.training_options import TrainingOptions
+from loan_default.review_policy import DEFAULT_REVIEW_POLICY, ReviewPolicy
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +46,7 @@ def run_training(
     listener: Listener,
     command: str,
     by: str | None = None,
+    policy: ReviewPolicy = DEFAULT_REVIEW_POLICY,
 ) -> TrainingResult:
     """Train, register and report a model in the folder `out`, and keep another copy of its file in `home`.
 
@@ -52,6 +55,7 @@ def run_training(
         database: where the model is registered.
         command: what the person typed, for the report.
         by: who the person is, for the audit trail; None = it is not known.
+        policy: what the documents of the model are computed by.
 
     Raises:
         DataError, ConfigurationError, ArtifactError: before anything slow has begun, also where another run
@@ -63,6 +67,7 @@ def run_training(
     _check_folder(out, home)
     plan = plan_training(options, watch=watch)
     watch.stop()
+    check_terms(plan, policy)
     with only_run_in(out):
         return _run_planned(
             plan,
@@ -73,6 +78,7 @@ def run_training(
             listener=listener,
             command=command,
             by=by,
+            policy=policy,
         )
 
 
@@ -86,6 +92,7 @@ def _run_planned(
     listener: Listener,
     command: str,
     by: str | None,
+    policy: ReviewPolicy,
 ) -> TrainingResult:
     """The slow part of `run_training`, in a folder that is its own."""
     options = plan.options
@@ -104,10 +111,14 @@ def _run_planned(
     trained = train_classifier(
         plan, pretrained, out=out, watch=watch, on_progress=listener.progress, started_at=started_at
     )
-    intervals = write_report(plan, trained, out / REPORT, command=command, watch=watch)
+    figures = write_report(plan, trained, out / REPORT, command=command, watch=watch)
+    intervals = figures.intervals
     drop_former_report(out)
     try:
-        registration = registration_of(plan, trained, intervals=intervals)
+        evidence = evidence_of(
+            plan, trained, intervals=intervals, importance=figures.importance, policy=policy
+        )
+        registration = registration_of(plan, trained, intervals=intervals, evidence=evidence)
         document = register_trained(registration, trained.path, home=home, database=database, by=by)
     except DependencyError as error:
         raise DependencyError(

@@ -19,6 +19,7 @@ from loan_default.database.documents import (
     PerformanceMetrics,
     TrainingData,
 )
+from loan_default.database.evidence_documents import EvidenceRepository, ModelEvidence
 from loan_default.database.repositories import (
     MetricsRepository,
     ModelRepository,
@@ -27,6 +28,7 @@ from loan_default.database.repositories import (
 )
 from loan_default.errors import ArtifactError
 from loan_default.evaluation.bootstrap import Interval
+from loan_default.evaluation.evidence import Evidence
 from loan_default.files import sha256_of, write_atomically
 from loan_default.models.artifact import write_digest
 from loan_default.models.deriving import derive
@@ -67,15 +69,23 @@ class Registration(BaseModel):
     model: ModelMetadata
     metrics: tuple[PerformanceMetrics, ...]
     snapshot: TrainingData
+    evidence: ModelEvidence | None = None
+    """What the documents of the model are made from; None = an older release trained it."""
 
 
 def registration_of(
-    plan: TrainingPlan, trained: Trained, *, intervals: Mapping[str, Interval], run: str | None = None
+    plan: TrainingPlan,
+    trained: Trained,
+    *,
+    intervals: Mapping[str, Interval],
+    evidence: Evidence | None = None,
+    run: str | None = None,
 ) -> Registration:
     """The documents of a trained model, its metrics and its data.
 
     Args:
         intervals: metrics on the test rows with their ranges.
+        evidence: figures for the documents; None = there will be none.
         run: id of the scheduled run; None = a run by hand.
     """
     now = datetime.now(UTC)
@@ -88,6 +98,14 @@ def registration_of(
             _metrics(trained, test, intervals, snapshot.id, now),
         ),
         snapshot=snapshot,
+        evidence=None
+        if evidence is None
+        else ModelEvidence(
+            version=trained.model.version,
+            sha256=trained.sha256,
+            computed_at=now,
+            figures=evidence.model_dump(mode="json"),
+        ),
     )
 
 
@@ -113,7 +131,13 @@ def register_trained(
             f"a model file must be as it was written, however: {file} has the digest "
             f"{digest[:ID_DIGITS]}…, not {model.sha256[:ID_DIGITS]}…. Train it again."
         )
-    for repository in (TrainingDataRepository, MetricsRepository, ModelRepository, AuditRepository):
+    for repository in (
+        TrainingDataRepository,
+        MetricsRepository,
+        ModelRepository,
+        AuditRepository,
+        EvidenceRepository,
+    ):
         repository(database).ensure_indexes()
     if model.run is not None:
         ModelRepository(database).claim_run(model.run, model.version)
@@ -121,9 +145,11 @@ def register_trained(
     write_atomically(kept, content)
     write_digest(kept, model.sha256)
     derive(kept, sha256=model.sha256, out=serving_path(home / SERVING_FILES, model.sha256))
+    if registration.evidence is not None:
+        EvidenceRepository(database).add(registration.evidence)
     register_model(database, model, metrics=registration.metrics, snapshot=registration.snapshot)
     who = by or "a person unnamed" if model.run is None else f"run {model.run}"
-    record_registration(database, model, who=who)
+    record_registration(database, model, who=who, evidence=registration.evidence)
     return model
 
 

@@ -1,7 +1,7 @@
 """The report of a training run: what the page shows, collected from the plan and the trained model."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -51,17 +51,26 @@ def intervals_on_test_rows(trained: Trained, *, seed: int) -> Mapping[str, Inter
     return bootstrap_intervals(test.y, test.calibrated, seed=seed, weights=test.weights)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReportFigures:
+    """What was computed for the page and is stored as well."""
+
+    intervals: Mapping[str, Interval]
+    """Metrics on the test rows with their ranges."""
+    importance: Sequence[Importance] = ()
+
+
 @with_threads_of_run
 def write_report(
     plan: TrainingPlan, trained: Trained, path: Path, *, command: str, watch: Stopwatch
-) -> Mapping[str, Interval]:
-    """Write the page of a run, as a stage of it; returns the metrics on the test rows with their ranges."""
+) -> ReportFigures:
+    """Write the page of a run, as a stage of it; returns what was computed for it."""
     watch.start("report", "bootstrap intervals, permutation importance, charts")
     intervals = intervals_on_test_rows(trained, seed=plan.options.seed)
     importance = importance_of(plan, trained)
     page = build_report(plan, trained, intervals=intervals, importance=importance, command=command)
     write_atomically(path, page.encode())
-    return intervals
+    return ReportFigures(intervals=intervals, importance=importance)
 
 
 _CALIBRATED = {

@@ -40,12 +40,14 @@ from loan_default.pipelines.training.registration import (
     registration_of,
     write_inputs,
 )
+from loan_default.pipelines.training.run_evidence import check_terms, evidence_of
 from loan_default.pipelines.training.run_folder import REPORT, open_folder
 from loan_default.pipelines.training.run_report import write_report
 from loan_default.pipelines.training.snapshots import prepare_training_data
 from loan_default.pipelines.training.stages import pretrain_encoder, train_classifier
 from loan_default.pipelines.training.stopwatch import Stopwatch
 from loan_default.pipelines.training.training_options import StoreData, TrainingOptions
+from loan_default.review_policy import DEFAULT_REVIEW_POLICY, ReviewPolicy
 
 _SNAPSHOT, _REGISTRATION = "snapshot.json", "registration.json"
 _LONGEST = 150
@@ -69,6 +71,8 @@ class TrainingRun:
     since: datetime | None = None
     until: datetime | None = None
     """Train on applications from that time on, and before that time; None = on all."""
+    policy: ReviewPolicy = DEFAULT_REVIEW_POLICY
+    """What the documents of the model are computed by."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.options.data, StoreData):
@@ -189,6 +193,7 @@ def train_step(run: TrainingRun, listener: Listener, fencing_token: FencingToken
     out, watch = run.folder / "model", Stopwatch(listener.stage)
     watched = _WatchedListener(listener, fencing_token)
     plan, started_at = _open_step(run.options_to_train, out, watch=watch, watched=watched)
+    check_terms(plan, run.policy)
     trained = train_classifier(
         plan,
         None,
@@ -198,8 +203,15 @@ def train_step(run: TrainingRun, listener: Listener, fencing_token: FencingToken
         started_at=started_at,
         before_write=fencing_token.check,
     )
-    intervals = write_report(plan, trained, out / REPORT, command=f"run {run.id}", watch=watch)
-    registration = registration_of(plan, trained, intervals=intervals, run=run.id)
+    figures = write_report(plan, trained, out / REPORT, command=f"run {run.id}", watch=watch)
+    evidence = evidence_of(
+        plan,
+        trained,
+        intervals=figures.intervals,
+        importance=figures.importance,
+        policy=run.policy,
+    )
+    registration = registration_of(plan, trained, intervals=figures.intervals, evidence=evidence, run=run.id)
     fencing_token.check()
     write_atomically(out / _REGISTRATION, registration.model_dump_json().encode())
     watch.stop()
