@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from loan_default.evaluation import card_governance, card_sections, formats
+from loan_default.evaluation import card_governance, card_robustness, card_sections, formats
 from loan_default.evaluation.card_blocks import Chart, Note, Section, Table, as_markdown
 from loan_default.evaluation.card_contents import ModelCard
 from loan_default.evaluation.card_sections import metric_of, with_range
@@ -19,11 +19,11 @@ def sections_of(card: ModelCard) -> list[Section]:
         card_sections.method(card),
         card_sections.performance(card),
         card_sections.calibration(card),
-        card_sections.stability(card),
-        card_sections.sensitivity(card),
+        card_robustness.stability(card),
+        card_robustness.sensitivity(card),
         card_governance.money(card),
         card_governance.fairness(card),
-        card_sections.limits(card),
+        card_robustness.limits(card),
         card_governance.monitoring(card),
         card_governance.approvals(card),
         card_governance.changes(card),
