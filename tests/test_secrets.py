@@ -38,7 +38,15 @@ BELONGS_TOGETHER = {
     "kafka_sasl_username": {"KAFKA_SASL_PASSWORD": CANARY, "KAFKA_SECURITY_PROTOCOL": "SASL_SSL"},
     "kafka_sasl_password": {"KAFKA_SASL_USERNAME": "user", "KAFKA_SECURITY_PROTOCOL": "SASL_SSL"},
 }
-SHOWS_NAMES = {"home", "schema_file", "spool_folder", "kafka_ssl_cafile", "mongodb_database", "segments"}
+SHOWS_NAMES = {
+    "home",
+    "schema_file",
+    "spool_folder",
+    "kafka_ssl_cafile",
+    "mongodb_database",
+    "segments",
+    "exposure_column",
+}
 """Settings that name files, columns or a database: a bare word is a sound value, and may be shown."""
 
 

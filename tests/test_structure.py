@@ -103,7 +103,7 @@ TESTED_BY = {
     "evaluation/card_governance": "evaluation/test_card_pages",
     "evaluation/card_robustness": "evaluation/test_card_pages",
     "evaluation/card_sections": "evaluation/test_card_pages",
-    "evaluation/evidence": "pipelines/training/test_run_evidence",
+    "evaluation/training_evidence": "pipelines/training/test_run_evidence",
     "pipelines/training/decision_evidence": "pipelines/training/test_run_evidence",
     "pipelines/governance/card_inputs": "cli/test_card_commands",
     "evaluation/report_inputs": "evaluation/test_report",

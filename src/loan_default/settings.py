@@ -244,7 +244,7 @@ class Settings(BaseSettings):
     """Share of the exposure that is lost when a loan defaults."""
     margin: Annotated[float, Field(gt=0, le=1)] = 0.1
     """Share of the exposure that is earned when it does not."""
-    exposure_column: Annotated[str, StringConstraints(min_length=1)] | None = None
+    exposure_column: Annotated[str, StringConstraints(pattern=r"^[^:/@]+$")] | None = None
     """Numerical column of the exposure at default; None = every application counts as one unit."""
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto` writes for people on a terminal and JSON elsewhere."""

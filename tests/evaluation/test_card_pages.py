@@ -167,7 +167,7 @@ def test_the_schema_requires_all_parts_and_allows_no_others():
     schema = card_schema()
     assert set(schema["required"]) == set(schema["properties"])
     assert schema["additionalProperties"] is False
-    assert schema["$defs"]["Evidence"]["additionalProperties"] is False
+    assert schema["$defs"]["TrainingEvidence"]["additionalProperties"] is False
 
 
 def test_sections_have_anchors_of_their_own(figures):

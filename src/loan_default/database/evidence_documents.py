@@ -19,7 +19,7 @@ class ModelEvidence(StoredDocument):
     """SHA-256 of the model's artefact."""
     computed_at: Time
     figures: dict[Key, Any]
-    """Plain values; `evaluation.evidence.Evidence` says what they are."""
+    """Plain values; `evaluation.training_evidence.TrainingEvidence` says what they are."""
 
     @property
     def id(self) -> str:

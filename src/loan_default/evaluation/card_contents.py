@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import FiniteFloat, ValidationError
 
 from loan_default.errors import DataError
-from loan_default.evaluation.evidence import Evidence, Facts
+from loan_default.evaluation.training_evidence import Facts, TrainingEvidence
 
 CARD_VERSION = "1.0"
 """MAJOR.MINOR of the JSON schema."""
@@ -116,7 +116,7 @@ class ModelCard(Facts):
     libraries: dict[str, str]
     training_seconds: FiniteFloat
     run: str | None
-    evidence: Evidence
+    evidence: TrainingEvidence
     evaluation: EvaluationFacts | None
     """None = the model was not evaluated since its training."""
     decisions: tuple[DecisionFacts, ...]

@@ -5,9 +5,9 @@ from loan_default.evaluation.card_blocks import Block, Chart, Note, Section, Tab
 from loan_default.evaluation.card_contents import DecisionFacts, ModelCard
 from loan_default.evaluation.card_sections import share_with_range
 from loan_default.evaluation.decision_costs import CutoffOutcome
-from loan_default.evaluation.evidence import FairnessFacts
 from loan_default.evaluation.fairness import AttributeFairness
 from loan_default.evaluation.statements import Tone
+from loan_default.evaluation.training_evidence import FairnessFacts
 
 
 def money(card: ModelCard) -> Section:

@@ -6,8 +6,8 @@ from loan_default.evaluation import charts, formats
 from loan_default.evaluation.calibration_groups import CalibrationGroup
 from loan_default.evaluation.card_blocks import Block, Chart, Note, Section, Table, Text
 from loan_default.evaluation.card_contents import ModelCard
-from loan_default.evaluation.evidence import DataFacts, Evidence, MetricFacts
 from loan_default.evaluation.statements import Tone
+from loan_default.evaluation.training_evidence import DataFacts, MetricFacts, TrainingEvidence
 
 _NAMES = {
     "auc": "AUC",
@@ -31,7 +31,7 @@ def name_of(metric: str) -> str:
     return _NAMES.get(metric, metric.replace("_", " "))
 
 
-def metric_of(evidence: Evidence, name: str) -> MetricFacts:
+def metric_of(evidence: TrainingEvidence, name: str) -> MetricFacts:
     """Return a metric on the test rows, which every evidence has."""
     return next(each for each in evidence.metrics if each.name == name)
 

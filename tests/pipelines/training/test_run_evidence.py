@@ -8,7 +8,7 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from loan_default.data.schema.column import Column, Kind
 from loan_default.errors import ConfigurationError
-from loan_default.evaluation.evidence import Evidence
+from loan_default.evaluation.training_evidence import TrainingEvidence
 from loan_default.pipelines.training.run_evidence import check_terms, evidence_of, installed
 from loan_default.review_policy import (
     FairnessMode,
@@ -49,7 +49,7 @@ def evidence(lab, plan, *, policy=None, **terms):
 
 def test_it_comes_back_from_json_as_it_was(lab, plan):
     found = evidence(lab, plan)
-    assert Evidence.model_validate_json(found.model_dump_json()) == found
+    assert TrainingEvidence.model_validate_json(found.model_dump_json()) == found
 
 
 def test_metrics_are_those_of_the_test_rows_with_intervals(lab, plan):
@@ -138,7 +138,7 @@ def test_the_installed_distributions_are_named_once_in_order():
 
 def test_the_registered_model_has_the_evidence_of_its_run(lab):
     stored = lab.database["model_evidence"].find_one({"_id": lab.version})
-    found = Evidence.model_validate(stored["figures"])
+    found = TrainingEvidence.model_validate(stored["figures"])
     auc = next(each for each in found.metrics if each.name == "auc")
     assert auc.value == lab.outcome.trained.measured.metrics["test"]["auc"]
     assert found.policy == "us"

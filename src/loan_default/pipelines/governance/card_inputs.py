@@ -15,8 +15,9 @@ from loan_default.database.audit_verification import verify_trail
 from loan_default.database.connect import Database
 from loan_default.database.control_documents import MOVES, Decision
 from loan_default.database.documents import ID_DIGITS, DatasetName, ModelMetadata, PerformanceMetrics
-from loan_default.database.driver_errors import database_errors
 from loan_default.database.evidence_documents import EvidenceRepository, ModelEvidence
+from loan_default.database.gate_documents import Approval
+from loan_default.database.gate_repositories import ApprovalRepository
 from loan_default.database.repositories import MetricsRepository, ModelRepository, TrainingDataRepository
 from loan_default.errors import DataError
 from loan_default.evaluation.card_contents import CARD_VERSION, ModelCard, card_of, digest_of_json
@@ -48,6 +49,7 @@ def gather_card(database: Database, version: str, *, settings: Settings) -> Mode
     evaluation = _newest_evaluation(found.metrics)
     trail = AuditRepository(database).in_order(version=model.version)
     thresholds = configured_thresholds(settings)
+    approvals = ApprovalRepository(database).of_model(model.version)
     former = _former_champion(found.decisions, model)
     return card_of(
         {
@@ -66,7 +68,7 @@ def gather_card(database: Database, version: str, *, settings: Settings) -> Mode
             "evidence": evidence.figures,
             "evaluation": None if evaluation is None else _evaluation(database, evaluation),
             "decisions": [_decision(each) for each in found.decisions],
-            "approvals": _approvals(database, model.version),
+            "approvals": _approvals(approvals),
             "audit": [
                 {
                     "number": each.number,
@@ -88,6 +90,7 @@ def gather_card(database: Database, version: str, *, settings: Settings) -> Mode
                 (f"training_data/{model.snapshot}", _digest_of_snapshot(database, model)),
                 *((f"performance_metrics/{each.id}", content_digest(each)) for each in found.metrics),
                 *((f"decisions/{each.id}", content_digest(each)) for each in found.decisions),
+                *((f"approvals/{each.id}", content_digest(each)) for each in approvals),
                 *((f"audit/{each.id}", each.digest) for each in trail),
                 ("settings", digest_of_json(thresholds)),
             ],
@@ -174,19 +177,17 @@ def _rule(rule: Mapping[str, Any]) -> dict[str, Any]:
     return {name: rule[name] for name in kept} | {"low": low, "high": high}
 
 
-def _approvals(database: Database, version: str) -> list[dict[str, Any]]:
+def _approvals(approvals: Sequence[Approval]) -> list[dict[str, Any]]:
     """Approvals and overrides of the model by people, the first first."""
-    with database_errors("read approvals"):
-        stored = list(database["approvals"].find({"version": version}).sort([("granted_at", 1)]))
     return [
         {
-            "approver": each["approver"],
-            "reason": each["reason"],
-            "overrides": each.get("overrides", ()),
-            "granted_at": f"{each['granted_at']:%Y-%m-%d %H:%M} UTC",
-            "expires_at": f"{each['expires_at']:%Y-%m-%d %H:%M} UTC",
+            "approver": each.approver,
+            "reason": each.reason,
+            "overrides": each.overrides,
+            "granted_at": f"{each.granted_at:%Y-%m-%d %H:%M} UTC",
+            "expires_at": f"{each.expires_at:%Y-%m-%d %H:%M} UTC",
         }
-        for each in stored
+        for each in reversed(approvals)
     ]
 
 

@@ -13,7 +13,6 @@ from loan_default.evaluation.decision_costs import (
     outcome_at,
     score_bands,
 )
-from loan_default.evaluation.evidence import Alternative, FairnessFacts, MoneyFacts
 from loan_default.evaluation.fairness import (
     AttributeFairness,
     banded,
@@ -21,6 +20,7 @@ from loan_default.evaluation.fairness import (
     likely_proxies,
 )
 from loan_default.evaluation.metrics import auc
+from loan_default.evaluation.training_evidence import Alternative, FairnessFacts, MoneyFacts
 from loan_default.pipelines.training.plan import TrainingPlan
 from loan_default.pipelines.training.stages import Trained
 from loan_default.review_policy import FairnessMode, ReviewPolicy

@@ -28,7 +28,7 @@ from loan_default.database.repositories import (
 )
 from loan_default.errors import ArtifactError
 from loan_default.evaluation.bootstrap import Interval
-from loan_default.evaluation.evidence import Evidence
+from loan_default.evaluation.training_evidence import TrainingEvidence
 from loan_default.files import sha256_of, write_atomically
 from loan_default.models.artifact import write_digest
 from loan_default.models.deriving import derive
@@ -78,7 +78,7 @@ def registration_of(
     trained: Trained,
     *,
     intervals: Mapping[str, Interval],
-    evidence: Evidence | None = None,
+    evidence: TrainingEvidence | None = None,
     run: str | None = None,
 ) -> Registration:
     """The documents of a trained model, its metrics and its data.

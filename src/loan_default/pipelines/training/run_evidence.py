@@ -12,20 +12,20 @@ from loan_default.errors import ConfigurationError
 from loan_default.evaluation.bootstrap import Interval
 from loan_default.evaluation.calibration_groups import by_decile, by_level, unexpected_misses
 from loan_default.evaluation.drift_statistics import count_bins, psi
-from loan_default.evaluation.evidence import (
+from loan_default.evaluation.importance import Importance
+from loan_default.evaluation.metrics import measure
+from loan_default.evaluation.training_evidence import (
     ColumnFacts,
     Counted,
     DataFacts,
-    Evidence,
     ImportanceFacts,
     MethodFacts,
     MetricFacts,
     SegmentFacts,
     SplitFacts,
     StabilityFacts,
+    TrainingEvidence,
 )
-from loan_default.evaluation.importance import Importance
-from loan_default.evaluation.metrics import measure
 from loan_default.evaluation.vintages import Vintage, vintage_table
 from loan_default.pipelines.training.decision_evidence import fairness_facts, money_of, plain_levels
 from loan_default.pipelines.training.plan import TrainingPlan
@@ -71,7 +71,7 @@ def evidence_of(
     intervals: Mapping[str, Interval],
     importance: Sequence[Importance],
     policy: ReviewPolicy,
-) -> Evidence:
+) -> TrainingEvidence:
     """Compute the evidence of a trained model.
 
     Args:
@@ -79,7 +79,7 @@ def evidence_of(
         policy: profile and terms of the review.
     """
     test = trained.test
-    return Evidence(
+    return TrainingEvidence(
         data=_data(plan),
         method=_method(plan, trained),
         metrics=_metrics(test, intervals),

@@ -164,7 +164,7 @@ class MoneyFacts(Facts):
     bands: tuple[ScoreBand, ...]
 
 
-class Evidence(Facts):
+class TrainingEvidence(Facts):
     """All figures of the documents of a model that its training knows."""
 
     data: DataFacts
