@@ -84,6 +84,7 @@ TESTED_BY = {
     "pipelines/training/stopwatch": "pipelines/training/test_plan",
     "cli/model_commands": "cli/test_main",
     "cli/answering_models": "cli/test_serving_commands",
+    "cli/registered_models": "cli/test_console",
     "cli/scored_rows": "cli/test_console",
     "data/sources/cells": "data/sources/test_dialects",
     "data/sources/footers": "data/sources/test_sniffing",

@@ -18,12 +18,11 @@ from loan_default.cli.console import (
     epoch_line,
     findings_table,
     make_console,
-    models_table,
-    print_model,
     print_plan,
     print_result,
     say,
 )
+from loan_default.cli.registered_models import models_table, print_model
 from loan_default.cli.scored_rows import print_scored
 from loan_default.data.schema.inference.infer import Finding, Severity
 from loan_default.models.fitting import Epoch, Progress

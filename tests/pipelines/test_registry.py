@@ -9,7 +9,7 @@ import pytest
 from reading import documents_read
 from rich.console import Console
 
-from loan_default.cli.console import print_model
+from loan_default.cli.registered_models import print_model
 from loan_default.database.control_documents import Action, Decision
 from loan_default.database.control_repositories import DecisionRepository
 from loan_default.database.documents import ModelMetadata, ModelStatus, model_version

@@ -5,7 +5,7 @@ A script sees the exit code.
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
@@ -20,7 +20,6 @@ from rich.text import Text
 if TYPE_CHECKING:  # they bring torch and pandas, which not every command should wait for
     from loan_default.data.schema.inference.findings import ColumnReading, Finding
     from loan_default.models.fitting import Progress as TrainingProgress
-    from loan_default.pipelines.registry import Registered
     from loan_default.pipelines.training.listeners import Listener
     from loan_default.pipelines.training.local_run import TrainingResult
     from loan_default.pipelines.training.plan import TrainingPlan
@@ -40,6 +39,7 @@ class ExitCode(IntEnum):
     DEPENDENCY = 3
     ARTIFACT = 4
     QUARANTINED = 5
+    REJECTED = 6
     STOPPED = 130
 
 
@@ -252,14 +252,14 @@ def print_result(console: Console, result: "TrainingResult", *, next_command: st
 def metrics_of_result_table(result: "TrainingResult") -> Table:
     """The metrics on the test rows with their 95 % ranges."""
     ranges = {name: (each.value, each.low, each.high) for name, each in result.intervals.items()}
-    return _metrics_table("Test rows: metrics with 95 % ranges", ranges)
+    return metrics_table("Test rows: metrics with 95 % ranges", ranges)
 
 
 def findings_table(findings: Iterable["Finding"]) -> Table:
     """A table of what was noticed in a file, the most urgent first."""
     from loan_default.data.schema.inference.findings import most_urgent_first
 
-    table = _table("What was noticed", "column", "severity", "message")
+    table = table_of("What was noticed", "column", "severity", "message")
     for finding in most_urgent_first(findings):
         table.add_row(Text(finding.column or "(the file)"), finding.severity, Text(finding.message))
     return table
@@ -267,7 +267,7 @@ def findings_table(findings: Iterable["Finding"]) -> Table:
 
 def columns_table(readings: Iterable["ColumnReading"]) -> Table:
     """A table of how each column of a file is read."""
-    table = _table("How the columns are read", "column", "read as", "why", "values before → after")
+    table = table_of("How the columns are read", "column", "read as", "why", "values before → after")
     for reading in readings:
         samples = "\n".join(f"{before} → {after}" for before, after in reading.samples)
         table.add_row(Text(reading.name), reading.read_as, Text(reading.why), Text(samples))
@@ -279,62 +279,11 @@ def print_question(console: Console, question: str) -> None:
     console.print(Text(question), soft_wrap=True, highlight=False)
 
 
-def models_table(models: Sequence["Registered"]) -> Table:
-    """A table with a row for each model."""
-    table = _table(
-        "Models, the newest first",
-        *("version", "status", "schema", "preset", "rows", "test AUC", "KS", "Brier", "created (UTC)"),
-    )
-    for each in models:
-        model = each.model
-        table.add_row(
-            model.version,
-            f"{model.status}{' *' if each.is_champion else ''}",
-            Text(model.schema_name),
-            model.preset,
-            f"{model.rows.get('train', 0):,}",
-            *(_with_range(each, name) for name in ("auc", "ks", "brier")),
-            f"{model.created_at:%Y-%m-%d %H:%M}",
-        )
-    if any(each.is_champion for each in models):
-        table.caption, table.caption_justify = "* the champion, which scores", "left"
-    return table
-
-
-def print_model(console: Console, registered: "Registered") -> None:
-    """Print everything that is registered about one model."""
-    for name, value in registered.model.model_dump(mode="json").items():
-        shown = (
-            ", ".join(f"{key} {item}" for key, item in value.items()) if isinstance(value, dict) else value
-        )
-        console.print(Text.assemble((f"{name:<18}", "bold"), str(shown)), soft_wrap=True, highlight=False)
-    console.print(Text.assemble((f"{'champion':<18}", "bold"), "yes" if registered.is_champion else "no"))
-    for decision in registered.decisions:
-        say(console, "", f"{decision.action} on {decision.decided_at:%Y-%m-%d %H:%M} UTC", style="bold")
-        for reason in decision.reasons:
-            say(console, "", f"  {reason}", style="yellow" if reason in decision.broken else "")
-    for metrics in registered.metrics:
-        ranges = {
-            name: (value, *metrics.intervals.get(name, (None, None)))
-            for name, value in metrics.figures.items()
-        }
-        title = f"{metrics.dataset}: {counted(metrics.rows, 'row')} of {metrics.snapshot}"
-        console.print(_metrics_table(title, ranges))
-
-
-def _with_range(registered: "Registered", metric: str) -> str:
-    metrics = registered.test
-    value = metrics.figures.get(metric) if metrics else None
-    if metrics is None or value is None:
-        return "-"
-    low_high = metrics.intervals.get(metric)
-    return f"{value:.4f}" + (f" [{low_high[0]:.3f}, {low_high[1]:.3f}]" if low_high else "")
-
-
-def _metrics_table(title: str, ranges: Mapping[str, tuple[float | None, ...]]) -> Table:
+def metrics_table(title: str, ranges: Mapping[str, tuple[float | None, ...]]) -> Table:
+    """A table of metrics: name -> value, low, high."""
     from loan_default.evaluation.formats import metric
 
-    table = _table(title, "metric", "value", "low", "high")
+    table = table_of(title, "metric", "value", "low", "high")
     for column in table.columns[1:]:
         column.justify = "right"
     for name, numbers in ranges.items():
@@ -343,7 +292,8 @@ def _metrics_table(title: str, ranges: Mapping[str, tuple[float | None, ...]]) -
     return table
 
 
-def _table(title: str, *columns: str) -> Table:
+def table_of(title: str, *columns: str) -> Table:
+    """An empty table whose versions can be copied."""
     table = Table(title=title, title_justify="left")
     for column in columns:
         table.add_column(column, no_wrap=column == "version")  # to be copied

@@ -7,6 +7,7 @@ Exit codes, for scripts:
     3  the broker or the document store does not answer, or the machine ended a process
     4  a model file was refused
     5  done, but some rows are in the quarantine (`score` only)
+    6  done, but the gate refuses the model (`evaluate` and `promote` only)
     130  stopped from the keyboard
 """
 
@@ -28,6 +29,7 @@ from loan_default.cli import (
     key_commands,
     model_commands,
     prediction_commands,
+    promotion_commands,
     serving_commands,
     stack_commands,
     stream_commands,
@@ -46,6 +48,9 @@ app.command()(model_commands.score)
 app.command()(explain_commands.explain)
 app.command()(model_commands.models)
 app.command()(card_commands.card)
+app.command()(promotion_commands.evaluate)
+app.command()(promotion_commands.promote)
+app.command()(promotion_commands.rollback)
 app.command()(serving_commands.serve)
 app.command()(file_commands.schema)
 app.command()(file_commands.doctor)

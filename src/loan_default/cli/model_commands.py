@@ -24,11 +24,10 @@ from loan_default.cli.console import (
     TerminalListener,
     TerminalRows,
     make_console,
-    models_table,
-    print_model,
     print_result,
     say,
 )
+from loan_default.cli.registered_models import models_table, print_model
 from loan_default.cli.scored_rows import print_scored
 from loan_default.cli.scored_stream import follow_stream
 from loan_default.errors import ConfigurationError

@@ -39,7 +39,12 @@ _SCORES: Mapping[str, Iterable[str]] = {
 ROLES: Mapping[str, Mapping[str, Iterable[str]]] = {
     "pipeline": {_ALL: (*_WRITE, _LIST)},
     "commands": {CommandRepository.collection: _WRITE, ModelRepository.collection: ("find",)},
-    "api": {**_SCORES, MetricsRepository.collection: ("find",), "api_keys": ("find",)},
+    "api": {
+        **_SCORES,
+        MetricsRepository.collection: ("find",),
+        "api_keys": ("find",),
+        "approvals": ("find",),
+    },
     "scorer": _SCORES,
     "reader": {_ALL: (*_READ, _LIST)},
 }

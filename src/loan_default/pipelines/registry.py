@@ -17,6 +17,8 @@ from loan_default.database.documents import (
     PerformanceMetrics,
     finite_metrics,
 )
+from loan_default.database.gate_documents import Approval
+from loan_default.database.gate_repositories import ApprovalRepository
 from loan_default.database.repositories import MetricsRepository, ModelRepository
 from loan_default.errors import ArtifactError, DataError, did_you_mean
 
@@ -36,6 +38,8 @@ class Registered:
     """The newest metrics come first."""
     decisions: tuple[Decision, ...]
     """The newest decision comes first."""
+    approvals: tuple[Approval, ...] = ()
+    """The newest approval by a person comes first."""
 
     @property
     def test(self) -> PerformanceMetrics | None:
@@ -49,6 +53,7 @@ class Registered:
             "champion": self.is_champion,
             "metrics": [each.model_dump(mode="json") for each in self.metrics],
             "decisions": [each.model_dump(mode="json") for each in self.decisions],
+            "approvals": [each.model_dump(mode="json") for each in self.approvals],
         }
 
 
@@ -160,6 +165,7 @@ def _registered(database: Database, model: ModelMetadata, champion: Champion | N
         is_champion=champion is not None and champion.version == model.version,
         metrics=tuple(MetricsRepository(database).of_model(model.version)),
         decisions=tuple(DecisionRepository(database).of_model(model.version)),
+        approvals=tuple(ApprovalRepository(database).of_model(model.version)),
     )
 
 

@@ -7,7 +7,7 @@ by nobody.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -26,6 +26,8 @@ from loan_default.thresholds import RuleOutcome
 log = structlog.get_logger()
 
 _NAME = "approval"
+ROLLBACK_HOLDS = timedelta(hours=1)
+"""How long the approval of a rollback holds: it acts at once."""
 
 
 def approve(
@@ -78,13 +80,18 @@ def approve(
     return approval
 
 
+def approval_of(run: EvaluationRun, evaluated: Evaluated) -> Approval | None:
+    """Return the newest approval of a model that holds now, beside the champion of its evaluation."""
+    return ApprovalRepository(run.services.database).that_holds(
+        evaluated.version, at=datetime.now(UTC), champion=evaluated.champion
+    )
+
+
 def with_approval(run: EvaluationRun, evaluated: Evaluated, verdict: Verdict) -> Verdict:
     """Add to a verdict the rule of the approval, and mark the broken rules that the approval overrides."""
     if evaluated.champion is None and evaluated.seen_rev > 0:
         return verdict  # the champion stays what it is
-    approval = ApprovalRepository(run.services.database).that_holds(
-        evaluated.version, at=datetime.now(UTC), champion=evaluated.champion
-    )
+    approval = approval_of(run, evaluated)
     rule = _approval_rule(approval, is_required=run.policy.approval == "required")
     overridden = {} if approval is None else _overridden(verdict.rules, approval)
     reasons = {before.reason: after.reason for before, after in overridden.items()}

@@ -29,7 +29,7 @@ from loan_default.evaluation.gate import Verdict, check_rules, verdict_of
 from loan_default.evaluation.gate_rules import Rule
 from loan_default.models.model import LoanModel, load_model
 from loan_default.pipelines.layout import TRAINING_STORE
-from loan_default.pipelines.promotion.approvals import with_approval
+from loan_default.pipelines.promotion.approvals import approval_of, with_approval
 from loan_default.pipelines.promotion.evaluation_run import Chosen, Evaluated, EvaluationRun
 from loan_default.pipelines.promotion.measuring import MeasuredRows, measure_both
 from loan_default.pipelines.promotion.stored_evidence import evidence_of
@@ -105,7 +105,11 @@ def evaluate_model(run: EvaluationRun, chosen: Chosen) -> Evaluated:
 def check_thresholds(run: EvaluationRun, evaluated: Evaluated) -> Verdict:
     """Give the verdict of the gate on stored metrics, and of the person who has approved the model."""
     if evaluated.rollback:
-        return Verdict(reasons=_reasons_of_rollback(run, evaluated.version))
+        approval = approval_of(run, evaluated)
+        return Verdict(
+            reasons=_reasons_of_rollback(run, evaluated.version),
+            approval=None if approval is None else approval.id,
+        )
     metrics = MetricsRepository(run.services.database)
     if evaluated.metrics is None:
         return with_approval(run, evaluated, with_comparison(evaluated, verdict_of((_no_rows(evaluated),))))
