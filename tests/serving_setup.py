@@ -22,9 +22,13 @@ from loan_default.models.calibration import Calibration
 from loan_default.models.classifier import HeadConfig
 from loan_default.models.encoder import EncoderConfig
 from loan_default.models.features import fit_features
+from loan_default.models.freezing import frozen_model
+from loan_default.models.golden_rows import golden_frame
 from loan_default.models.member_training import Architecture
-from loan_default.models.model import LoanModel
+from loan_default.models.model import LoanModel, golden_rows_of
+from loan_default.models.populations import Reference
 from loan_default.serving.api_keys import digest_of
+from loan_default.serving.explanations import explain
 
 SCHEMA = schema_from_dict(
     {
@@ -83,6 +87,18 @@ class SlowScorer:
         return self.model.predict_pd(records_frame(canonical, self.schema))
 
     def share_below(self, pd: float) -> float | None:
+        return None
+
+    def explain(self, canonical: Sequence[Mapping[str, Any]], policy: Any) -> list[Any]:
+        """Against its golden rows."""
+        golden = golden_rows_of(self.model)
+        frozen = frozen_model(self.model, golden=golden, digest=self.digest)
+        of_golden = frozen.features.transform(golden_frame(golden.records, self.schema))
+        tokens = frozen.network.tokens(of_golden).mean(axis=1, keepdims=True)
+        inputs = frozen.features.transform(records_frame(canonical, self.schema))
+        return explain(frozen, inputs, Reference(name="golden rows", rows=len(golden.records), tokens=tokens))
+
+    def hint(self, record: Mapping[str, Any], *, cutoff: float) -> None:
         return None
 
     def check_golden_rows(self) -> None:

@@ -85,6 +85,7 @@ TESTED_BY = {
     "cli/model_commands": "cli/test_main",
     "cli/answering_models": "cli/test_serving_commands",
     "cli/registered_models": "cli/test_console",
+    "serving/explained_answers": "serving/http/test_explanation_runs",
     "cli/scored_rows": "cli/test_console",
     "data/sources/cells": "data/sources/test_dialects",
     "data/sources/footers": "data/sources/test_sniffing",

@@ -132,7 +132,7 @@ def test_a_prediction_of_release_0_1_is_read_and_moves_to_its_new_id_once(databa
 
 
 def test_release_0_1_refuses_what_it_would_misread():
-    assert prediction_of("a").to_store()["schema_version"] == "2.0"
+    assert prediction_of("a").to_store()["schema_version"] == "2.1"
     with pytest.raises(DataError, match="written by a newer release"):
         Prediction.from_store({**prediction_of("a").to_store(), "schema_version": "3.0"})
 

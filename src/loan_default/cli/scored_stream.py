@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from loan_default.settings import Settings
 from loan_default.wiring import open_database, stopping
 
 if TYPE_CHECKING:
+    from loan_default.serving.explained_answers import Explain
     from loan_default.serving.lineup import Lineup
     from loan_default.serving.live_models import LiveModels
     from loan_default.serving.stream_scoring import Scored
@@ -65,8 +67,20 @@ def follow_stream(console: Console, settings: Settings, *, alive: Path | None) -
                     polling=Polling(retry_budget_seconds=settings.retry_budget_seconds),
                     stop=stop,
                     alive=show,
+                    explain=_explain_by(settings),
                 )
     print_scored_stream(console, scored)
+
+
+def _explain_by(settings: Settings) -> "Explain":
+    """What gives scores their reasons, as the settings want it."""
+    from loan_default.serving.explained_answers import explained_where_possible, without_reasons
+    from loan_default.serving.explanations import ReasonPolicy
+
+    if not settings.stream_reasons:
+        return without_reasons
+    policy = ReasonPolicy(against=settings.reasons_against, cutoff=settings.cutoff)
+    return partial(explained_where_possible, policy=policy)
 
 
 def ready_lineup_of(live: "LiveModels") -> "Lineup":

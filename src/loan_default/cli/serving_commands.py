@@ -50,6 +50,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, model: ModelName = None, 
 
     from loan_default.database.serving_repositories import ApiKeyRepository
     from loan_default.kafka.open_broker import connect
+    from loan_default.serving.explanations import ReasonPolicy
     from loan_default.serving.http.access import Access
     from loan_default.serving.http.application import create_app
     from loan_default.serving.http.http_server import Address, check_reachable, run_server
@@ -70,7 +71,8 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, model: ModelName = None, 
         broker = None if settings.kafka_bootstrap_servers is None else connect(settings)
         live = opened.enter_context(open_live_models(source, home=settings.home, broker=broker))
         stores = opened.enter_context(_open_stores(settings, database, broker))
-        parts = make_parts(lambda: live.lineup, access=access, stores=stores, limits=limits)
+        policy = ReasonPolicy(against=settings.reasons_against, cutoff=settings.cutoff)
+        parts = make_parts(lambda: live.lineup, access=access, stores=stores, limits=limits, policy=policy)
         opened.callback(parts.close)
 
         if stop.is_set():

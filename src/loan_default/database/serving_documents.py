@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from loan_default.database.stored_document import Digest, Key, Share, StoredDocument, Text, Time
 
@@ -32,6 +32,34 @@ class Door(StrEnum):
     """A file of applications."""
 
 
+class KeptReason(BaseModel):
+    """A column that raised a PD, and what it was called."""
+
+    model_config = ConfigDict(frozen=True)
+
+    column: Text
+    words: Text
+    contribution: FiniteFloat
+    """What it added to the logit of the PD."""
+    points: FiniteFloat
+    """Score points that it cost."""
+
+
+class KeptExplanation(BaseModel):
+    """Why a prediction is what it is: contributions and words, no value of the application."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reasons: tuple[KeptReason, ...]
+    withheld: FiniteFloat
+    """What columns that are no reasons added to the logit of the PD."""
+    reference: Text
+    """Against whom, by which model."""
+    reference_pd: Share
+    gap: FiniteFloat
+    """What no column explains of the logit of the PD."""
+
+
 class Prediction(StoredDocument):
     """The score of an application by a model: an event has one for each version. `predictions`.
 
@@ -39,8 +67,8 @@ class Prediction(StoredDocument):
     `from_store` reads its documents, and `initialise` rewrites them.
     """
 
-    current_version = "2.0"  # 2.0: the id is of event and version
-    passing = frozenset({"scored_at", "latency_seconds"})
+    current_version = "2.1"  # 2.0: the id is of event and version; 2.1: explanation
+    passing = frozenset({"scored_at", "latency_seconds", "explanation"})
 
     event: Text
     """Id of the event that asked for it: of the request, of the message, or of the row of a file."""
@@ -66,6 +94,8 @@ class Prediction(StoredDocument):
     """Time from the arrival of the record to its score; None where it was not measured."""
     request_digest: Digest | None = None
     """SHA-256 of the request, which tells a repeated request from another one under the same key."""
+    explanation: KeptExplanation | None = None
+    """Why it is what it is; None = nobody asked."""
 
     @property
     def id(self) -> str:

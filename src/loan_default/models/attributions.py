@@ -25,13 +25,13 @@ from loan_default.models.token_gradients import logits_of_tokens
 
 Doubles = NDArray[np.float64]
 
-PANELS = 4
+PANELS = 2
 """Panels that each path begins with."""
-TOLERANCE = 0.005
+TOLERANCE = 0.01
 """Logit by which the gradients of a panel may miss its change before it is halved."""
 HALVINGS = 4
 """How often a panel is halved at most; what is missed then is part of the gap."""
-_EVALUATIONS = 48
+_EVALUATIONS = 24
 """Points of paths that are evaluated at once: more fall out of the cache (`benchmarks/reasons.py`)."""
 _NODES = np.array([-np.sqrt(0.6), 0.0, np.sqrt(0.6)]) / 2 + 0.5
 _WEIGHTS = np.array([5.0, 8.0, 5.0]) / 18
@@ -66,13 +66,18 @@ def attribute(model: FrozenModel, inputs: Inputs, reference: Floats) -> Attribut
         ConfigurationError: the model has trees, through which no gradient leads.
     """
     check_explainable(model)
+    return attribute_tokens(model, model.network.tokens(inputs), reference)
+
+
+def attribute_tokens(model: FrozenModel, tokens: Floats, reference: Floats) -> Attributions:
+    """Contributions of the columns to the PDs of rows whose tokens are `(M, B, T, d)`."""
     (start,) = _values(model, reference).tolist()
-    contributions = np.zeros((len(inputs), reference.shape[2]))
-    if not len(inputs):
+    rows = tokens.shape[1]
+    contributions = np.zeros((rows, reference.shape[2]))
+    if not rows:
         return Attributions(contributions=contributions, reference=start, logits=np.zeros(0))
-    tokens = model.network.tokens(inputs)
     values = _values_on_paths(model, tokens, reference)
-    ends = values(np.ones(len(inputs)), np.arange(len(inputs)))
+    ends = values(np.ones(rows), np.arange(rows))
     panels = _first_panels(values, start=start, ends=ends)
     for halving in range(HALVINGS + 1):
         found, middles = _integrals(model, tokens, reference, panels)

@@ -37,6 +37,10 @@ class ReasonPolicy:
     """PD up to which a loan is approved."""
 
 
+DEFAULT_POLICY = ReasonPolicy()
+"""The policy where nobody has set another."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reason:
     """A column that raised a PD."""

@@ -16,6 +16,8 @@ from loan_default.data.schema.language import Schema
 from loan_default.data.schema.records import RecordError
 from loan_default.database.experiment_documents import Mode
 from loan_default.database.serving_documents import Group
+from loan_default.serving.explanations import Explanation, ReasonPolicy
+from loan_default.serving.hints import Hint
 
 _HASH_BYTES = 8
 _HASHES = 2.0**64
@@ -47,6 +49,14 @@ class Scorer(Protocol):
 
     def score(self, canonical: Sequence[dict[str, Any]], /) -> NDArray[np.float64]:
         """Return the PDs `(rows,)` of canonical records."""
+        ...
+
+    def explain(self, canonical: Sequence[dict[str, Any]], policy: ReasonPolicy, /) -> list[Explanation]:
+        """Return why canonical records have their PDs; ConfigurationError where the model cannot."""
+        ...
+
+    def hint(self, record: dict[str, Any], /, *, cutoff: float) -> Hint | None:
+        """Return the smallest change of a canonical record after which it is approved, if there is one."""
         ...
 
     def check_golden_rows(self) -> None:

@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from threading import Event as Flag
+from typing import Any
 
 import structlog
 
@@ -32,6 +33,7 @@ from loan_default.kafka.outbox import must_fit
 from loan_default.kafka.topics import PROCESSED, SCORES, SCORING, dead_letter_topic
 from loan_default.serving.answering import Answer, answer, shadow
 from loan_default.serving.canonical_records import record_reader
+from loan_default.serving.explained_answers import Explain, without_reasons
 from loan_default.serving.lineup import Lineup
 from loan_default.serving.redeliveries import Redeliveries
 
@@ -97,17 +99,20 @@ class StreamScorer:
         producer: Producer,
         predictions: PredictionRepository,
         lineup: Callable[[], Lineup],
+        explain: Explain = without_reasons,
     ) -> None:
         """Make a scorer.
 
         Args:
             lineup: returns the models that answer now; it is called once a batch.
+            explain: gives answers their reasons before they are stored.
 
         Raises:
             DependencyError: the broker is away, or a topic is not there.
         """
         broker.check_topics([PROCESSED, SCORES, dead_letter_topic(PROCESSED)])
         self._producer, self._predictions, self._lineup = producer, predictions, lineup
+        self._explain = explain
         self._redeliveries = Redeliveries(broker.end_offsets)
         self._versions: set[str] = set()  # all that may have answered here
         self.scored = Scored()
@@ -118,12 +123,13 @@ class StreamScorer:
         asked = {event.id: event for event in batch.asked.values()}
         known = self._answered_before(records, batch, lineup)
         new = [event for event in asked.values() if event.id not in known]
-        answers = []
+        answers: list[Answer] = []
         for event, answered in zip(new, _answered(lineup, new, now=now, started=started), strict=True):
             if isinstance(answered, Answer):
                 answers.append(answered)
             else:
                 batch.unscored[event.id] = answered
+        answers = [each for each in self._explain(lineup, answers) if isinstance(each, Answer)]
         kept = self._keep(answers)
         failpoint("answers_stored")
         self._deliver(_messages(records, batch, {**known, **kept}, now=now))
@@ -191,12 +197,14 @@ def follow_processed_data(
     polling: Polling,
     stop: Flag,
     alive: Callable[[], None] = lambda: None,
+    explain: Explain = without_reasons,
 ) -> Scored:
     """Score applications as they come, until `stop` is set; the batch that is being scored is finished.
 
     Args:
         polling: how long an absent server is waited for; its batches are made smaller here.
         alive: called after each poll.
+        explain: gives answers their reasons; by default they have none.
 
     Raises:
         DependencyError: broker or database were away for longer than the retry budget. Nothing is lost: what
@@ -206,7 +214,9 @@ def follow_processed_data(
     reported = time.monotonic()
 
     with closing(broker.producer()) as producer:
-        scorer = StreamScorer(broker=broker, producer=producer, predictions=predictions, lineup=lineup)
+        scorer = StreamScorer(
+            broker=broker, producer=producer, predictions=predictions, lineup=lineup, explain=explain
+        )
         before = replace(scorer.scored)
 
         def after_poll() -> None:
@@ -311,7 +321,7 @@ def _messages(
 
 def score_message(prediction: Prediction, *, subject: str) -> Message:
     """Return a prediction as an event on `scores`, keyed by the application that it is of."""
-    data = {
+    data: dict[str, Any] = {
         "pd": prediction.pd,
         "points": prediction.points,
         "version": prediction.version,
@@ -319,6 +329,8 @@ def score_message(prediction: Prediction, *, subject: str) -> Message:
         "group": str(prediction.group),
         "experiment": prediction.experiment,
     }
+    if prediction.explanation is not None:
+        data["explanation"] = prediction.explanation.model_dump(mode="json")
     event = Event(
         id=prediction.event,
         type=EventType.SCORED,

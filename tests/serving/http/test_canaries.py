@@ -40,6 +40,9 @@ def test_canary_values_are_found_only_where_they_may_be(lab, tmp_path):
         secret = {"Authorization": "Bearer canary-key.canary-key", "Idempotency-Key": "canary-key"}
         good = http.post(f"{url}/v1/scores", json=CANARIES, headers=secret)
         assert good.status_code == 200
+        explained = http.post(f"{url}/v1/explanations", json=CANARIES)
+        assert explained.status_code == 200
+        assert len(explained.json()["explanation"]["reasons"]) <= 4
         broken = [CANARIES | {name: {"canary-key": "canary-of-city"}} for name in CANARIES]
         answers = [http.post(f"{url}/v1/scores", json=each) for each in broken]
         answers.append(http.post(f"{url}/v1/scores", json=CANARIES | {"canary-of-city": 1}))
@@ -47,6 +50,7 @@ def test_canary_values_are_found_only_where_they_may_be(lab, tmp_path):
             http.post(f"{url}/v1/scores?city=canary-of-city", content=b'{"city": "canary-of-city",')
         )
         answers.append(http.post(f"{url}/v1/what-if", json={"canary-of-city": 1}))
+        answers += [http.post(f"{url}/v1/explanations", json=each) for each in broken]
         answers.append(
             http.post(f"{url}/v1/outcomes", json={"application": ["canary-of-id"], "outcome": "x"})
         )

@@ -17,6 +17,7 @@ def test_each_route_is_described_with_its_answers(served, document):
     described = {(path, method) for path, item in document["paths"].items() for method in item}
     assert described == {
         ("/v1/scores", "post"),
+        ("/v1/explanations", "post"),
         ("/v1/what-if", "post"),
         ("/v1/outcomes", "post"),
         ("/v1/models", "get"),
@@ -44,7 +45,7 @@ def test_the_examples_work_when_they_are_pasted(served, document):
             response = served.client.post(path, json=example["value"])
             assert response.status_code in (200, 202), (path, response.text)
             asked += 1
-    assert asked == 4
+    assert asked == 5
 
 
 def test_examples_satisfy_the_schema_of_an_application(document):

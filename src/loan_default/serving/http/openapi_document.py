@@ -64,6 +64,7 @@ def _components(application: Mapping[str, Any], schema: Schema | None) -> dict[s
     return {
         "Application": {key: value for key, value in application.items() if key != "$schema"},
         "Score": _object(score, share_below=below, door=_NULLABLE_TEXT, scored_at=_TEXT),
+        "Explanation": _explained(score, below),
         "ScoreList": _object(
             {
                 "scores": {
@@ -104,6 +105,45 @@ def _components(application: Mapping[str, Any], schema: Schema | None) -> dict[s
     }
 
 
+def _explained(score: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:
+    number: dict[str, Any] = {"type": "number"}
+    reason = _object(
+        {
+            "column": _TEXT,
+            "words": _TEXT,
+            "contribution": number | {"description": "What it added to the log-odds of default."},
+            "points": number | {"description": "Score points that it cost."},
+        }
+    )
+    explanation = _object(
+        {
+            "reasons": {"type": "array", "maxItems": 4, "items": reason},
+            "withheld": number | {"description": "Log-odds of columns that are no reasons."},
+            "reference": _TEXT,
+            "reference_pd": _SHARE,
+            "gap": number | {"description": "Log-odds that no column explains."},
+        }
+    )
+    hint = _object(
+        {
+            "column": _TEXT,
+            "value": {"type": ["number", "string"]},
+            "pd": _SHARE,
+            "size": _SHARE | {"description": "Share of the training rows between both values."},
+            "note": _TEXT,
+        }
+    )
+    return _object(
+        {
+            **score,
+            "cutoff": _SHARE | {"description": "PD up to which a loan is approved."},
+            "explanation": explanation,
+            "hint": {"anyOf": [hint, {"type": "null"}]},
+        },
+        share_below=below,
+    )
+
+
 def _what_if(schema: Schema | None) -> dict[str, Any]:
     column: dict[str, Any] = {"type": "string"}
     if schema is not None:
@@ -135,6 +175,7 @@ def _examples(application: Mapping[str, Any], schema: Schema | None) -> dict[str
     column = moved or next(iter(example), "column")
     return {
         "/v1/scores": {"one": example, "several": [example, example]},
+        "/v1/explanations": {"one": example},
         "/v1/what-if": {
             "one": {"application": example, "column": column, "values": [example.get(column)]},
         },

@@ -12,7 +12,9 @@ from starlette.requests import Request
 from loan_default.data.schema.records import RecordError
 from loan_default.database.api_key_documents import KeyScope
 from loan_default.database.serving_documents import Prediction
+from loan_default.serving.explanations import DEFAULT_POLICY, ReasonPolicy
 from loan_default.serving.http.access import Access
+from loan_default.serving.http.explanation_runs import ExplainedResult, ExplanationRuns
 from loan_default.serving.http.idempotency import AnsweredRequests
 from loan_default.serving.http.outcome_events import SendOutcomes
 from loan_default.serving.http.problems import Problem
@@ -46,6 +48,8 @@ class ServingLimits:
     """Applications that may wait in the lane of larger requests."""
     run_rows: int = 64
     """Applications that are scored at once."""
+    explained_rows: int = 4
+    """Applications that are explained at once: each takes as long as dozens of scores."""
     queue_seconds: float = 5.0
     """Seconds for which a request may wait."""
     most_in_flight: int = 256
@@ -86,6 +90,7 @@ class Parts:
     small: RowQueue[ScoreJob, ScoreResult]
     large: RowQueue[ScoreJob, ScoreResult]
     what_if: RowQueue[WhatIf, Mapping[str, Any] | RecordError]
+    explained: RowQueue[ScoreJob, ExplainedResult]
     mirrored: RowQueue[ScoreResult, None]
     buckets: TokenBuckets
     answered: AnsweredRequests = field(default_factory=AnsweredRequests)
@@ -133,16 +138,24 @@ class Parts:
 
     def close(self) -> None:
         """End the threads after what waits."""
-        for queue in (self.small, self.large, self.what_if, self.mirrored):
+        for queue in (self.small, self.large, self.what_if, self.explained, self.mirrored):
             queue.close()
 
 
 def make_parts(
-    lineup: Callable[[], Lineup | None], *, access: Access, stores: Stores, limits: ServingLimits
+    lineup: Callable[[], Lineup | None],
+    *,
+    access: Access,
+    stores: Stores,
+    limits: ServingLimits,
+    policy: ReasonPolicy = DEFAULT_POLICY,
 ) -> Parts:
     """The parts of a server, with queues of their own."""
     telemetry = Telemetry()
     runs = ScoreRuns(lineup, stores.keep, telemetry=telemetry, most_rows=limits.run_rows)
+    explanations = ExplanationRuns(
+        lineup, stores.keep, telemetry=telemetry, most_rows=limits.explained_rows, policy=policy
+    )
     seconds = limits.queue_seconds
     parts = Parts(
         lineup=lineup,
@@ -169,6 +182,13 @@ def make_parts(
             name="what-ifs",
             most_rows=limits.run_rows,
             capacity=limits.large_capacity,
+            seconds=seconds,
+        ),
+        explained=RowQueue(
+            explanations.explain,
+            name="explanations",
+            most_rows=limits.explained_rows,
+            capacity=limits.small_capacity,
             seconds=seconds,
         ),
         mirrored=RowQueue(

@@ -16,7 +16,7 @@ _TITLES = {
     404: "There is no such resource",
     405: "The resource does not take that method",
     408: "The request took too long to arrive",
-    409: "The request contradicts an earlier one",
+    409: "The request contradicts the state of the server",
     413: "The body is too large",
     415: "The body must be JSON",
     421: "The server does not answer for that host",

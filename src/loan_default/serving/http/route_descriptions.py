@@ -42,7 +42,8 @@ _WORDS = {
     403: "The key lacks the scope.",
     404: "There is no such prediction.",
     408: "The body did not arrive in time.",
-    409: "An earlier request under the same Idempotency-Key failed while this one waited for it.",
+    409: "An earlier request under the same Idempotency-Key failed while this one waited for it; or the "
+    "model that answers cannot explain its PDs.",
     413: "The body has too many bytes or rows.",
     415: "The body is not declared as JSON.",
     422: "A rule is broken; `errors` names rules, fields and rows, never a value.",
@@ -103,6 +104,15 @@ SCORES = _route(
             ]
         }
     ),
+)
+EXPLANATIONS = _route(
+    "explain",
+    "Score one application, with the reasons for its PD",
+    "At most four columns that raised the PD against a reference population, in words of the schema, and how "
+    "far contributions and PD are apart. Above the cut-off comes a what-if besides: the smallest change of "
+    "one column that would cross it, and no promise. The score is kept with its reasons before it is given.",
+    _answers("The score and its reasons.", _ref("Explanation"), *_BODY_PROBLEMS, 409),
+    **_body(_ref("Application")),
 )
 WHAT_IF = _route(
     "whatIf",

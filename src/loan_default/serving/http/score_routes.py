@@ -1,4 +1,4 @@
-"""`POST /v1/scores` and `POST /v1/what-if`: through the limits and a queue to an answer."""
+"""`POST /v1/scores`, `/v1/explanations` and `/v1/what-if`: through the limits and a queue to an answer."""
 
 import asyncio
 import time
@@ -13,12 +13,13 @@ from starlette.responses import Response
 from loan_default.data.schema.records import RecordError
 from loan_default.database.api_key_documents import KeyScope
 from loan_default.database.serving_documents import Prediction
-from loan_default.errors import DependencyError
+from loan_default.errors import ConfigurationError, DependencyError
+from loan_default.serving.http.explanation_runs import explanation_content
 from loan_default.serving.http.idempotency import identity_of
 from loan_default.serving.http.json_bodies import parse_json, read_body
 from loan_default.serving.http.parts import Parts, ready_lineup
 from loan_default.serving.http.problems import Problem, broken_rules
-from loan_default.serving.http.route_descriptions import SCORES, WHAT_IF
+from loan_default.serving.http.route_descriptions import EXPLANATIONS, SCORES, WHAT_IF
 from loan_default.serving.http.row_queue import QueueFullError, QueueTimeoutError, RowQueue
 from loan_default.serving.http.score_contents import (
     answered_predictions,
@@ -69,6 +70,23 @@ def score_routes(parts: Parts) -> APIRouter:
             raise
         parts.answered.finish(identity, content)
         return json_response(content, headers=_REPLAYED if len(kept) == len(asked.records) else None)
+
+    @routes.post("/v1/explanations", **EXPLANATIONS)
+    async def explanations(request: Request) -> Response:
+        started = time.monotonic()
+        caller = parts.access.check(request, KeyScope.SCORE)
+        limits = parts.limits
+        body = await read_body(request, most_bytes=limits.most_bytes, seconds=limits.body_seconds)
+        application = parse_json(body)
+        parts.take_share(caller, 1)
+        event = f"http-{uuid4().hex}"
+        job = ScoreJob(records=[application], event_ids=[event], started=started)
+        result = await _submitted(parts, request, parts.explained, job, rows=1)
+        (answered,) = result.scored.answers
+        if isinstance(answered, RecordError):
+            raise _refused(answered, result.scored.lineup)
+        parts.mirror(result.scored)
+        return json_response(orjson.dumps(explanation_content(result, 0)))
 
     @routes.post("/v1/what-if", **WHAT_IF)
     async def what_if(request: Request) -> Response:
@@ -156,6 +174,10 @@ async def _submitted(parts: Parts, request: Request, lane: RowQueue[J, R], job: 
         raise Problem(503, "busy", "Too many applications wait. Try again later.", retry_after=1) from None
     except NotReadyError:
         raise Problem(503, "not-ready", "No model is loaded yet. Try again later.", retry_after=2) from None
+    except ConfigurationError:
+        raise Problem(
+            409, "no-reasons", "The model that answers cannot explain its PDs. Ask /v1/scores for the score."
+        ) from None
     except DependencyError:
         parts.telemetry.shed.labels("spool").inc()
         raise Problem(

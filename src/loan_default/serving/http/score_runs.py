@@ -14,6 +14,7 @@ from typing import Any
 from loan_default.data.schema.records import RecordError
 from loan_default.database.serving_documents import Door, Prediction
 from loan_default.serving.answering import Answer, answer, shadow
+from loan_default.serving.explained_answers import Explain, without_reasons
 from loan_default.serving.http.telemetry import Telemetry
 from loan_default.serving.lineup import Lineup
 
@@ -51,13 +52,20 @@ class ScoreRuns:
     Args:
         lineup: the models that answer now; None = none is loaded.
         most_rows: rows that are scored at once; a larger job is scored in parts.
+        explain: gives answers their reasons before they are kept.
     """
 
     def __init__(
-        self, lineup: Callable[[], Lineup | None], keep: Keep, *, telemetry: Telemetry, most_rows: int
+        self,
+        lineup: Callable[[], Lineup | None],
+        keep: Keep,
+        *,
+        telemetry: Telemetry,
+        most_rows: int,
+        explain: Explain = without_reasons,
     ) -> None:
         self._lineup, self._keep, self._telemetry = lineup, keep, telemetry
-        self._most_rows = most_rows
+        self._most_rows, self._explain = most_rows, explain
 
     def score(self, jobs: Sequence[ScoreJob]) -> list[ScoreResult]:
         """Score the jobs of one run together.
@@ -74,13 +82,14 @@ class ScoreRuns:
         answers: list[Answer | RecordError] = []
         for first in range(0, len(records), self._most_rows):
             last, began = first + self._most_rows, time.perf_counter()
-            answers += answer(
+            scored = answer(
                 lineup,
                 records[first:last],
                 event_ids=event_ids[first:last],
                 door=Door.HTTP,
                 now=datetime.now(UTC),
             )
+            answers += self._explain(lineup, scored)
             self._telemetry.compute_seconds.observe(time.perf_counter() - began)
             self._telemetry.batch_rows.observe(min(last, len(records)) - first)
         remaining = iter(answers)

@@ -1,4 +1,5 @@
-// The page for people: a form made from GET /v1/schema, a score from POST /v1/scores, a curve from POST /v1/what-if.
+// The page for people: a form made from GET /v1/schema, a score with its reasons from POST /v1/explanations (from
+// POST /v1/scores where the model cannot explain its PDs), a curve from POST /v1/what-if.
 
 import { drawCurve, drawScale, percent } from "/page/curve.js";
 
@@ -145,14 +146,36 @@ function showScore(score) {
   at("scale").toggleAttribute("hidden", below === null);
   at("position").textContent = below === null ? "The model does not know the PDs of its training population." : `The risk is higher than that of ${percent(below, 0)} of the training population.`;
   if (below !== null) drawScale(at("scale"), below);
+  showReasons(score);
   at("prediction").textContent = `Prediction ${score.id} by model ${score.model.version}`;
+}
+
+function showReasons({ explanation, hint, cutoff }) {
+  at("reasons").hidden = !explanation;
+  if (!explanation) return;
+  const items = explanation.reasons.map(({ words: text, column, points }) => element("li", {}, `${text} `, element("span", { class: "hint" }, `${column}, ${points.toFixed(1)} points`)));
+  at("reason-list").replaceChildren(...(items.length ? items : [element("li", {}, "No column raised it.")]));
+  const held = explanation.withheld > 0 ? " Columns that nobody can act on raised it too, and are not named." : "";
+  at("reason-reference").textContent = `Against ${explanation.reference}, whose PD is ${percent(explanation.reference_pd, 2)}.${held}`;
+  const property = hint && state.schema.properties[hint.column];
+  at("reason-hint").textContent = hint ? `What if: with ${hint.column} at ${withUnit(property, hint.value)} the PD would be ${percent(hint.pd, 2)}, within the cut-off of ${percent(cutoff, 0)}. ${hint.note}` : "";
+}
+
+// The score with its reasons, or alone where the model has none to give.
+async function askScore(sent) {
+  try {
+    return await ask("/v1/explanations", sent);
+  } catch (problem) {
+    if (problem.status !== 409) throw problem;
+    return ask("/v1/scores", sent);
+  }
 }
 
 async function score(event) {
   event.preventDefault();
   const sent = application();
   try {
-    const answer = await ask("/v1/scores", sent);
+    const answer = await askScore(sent);
     showProblem(null);
     state.scored = { sent, pd: answer.pd };
     showScore(answer);
