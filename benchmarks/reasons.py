@@ -1,12 +1,12 @@
-"""Reasons for PDs: how long they take on one core, how complete they are, and whether they are the right ones.
+"""Reasons for PDs: how long they take on one core, how complete they are, and whether they are right.
 
     python -m benchmarks.reasons --model runs/credit_card/model.pth
 
-Processor time of this thread is measured, the best of three, so that other work on the machine counts little.
-The oracle of the
-top reason are exact Shapley values (Shapley, "A value for n-person games", 1953) of the same change: all
-coalitions of the columns that move most, each column's token being that of the row or of the reference. The
-other columns stay at the row's tokens, and the integrated gradients are of the same columns alone.
+Processor time of this thread is measured, the best of three, so that other work on the machine counts
+little. The oracle of the top reason are exact Shapley values (Shapley, "A value for n-person games", 1953)
+of the same change: all coalitions of the columns that move most, each column's token being that of the row
+or of the reference. The other columns stay at the row's tokens, and the integrated gradients are of the
+same columns alone.
 """
 
 import argparse
