@@ -54,6 +54,10 @@
 | `LOAN_DEFAULT_LOSS_GIVEN_DEFAULT` | 0.45 | share of the exposure that a default loses |
 | `LOAN_DEFAULT_MARGIN` | 0.1 | share of the exposure that a loan without default earns |
 | `LOAN_DEFAULT_EXPOSURE_COLUMN` | none | numerical column of the exposure; none: each loan counts as one |
+| `LOAN_DEFAULT_DRIFT_ROWS` | 1000 | applications that are assessed for drift at once, up to a week of them |
+| `LOAN_DEFAULT_DRIFT_WARNING`, `LOAN_DEFAULT_DRIFT_ACTION` | 0.1, 0.25 | PSI that warns, that is acted on |
+| `LOAN_DEFAULT_RETRAIN_ON_DRIFT` | `off` | or `warn`, `act`: the drift that asks for a training |
+| `LOAN_DEFAULT_RETRAIN_COOLDOWN_HOURS` | 168 | hours between two trainings that drift asks for |
 | `LOAN_DEFAULT_LOG_FORMAT` | `auto` | `json`, `console`, or `auto`: console on a terminal, else JSON |
 | `LOAN_DEFAULT_SECRETS` | none | a folder with a file for each variable that is kept out of the environment |
 """
@@ -81,12 +85,16 @@ from loan_default.addresses import check_local_path, check_web_address, server_l
 from loan_default.choices import PresetName, ReferenceMethod
 from loan_default.errors import ConfigurationError, did_you_mean
 from loan_default.thresholds import (
+    DEFAULT_DRIFT_POLICY,
     DEFAULT_POLICY,
     DEFAULT_THRESHOLDS,
     Demand,
     Difference,
+    DriftPolicy,
     GatePolicy,
+    Hours,
     Ratio,
+    RetrainOn,
     Rows,
     Share,
     Thresholds,
@@ -246,6 +254,12 @@ class Settings(BaseSettings):
     """Share of the exposure that is earned when it does not."""
     exposure_column: Annotated[str, StringConstraints(pattern=r"^[^:/@]+$")] | None = None
     """Numerical column of the exposure at default; None = every application counts as one unit."""
+    drift_rows: Rows = DEFAULT_DRIFT_POLICY.drift_rows
+    drift_warning: Share = DEFAULT_DRIFT_POLICY.drift_warning
+    drift_action: Share = DEFAULT_DRIFT_POLICY.drift_action
+    retrain_on_drift: RetrainOn = DEFAULT_DRIFT_POLICY.retrain_on_drift
+    retrain_cooldown_hours: Hours = DEFAULT_DRIFT_POLICY.retrain_cooldown_hours
+    """What counts as drift, and what follows from it; see `thresholds.DriftPolicy`."""
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto` writes for people on a terminal and JSON elsewhere."""
 
@@ -264,6 +278,11 @@ class Settings(BaseSettings):
             cutoff=self.cutoff,
             segments=tuple(filter(None, (name.strip() for name in self.segments.split(",")))),
         )
+
+    @property
+    def drift_policy(self) -> DriftPolicy:
+        """What counts as drift, and what follows from it."""
+        return DriftPolicy(**{field.name: getattr(self, field.name) for field in fields(DriftPolicy)})
 
     @property
     def mongodb_users(self) -> dict[str, SecretStr]:

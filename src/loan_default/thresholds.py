@@ -12,6 +12,8 @@ Rows = Annotated[int, Interval(ge=1)]
 """A number of rows."""
 Share = Annotated[float, Interval(ge=0, le=1)]
 """A metric between 0 and 1."""
+Hours = Annotated[float, Interval(ge=0, le=87_600)]
+"""A number of hours."""
 Difference = Annotated[float, Interval(ge=-1, le=1)]
 """The difference of two metrics between 0 and 1."""
 Ratio = Annotated[float, Interval(ge=0, le=10)]
@@ -81,6 +83,34 @@ class Thresholds:
                 )
 
 
+RetrainOn = Literal["off", "warn", "act"]
+"""The level of drift from which on a training is asked for."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DriftPolicy:
+    """What counts as drift of the applications, and what follows from it."""
+
+    drift_rows: Rows = 1_000
+    """Rows that are assessed: those of an hour, and of as many before it as are needed, up to a week."""
+    drift_warning: Share = 0.10
+    drift_action: Share = 0.25
+    """PSI of the score or of a column that warns, and that asks for action."""
+    retrain_on_drift: RetrainOn = "off"
+    """Level from which on a training is asked for; off = a person decides."""
+    retrain_cooldown_hours: Hours = 168
+    """Hours between two such requests."""
+
+    def __post_init__(self) -> None:
+        if self.drift_warning > self.drift_action:
+            raise ConfigurationError(
+                "drift_warning must be at most drift_action, however: "
+                f"drift_warning={self.drift_warning}, drift_action={self.drift_action}"
+            )
+
+
+DEFAULT_DRIFT_POLICY = DriftPolicy()
+"""The policy of drift where nobody has set another."""
 DEFAULT_THRESHOLDS = Thresholds()
 """The thresholds where nobody has set others."""
 

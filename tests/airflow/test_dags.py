@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 NAMES = ("data_ingestion", "model_training", "model_evaluation")
 CHAINS = {
-    "data_ingestion": ["ingest_raw_data", "process_raw_data", "send_processed_data"],
+    "data_ingestion": ["ingest_raw_data", "process_raw_data", "send_processed_data", "monitor_champion"],
     "model_training": ["prepare_training_data", "pretrain_encoder", "train_classifier", "store_model"],
     "model_evaluation": ["load_model", "evaluate_model", "check_thresholds", "update_status"],
 }

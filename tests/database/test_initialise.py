@@ -37,6 +37,7 @@ INDEXES = [
         "experiments",
         "audit",
         "model_evidence",
+        "monitoring",
     )
 ]
 

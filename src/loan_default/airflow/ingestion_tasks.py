@@ -11,6 +11,9 @@ from loan_default.airflow.task_services import Context, services_of
 from loan_default.pipelines.control.first_training import request_first_training
 from loan_default.pipelines.ingestion import ingestion_steps as ingestion
 from loan_default.pipelines.ingestion.skipped_files import log_skipped, skipped_files
+from loan_default.pipelines.ingestion.training_store_writer import store_processed_data
+from loan_default.pipelines.layout import TRAINING_STORE
+from loan_default.serving.monitored_champion import monitor_now
 from loan_default.wiring import feed_of
 
 log = structlog.get_logger()
@@ -41,3 +44,16 @@ def send_processed_data(context: Context) -> dict[str, int]:
         sent = ingestion.send_processed_data(services)
         request_first_training(services, minimum_rows=settings.minimum_rows)
         return {"sent": sent}
+
+
+def monitor_champion(context: Context) -> dict[str, str]:
+    """Bring the training store up to date and compare what arrived with the training of the champion.
+
+    Returns the level of each hour that was computed, by its id.
+    """
+    with services_of(context) as (services, settings):
+        store_processed_data(services, settings.home / TRAINING_STORE)
+        hours = monitor_now(
+            services, home=settings.home, policy=settings.drift_policy, cutoff=settings.cutoff
+        )
+        return {hour.id: hour.level for hour in hours}

@@ -23,6 +23,7 @@ from loan_default.cli import (
     audit_commands,
     card_commands,
     dead_letter_commands,
+    drift_commands,
     experiment_commands,
     explain_commands,
     file_commands,
@@ -59,6 +60,7 @@ app.command()(stream_commands.ingest)
 app.command()(stream_commands.prepare)
 app.command()(stream_commands.commands)
 app.command()(experiment_commands.challenge)
+app.command()(drift_commands.drift)
 app.command()(stack_commands.replay)
 app.command()(stack_commands.status)
 app.command()(stack_commands.backup)

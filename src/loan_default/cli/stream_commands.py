@@ -9,7 +9,7 @@ import typer
 
 from loan_default.cli.console import counted, make_console, print_reasons, say
 from loan_default.cli.options import IngestionSchemaFile, path_option
-from loan_default.errors import ConfigurationError
+from loan_default.errors import ArtifactError, ConfigurationError, DataError, DependencyError
 from loan_default.wiring import feed_of, open_services, schema_file_of, start, stopping
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from loan_default.data.sources.feeds import Feed
     from loan_default.pipelines.ingestion.ingestion_steps import Ingested
+    from loan_default.pipelines.services import Services
+    from loan_default.settings import Settings
 
 _ROWS_HELP = (
     "Rows of --file in one go, default: all that are left. Without a source: of the bundled accounts."
@@ -58,6 +60,7 @@ def ingest(
             _say_ingested(console, taken.ingested, feed)
             say(console, "sent", f"{counted(taken.sent, 'event')} to processed_data")
             say(console, "stored", f"{counted(taken.stored, 'event')} in {store}")
+            _monitor(console, services, settings)
     say(
         console,
         "processed",
@@ -68,6 +71,21 @@ def ingest(
     print_reasons(console, dict(processed.rules.most_common()))
     if processed.rejected:
         say(console, "", "`loan-default dead-letters list` names the rejected records")
+
+
+def _monitor(console: "Console", services: "Services", settings: "Settings") -> None:
+    """Compare what arrived with the training of the champion; what was ingested stands all the same."""
+    from loan_default.serving.monitored_champion import monitor_now
+
+    try:
+        hours = monitor_now(
+            services, home=settings.home, policy=settings.drift_policy, cutoff=settings.cutoff
+        )
+    except (ArtifactError, DataError, DependencyError) as error:
+        say(console, "drift", f"not computed: {error}", style="yellow")
+        return
+    if hours:
+        say(console, "drift", f"{hours[-1].level}; `loan-default drift` shows the measures")
 
 
 def prepare(schema: IngestionSchemaFile = None) -> None:

@@ -22,6 +22,7 @@ from loan_default.database.ingestion_repositories import (
     IngestionBatchRepository,
     RawDataLogRepository,
 )
+from loan_default.database.monitoring_repository import MonitoringRepository
 from loan_default.database.prediction_repository import PredictionRepository
 from loan_default.database.repositories import (
     POINTERS,
@@ -47,6 +48,7 @@ REPOSITORIES = (
     ExperimentRepository,
     AuditRepository,
     EvidenceRepository,
+    MonitoringRepository,
 )
 POINTER_KINDS: tuple[type[StoredDocument], ...] = (Champion, RunningExperiment)
 """The documents of `pointers`."""

@@ -123,7 +123,7 @@ def epochs_chart(
         if not many:
             axes.legend(loc="best")
 
-    return _draw(name, paint, label=label, size=size)
+    return draw(name, paint, label=label, size=size)
 
 
 def roc_chart(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], *, label: str) -> str:
@@ -141,7 +141,7 @@ def roc_chart(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], *, label: str) 
         handles, texts = axes.get_legend_handles_labels()
         axes.legend(handles[::-1], texts[::-1], loc="lower right")
 
-    return _draw("roc", paint, label=label, size=SQUARE)
+    return draw("roc", paint, label=label, size=SQUARE)
 
 
 def ks_chart(
@@ -162,7 +162,7 @@ def ks_chart(
         _percent(axes.xaxis, axes.yaxis)
         axes.legend(loc="lower right")
 
-    return _draw("ks", paint, label=label, size=SQUARE)
+    return draw("ks", paint, label=label, size=SQUARE)
 
 
 def score_chart(
@@ -181,7 +181,7 @@ def score_chart(
         _percent(axes.xaxis, axes.yaxis)
         axes.legend(loc="upper right")
 
-    return _draw("scores", paint, label=label, size=HALF)
+    return draw("scores", paint, label=label, size=HALF)
 
 
 def deciles_chart(groups: Groups, *, label: str) -> str:
@@ -197,7 +197,7 @@ def deciles_chart(groups: Groups, *, label: str) -> str:
         _percent(axes.yaxis)
         axes.legend(loc="upper right")
 
-    return _draw("deciles", paint, label=label, size=HALF)
+    return draw("deciles", paint, label=label, size=HALF)
 
 
 def reliability_chart(groups: Groups, *, before: Groups | None, label: str) -> str:
@@ -224,7 +224,7 @@ def reliability_chart(groups: Groups, *, before: Groups | None, label: str) -> s
         _percent(axes.xaxis, axes.yaxis)
         axes.legend(loc="upper left")
 
-    return _draw("reliability", paint, label=label, size=SQUARE)
+    return draw("reliability", paint, label=label, size=SQUARE)
 
 
 def importance_chart(
@@ -243,7 +243,7 @@ def importance_chart(
         axes.grid(visible=False, axis="y")
         axes.spines["bottom"].set_visible(False)
 
-    return _draw("importance", paint, label=label, size=(WIDE[0], 0.8 + 0.33 * max(len(names), 2)))
+    return draw("importance", paint, label=label, size=(WIDE[0], 0.8 + 0.33 * max(len(names), 2)))
 
 
 def approval_chart(
@@ -258,10 +258,11 @@ def approval_chart(
         _percent(axes.xaxis, axes.yaxis)
         axes.legend(loc="upper left")
 
-    return _draw("approvals", paint, label=label, size=WIDE)
+    return draw("approvals", paint, label=label, size=WIDE)
 
 
-def _draw(name: str, paint: Callable[[Axes], None], *, label: str, size: tuple[float, float]) -> str:
+def draw(name: str, paint: Callable[[Axes], None], *, label: str, size: tuple[float, float]) -> str:
+    """Draw a chart of our looks: `paint` gets its axes, `label` describes it to those who cannot see it."""
     with mpl.rc_context(), warnings.catch_warnings():
         mpl.rcdefaults()  # a matplotlibrc of the machine must not change a report
         mpl.rcParams.update({**_SETTINGS, "svg.hashsalt": name})

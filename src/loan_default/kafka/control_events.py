@@ -48,6 +48,8 @@ class FactType(StrEnum):
     REJECTED = "model.rejected"
     REFUSED = "model.refused"
     """A scorer did not load it: its file is damaged, or does not score its golden rows."""
+    DRIFTED = "model.drifted"
+    """The applications that it scores are no longer like those of its training."""
 
 
 class Command(NamedTuple):

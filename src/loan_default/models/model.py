@@ -65,6 +65,10 @@ class LoanModel:
         """Calibrated PD `(rows,)` of a canonical frame."""
         return self.calibration.apply(self.predict_raw(frame))
 
+    def predict_inputs(self, inputs: Inputs) -> NDArray[np.float64]:
+        """Calibrated PD `(rows,)` of rows as the features transform them."""
+        return self.calibration.apply(raw_probability(self.members, self.trees, inputs))
+
     def predict_raw(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """Probability of members and trees `(rows,)` before calibration."""
         return raw_probability(self.members, self.trees, self.architecture.features.transform(frame))

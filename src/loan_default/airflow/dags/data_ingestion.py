@@ -2,11 +2,12 @@
 
 Once an hour this DAG sends new rows of the source to `raw_data` and validates each of them by the schema.
 Valid records go to `processed_data`. Rejected ones go to the dead-letter topic, with the rules that they
-break.
+break. What arrived is then compared with the training of the champion, hour by hour.
 
 It reads the source that `LOAN_DEFAULT_SOURCE` names. It writes to the topics `raw_data`, `processed_data` and
-`raw_data.dlq`, and to the collections `raw_data_logs` and `ingestion_batches`. Every task may be repeated,
-even while another run is going on.
+`raw_data.dlq`, to the training store, and to the collections `raw_data_logs`, `ingestion_batches` and
+`monitoring`. Drift is published on `commands`. Every task may be repeated, even while another run is going
+on.
 """
 
 from datetime import timedelta
@@ -54,7 +55,13 @@ def data_ingestion() -> None:
 
         return ingestion_tasks.send_processed_data(get_current_context())
 
-    ingest_raw_data() >> process_raw_data() >> send_processed_data()
+    @task
+    def monitor_champion() -> dict[str, str]:
+        from loan_default.airflow import ingestion_tasks
+
+        return ingestion_tasks.monitor_champion(get_current_context())
+
+    ingest_raw_data() >> process_raw_data() >> send_processed_data() >> monitor_champion()
 
 
 data_ingestion()

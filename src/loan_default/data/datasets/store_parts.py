@@ -287,6 +287,21 @@ def read_part(path: Path, names: list[str] | None) -> pa.Table:
         return file.read(columns=names).replace_schema_metadata(None)
 
 
+def latest_event_time(path: Path) -> datetime | None:
+    """Return the latest event time in a part by its statistics alone; None where they do not say it."""
+    with _opened(path) as file:
+        latest = None
+        for number in range(file.metadata.num_row_groups):
+            group = file.metadata.row_group(number)
+            for index in range(group.num_columns):
+                column = group.column(index)
+                if column.path_in_schema == "event_time":
+                    if not column.is_stats_set or not column.statistics.has_min_max:
+                        return None
+                    latest = max(latest or column.statistics.max, column.statistics.max)
+        return latest
+
+
 def read_spans(path: Path) -> tuple[PartSpan, ...]:
     """Read which parts are in a compacted file, none for another; raise DataError where it is damaged."""
     with _opened(path) as file:

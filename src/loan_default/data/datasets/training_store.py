@@ -30,7 +30,7 @@ from loan_default.data.schema.column import Column
 from loan_default.data.schema.language import Schema
 from loan_default.errors import ConfigurationError, DataError
 
-_TYPES = {"float64": pa.float64(), "datetime64[us, UTC]": TIME, "str": pa.string()}
+STORED_TYPES = {"float64": pa.float64(), "datetime64[us, UTC]": TIME, "str": pa.string()}
 """Dtype of canonical values -> their type in a part."""
 
 
@@ -191,14 +191,14 @@ def _frame(
     files: list[PartFile], sizes: list[int], rows: NDArray[np.int64], columns: tuple[Column, ...]
 ) -> pd.DataFrame:
     """The given rows in the given order; they are numbered through all parts."""
-    fields = {column.name: _TYPES[column.kind.dtype] for column in columns}
+    fields = {column.name: STORED_TYPES[column.kind.dtype] for column in columns}
     wanted = np.zeros(sum(sizes), bool)
     wanted[rows] = True
     chunks: dict[str, list[pa.Array]] = {name: [] for name in fields}
     for file, size, end in zip(files, sizes, np.cumsum(sizes).tolist(), strict=True):
         mask = wanted[end - size : end]
         if mask.any():
-            table = _read_columns(file, fields).filter(pa.array(mask))
+            table = read_columns(file, fields).filter(pa.array(mask))
             for name in fields:
                 chunks[name] += table[name].chunks
     positions = pa.array(np.searchsorted(np.flatnonzero(wanted), rows))
@@ -219,7 +219,12 @@ def _inside(times: pd.Series, since: datetime | None, until: datetime | None) ->
     return inside
 
 
-def _read_columns(file: PartFile, fields: Mapping[str, pa.DataType]) -> pa.Table:
+def read_columns(file: PartFile, fields: Mapping[str, pa.DataType]) -> pa.Table:
+    """Read columns of a part by their names in the schema; one that it lacks is missing.
+
+    Raises:
+        DataError: a column has another type than the one asked for.
+    """
     # The id is in every part: a table that has no column of the schema has no number of rows either.
     stored = file.read(["event_id", *(stored_name(name) for name in fields)])
     columns = {}

@@ -34,7 +34,6 @@ from loan_default.models.model import (
 from loan_default.models.populations import KEY as POPULATIONS
 from loan_default.models.populations import populations_of, populations_to_dict
 from loan_default.models.pretraining import Pretrained, pretrain
-from loan_default.models.reference import reference_of
 from loan_default.models.trees import Trees, blend
 from loan_default.pipelines.training.member_fits import (
     architecture_of,
@@ -51,6 +50,7 @@ from loan_default.pipelines.training.provenance import (
     provenance_of,
     provenance_of_weights,
 )
+from loan_default.pipelines.training.reference_rows import reference_of_refit, reference_of_run
 from loan_default.pipelines.training.stopwatch import Stopwatch
 from loan_default.pipelines.training.tree_fits import (
     TreesOfRun,
@@ -213,7 +213,7 @@ def train_classifier(
         on_validation=on_validation,
         on_test=on_test,
         reference={
-            **reference_of(learned, plan.features, on_validation.calibrated),
+            **reference_of_run(plan, learned, on_validation.calibrated),
             POPULATIONS: populations_to_dict(
                 populations_of(rows.inputs, plan.features, choice.calibration.apply(raw))
             ),
@@ -263,15 +263,15 @@ def _refitted(
 ) -> LoanModel:
     """The measured model with members that took the same passes over all labelled rows, and trees of them.
 
-    Features and calibration stay those of the measured model: rows that a network has learned from cannot
-    calibrate it.
+    Features and calibration stay those of the measured model: learned rows cannot calibrate a network.
     """
     fitted = refit_members(plan, start, found, out=out, on_progress=on_progress)
     members = _members_of(plan, fitted, plan.inputs[plan.refit_rows])
     trees = None if found_trees is None else refit_trees_of_run(plan, found_trees)
     provenance = dict(measured.provenance) | provenance_of_weights(members, trees)
     version = model_version(started_at, digest_of_values(provenance))
-    return replace(measured, version=version, members=members, trees=trees, provenance=provenance)
+    model = replace(measured, version=version, members=members, trees=trees, provenance=provenance)
+    return replace(model, reference=reference_of_refit(plan, measured.reference, model.predict_inputs))
 
 
 def _members_of(plan: TrainingPlan, fitted: list[Fitted], train: Inputs) -> tuple[Classifier, ...]:
