@@ -40,6 +40,7 @@ WITHOUT_MODULE = {
     "serving/http/test_api_by_schemathesis": "the routes against the OpenAPI document",
     "serving/http/test_canaries": "values of applications, wherever a server writes",
     "test_documentation": "the documents",
+    "test_gate_benchmark": "what benchmarks/gate.py simulates",
     "test_examples": "examples.py",
     "test_generated_sets": "benchmarks/generated_sets.py",
     "test_label_draws": "benchmarks/label_draws.py",

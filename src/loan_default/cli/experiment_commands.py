@@ -102,6 +102,9 @@ def _start(
         typer.echo(experiment.model_dump_json(indent=2))
         return
     say(console, "experiment", _in_words(experiment))
+    if experiment.planned_outcomes is not None:
+        planned = f"{experiment.planned_outcomes:,} outcomes to find a lead of 0.01 AUC with a power of 80 %"
+        say(console, "planned", planned)
     say(console, "next", "scorers take it within 5 seconds; `loan-default challenge status` compares the two")
 
 
@@ -140,6 +143,8 @@ def _status(cutoff: float, experiment: str | None, *, as_json: bool) -> None:
     )
     for group, scored in status.scored.items():
         say(console, group, f"{scored:,} applications, {status.outcomes[group]:,} outcomes known")
+    if status.experiment.planned_outcomes is not None:
+        say(console, "planned", f"{status.experiment.planned_outcomes:,} outcomes to find a lead of 0.01 AUC")
     console.print(_measures_table(status))
     if status.score_psi is not None:
         say(console, "score PSI", f"{status.score_psi:.3f}")
@@ -155,7 +160,7 @@ def _status(cutoff: float, experiment: str | None, *, as_json: bool) -> None:
 
 
 def _measures_table(status: "ExperimentStatus") -> Table:
-    table = Table("measure", "champion", "challenger", "difference (95 %)", "better")
+    table = Table("measure", "champion", "challenger", "difference (95 % at all looks)", "better")
     for each in status.measures:
         table.add_row(
             each.name.replace("_", " "),

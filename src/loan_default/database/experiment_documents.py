@@ -23,7 +23,10 @@ class Mode(StrEnum):
 class Experiment(StoredDocument):
     """A challenger that is compared with the champion on live applications. `experiments`."""
 
-    passing = frozenset({"started_at", "share", "ended_at", "ended_by", "stopped_because"})
+    current_version = "1.1"  # 1.1: planned_outcomes
+    passing = frozenset(
+        {"started_at", "share", "ended_at", "ended_by", "stopped_because", "planned_outcomes"}
+    )
     id_field = "experiment"
 
     experiment: Text
@@ -41,6 +44,9 @@ class Experiment(StoredDocument):
     started_by: Text
     """Who started it, and answers for its effect on people."""
     reason: Text | None = None
+    planned_outcomes: Count | None = None
+    """Outcomes that it takes to find a lead of 0.01 AUC with a power of 80 %, computed before it began.
+    None = the champion's AUC was not known, or an older release began it."""
     ended_at: Time | None = None
     """None = it runs, if the pointer names it."""
     ended_by: Text | None = None

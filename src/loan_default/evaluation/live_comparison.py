@@ -4,8 +4,9 @@
     measures = compare_pairs(champion, challenger, cutoff=0.2)      # both models on the same people
 
 A measure that says which model is better needs enough outcomes of both kinds in each group; until then, or
-where its interval holds 0, it is inconclusive. The intervals (95 %) are those of one look: whoever looks each
-day and stops at the first difference finds one too often.
+where its interval holds 0, it is inconclusive. The intervals of single values are those of one look (95 %).
+The intervals of differences that rank the models hold however often one looks (`sequential`), and for both
+measures together: of experiments between equal models at most 5 % ever end with a winner.
 """
 
 import math
@@ -17,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from loan_default.evaluation.delong import error_of_mean, placements
 from loan_default.evaluation.metrics import Floats
+from loan_default.evaluation.sequential import ERROR, PLANNED, always_valid_half
 
 FEWEST_SCORES = 200
 """Scores that a group must have before anything is compared."""
@@ -26,6 +29,8 @@ FEWEST_OUTCOMES = 30
 _Z = 1.959963984540054
 """Quantile of the normal distribution for intervals of 95 %."""
 _PSI_BINS = 10
+_RANKING_MEASURES = 2
+"""Measures that say which model is better: AUC and Brier score."""
 
 
 class Conclusion(StrEnum):
@@ -105,14 +110,23 @@ class Agreement:
     """Default rates within the swap set, None without outcomes."""
 
 
-def compare_groups(champion: Scores, challenger: Scores, *, cutoff: float) -> list[Measure]:
-    """Compare groups of different people; `cutoff` is the PD up to which a loan is approved."""
-    return _compare(champion, challenger, cutoff=cutoff, difference=_apart, auc=_auc_apart)
+def compare_groups(
+    champion: Scores, challenger: Scores, *, cutoff: float, planned: int = PLANNED
+) -> list[Measure]:
+    """Compare groups of different people.
+
+    Args:
+        cutoff: PD up to which a loan is approved.
+        planned: outcomes of both groups that the experiment is planned for.
+    """
+    return _compare(champion, challenger, cutoff=cutoff, planned=planned, difference=_apart, auc=_auc_apart)
 
 
-def compare_pairs(champion: Scores, challenger: Scores, *, cutoff: float) -> list[Measure]:
-    """Compare two models on the same people, in the same order."""
-    return _compare(champion, challenger, cutoff=cutoff, difference=_paired, auc=_auc_paired)
+def compare_pairs(
+    champion: Scores, challenger: Scores, *, cutoff: float, planned: int = PLANNED
+) -> list[Measure]:
+    """Compare two models on the same people, in the same order; the rest is as for groups."""
+    return _compare(champion, challenger, cutoff=cutoff, planned=planned, difference=_paired, auc=_auc_paired)
 
 
 def agreement(champion: Scores, challenger: Scores, *, cutoff: float) -> Agreement | None:
@@ -183,6 +197,7 @@ def _compare(
     challenger: Scores,
     *,
     cutoff: float,
+    planned: int,
     difference: _Difference,
     auc: Callable[[Scores, Scores], tuple[Estimate, Estimate, Estimate]],
 ) -> list[Measure]:
@@ -203,15 +218,29 @@ def _compare(
         return [*measures, *(_unknown(name, note) for name in ("auc", "brier", "calibration_gap"))]
     known = [Scores(pds=each.pds[each.is_known], outcomes=each.outcomes[each.is_known]) for each in groups]
     first_auc, second_auc, lead = auc(*known)
+    outcomes = sum(len(each.pds) for each in known) // (2 if difference is _paired else 1)
     errors, other_errors = ((each.pds - each.outcomes) ** 2 for each in known)
     gaps, other_gaps = (each.outcomes - each.pds for each in known)
     less = difference(errors, other_errors)
     return [
         *measures,
-        _ranked("auc", first_auc, second_auc, lead, more_is_better=True),
-        _ranked("brier", mean_of(errors), mean_of(other_errors), less, more_is_better=False),
+        _ranked("auc", first_auc, second_auc, _sequential(lead, outcomes, planned), more_is_better=True),
+        _ranked(
+            "brier",
+            mean_of(errors),
+            mean_of(other_errors),
+            _sequential(less, outcomes, planned),
+            more_is_better=False,
+        ),
         _plain("calibration_gap", mean_of(gaps), mean_of(other_gaps), difference(gaps, other_gaps)),
     ]
+
+
+def _sequential(look: Estimate, outcomes: int, planned: int) -> Estimate:
+    """Return the estimate of one look with the interval that holds at all looks."""
+    error = (look.high - look.low) / (2 * _Z)
+    half = always_valid_half(error, outcomes=outcomes, planned=planned, alpha=ERROR / _RANKING_MEASURES)
+    return Estimate(value=look.value, low=look.value - half, high=look.value + half)
 
 
 def _share(decisions: Floats) -> Estimate:
@@ -273,12 +302,7 @@ def _auc_paired(champion: Scores, challenger: Scores) -> tuple[Estimate, Estimat
 
 def _placed(scores: Scores) -> tuple[Floats, Floats]:
     """Return for each default the share of goods below it, and for each good that of defaults above it."""
-    bads = np.sort(scores.pds[scores.outcomes == 1])
-    goods = np.sort(scores.pds[scores.outcomes == 0])
-    below, above = scores.pds[scores.outcomes == 1], scores.pds[scores.outcomes == 0]
-    of_bads = (np.searchsorted(goods, below, "left") + np.searchsorted(goods, below, "right")) / 2
-    of_goods = (np.searchsorted(bads, above, "left") + np.searchsorted(bads, above, "right")) / 2
-    return of_bads / len(goods), 1 - of_goods / len(bads)
+    return placements(scores.outcomes, scores.pds, np.ones(len(scores.pds)))
 
 
 def _auc(placed: tuple[Floats, Floats]) -> Estimate:
@@ -294,4 +318,4 @@ def _bad_rate(outcomes: Floats) -> Estimate | None:
 
 def _error(values: Floats) -> float:
     """Standard error of a mean."""
-    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.inf
+    return error_of_mean(values, np.ones(len(values)))

@@ -31,6 +31,7 @@ from loan_default.evaluation.live_comparison import (
     population_stability,
     share_of,
 )
+from loan_default.evaluation.sequential import PLANNED
 from loan_default.serving.experiments import runs_beside, who_answers
 
 DEFAULT_CUTOFF = 0.2
@@ -92,19 +93,20 @@ def experiment_status(
         raise DataError("there must be an experiment, however: none was ever started.")
     kept = _latest(PredictionRepository(database).of_experiment(chosen.id))
     outcomes = known_outcomes(store, target=target, only={application for application, _ in kept})
+    planned = chosen.planned_outcomes or PLANNED
     is_shadow = chosen.mode is Mode.SHADOW
     other = Group.SHADOW if is_shadow else Group.CHALLENGER
     if is_shadow:
         pairs = sorted(unit for unit, group in kept if group is other and (unit, Group.CHAMPION) in kept)
         first = _scores((kept[unit, Group.CHAMPION] for unit in pairs), outcomes)
         second = _scores((kept[unit, other] for unit in pairs), outcomes)
-        measures = compare_pairs(first, second, cutoff=cutoff)
+        measures = compare_pairs(first, second, cutoff=cutoff, planned=planned)
     else:
         first, second = (
             _scores((each for (_, found), each in kept.items() if found is group), outcomes)
             for group in (Group.CHAMPION, other)
         )
-        measures = compare_groups(first, second, cutoff=cutoff)
+        measures = compare_groups(first, second, cutoff=cutoff, planned=planned)
     scored = {str(group): sum(1 for _, found in kept if found is group) for group in (Group.CHAMPION, other)}
     total = scored[Group.CHAMPION] if is_shadow else sum(scored.values())
     return ExperimentStatus(

@@ -14,7 +14,13 @@ from loan_default.database.documents import ModelMetadata, ModelStatus
 from loan_default.database.experiment_documents import Experiment, Mode
 from loan_default.database.serving_repositories import ExperimentRepository
 from loan_default.errors import ConfigurationError, DataError
+from loan_default.evaluation.sequential import planned_outcomes
 from loan_default.pipelines.registry import find_model, model_that_answers
+
+SAME_PEOPLE = 0.8
+"""Correlation of the AUCs of two models on the same people, as it is assumed before any is known."""
+LARGEST_SHARE = 0.99
+"""With a larger share the champion has too few people to be compared with."""
 
 log = structlog.get_logger()
 
@@ -62,6 +68,7 @@ def challenge(
         started_at=now,
         started_by=by,
         reason=reason,
+        planned_outcomes=_planned(database, champion, model.version, mode=mode, share=share),
     )
     experiments.begin(experiment)
     log.info("experiment_started", experiment=experiment.id, challenger=model.version, mode=str(mode), by=by)
@@ -94,6 +101,20 @@ def runs_beside(experiment: Experiment, champion: str) -> bool:
     experiment at once, although somebody has yet to stop it.
     """
     return experiment.ended_at is None and experiment.champion == champion
+
+
+def _planned(database: Database, champion: str, challenger: str, *, mode: Mode, share: float) -> int | None:
+    """The outcomes that the experiment needs, from metrics on unseen rows; None = there are none."""
+    known = find_model(database, champion).test or find_model(database, challenger).test
+    if known is None or known.label_rate is None:
+        return None
+    auc = known.figures.get("auc")
+    if auc is None or not 0.5 < auc < 1 or not 0 < known.label_rate < 1:
+        return None
+    alike = SAME_PEOPLE if mode is Mode.SHADOW else 0.0
+    return planned_outcomes(
+        auc=auc, default_rate=known.label_rate, correlation=alike, share=min(share, LARGEST_SHARE)
+    )
 
 
 def _check_challenger(model: ModelMetadata, champion: str, mode: Mode) -> None:
