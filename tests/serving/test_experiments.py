@@ -5,11 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from serving_setup import promoted, registered
 
-from loan_default.database.documents import ModelStatus
+from loan_default.database.documents import DatasetName, ModelStatus, PerformanceMetrics
 from loan_default.database.embedded import EmbeddedDatabase
 from loan_default.database.experiment_documents import Mode
+from loan_default.database.repositories import MetricsRepository
 from loan_default.database.serving_repositories import ExperimentRepository
 from loan_default.errors import ConfigurationError, DataError
+from loan_default.evaluation.sequential import planned_outcomes
 from loan_default.serving.experiments import challenge, runs_beside, stop, who_answers
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -88,3 +90,26 @@ def test_a_promotion_ends_the_effect_of_an_experiment(database):
     assert runs_beside(experiment, champion)
     assert not runs_beside(experiment, version)
     assert not runs_beside(stop(database, by="a", now=NOON), champion)
+
+
+@pytest.mark.parametrize("figures", [{"auc": 0.75}, None])
+def test_the_sample_that_an_experiment_needs_is_computed_before_it_begins(database, figures):
+    champion, version = promoted(database, 1), registered(database, 2)
+    if figures is not None:
+        metrics = PerformanceMetrics(
+            version=champion,
+            dataset=DatasetName.HELD_OUT,
+            snapshot="data-1",
+            computed_at=NOON,
+            rows=1_000,
+            label_rate=0.2,
+            figures=figures,
+        )
+        MetricsRepository(database).add(metrics)
+    found = begun(database, version, share=0.25)
+    if figures is None:
+        assert found.planned_outcomes is None
+    else:
+        expected = planned_outcomes(auc=0.75, default_rate=0.2, correlation=0.0, share=0.25)
+        assert found.planned_outcomes == expected
+        assert ExperimentRepository(database).running().planned_outcomes == expected
