@@ -18,6 +18,7 @@ from loan_default.database.api_key_documents import ApiKey, KeyScope
 from loan_default.database.connect import Database
 from loan_default.database.documents import ModelMetadata, ModelStatus, model_version
 from loan_default.database.repositories import ModelRepository
+from loan_default.models.attributions import logit_of_reference
 from loan_default.models.calibration import Calibration
 from loan_default.models.classifier import HeadConfig
 from loan_default.models.encoder import EncoderConfig
@@ -96,7 +97,13 @@ class SlowScorer:
         of_golden = frozen.features.transform(golden_frame(golden.records, self.schema))
         tokens = frozen.network.tokens(of_golden).mean(axis=1, keepdims=True)
         inputs = frozen.features.transform(records_frame(canonical, self.schema))
-        return explain(frozen, inputs, Reference(name="golden rows", rows=len(golden.records), tokens=tokens))
+        reference = Reference(
+            name="golden rows",
+            rows=len(golden.records),
+            tokens=tokens,
+            logit=logit_of_reference(frozen, tokens),
+        )
+        return explain(frozen, inputs, reference)
 
     def hint(self, record: Mapping[str, Any], *, cutoff: float) -> None:
         return None

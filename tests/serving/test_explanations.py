@@ -119,7 +119,7 @@ def test_at_most_four_the_strongest_first_and_rounding_decides_nothing(
         attributions = Attributions(
             contributions=values[None], reference=-1.0, logits=np.array([values.sum() - 1.0])
         )
-        reference = Reference(name="r", rows=1, tokens=np.zeros((1, 1, 8, 1), np.float32))
+        reference = Reference(name="r", rows=1, tokens=np.zeros((1, 1, 8, 1), np.float32), logit=-1.0)
         return explanations._explanation(
             attributions, 0, names=[f"c{at}" for at in range(8)], schema=schema, reference=reference
         )

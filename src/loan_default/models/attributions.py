@@ -27,7 +27,7 @@ Doubles = NDArray[np.float64]
 
 PANELS = 2
 """Panels that each path begins with."""
-TOLERANCE = 0.01
+TOLERANCE = 0.02
 """Logit by which the gradients of a panel may miss its change before it is halved."""
 HALVINGS = 4
 """How often a panel is halved at most; what is missed then is part of the gap."""
@@ -56,29 +56,37 @@ class Attributions:
         return self.logits - explained
 
 
-def attribute(model: FrozenModel, inputs: Inputs, reference: Floats) -> Attributions:
+def attribute(
+    model: FrozenModel, inputs: Inputs, reference: Floats, *, start: float | None = None
+) -> Attributions:
     """Contributions of the columns to the PDs of rows; the same row has the same ones in any company.
 
     Args:
         reference: `(M, 1, T, d)`, mean tokens of the reference population.
+        start: its logit, see `logit_of_reference`; None = it is computed.
 
     Raises:
         ConfigurationError: the model has trees, through which no gradient leads.
     """
     check_explainable(model)
-    return attribute_tokens(model, model.network.tokens(inputs), reference)
+    return attribute_tokens(model, model.network.tokens(inputs), reference, start=start)
 
 
-def attribute_tokens(model: FrozenModel, tokens: Floats, reference: Floats) -> Attributions:
+def logit_of_reference(model: FrozenModel, reference: Floats) -> float:
+    """Logit of the PD of mean tokens `(M, 1, T, d)`."""
+    return float(_values(model, reference)[0])
+
+
+def attribute_tokens(
+    model: FrozenModel, tokens: Floats, reference: Floats, *, start: float | None = None
+) -> Attributions:
     """Contributions of the columns to the PDs of rows whose tokens are `(M, B, T, d)`."""
-    (start,) = _values(model, reference).tolist()
+    start = logit_of_reference(model, reference) if start is None else start
     rows = tokens.shape[1]
     contributions = np.zeros((rows, reference.shape[2]))
     if not rows:
         return Attributions(contributions=contributions, reference=start, logits=np.zeros(0))
-    values = _values_on_paths(model, tokens, reference)
-    ends = values(np.ones(rows), np.arange(rows))
-    panels = _first_panels(values, start=start, ends=ends)
+    panels, ends = _first_panels(_values_on_paths(model, tokens, reference), rows, start=start)
     for halving in range(HALVINGS + 1):
         found, middles = _integrals(model, tokens, reference, panels)
         missed = np.abs(found.sum(axis=1) - panels.changes) > TOLERANCE
@@ -146,18 +154,19 @@ def _values_on_paths(model: FrozenModel, tokens: Floats, reference: Floats) -> P
     return lambda at, row: _by_parts(values, at, row)
 
 
-def _first_panels(values_at: Points, *, start: float, ends: Doubles) -> _Panels:
-    rows = len(ends)
+def _first_panels(values_at: Points, rows: int, *, start: float) -> tuple[_Panels, Doubles]:
+    """The panels that the paths of rows begin with, and the logits `(rows,)` at their ends."""
     edges = np.linspace(0, 1, PANELS + 1)
-    inner = values_at(np.tile(edges[1:-1], rows), np.repeat(np.arange(rows), PANELS - 1))
-    values = np.hstack([np.full((rows, 1), start), inner.reshape(rows, PANELS - 1), ends[:, None]])
-    return _Panels(
+    later = values_at(np.tile(edges[1:], rows), np.repeat(np.arange(rows), PANELS))
+    values = np.hstack([np.full((rows, 1), start), later.reshape(rows, PANELS)])
+    panels = _Panels(
         row=np.repeat(np.arange(rows), PANELS),
         low=np.tile(edges[:-1], rows),
         high=np.tile(edges[1:], rows),
         low_value=values[:, :-1].ravel(),
         high_value=values[:, 1:].ravel(),
     )
+    return panels, values[:, -1]
 
 
 def _integrals(

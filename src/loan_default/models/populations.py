@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from loan_default.choices import ReferenceMethod
 from loan_default.errors import ArtifactError, ConfigurationError
+from loan_default.models.attributions import logit_of_reference
 from loan_default.models.features import Features, Inputs, quantile_normal
 from loan_default.models.frozen_model import FrozenModel
 from loan_default.models.frozen_network import Floats, FrozenNetwork
@@ -56,6 +57,8 @@ class Reference:
     """Applicants that it is the average of."""
     tokens: Floats
     """(M, 1, T, d): their mean tokens."""
+    logit: float
+    """Of the PD of the mean tokens."""
 
 
 def populations_of(inputs: Inputs, features: Features, pds: NDArray[np.float64]) -> Populations:
@@ -130,10 +133,12 @@ def reference_of_model(model: FrozenModel, method: ReferenceMethod, *, cutoff: f
         low, high = populations.pds[band]
         which = f"applicants at the cut-off of {cutoff:g}, with a PD of {low:.4f} to {high:.4f}"
     rows = int(populations.rows[chosen].sum())
+    tokens = _mean_tokens(model.network, populations, chosen)
     return Reference(
         name=f"{which}, {rows} of model {model.version}",
         rows=rows,
-        tokens=_mean_tokens(model.network, populations, chosen),
+        tokens=tokens,
+        logit=logit_of_reference(model, tokens),
     )
 
 

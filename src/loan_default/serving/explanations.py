@@ -80,7 +80,7 @@ def explain(model: FrozenModel, inputs: Inputs, reference: Reference) -> list[Ex
     Raises:
         ConfigurationError: the model has trees.
     """
-    found = attribute(model, inputs, reference.tokens)
+    found = attribute(model, inputs, reference.tokens, start=reference.logit)
     names = model.features.names
     return [
         _explanation(found, row, names=names, schema=model.schema, reference=reference)
