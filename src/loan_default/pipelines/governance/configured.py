@@ -7,8 +7,8 @@ from loan_default.settings import Settings
 
 _PREFIX = "LOAN_DEFAULT_"
 _WATCHED = re.compile(
-    r"minimum_|maximum_|drift_|gate_|demand|approval|cooldown|cutoff|segments|maturity_days|prediction_days"
-    r"|policy_profile|loss_given_default|margin|exposure_column|stream_reasons|training_"
+    r"minimum_|maximum_|drift_|retrain_|gate_|demand|approval|cooldown|cutoff|segments|maturity_days"
+    r"|prediction_days|policy_profile|loss_given_default|margin|exposure_column|stream_reasons|training_"
 )
 """Settings by their beginning that decide when a model is promoted, watched or trained again."""
 
