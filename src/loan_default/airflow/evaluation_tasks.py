@@ -18,6 +18,7 @@ from loan_default.pipelines.ingestion.training_store_writer import store_process
 from loan_default.pipelines.layout import TRAINING_STORE
 from loan_default.pipelines.promotion import candidates, comparison, decisions
 from loan_default.pipelines.promotion.evaluation_run import Chosen, Evaluated, EvaluationRun
+from loan_default.wiring import review_policy_of
 
 log = structlog.get_logger()
 
@@ -111,4 +112,5 @@ def _evaluation_run(context: Context) -> Iterator[EvaluationRun]:
             maturity_days=settings.maturity_days,
             thresholds=settings.thresholds,
             policy=settings.policy,
+            profile=review_policy_of(settings).profile,
         )

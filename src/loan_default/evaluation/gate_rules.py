@@ -40,6 +40,7 @@ NAMES: Mapping[str, int] = {
     "segment_gap": SEGMENTS,
     "segment_lead": SEGMENTS,
     "score_psi": STABILITY,
+    "fairness": FAIRNESS,
     "mean_pd_change": CANARY,
     "approval_change": CANARY,
     "approval": APPROVAL,

@@ -22,11 +22,14 @@ from numpy.typing import NDArray
 
 from loan_default.database.control_repositories import lost_champion
 from loan_default.database.documents import Champion, ModelStatus, TrainingData
+from loan_default.database.evidence_documents import EvidenceRepository
 from loan_default.database.repositories import MetricsRepository
 from loan_default.errors import ArtifactError, DataError
 from loan_default.evaluation import gate_rules
+from loan_default.evaluation.fairness_rule import fairness_rule
 from loan_default.evaluation.gate import Verdict, check_rules, verdict_of
 from loan_default.evaluation.gate_rules import Rule
+from loan_default.evaluation.training_evidence import FairnessFacts
 from loan_default.models.model import LoanModel, load_model
 from loan_default.pipelines.layout import TRAINING_STORE
 from loan_default.pipelines.promotion.approvals import approval_of, with_approval
@@ -119,7 +122,8 @@ def check_thresholds(run: EvaluationRun, evaluated: Evaluated) -> Verdict:
         if champion is None:
             evaluated = replace(evaluated, champion_metrics=None, alone="its metrics are not stored any more")
     evidence = evidence_of(run, own, champion)
-    verdict = verdict_of(check_rules(evidence, thresholds=run.thresholds, policy=run.policy))
+    checked = check_rules(evidence, thresholds=run.thresholds, policy=run.policy)
+    verdict = verdict_of((*checked, _fairness(run, evaluated.version)))
     reasons = (*verdict.reasons, f"evaluated on {own.rows:,} rows, {evaluated.rows}.")
     verdict = with_comparison(evaluated, replace(verdict, reasons=reasons))
     verdict = with_approval(run, evaluated, verdict)
@@ -178,6 +182,14 @@ def read_registered(run: EvaluationRun, version: str) -> LoanModel:
     """
     model = run.models.get(version)
     return load_model(run.home / model.path, sha256=model.sha256)
+
+
+def _fairness(run: EvaluationRun, version: str) -> Rule:
+    """The rule on groups of protected attributes, of the figures that the training has stored."""
+    stored = EvidenceRepository(run.services.database).find(version)
+    facts = None if stored is None else FairnessFacts.model_validate(stored.figures["fairness"])
+    data = None if stored is None else f"{EvidenceRepository.collection}/{stored.id}"
+    return fairness_rule(facts, run.profile, data=data)
 
 
 def _no_rows(evaluated: Evaluated) -> Rule:

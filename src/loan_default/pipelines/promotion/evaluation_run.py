@@ -5,6 +5,7 @@ from pathlib import Path
 
 from loan_default.database.repositories import ModelRepository
 from loan_default.pipelines.services import Services
+from loan_default.review_policy import DEFAULT_REVIEW_POLICY, PolicyProfile
 from loan_default.thresholds import DEFAULT_POLICY, GatePolicy, Thresholds
 
 
@@ -56,6 +57,8 @@ class EvaluationRun:
     maturity_days: int
     thresholds: Thresholds
     policy: GatePolicy = DEFAULT_POLICY
+    profile: PolicyProfile = DEFAULT_REVIEW_POLICY.profile
+    """Policy profile, which says whether groups are compared."""
 
     @property
     def id(self) -> str:
