@@ -15,7 +15,7 @@ from loan_default.cli.console import ExitCode, make_console, say
 from loan_default.cli.options import AsJson
 from loan_default.errors import ConfigurationError
 from loan_default.settings import Settings
-from loan_default.wiring import open_services, start
+from loan_default.wiring import open_services, review_policy_of, start
 
 if TYPE_CHECKING:
     from loan_default.database.control_documents import Decision
@@ -204,6 +204,7 @@ def _evaluation_run(settings: Settings) -> Iterator["EvaluationRun"]:
             maturity_days=settings.maturity_days,
             thresholds=settings.thresholds,
             policy=settings.policy,
+            profile=review_policy_of(settings).profile,
         )
 
 
