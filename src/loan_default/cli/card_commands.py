@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from loan_default.cli.console import make_console, say
-from loan_default.cli.options import AsJson
+from loan_default.cli.options import AsJson, path_option
 from loan_default.errors import ConfigurationError
 from loan_default.wiring import open_database, start
 
@@ -15,7 +15,8 @@ CardOf = Annotated[
     str | None, typer.Argument(metavar="VERSION", help="Version of the model; its beginning will do.")
 ]
 CardFolder = Annotated[
-    Path | None, typer.Option("--out", help="Folder of the files. Default: cards/VERSION in the home folder.")
+    Path | None,
+    path_option("Folder of the files. Default: cards/VERSION in the home folder.", "--out"),
 ]
 CardSchema = Annotated[bool, typer.Option("--schema", help="Print the JSON schema of cards, and end.")]
 
