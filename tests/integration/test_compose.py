@@ -41,6 +41,9 @@ pytestmark = [
 DAGS = ("data_ingestion", "model_training", "model_evaluation")
 BUNDLED = 6_000
 """Accounts that the stack replays into a new folder."""
+LOOKING_UP = 900.0
+"""Seconds for a scorer that was killed to find out which of thousands of events it had answered: a stand-in
+for MongoDB without an index of events reads all predictions for each batch."""
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +229,9 @@ def test_each_container_crashes_during_an_ingestion_and_nothing_is_lost(stack):
     assert processed(stack) == accepted + sent
     # One prediction of each, also of those that came while the scorer was dead, and the one over HTTP.
     patiently(
-        lambda: predictions(stack) == accepted + sent + 1, seconds=200, otherwise=lambda: predictions(stack)
+        lambda: predictions(stack) == accepted + sent + 1,
+        seconds=LOOKING_UP,
+        otherwise=lambda: (predictions(stack), stack("logs", "--tail", "20", "scorer")),
     )
 
 
@@ -263,7 +268,11 @@ def test_down_and_up_keeps_everything_and_a_backup_restores_it(stack, tmp_path):
     drop(stack, load_schema(BUNDLED_SCHEMA), rows=300, seed=500)
     stack("exec", "-T", "airflow-scheduler", "loan-default", "ingest", "--folder", "/incoming")
     applications = stored(stack)
-    patiently(lambda: predictions(stack) == processed(stack) + 1, seconds=200)
+    patiently(
+        lambda: predictions(stack) == processed(stack) + 1,
+        seconds=LOOKING_UP,
+        otherwise=lambda: (predictions(stack), processed(stack), stack("logs", "--tail", "20", "scorer")),
+    )
     before, kept, history = contents(stack), files(stack), runs(stack)
     assert champion(stack) is not None
     assert ".pth" in kept

@@ -264,8 +264,8 @@ def _decision(decision: DecisionFacts) -> Table:
                 f"{each.number} {each.name.replace('_', ' ')}",
                 each.outcome,
                 each.sentence,
-                formats.number(each.value, 4),
-                formats.number(each.threshold, 4),
+                _found(each.value),
+                _found(each.threshold),
                 formats.NOTHING
                 if each.low is None or each.high is None
                 else f"{formats.number(each.low, 4)} to {formats.number(each.high, 4)}",
@@ -274,6 +274,12 @@ def _decision(decision: DecisionFacts) -> Table:
         ],
         texts=3,
     )
+
+
+def _found(value: float | None) -> str:
+    """A metric with four decimals; a count, such as that of the rows, has none."""
+    is_count = value is not None and value > 1 and float(value).is_integer()
+    return formats.number(value, 0 if is_count else 4)
 
 
 def changes(card: ModelCard) -> Section:
