@@ -42,8 +42,8 @@ DAGS = ("data_ingestion", "model_training", "model_evaluation")
 BUNDLED = 6_000
 """Accounts that the stack replays into a new folder."""
 LOOKING_UP = 900.0
-"""Seconds for a scorer that was killed to find out which of thousands of events it had answered: a stand-in
-for MongoDB without an index of events reads all predictions for each batch."""
+"""Seconds in which a scorer that was killed finds out which of thousands of events it had answered: a store
+without an index of events reads all predictions for each batch."""
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,9 @@ from loan_default.database.serving_documents import Group, Prediction
 _FORMER = {"event": None}
 """The filter of what release 0.1 wrote: documents without the field."""
 _MIGRATED_AT_ONCE = 1_000
+_LOOK_UP_SECONDS = 60.0
+"""Deadline of a look-up of many events. A store without the index reads all predictions for it; with the
+deadline of other calls, whoever looks up what a killed process had answered would begin anew for ever."""
 
 
 class PredictionRepository:
@@ -71,7 +74,7 @@ class PredictionRepository:
         found: dict[str, Prediction] = {}
         for first in range(0, len(events), IDS_AT_ONCE):
             some = list(events[first : first + IDS_AT_ONCE])
-            for each in _by_time(self._read({"event": {"$in": some}})):
+            for each in _by_time(self._read({"event": {"$in": some}}, seconds=_LOOK_UP_SECONDS)):
                 if each.group is not Group.SHADOW:
                     found.setdefault(each.event, each)
         return found
@@ -109,8 +112,8 @@ class PredictionRepository:
                 moved += self._documents.delete_many({**among, **_FORMER}).deleted_count
         return moved
 
-    def _read(self, condition: dict[str, Any]) -> Iterator[Prediction]:
-        with database_errors(f"read {self.collection}"):
+    def _read(self, condition: dict[str, Any], *, seconds: float | None = None) -> Iterator[Prediction]:
+        with database_errors(f"read {self.collection}", seconds=seconds):
             for document in self._documents.find(condition):
                 yield Prediction.from_store(document)
 
