@@ -25,8 +25,9 @@ import typer
 from rich.console import Console
 
 from loan_default.bundled import BUNDLED_DATA, BUNDLED_SCHEMA
-from loan_default.cli.console import epoch_line, make_console, models_table, say
+from loan_default.cli.console import epoch_line, make_console, say
 from loan_default.cli.main import run
+from loan_default.cli.registered_models import models_table
 from loan_default.cli.scored_rows import print_scored
 from loan_default.data.schema.frames import RawFrame, validate
 from loan_default.data.schema.records import RecordError, records_frame, validate_record

@@ -45,14 +45,19 @@ def test_it_does_not_start_while_keys_cannot_be_read(shell, monkeypatch):
 
 
 @pytest.mark.integration
-def test_the_lines_of_the_readme_end_with_a_score(lab, tmp_path):
+def test_the_lines_of_the_readme_end_with_a_score_and_its_reasons(lab, tmp_path):
     lines = re.findall(r"^curl -s localhost:8000.*$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
-    assert len(lines) == 2
+    assert len(lines) == 3
+    outputs = []
     with serving(lab.home) as server:
         for line in lines:
             here = line.replace("localhost:8000", f"localhost:{server.port}")
             run = subprocess.run(["bash", "-c", here], check=True, capture_output=True, cwd=tmp_path)
-        assert 0 < json.loads(run.stdout)["pd"] < 1
+            outputs.append(run.stdout)
+    score, explained = map(json.loads, outputs[1:])
+    assert 0 < score["pd"] < 1
+    assert explained["pd"] == score["pd"]
+    assert len(explained["explanation"]["reasons"]) <= 4
 
 
 @pytest.mark.integration
