@@ -104,7 +104,6 @@ TESTED_BY = {
     "database/serving_documents": "database/test_prediction_repository",
     "evaluation/gate_checks": "evaluation/test_gate",
     "evaluation/gate_evidence": "evaluation/test_gate",
-    "database/evidence_documents": "cli/test_card_commands",
     "evaluation/card_blocks": "evaluation/test_card_pages",
     "evaluation/card_contents": "evaluation/test_card_pages",
     "evaluation/card_governance": "evaluation/test_card_pages",

@@ -27,6 +27,12 @@ def stored(home):
     database.close()
 
 
+def keep(database, version, figures):
+    """Store other figures of a model, past the repository."""
+    written = {"$set": {"figures": {"json": json.dumps(figures)}}}
+    database["model_evidence"].update_one({"_id": version}, written)
+
+
 class Tags(HTMLParser):
     """The tags of a page, and the anchors that it has and refers to."""
 
@@ -88,8 +94,11 @@ def test_the_configured_thresholds_stand_in_the_card(shell, lab, home, monkeypat
 )
 def test_a_card_with_a_missing_figure_is_refused(shell, lab, home, stored, missing):
     document = stored["model_evidence"].find_one({"_id": lab.version})
-    del document["figures"][missing]
-    stored["model_evidence"].update_one({"_id": lab.version}, {"$set": {"figures": document["figures"]}})
+    figures = json.loads(document["figures"]["json"])
+    del figures[missing]
+    stored["model_evidence"].update_one(
+        {"_id": lab.version}, {"$set": {"figures": {"json": json.dumps(figures)}}}
+    )
     stored["audit"].update_one({"_id": f"{1:010d}"}, {"$set": {"details": {}}})
     code, _, errors = shell("card", lab.version)
     assert code == 2
@@ -99,8 +108,11 @@ def test_a_card_with_a_missing_figure_is_refused(shell, lab, home, stored, missi
 
 def test_a_figure_that_is_no_number_is_refused(shell, lab, home, stored):
     document = stored["model_evidence"].find_one({"_id": lab.version})
-    document["figures"]["metrics"][0]["value"] = None
-    stored["model_evidence"].update_one({"_id": lab.version}, {"$set": {"figures": document["figures"]}})
+    figures = json.loads(document["figures"]["json"])
+    figures["metrics"][0]["value"] = None
+    stored["model_evidence"].update_one(
+        {"_id": lab.version}, {"$set": {"figures": {"json": json.dumps(figures)}}}
+    )
     stored["audit"].update_one({"_id": f"{1:010d}"}, {"$set": {"details": {}}})
     code, _, errors = shell("card", lab.version)
     assert code == 2
@@ -109,8 +121,11 @@ def test_a_figure_that_is_no_number_is_refused(shell, lab, home, stored):
 
 def test_a_figure_that_was_altered_is_refused(shell, lab, home, stored):
     document = stored["model_evidence"].find_one({"_id": lab.version})
-    document["figures"]["metrics"][0]["value"] = 0.999
-    stored["model_evidence"].update_one({"_id": lab.version}, {"$set": {"figures": document["figures"]}})
+    figures = json.loads(document["figures"]["json"])
+    figures["metrics"][0]["value"] = 0.999
+    stored["model_evidence"].update_one(
+        {"_id": lab.version}, {"$set": {"figures": {"json": json.dumps(figures)}}}
+    )
     code, _, errors = shell("card", lab.version)
     assert code == 2
     assert "were altered after record 1" in " ".join(errors.split())
