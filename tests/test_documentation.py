@@ -123,6 +123,7 @@ def loans(tmp_path: Path) -> Path:
     frame.to_csv(tmp_path / "loans.csv", index=False)
     frame.head(50).to_csv(tmp_path / "new.csv", index=False)
     frame.head(50).to_parquet(tmp_path / "new.parquet", index=False)
+    (tmp_path / "data").symlink_to(ROOT / "data")
     (tmp_path / "inbox").mkdir()
     frame.tail(100).to_csv(tmp_path / "inbox" / "more.csv", index=False)
     os.utime(tmp_path / "inbox" / "more.csv", (1, 1))

@@ -6,10 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from loan_default.data.schema.language import Schema
 from loan_default.errors import ArtifactError, ConfigurationError
-from loan_default.models.features import Features, Inputs
+from loan_default.models.calibration import Calibration
+from loan_default.models.classifier import HeadConfig
+from loan_default.models.encoder import EncoderConfig
+from loan_default.models.features import Features, Inputs, fit_features
 from loan_default.models.freezing import frozen_model
 from loan_default.models.frozen_model import FrozenModel
+from loan_default.models.member_training import Architecture
 from loan_default.models.model import LoanModel, golden_rows_of
 from loan_default.models.populations import (
     KEY,
@@ -52,6 +57,36 @@ def test_all_applicants_are_the_mean_of_the_tokens_of_all_rows(banded: FrozenMod
     spread = banded.network.tokens(inputs).std()
     assert np.abs(found.tokens - exact).max() < 0.1 * spread  # numbers are kept as 32 quantiles
     assert found.rows == len(inputs)
+
+
+@pytest.mark.parametrize("kinds", [("amount", "income"), ("grade",), ("purpose",)], ids=" ".join)
+@pytest.mark.parametrize("with_bands", [True, False])
+def test_columns_may_be_of_one_kind(schema: Schema, frame: pd.DataFrame, kinds, with_bands) -> None:
+    columns = tuple(each for each in schema.columns if each.name in (*kinds, "default"))
+    schema = replace(schema, columns=columns)
+    features = fit_features(frame, schema)
+    architecture = Architecture(
+        features=features, encoder=EncoderConfig(n_layers=1, width=16, heads=1), head=HeadConfig(predictors=2)
+    )
+    torch_model = LoanModel(
+        version="20261123-120000-abcdef",
+        schema=schema,
+        architecture=architecture,
+        members=(architecture.new_classifier().eval(),),
+        calibration=Calibration(slope=0.9, intercept=-0.1),
+        metrics={},
+        reference={},
+        provenance={},
+    )
+    frozen = frozen_model(torch_model, golden=golden_rows_of(torch_model), digest="ab" * 32)
+    inputs = features.transform(frame)
+    pds = frozen.predict_pd(inputs)
+    bands = {KEY: populations_to_dict(populations_of(inputs, features, pds))}
+    kept = {**reference_of(inputs, features, pds), **(bands if with_bands else {})}
+    found = reference_of_model(replace(frozen, reference=kept), "all", cutoff=0.2)
+    exact = frozen.network.tokens(inputs).mean(axis=1, keepdims=True)
+    assert found.tokens.shape == exact.shape
+    assert np.abs(found.tokens - exact).max() < 0.1 * frozen.network.tokens(inputs).std()
 
 
 def test_those_at_the_cutoff_are_the_riskiest_band_that_is_approved(

@@ -10,6 +10,7 @@ Rows count once, whatever their weight. Levels of columns with default rates cou
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -187,7 +188,7 @@ def _mean_tokens(network: FrozenNetwork, populations: Populations, bands: NDArra
     columns, coded = len(network.left), len(network.first_code)
     quantiles = populations.numerical.shape[1]
     values = np.concatenate(
-        [populations.numerical[bands].reshape(-1, columns), np.full((1, columns), np.nan)]
+        [populations.numerical[bands].reshape(len(bands) * quantiles, columns), np.full((1, columns), np.nan)]
     )
     inputs = Inputs(
         numerical=values.astype(np.float32),
@@ -195,16 +196,16 @@ def _mean_tokens(network: FrozenNetwork, populations: Populations, bands: NDArra
         levels=np.zeros((len(values), len(network.rated)), np.int64),
     )
     tokens = network.tokens(inputs)[:, :, :columns].astype(np.float64)
-    known = tokens[:, :-1].reshape(len(tokens), len(bands), quantiles, columns, -1).mean(axis=2)
+    members, _, _, width = tokens.shape
+    known = tokens[:, :-1].reshape(members, len(bands), quantiles, columns, width).mean(axis=2)
     missing = populations.missing[bands]
     numbers = np.einsum("k,kf,mkfd->mfd", shares, 1 - missing, known)
     numbers += np.einsum("k,kf,mfd->mfd", shares, missing, tokens[:, -1])
     share_of_code = shares @ populations.codes[bands]
-    starts = network.first_code.tolist()
-    ends = [*starts[1:], len(share_of_code)]
+    bounds = [*network.first_code.tolist(), len(share_of_code)]
     categories = [
         np.einsum("c,mcd->md", share_of_code[start:end], network.categories[:, start:end])
-        for start, end in zip(starts, ends, strict=True)
+        for start, end in pairwise(bounds)
     ]
     mean = np.concatenate([numbers, *(each[:, None] for each in categories)], axis=1)
     return mean[:, None].astype(np.float32)

@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from loan_default.data.schema.column import Column, Kind
+from loan_default.database.evidence_documents import EvidenceRepository
 from loan_default.errors import ConfigurationError
 from loan_default.evaluation.training_evidence import TrainingEvidence
 from loan_default.pipelines.training.run_evidence import check_terms, evidence_of, installed
@@ -137,8 +138,7 @@ def test_the_installed_distributions_are_named_once_in_order():
 
 
 def test_the_registered_model_has_the_evidence_of_its_run(lab):
-    stored = lab.database["model_evidence"].find_one({"_id": lab.version})
-    found = TrainingEvidence.model_validate(stored["figures"])
+    found = TrainingEvidence.model_validate(EvidenceRepository(lab.database).get(lab.version).figures)
     auc = next(each for each in found.metrics if each.name == "auc")
     assert auc.value == lab.outcome.trained.measured.metrics["test"]["auc"]
     assert found.policy == "us"
