@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loan_default.cli.console import ExitCode, make_console, say
-from loan_default.cli.options import AsJson
+from loan_default.cli.options import AsJson, IngestionSchemaFile
 from loan_default.errors import ConfigurationError
 from loan_default.settings import Settings
 from loan_default.wiring import open_services, review_policy_of, start
@@ -49,7 +50,7 @@ By = Annotated[str, typer.Option(help="Name of who answers for it.")]
 Because = Annotated[str, typer.Option(help="Why, for those who read it later.")]
 
 
-def evaluate(version: Waiting = None, as_json: AsJson = False) -> None:
+def evaluate(version: Waiting = None, schema: IngestionSchemaFile = None, as_json: AsJson = False) -> None:
     """Check a model by every rule of the gate; nothing is decided, and no model moves.
 
     The exit code is 6 where the gate refuses it.
@@ -58,7 +59,7 @@ def evaluate(version: Waiting = None, as_json: AsJson = False) -> None:
     from loan_default.pipelines.promotion.candidates import choose_model
 
     settings = start()
-    with _evaluation_run(settings) as run:
+    with _evaluation_run(settings, schema) as run:
         chosen = choose_model(run, version=None if version is None else _full(run, version)).chosen
         if chosen is None:
             raise ConfigurationError(
@@ -100,6 +101,7 @@ def promote(
     expires: Expires = None,
     override: Override = None,
     replaces: Replaces = None,
+    schema: IngestionSchemaFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a model, decide, and make it the champion if the gate lets it pass.
@@ -122,7 +124,7 @@ def promote(
 
     approval = _complete({"--approver": approver, "--reason": reason, "--expires": expires}, override or [])
     settings = start()
-    with _evaluation_run(settings) as run:
+    with _evaluation_run(settings, schema) as run:
         named = _full(run, version)
         if approval:
             assert approver is not None
@@ -190,12 +192,12 @@ def rules_table(rules: list[dict[str, Any]]) -> Table:
 
 
 @contextmanager
-def _evaluation_run(settings: Settings) -> Iterator["EvaluationRun"]:
+def _evaluation_run(settings: Settings, schema: Path | None = None) -> Iterator["EvaluationRun"]:
     from loan_default.kafka.topics import TOPICS
     from loan_default.pipelines.promotion.evaluation_run import EvaluationRun
 
     run = f"by-hand-{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid4().hex[:8]}"
-    with open_services(settings, run=run) as services:
+    with open_services(settings, schema, run=run) as services:
         if settings.kafka_bootstrap_servers is None:
             services.broker.create_topics(TOPICS)
         yield EvaluationRun(
