@@ -156,7 +156,7 @@ def survive(network, proxy, *, slow_seconds, waits):
         for _ in range(5):
             proxy.cut()
             progress(network)
-        for fault in (proxy.hold, lambda: proxy.throttle(1_000)):
+        for fault in (proxy.hold, lambda: proxy.throttle(200)):
             logged_before = waits()
             fault()
             wait_until(lambda before=logged_before: waits() > before)
