@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loan_default.errors import ConfigurationError, DataError
-from loan_default.evaluation.drift_statistics import count_bins, psi
+from loan_default.evaluation.drift_statistics import count_bins, psi, psi_of_samples
 
 Counts = list[int]
 TABLES = st.lists(st.tuples(st.integers(0, 500), st.integers(0, 500)), min_size=1, max_size=20).filter(
@@ -80,3 +80,16 @@ def test_counts_of_other_bins_and_no_rows_are_refused(expected: Counts, actual: 
 def test_a_level_that_is_no_probability_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="level must lie between 0 and 1, however: level=1"):
         psi([1, 1], [1, 1], level=1.0)
+
+
+def test_samples_are_compared_over_bins_of_the_expected_values() -> None:
+    expected = np.arange(1000) / 1000
+    assert psi_of_samples(expected, np.random.default_rng(0).permutation(expected)).value == pytest.approx(0)
+    assert psi_of_samples(expected, expected[500:]).value > 0.25
+    assert math.isfinite(psi_of_samples(expected, np.full(50, 0.999)).value)
+    # Two bins by hand: shares of 0.5 and 0.5 become 0.25 and 0.75.
+    found = psi_of_samples(np.repeat([0.0, 1.0], 50), np.repeat([0.0, 1.0], [25, 75]))
+    assert found.value == pytest.approx(0.25 * math.log(0.75 / 0.5) - 0.25 * math.log(0.25 / 0.5))
+    assert found.critical == pytest.approx((1 / 100 + 1 / 100) * 6.634897, abs=1e-6)
+    with pytest.raises(DataError, match="must hold at least one row"):
+        psi_of_samples(expected, [])

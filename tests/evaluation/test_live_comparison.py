@@ -19,7 +19,6 @@ from loan_default.evaluation.live_comparison import (
     compare_pairs,
     conclusion_of,
     mean_of,
-    population_stability,
     rank_correlation,
     share_of,
 )
@@ -174,19 +173,6 @@ def test_a_share_has_wilsons_interval():
 
 def test_a_mean_of_one_value_says_nothing():
     assert math.isinf(mean_of(np.array([0.5])).high)
-
-
-def test_stability_by_hand():
-    expected = np.arange(1000) / 1000
-    assert population_stability(expected, expected) == pytest.approx(0, abs=1e-12)
-    assert population_stability(expected, np.random.default_rng(0).permutation(expected)) == pytest.approx(0)
-    assert population_stability(expected, expected[500:]) > 0.25
-    assert math.isfinite(population_stability(expected, np.full(50, 0.999)))
-    assert population_stability(np.full(9, 0.5), np.full(9, 0.7)) >= 0
-    assert population_stability(expected, np.array([])) is None
-    # Two bins by hand: 0.5 and 0.5 become 0.25 and 0.75, apart from the half row of each.
-    found = population_stability(np.repeat([0.0, 1.0], 5_000), np.repeat([0.0, 1.0], [2_500, 7_500]))
-    assert found == pytest.approx(0.25 * math.log(0.75 / 0.5) - 0.25 * math.log(0.25 / 0.5), abs=1e-3)
 
 
 def test_ranks_of_equal_values_have_no_correlation():

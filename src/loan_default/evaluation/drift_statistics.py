@@ -15,6 +15,7 @@ from scipy.stats import chi2
 
 from loan_default.errors import ConfigurationError, DataError
 
+_BINS = 10
 _EMPTY = 0.5
 """Rows that an empty bin counts as: its logarithm would be infinite."""
 
@@ -56,6 +57,23 @@ def psi(expected: ArrayLike, actual: ArrayLike, *, level: float = 0.99) -> Stabi
     critical = (1 / e.sum() + 1 / a.sum()) * chance
     e, a = e / e.sum(), a / a.sum()
     return Stability(value=float(((a - e) * np.log(a / e)).sum()), critical=float(critical))
+
+
+def psi_of_samples(expected: ArrayLike, actual: ArrayLike, *, level: float = 0.99) -> Stability:
+    """Compute the index of a sample over ten bins that hold the expected values in equal shares.
+
+    Args:
+        expected: `(N,)` numbers of the reference, at least one.
+        actual: `(M,)` numbers of the sample, at least one.
+        level: as of `psi`.
+
+    Raises:
+        DataError: one of them is empty.
+    """
+    numbers = np.asarray(expected, np.float64)
+    known = numbers[np.isfinite(numbers)]
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1)[1:-1])) if len(known) else known
+    return psi(count_bins(numbers, edges), count_bins(actual, edges), level=level)
 
 
 def count_bins(values: ArrayLike, edges: ArrayLike) -> NDArray[np.int64]:

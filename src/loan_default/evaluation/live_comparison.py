@@ -28,7 +28,6 @@ FEWEST_OUTCOMES = 30
 """Defaults, and good ends, that a group must have before the models are ranked."""
 _Z = 1.959963984540054
 """Quantile of the normal distribution for intervals of 95 %."""
-_PSI_BINS = 10
 _RANKING_MEASURES = 2
 """Measures that say which model is better: AUC and Brier score."""
 
@@ -164,21 +163,6 @@ def mean_of(values: Floats) -> Estimate:
     """Return a mean with its normal interval; at least one value."""
     mean, half = float(values.mean()), _Z * _error(values)
     return Estimate(value=mean, low=mean - half, high=mean + half)
-
-
-def population_stability(expected: Floats, found: Floats) -> float | None:
-    """Return the population stability index over ten bins of equal mass of the expected values.
-
-    Each bin counts half a row more, so that an empty one is finite. None where either is empty.
-    """
-    if not len(expected) or not len(found):
-        return None
-    edges = np.unique(np.quantile(expected, np.arange(1, _PSI_BINS) / _PSI_BINS))
-    shares = []
-    for values in (expected, found):
-        counts = np.bincount(np.searchsorted(edges, values, side="left"), minlength=len(edges) + 1) + 0.5
-        shares.append(counts / counts.sum())
-    return float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())
 
 
 def rank_correlation(one: Floats, other: Floats) -> float | None:

@@ -18,6 +18,7 @@ from loan_default.database.prediction_repository import PredictionRepository
 from loan_default.database.serving_documents import Group, Prediction
 from loan_default.database.serving_repositories import ExperimentRepository
 from loan_default.errors import DataError
+from loan_default.evaluation.drift_statistics import psi_of_samples
 from loan_default.evaluation.live_comparison import (
     Agreement,
     Conclusion,
@@ -28,7 +29,6 @@ from loan_default.evaluation.live_comparison import (
     compare_groups,
     compare_pairs,
     conclusion_of,
-    population_stability,
     share_of,
 )
 from loan_default.evaluation.sequential import PLANNED
@@ -109,6 +109,7 @@ def experiment_status(
         measures = compare_groups(first, second, cutoff=cutoff, planned=planned)
     scored = {str(group): sum(1 for _, found in kept if found is group) for group in (Group.CHAMPION, other)}
     total = scored[Group.CHAMPION] if is_shadow else sum(scored.values())
+    both_scored = len(first.pds) > 0 and len(second.pds) > 0
     return ExperimentStatus(
         experiment=chosen,
         is_running=runs_beside(chosen, who_answers(database)),
@@ -116,7 +117,7 @@ def experiment_status(
         scored=scored,
         outcomes={str(Group.CHAMPION): _known(first), str(other): _known(second)},
         challenged=share_of(min(scored[other], total), total) if total else None,
-        score_psi=population_stability(first.pds, second.pds),
+        score_psi=psi_of_samples(first.pds, second.pds).value if both_scored else None,
         measures=tuple(measures),
         agreement=agreement(first, second, cutoff=cutoff) if is_shadow else None,
         conclusion=conclusion_of(measures),

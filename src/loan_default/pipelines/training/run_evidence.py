@@ -11,7 +11,7 @@ from loan_default.data.schema.column import Column, Kind
 from loan_default.errors import ConfigurationError
 from loan_default.evaluation.bootstrap import Interval
 from loan_default.evaluation.calibration_groups import by_decile, by_level, unexpected_misses
-from loan_default.evaluation.drift_statistics import count_bins, psi
+from loan_default.evaluation.drift_statistics import psi_of_samples
 from loan_default.evaluation.importance import Importance
 from loan_default.evaluation.metrics import measure
 from loan_default.evaluation.training_evidence import (
@@ -206,8 +206,7 @@ def _vintages(plan: TrainingPlan, test: Predictions) -> tuple[Vintage, ...]:
 
 def _stability(trained: Trained) -> StabilityFacts:
     reference, sample = trained.validation.calibrated, trained.test.calibrated
-    edges = np.unique(np.quantile(reference, np.linspace(0, 1, 11)[1:-1]))
-    found = psi(count_bins(reference, edges), count_bins(sample, edges))
+    found = psi_of_samples(reference, sample)
     return StabilityFacts(
         psi=found.value, critical=found.critical, reference_rows=len(reference), rows=len(sample)
     )
