@@ -38,6 +38,7 @@ def test_bad_rows_become_dead_letters_that_can_be_looked_at_and_sent_again(shell
     assert "1 record: 0 accepted, 1 rejected" in shell("ingest")[1]
     (again,) = json.loads(shell("dead-letters", "list", "--json")[1])
     assert again["event"] == dead_letter["event"] + "~1"
+    assert "waiting     0 dead-letter records" in shell("dead-letters", "list", "--of", "processed_data")[1]
 
 
 def test_an_event_without_a_dead_letter_record_is_one_line(shell):

@@ -1,29 +1,38 @@
 """`loan-default dead-letters`: list, show and replay the records that could not be used."""
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from loan_default.cli.console import counted, make_console, say
-from loan_default.cli.options import IngestionSchemaFile
+from loan_default.cli.options import AsJson, IngestionSchemaFile
 from loan_default.wiring import open_services, start
+
+if TYPE_CHECKING:
+    from loan_default.kafka.dead_letters import DeadLetterRecord
+    from loan_default.pipelines.services import Services
 
 dead_letters_app = typer.Typer(help="Records that could not be used: look at them, and send them again.")
 
+Source = Literal["raw_data", "processed_data", "commands"]
+Of = Annotated[
+    Source,
+    typer.Option(
+        help="Topic they come from. Those of raw_data wait until they are replayed; others stay."
+    ),
+]
 Events = Annotated[list[str] | None, typer.Argument(help="Ids of events. Default: all that wait.")]
 
 
 @dead_letters_app.command("list")
 def list_dead_letters(
-    schema: IngestionSchemaFile = None, as_json: Annotated[bool, typer.Option("--json")] = False
+    of: Of = "raw_data", schema: IngestionSchemaFile = None, as_json: AsJson = False
 ) -> None:
     """List the dead-letter records that wait, the oldest first."""
-    from loan_default.pipelines.ingestion.dead_letter_replay import waiting_dead_letters
-
     console, settings = make_console(), start()
     with open_services(settings, schema) as services:
-        dead_letters = waiting_dead_letters(services)
+        dead_letters = _waiting(services, of)
     if as_json:
         typer.echo(
             json.dumps(
@@ -49,14 +58,16 @@ def list_dead_letters(
 
 @dead_letters_app.command("show")
 def show_dead_letter(
-    event: Annotated[str, typer.Argument(help="Id of an event.")], schema: IngestionSchemaFile = None
+    event: Annotated[str, typer.Argument(help="Id of an event.")],
+    of: Of = "raw_data",
+    schema: IngestionSchemaFile = None,
 ) -> None:
     """Show one dead-letter record in full, with the record as it came: mind who sees it."""
-    from loan_default.pipelines.ingestion.dead_letter_replay import find_dead_letter
+    from loan_default.pipelines.ingestion.dead_letter_replay import find_dead_letters
 
     console, settings = make_console(), start()
     with open_services(settings, schema) as services:
-        dead_letter = find_dead_letter(services, event)
+        (dead_letter,) = find_dead_letters(_waiting(services, of), [event])
     topic, number = dead_letter.partition
     position = f"{topic}, partition {number}, offset {dead_letter.offset}"
     for label, text in (
@@ -86,3 +97,9 @@ def replay_dead_letters(events: Events = None, schema: IngestionSchemaFile = Non
     say(console, "replayed", f"{counted(replayed.sent, 'event')}; `loan-default ingest` processes them")
     if replayed.too_large:
         say(console, "not kept", f"{', '.join(replayed.too_large)}: send them anew from their source")
+
+
+def _waiting(services: "Services", of: Source) -> "list[DeadLetterRecord]":
+    from loan_default.pipelines.ingestion.dead_letter_replay import dead_letters_of, waiting_dead_letters
+
+    return waiting_dead_letters(services) if of == "raw_data" else dead_letters_of(services, of)

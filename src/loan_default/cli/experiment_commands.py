@@ -28,7 +28,10 @@ Shadow = Annotated[bool, typer.Option("--shadow", help="Score beside the champio
 By = Annotated[str | None, typer.Option(help="Who answers for it. Default: the user of this machine.")]
 Reason = Annotated[str | None, typer.Option(help="Why, for those who read it later. Default: none.")]
 Cutoff = Annotated[
-    float, typer.Option(min=0, max=1, help="For status: PD up to which a loan counts as approved.")
+    float | None,
+    typer.Option(
+        min=0, max=1, help="For status: PD up to which a loan is approved. Default: LOAN_DEFAULT_CUTOFF."
+    ),
 ]
 Named = Annotated[
     str | None, typer.Option("--experiment", help="For status: id of an experiment. Default: the last one.")
@@ -41,7 +44,7 @@ def challenge(
     shadow: Shadow = False,
     by: By = None,
     reason: Reason = None,
-    cutoff: Cutoff = 0.2,
+    cutoff: Cutoff = None,
     experiment: Named = None,
     as_json: AsJson = False,
 ) -> None:
@@ -120,7 +123,7 @@ def _stop(by: str, *, as_json: bool) -> None:
         say(console, "stopped", _in_words(experiment))
 
 
-def _status(cutoff: float, experiment: str | None, *, as_json: bool) -> None:
+def _status(cutoff: float | None, experiment: str | None, *, as_json: bool) -> None:
     from loan_default.data.schema.schema_files import load_schema
     from loan_default.pipelines.layout import TRAINING_STORE
     from loan_default.serving.experiment_status import experiment_status
@@ -133,7 +136,7 @@ def _status(cutoff: float, experiment: str | None, *, as_json: bool) -> None:
             store=settings.home / TRAINING_STORE,
             target=None if target is None else target.name,
             experiment=experiment,
-            cutoff=cutoff,
+            cutoff=settings.cutoff if cutoff is None else cutoff,
         )
     if as_json:
         typer.echo(json.dumps(status.to_dict(), indent=2))

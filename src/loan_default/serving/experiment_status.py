@@ -34,9 +34,6 @@ from loan_default.evaluation.live_comparison import (
 from loan_default.evaluation.sequential import PLANNED
 from loan_default.serving.experiments import runs_beside, who_answers
 
-DEFAULT_CUTOFF = 0.2
-"""PD up to which a loan counts as approved, where nobody names another."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExperimentStatus:
@@ -73,7 +70,7 @@ def experiment_status(
     store: Path,
     target: str | None,
     experiment: str | None = None,
-    cutoff: float = DEFAULT_CUTOFF,
+    cutoff: float,
 ) -> ExperimentStatus:
     """Compare the two models of an experiment on what is known.
 

@@ -12,10 +12,10 @@ from loan_default.kafka.consuming import Polling
 from loan_default.kafka.dead_letters import dead_letter_message, unsent_dead_letter_message
 from loan_default.kafka.events import Event, EventType, to_message
 from loan_default.kafka.messages import Message, Partition, Record
-from loan_default.kafka.topics import RAW
+from loan_default.kafka.topics import PROCESSED, RAW, dead_letter_topic
 from loan_default.pipelines.ingestion.dead_letter_replay import (
-    TOPIC,
-    find_dead_letter,
+    dead_letters_of,
+    find_dead_letters,
     replay,
     waiting_dead_letters,
 )
@@ -55,11 +55,11 @@ def waiting(services: Services) -> list[str]:
 
 def test_rejected_events_wait_with_their_reason(services):
     assert sorted(waiting(services)) == ["low", "lower"]
-    dead_letter = find_dead_letter(services, "low")
+    (dead_letter,) = find_dead_letters(waiting_dead_letters(services), ["low"])
     assert dead_letter.reason == "income: must be at least 0"
     assert dead_letter.original.value == b'{"income":-5}'
     with pytest.raises(DataError, match=r"none does for 'lowe'\. Did you mean"):
-        find_dead_letter(services, "lowe")
+        find_dead_letters(waiting_dead_letters(services), ["lowe"])
 
 
 def test_after_a_mend_a_replay_is_accepted_and_nothing_waits_for_it(services):
@@ -96,7 +96,7 @@ def test_what_was_too_large_to_keep_is_named(services):
 
 
 def test_junk_in_the_topic_does_not_hide_the_dead_letter_records(services):
-    services.broker.producer().deliver([Message(topic=TOPIC, key=b"k", value=b"junk")])
+    services.broker.producer().deliver([Message(topic=dead_letter_topic(RAW), key=b"k", value=b"junk")])
     assert sorted(waiting(services)) == ["low", "lower"]
 
 
@@ -113,3 +113,12 @@ def test_records_that_died_at_once_are_listed_as_they_stood(services):
     assert [event for event in waiting(services) if event.startswith("row")] == [
         f"row-{number}" for number in range(12)
     ]
+
+
+def test_those_of_another_topic_are_kept_apart(services):
+    record = Record(Partition(PROCESSED, 0), 7, key=b"k", value=b"{", headers=(("ce_id", b"cut"),))
+    message = dead_letter_message(record, reason="the value must be JSON", now=datetime.now(UTC))
+    services.broker.producer().deliver([message, message])
+    (dead_letter,) = dead_letters_of(services, PROCESSED)
+    assert (dead_letter.event, dead_letter.partition.topic, dead_letter.offset) == ("cut", PROCESSED, 7)
+    assert "cut" not in waiting(services)

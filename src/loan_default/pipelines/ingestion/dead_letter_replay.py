@@ -22,8 +22,6 @@ from loan_default.pipelines.services import Services
 
 log = structlog.get_logger()
 
-TOPIC = dead_letter_topic(RAW)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Replayed:
@@ -35,16 +33,29 @@ class Replayed:
 
 
 def waiting_dead_letters(services: Services) -> list[DeadLetterRecord]:
-    """Dead-letter records whose replay was not validated yet, the oldest first, each event once.
+    """Dead-letter records of `raw_data` whose replay was not validated yet, the oldest first, each once.
 
     Raises:
         DependencyError: broker or database are away, or a topic is not there.
     """
-    services.broker.check_topics([TOPIC])
-    consumer = services.broker.consumer(f"look-{uuid4().hex}", [TOPIC])
+    dead_letters = dead_letters_of(services, RAW)
+    replays = [replayed_id(dead_letter.event) for dead_letter in dead_letters]
+    validated_again = RawDataLogRepository(services.database).known(replays)
+    return [each for each in dead_letters if replayed_id(each.event) not in validated_again]
+
+
+def dead_letters_of(services: Services, name: str) -> list[DeadLetterRecord]:
+    """All dead-letter records that are kept of a topic, the oldest first, each event once.
+
+    Raises:
+        DependencyError: the broker is away, or the topic is not there.
+    """
+    topic = dead_letter_topic(name)
+    services.broker.check_topics([topic])
+    consumer = services.broker.consumer(f"look-{uuid4().hex}", [topic])
     try:
         dead_letters: dict[str, DeadLetterRecord] = {}
-        for record in look(consumer, ends=services.broker.end_offsets(TOPIC), polling=services.polling):
+        for record in look(consumer, ends=services.broker.end_offsets(topic), polling=services.polling):
             try:
                 dead_letter = read_dead_letter(record)
             except DataError as error:
@@ -53,27 +64,12 @@ def waiting_dead_letters(services: Services) -> list[DeadLetterRecord]:
             dead_letters.setdefault(dead_letter.event, dead_letter)  # a crash can leave a second copy
     finally:
         consumer.close()
-    validated_again = RawDataLogRepository(services.database).known(map(replayed_id, dead_letters))
-    waiting = [
-        dead_letter
-        for event, dead_letter in dead_letters.items()
-        if replayed_id(event) not in validated_again
-    ]
-    return sorted(waiting, key=_age)
+    return sorted(dead_letters.values(), key=_age)
 
 
 def _age(dead_letter: DeadLetterRecord) -> tuple[datetime, Partition, int]:
     """When a record died; those that died together are in the order in which they stood in their topic."""
     return dead_letter.died_at, dead_letter.partition, dead_letter.offset
-
-
-def find_dead_letter(services: Services, event: str) -> DeadLetterRecord:
-    """The waiting dead-letter record of an event.
-
-    Raises:
-        DataError: none waits for it.
-    """
-    return _find(waiting_dead_letters(services), [event])[0]
 
 
 def replay(services: Services, events: Iterable[str] | None) -> Replayed:
@@ -86,7 +82,7 @@ def replay(services: Services, events: Iterable[str] | None) -> Replayed:
         DependencyError: the broker is away; nobody knows how many were sent.
     """
     waiting = waiting_dead_letters(services)
-    chosen = waiting if events is None else _find(waiting, dict.fromkeys(events))
+    chosen = waiting if events is None else find_dead_letters(waiting, dict.fromkeys(events))
     messages = [replay_of(dead_letter) for dead_letter in chosen if dead_letter.complete]
     if services.replays is not None:
         services.replays.put(messages)
@@ -98,7 +94,12 @@ def replay(services: Services, events: Iterable[str] | None) -> Replayed:
     return Replayed(sent=sent, too_large=tuple(too_large))
 
 
-def _find(waiting: Iterable[DeadLetterRecord], events: Collection[str]) -> list[DeadLetterRecord]:
+def find_dead_letters(waiting: Iterable[DeadLetterRecord], events: Collection[str]) -> list[DeadLetterRecord]:
+    """The dead-letter records of some events.
+
+    Raises:
+        DataError: none waits for one of them.
+    """
     dead_letters = {dead_letter.event: dead_letter for dead_letter in waiting}
     for event in events:
         if event not in dead_letters:
