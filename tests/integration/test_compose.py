@@ -285,9 +285,11 @@ def test_down_and_up_keeps_everything_and_a_backup_restores_it(stack, tmp_path):
     script(stack, "docker/restore.sh", backup)
     patiently(lambda: stack.troubles() == {}, seconds=300, otherwise=stack.troubles)
     restored = contents(stack)
-    of_places = {name for name in before if restored[name] != before[name]}
-    assert of_places == {"raw_data_logs"}, "its places are those of the Kafka that is gone"
+    others = {name for name in before if restored[name] != before[name]}
+    # Logged events have places in the Kafka that is gone; the backup's own ingestion computed an hour anew.
+    assert {"raw_data_logs"} <= others <= {"raw_data_logs", "monitoring"}
     assert restored["raw_data_logs"].documents == before["raw_data_logs"].documents
+    assert restored["monitoring"].documents >= before["monitoring"].documents
     assert (files(stack), runs(stack)) == (kept, history)
 
     # Kafka counts from 0 again: what comes now is new, what was there is known.
