@@ -72,3 +72,16 @@ def test_a_model_file_that_is_named_by_its_path_keeps_nothing(shell, lab, home, 
     code, _, errors = shell("predictions", "show", row.split(",")[0])
     assert code == 2
     assert "an application must have been scored, however: nothing is kept of this one" in errors
+
+
+def test_an_outcome_that_an_application_came_with_is_found_without_a_schema_in_the_settings(
+    shell, lab, home, tmp_path, monkeypatch
+):
+    monkeypatch.delenv("LOAN_DEFAULT_SCHEMA")
+    shell("score", "--data", str(lab.data), "--out", str(tmp_path / "scores.csv"))
+    code, _, errors = shell("ingest", "--file", str(lab.data), "--schema", str(lab.schema))
+    assert code == 0, errors
+    row = lab.raw.iloc[1]
+    code, shown, _ = shell("predictions", "show", str(row["id"]), "--json")
+    assert code == 0
+    assert json.loads(shown)["outcome"] == {"yes": 1.0, "no": 0.0}[row["bad"]]

@@ -74,7 +74,7 @@ def started(database, mode):
 
 
 def status_of(database, store, **values):
-    return experiment_status(database, store=store, target="bad", **{"cutoff": 0.2, **values})
+    return experiment_status(database, store=store, schema=None, **{"cutoff": 0.2, **values})
 
 
 def test_a_share_is_compared_between_groups(database, tmp_path):

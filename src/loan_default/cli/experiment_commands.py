@@ -11,7 +11,7 @@ from rich.table import Table
 from loan_default.cli.console import make_console, say
 from loan_default.cli.options import AsJson
 from loan_default.errors import ConfigurationError
-from loan_default.wiring import open_database, schema_file_of, start
+from loan_default.wiring import open_database, start
 
 if TYPE_CHECKING:
     from loan_default.database.experiment_documents import Experiment
@@ -124,17 +124,15 @@ def _stop(by: str, *, as_json: bool) -> None:
 
 
 def _status(cutoff: float | None, experiment: str | None, *, as_json: bool) -> None:
-    from loan_default.data.schema.schema_files import load_schema
     from loan_default.pipelines.layout import TRAINING_STORE
     from loan_default.serving.experiment_status import experiment_status
 
     console, settings = make_console(), start()
-    target = load_schema(schema_file_of(settings)).target
     with open_database(settings) as database:
         status = experiment_status(
             database,
             store=settings.home / TRAINING_STORE,
-            target=None if target is None else target.name,
+            schema=settings.schema_file,
             experiment=experiment,
             cutoff=settings.cutoff if cutoff is None else cutoff,
         )

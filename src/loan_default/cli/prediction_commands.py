@@ -7,7 +7,7 @@ import typer
 
 from loan_default.cli.console import counted, make_console, say
 from loan_default.cli.options import AsJson
-from loan_default.wiring import open_database, schema_file_of, start
+from loan_default.wiring import open_database, start
 
 predictions_app = typer.Typer(help="Predictions that were kept: look them up.")
 
@@ -20,18 +20,13 @@ def show_predictions(application: Application, as_json: AsJson = False) -> None:
 
     Outcomes are those in the training store, which the hourly run fills.
     """
-    from loan_default.data.schema.schema_files import load_schema
     from loan_default.pipelines.layout import TRAINING_STORE
     from loan_default.serving.kept_predictions import kept_predictions
 
     console, settings = make_console(), start()
-    target = load_schema(schema_file_of(settings)).target
     with open_database(settings) as database:
         kept = kept_predictions(
-            database,
-            application,
-            store=settings.home / TRAINING_STORE,
-            target=None if target is None else target.name,
+            database, application, store=settings.home / TRAINING_STORE, schema=settings.schema_file
         )
     if as_json:
         typer.echo(json.dumps(kept.to_dict(), indent=2))

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from loan_default.data.datasets.known_outcomes import known_outcomes
 from loan_default.database.connect import Database
 from loan_default.database.experiment_documents import Experiment, Mode
 from loan_default.database.prediction_repository import PredictionRepository
@@ -33,6 +32,7 @@ from loan_default.evaluation.live_comparison import (
 )
 from loan_default.evaluation.sequential import PLANNED
 from loan_default.serving.experiments import runs_beside, who_answers
+from loan_default.serving.outcomes import outcomes_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +68,7 @@ def experiment_status(
     database: Database,
     *,
     store: Path,
-    target: str | None,
+    schema: Path | None,
     experiment: str | None = None,
     cutoff: float,
 ) -> ExperimentStatus:
@@ -76,7 +76,7 @@ def experiment_status(
 
     Args:
         store: folder of the training store, which holds the outcomes.
-        target: name of the target in the schema of the ingestion.
+        schema: of the ingestion, where the settings name one.
         experiment: its id; None = the one that runs, else the newest.
         cutoff: PD up to which a loan counts as approved.
 
@@ -89,7 +89,8 @@ def experiment_status(
     if chosen is None:
         raise DataError("there must be an experiment, however: none was ever started.")
     kept = _latest(PredictionRepository(database).of_experiment(chosen.id))
-    outcomes = known_outcomes(store, target=target, only={application for application, _ in kept})
+    applications = {application for application, _ in kept}
+    outcomes = outcomes_of(database, applications, version=chosen.champion, store=store, schema=schema)
     planned = chosen.planned_outcomes or PLANNED
     is_shadow = chosen.mode is Mode.SHADOW
     other = Group.SHADOW if is_shadow else Group.CHALLENGER

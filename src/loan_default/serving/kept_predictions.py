@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loan_default.data.datasets.known_outcomes import known_outcomes
 from loan_default.database.connect import Database
 from loan_default.database.prediction_repository import PredictionRepository
 from loan_default.database.serving_documents import Prediction
 from loan_default.errors import DataError
+from loan_default.serving.outcomes import outcomes_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,13 +33,13 @@ class KeptPredictions:
 
 
 def kept_predictions(
-    database: Database, application: str, *, store: Path, target: str | None
+    database: Database, application: str, *, store: Path, schema: Path | None
 ) -> KeptPredictions:
     """Find what was predicted of an application, and its outcome in the training store.
 
     Args:
         store: folder of the training store.
-        target: name of the target in the schema of the ingestion.
+        schema: of the ingestion, where the settings name one.
 
     Raises:
         DataError: nothing was predicted of it.
@@ -51,7 +51,8 @@ def kept_predictions(
             "an application must have been scored, however: nothing is kept of this one. Scores of the last "
             "second, and those that wait for the document store, are stored soon."
         )
-    outcomes = known_outcomes(store, target=target, only=[application])
+    version = predictions[-1].version
+    outcomes = outcomes_of(database, [application], version=version, store=store, schema=schema)
     return KeptPredictions(
         application=application, predictions=tuple(predictions), outcome=outcomes.get(application)
     )
