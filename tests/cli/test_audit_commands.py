@@ -23,12 +23,19 @@ def test_a_trained_model_is_in_the_trail_and_the_trail_is_whole(shell, lab, home
     records = json.loads(listed)
     assert [each["number"] for each in records] == list(range(1, len(records) + 1))  # other tests train too
     assert (records[0]["action"], records[0]["version"]) == ("registered", lab.version)
-    code, shown, _ = shell("audit", "list", "--model", lab.version)
-    assert code == 0
-    assert f"registered  {lab.version}" in shown
+    for version in (lab.version, lab.version[:15]):
+        code, shown, _ = shell("audit", "list", "--model", version)
+        assert code == 0
+        assert f"registered  {lab.version}" in shown
     code, checked, _ = shell("audit", "verify", "--json")
     assert code == 0
     assert json.loads(checked) == {"records": len(records), "digest": records[-1]["digest"], "faults": []}
+
+
+def test_a_model_that_no_record_names_is_refused(shell, home):
+    code, _, errors = shell("audit", "list", "--model", "nobody", "--json")
+    assert code == 2
+    assert "no record is of 'nobody'" in errors
 
 
 def test_an_altered_record_ends_in_an_exit_code(shell, lab, home):

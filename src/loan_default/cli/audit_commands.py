@@ -13,7 +13,7 @@ from loan_default.wiring import open_database, start
 
 audit_app = typer.Typer(help="The audit trail: list its records, verify that none was altered or removed.")
 
-Model = Annotated[str | None, typer.Option(help="Version of a model. Default: all.")]
+Model = Annotated[str | None, typer.Option(help="Version of a model (its beginning will do). Default: all.")]
 Expected = Annotated[
     str | None,
     typer.Option(help="Digest that an earlier `audit verify` printed, kept elsewhere. Default: none."),
@@ -27,7 +27,14 @@ def list_records(model: Model = None, as_json: AsJson = False) -> None:
 
     console, settings = make_console(), start()
     with open_database(settings) as database:
-        records = AuditRepository(database).in_order(version=model)
+        records = AuditRepository(database).in_order()
+    if model is not None:  # not looked up in the registry: the trail also names models that are gone
+        records = [each for each in records if each.version.startswith(model)]
+        if not records:
+            raise DataError(
+                f"the audit trail must name the model, however: no record is of {model!r}. `loan-default "
+                "models` lists the versions."
+            )
     if as_json:
         typer.echo(json.dumps([each.model_dump(mode="json") for each in records], indent=2))
         return
