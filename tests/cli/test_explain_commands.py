@@ -54,6 +54,15 @@ def test_a_declined_application_gets_a_what_if_and_an_approved_one_does_not(shel
     assert "no promise" in hint["note"]
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("_home")
+@pytest.mark.parametrize(("cutoff", "words"), [("0.125", "cut-off of 12.5%"), ("0.2", "cut-off of 20%")])
+def test_the_cutoff_is_shown_as_it_was_given(shell, lab, cutoff, words):
+    code, shown, errors = shell("explain", str(lab.data), "--cutoff", cutoff)
+    assert code == 0, errors
+    assert words in shown
+
+
 @pytest.mark.usefixtures("_home")
 def test_a_row_that_is_not_there_is_refused(shell, lab):
     code, _, errors = shell("explain", str(lab.data), "--row", "10000000")

@@ -154,7 +154,7 @@ def _status(cutoff: float | None, experiment: str | None, *, as_json: bool) -> N
         say(
             console,
             "agreement",
-            f"{_shown(found.agree)} at a PD of {status.cutoff:.0%}; approved by the champion alone "
+            f"{_shown(found.agree)} at a PD of {status.cutoff * 100:.4g}%; approved by the champion alone "
             f"{found.only_champion_approves:,}, by the challenger alone {found.only_challenger_approves:,}",
         )
     say(console, "conclusion", str(status.conclusion))

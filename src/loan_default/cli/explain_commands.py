@@ -79,7 +79,11 @@ def explain(
         return
     side = "above" if pd > policy.cutoff else "up to"
     say(console, "model", scorer.version)
-    say(console, "score", f"PD {pd:.2%}, {points:.0f} points; {side} the cut-off of {policy.cutoff:.0%}")
+    say(
+        console,
+        "score",
+        f"PD {pd:.2%}, {points:.0f} points; {side} the cut-off of {policy.cutoff * 100:.4g}%",
+    )
     say(console, "against", f"{explanation.reference}; PD {explanation.reference_pd:.2%}")
     if explanation.reasons:
         console.print(_reasons_table(explanation.reasons))
