@@ -57,3 +57,14 @@ def test_a_champion_that_cannot_be_loaded_does_not_undo_an_ingestion(shell, lab,
     assert "not computed" in shown
     code, _, _ = shell("drift", "--now")
     assert code == 4
+
+
+def test_a_model_that_is_no_champion_is_not_sent_back_to_the_command_that_was_typed(shell, lab, home):
+    database = EmbeddedDatabase(home / "documents.sqlite3")
+    database["pointers"].delete_many({})
+    database.close()
+    for words in ((), ("--now",), ("--model", lab.version[:15])):
+        code, _, errors = shell("drift", *words)
+        assert code == 2
+        assert "computed of the champion alone" in errors
+        assert "drift --now" not in errors

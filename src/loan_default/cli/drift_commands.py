@@ -87,6 +87,7 @@ def _stored_hours(
 ) -> tuple[str, list["MonitoredHour"]]:
     """The version and its hours, the oldest first; DataError where there are none."""
     from loan_default.database.monitoring_repository import MonitoringRepository
+    from loan_default.database.repositories import ModelRepository
     from loan_default.pipelines.registry import find_model, model_that_answers
 
     version = (
@@ -96,9 +97,15 @@ def _stored_hours(
     )
     stored = MonitoringRepository(database).of_model(version, since=since)
     if not stored:
+        champion = ModelRepository(database).champion()
+        way = (
+            "The hourly ingestion computes them, or `loan-default drift --now`."
+            if champion is not None and champion.version == version
+            else "They are computed of the champion alone; `loan-default promote` may make it that."
+        )
         raise DataError(
             f"hours of the model must have been monitored, however: none of {version} is stored since "
-            f"{since:%Y-%m-%d %H:%M} UTC. The hourly ingestion computes them, or `loan-default drift --now`."
+            f"{since:%Y-%m-%d %H:%M} UTC. {way}"
         )
     return version, stored[::-1]
 
