@@ -389,3 +389,11 @@ def test_a_bound_that_is_not_declared_is_guessed(bounds: dict[str, object], low:
 )
 def test_a_range_is_wide_from_fifty_fold_or_a_thousand_on(low: float, high: float, wide: bool) -> None:
     assert _range(Column(name="x", kind=Kind.NUMERICAL, minimum=low, maximum=high))[2] is wide
+
+
+def test_each_generated_row_has_a_weight_as_each_has_a_label():
+    weight = Column(name="weight", kind=Kind.WEIGHT, nullable=True)
+    schema = Schema(name="weighted", columns=(*SCHEMA.columns, weight))
+    made = generate(schema, rows=500, seed=3).frame
+    assert made["weight"].notna().all()
+    assert made["income"].isna().any()

@@ -122,11 +122,9 @@ def draw_block(process: DataGeneratingProcess, generator: np.random.Generator, r
         first, second = column.loadings
         own = math.sqrt(1 - first**2 - second**2) * generator.normal(size=rows)
         bell = first * factors[0] + second * factors[1] + own
-        missing = (
-            generator.random(rows) < process.missing_rate
-            if column.definition.nullable
-            else np.zeros(rows, bool)
-        )
+        # A row with a label must have a weight, and each generated row has a label.
+        may_miss = column.definition.nullable and column.definition.kind is not Kind.WEIGHT
+        missing = generator.random(rows) < process.missing_rate if may_miss else np.zeros(rows, bool)
         if column.definition.is_coded:
             codes = np.searchsorted(column.ends, ndtr(bell), side="right").clip(max=len(column.ends) - 1)
             values[column.definition.name] = np.where(missing, -1, codes)
