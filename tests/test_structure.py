@@ -63,6 +63,7 @@ TESTED_BY = {
     "data/sources/no_tables": "data/sources/test_sniffing",
     "data/sources/record_frames": "data/sources/test_json_lines",
     "data/schema/column": "data/schema/test_language",
+    "pipelines/training/monotonic_sweeps": "pipelines/training/test_run_evidence",
     "data/schema/durations": "data/schema/test_number_texts",
     "data/schema/number_columns": "data/schema/test_number_texts",
     "data/schema/number_rules": "data/schema/test_values",

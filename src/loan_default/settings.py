@@ -41,6 +41,7 @@
 | `LOAN_DEFAULT_MINIMUM_SEGMENT_ROWS` | 200 | rows below which a segment is not compared |
 | `LOAN_DEFAULT_MAXIMUM_SEGMENT_GAP` | 0.05 | distance of default rate and mean PD of a segment |
 | `LOAN_DEFAULT_MAXIMUM_SCORE_PSI` | 0.25 | PSI of its scores against those of its training |
+| `LOAN_DEFAULT_MAXIMUM_FALLS` | 0.01 | share of rows whose PD moves against `monotonic` of a column |
 | `LOAN_DEFAULT_MAXIMUM_MEAN_PD_CHANGE` | 0.05 | distance of its mean PD from the champion's |
 | `LOAN_DEFAULT_MAXIMUM_APPROVAL_CHANGE` | 0.1 | distance of its approval rate from the champion's |
 | `LOAN_DEFAULT_DEMAND` | `better` | what it must show beside the champion; or `as-good` |
@@ -233,6 +234,7 @@ class Settings(BaseSettings):
     minimum_segment_rows: Rows = DEFAULT_THRESHOLDS.minimum_segment_rows
     maximum_segment_gap: Share = DEFAULT_THRESHOLDS.maximum_segment_gap
     maximum_score_psi: Ratio = DEFAULT_THRESHOLDS.maximum_score_psi
+    maximum_falls: Share = DEFAULT_THRESHOLDS.maximum_falls
     maximum_mean_pd_change: Share = DEFAULT_THRESHOLDS.maximum_mean_pd_change
     maximum_approval_change: Share = DEFAULT_THRESHOLDS.maximum_approval_change
     """The thresholds that a model must reach to become the champion; see `thresholds.Thresholds`."""

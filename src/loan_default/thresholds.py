@@ -66,6 +66,8 @@ class Thresholds:
     """How far the default rate of a segment may certainly be from its mean PD."""
     maximum_score_psi: Ratio = 0.25
     """PSI of the scores against those of the training, or what chance makes of so few rows."""
+    maximum_falls: Share = 0.01
+    """Share of rows whose PD may move the wrong way along a column in which it must be monotonic."""
     maximum_mean_pd_change: Share = 0.05
     """How far the mean PD may be from the champion's on the same rows."""
     maximum_approval_change: Share = 0.1

@@ -199,3 +199,17 @@ def test_blocks_become_markdown():
         "# T\n\nL\n\n## 1. First\n\nWhy.\n\nOne.\n\n- **caution:** Two.\n\nThree.\n\n| Name | Rows |\n"
         "| --- | ---: |\n| x | 1 |\n| \N{EN DASH} | 2 |\n\n## 2. Second\n\nWhy.\n"
     )
+
+
+def test_columns_in_which_the_pd_must_be_monotonic_are_shown(figures):
+    assert "asks of no column that the PD rises" in card_markdown(card_of(contents(figures)))
+    swept = {
+        "column": "income",
+        "direction": "decreasing",
+        "rows": 300,
+        "values": 13,
+        "falling": 0.02,
+        "largest": 0.031,
+    }
+    shown = card_markdown(card_of(contents(figures | {"monotonic": [swept]})))
+    assert "| income | decreasing | 300 | 2.0% | 3.1% |" in shown

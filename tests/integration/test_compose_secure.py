@@ -38,8 +38,8 @@ MAY_READ: dict[str, set[str]] = {
     "pipeline": {RAW, PROCESSED, dead_letter_topic(RAW)},
     "commands": {COMMANDS},
     "requester": set(),
-    "api": set(),
-    "scorer": {PROCESSED},
+    "api": {COMMANDS},
+    "scorer": {PROCESSED, COMMANDS},
 }
 USERS = tuple(MAY_READ)
 SERVERS = {"zookeeper", "kafka", "kafka-users", "mongodb", "postgres"}

@@ -306,9 +306,12 @@ def test_the_loss_of_a_member_counts_rows_by_their_weights():
         def forward(self, numerical, codes):
             return numerical
 
+    def task_of(data: Labelled) -> Any:
+        free, device = np.zeros(1, np.int64), torch.device("cpu")
+        return module._Member(Linear(), data, data, directions=free, device=device)
+
     def loss(rows: np.ndarray, weights: np.ndarray | None) -> float:
-        data = Labelled(inputs=inputs[rows], labels=labels[rows], weights=weights)
-        task = module._Member(Linear(), data, data, torch.device("cpu"))
+        task = task_of(Labelled(inputs=inputs[rows], labels=labels[rows], weights=weights))
         return float(task.losses(torch.arange(len(rows)), torch.Generator())["loss"])
 
     everything = np.arange(40)
@@ -316,5 +319,5 @@ def test_the_loss_of_a_member_counts_rows_by_their_weights():
     assert loss(everything, weights) == pytest.approx(loss(repeated, None), rel=1e-5)
     assert loss(everything, 5 * weights) == pytest.approx(loss(everything, weights), rel=1e-5)
     data = Labelled(inputs=inputs, labels=labels, weights=weights)
-    score = module._Member(Linear(), data, data, torch.device("cpu")).score(Linear())
+    score = task_of(data).score(Linear())
     assert score == pytest.approx(roc_auc_score(labels, inputs.numerical[:, 0], sample_weight=weights))

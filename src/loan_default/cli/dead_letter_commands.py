@@ -18,9 +18,7 @@ dead_letters_app = typer.Typer(help="Records that could not be used: look at the
 Source = Literal["raw_data", "processed_data", "commands"]
 Of = Annotated[
     Source,
-    typer.Option(
-        help="Topic they come from. Those of raw_data wait until they are replayed; others stay."
-    ),
+    typer.Option(help="Topic they come from. Those of raw_data wait until they are replayed; others stay."),
 ]
 Events = Annotated[list[str] | None, typer.Argument(help="Ids of events. Default: all that wait.")]
 

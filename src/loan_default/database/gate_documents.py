@@ -58,6 +58,8 @@ class StoredEvidence(_Part):
     lead: StoredLead | None = None
     """None = there is no champion that it is compared with."""
     segments: tuple[StoredSegment, ...] = ()
+    monotonic: tuple[Key, ...] = ()
+    """Columns in which the schema of the model wants the PD to be monotonic."""
 
 
 class StoredRule(_Part):

@@ -1,9 +1,12 @@
 """The sections of a model card on how far its figures hold: stability, sensitivity, limits."""
 
+from collections.abc import Sequence
+
 from loan_default.evaluation import charts, formats
 from loan_default.evaluation.card_blocks import Block, Chart, Note, Section, Table
 from loan_default.evaluation.card_contents import ModelCard
 from loan_default.evaluation.card_sections import share_with_range
+from loan_default.evaluation.monotonicity import TOLERANCE, MonotonicSweep
 from loan_default.evaluation.statements import FEW_DEFAULTS, Tone
 
 
@@ -80,11 +83,32 @@ def sensitivity(card: ModelCard) -> Section:
                 ],
             )
         )
+    blocks.append(_monotonic(card.evidence.monotonic))
     return Section(
         anchor="sensitivity",
         title="Sensitivity",
         intro="What does the model lose when it cannot use a column? Columns that say the same share it.",
         blocks=blocks,
+    )
+
+
+def _monotonic(sweeps: Sequence[MonotonicSweep]) -> Block:
+    if not sweeps:
+        return Note(tone=Tone.NOTE, text="The schema asks of no column that the PD rises or falls with it.")
+    return Table(
+        caption="Columns in which the PD must be monotonic: test rows get each value, from low to high. "
+        f"A PD that moves the wrong way by more than {formats.percent(TOLERANCE)} counts.",
+        columns=("Column", "PD must be", "Rows", "Rows that move the wrong way", "Furthest"),
+        rows=[
+            (
+                each.column,
+                each.direction,
+                formats.count(each.rows),
+                formats.percent(each.falling),
+                formats.percent(each.largest),
+            )
+            for each in sweeps
+        ],
     )
 
 

@@ -41,6 +41,7 @@ NAMES: Mapping[str, int] = {
     "segment_lead": SEGMENTS,
     "score_psi": STABILITY,
     "fairness": FAIRNESS,
+    "monotonic": EXPLANATIONS,
     "mean_pd_change": CANARY,
     "approval_change": CANARY,
     "approval": APPROVAL,

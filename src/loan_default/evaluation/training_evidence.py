@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat
 from loan_default.evaluation.calibration_groups import CalibrationGroup
 from loan_default.evaluation.decision_costs import CutoffChoice, CutoffOutcome, ScoreBand
 from loan_default.evaluation.fairness import AttributeFairness
+from loan_default.evaluation.monotonicity import MonotonicSweep
 from loan_default.evaluation.vintages import Vintage
 from loan_default.review_policy import FairnessMode
 
@@ -175,6 +176,8 @@ class TrainingEvidence(Facts):
     vintages: tuple[Vintage, ...]
     """Empty = the data have no time."""
     importance: tuple[ImportanceFacts, ...]
+    monotonic: tuple[MonotonicSweep, ...] = ()
+    """Columns in which the PD must be monotonic; empty = the schema names none, or an older release."""
     stability: StabilityFacts
     fairness: FairnessFacts
     money: MoneyFacts

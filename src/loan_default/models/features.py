@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from loan_default.data.schema.column import Column, Kind
+from loan_default.data.schema.column import DIRECTIONS, Column, Kind
 from loan_default.data.schema.language import Schema
 from loan_default.errors import DataError
 from loan_default.models.categories import (
@@ -79,6 +79,8 @@ class NumericalFeature:
     """No training row lacked it; False also in files of older releases, where that is not known."""
     is_whole: bool = False
     """It held whole numbers only; False also in files of older releases."""
+    direction: int = 0
+    """1 = the PD must not fall as the value rises, -1 = it must not rise; 0 = as is learned."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +110,11 @@ class Features:
     def level_counts(self) -> list[int]:
         """Number of levels with a rate of each categorical feature; 0 = it has few levels."""
         return [len(feature.levels) for feature in self.categorical]
+
+    @property
+    def directions(self) -> NDArray[np.int64]:
+        """(F,) how the PD must move with each numerical feature: 1 not down, -1 not up, 0 as is learned."""
+        return np.array([feature.direction for feature in self.numerical], dtype=np.int64)
 
     def transform(self, frame: "pd.DataFrame") -> Inputs:
         """Arrays of a canonical frame of any rows; absent columns are missing. Never raises on values."""
@@ -186,6 +193,7 @@ def features_to_dict(features: Features) -> dict[str, Any]:
             }
             | ({"application_time": feature.application_time} if feature.application_time else {})
             | {flag: True for flag in ("is_complete", "is_whole") if getattr(feature, flag)}
+            | ({"direction": feature.direction} if feature.direction else {})
             for feature in features.numerical
         ],
         "categorical": [category_to_dict(feature) for feature in features.categorical],
@@ -196,8 +204,8 @@ def features_from_dict(raw: Mapping[str, Any]) -> Features:
     """Features from plain values.
 
     Raises:
-        DataError: names that are no text or not distinct, buckets that are no numbers from 0 upwards, or
-            quantiles, edges, buckets or levels that do not ascend.
+        DataError: names that are no text or not distinct, directions that are none, buckets that are no
+            numbers from 0 upwards, or quantiles, edges, buckets or levels that do not ascend.
     """
     features = Features(
         numerical=tuple(
@@ -209,6 +217,7 @@ def features_from_dict(raw: Mapping[str, Any]) -> Features:
                 application_time=item.get("application_time", ""),
                 is_complete=item.get("is_complete") is True,
                 is_whole=item.get("is_whole") is True,
+                direction=item.get("direction", 0),
             )
             for item in raw["numerical"]
         ),
@@ -227,6 +236,8 @@ def _check(features: Features) -> None:
     for feature in features.numerical:
         if type(feature.application_time) is not str:
             raise DataError(f"names must be text, however: {feature.application_time!r}")
+        if feature.direction not in (-1, 0, 1):
+            raise DataError(f"a direction must be -1, 0 or 1, however: {feature.direction!r}")
         for what, array, fewest in (("quantiles", feature.quantiles, 1), ("edges", feature.edges, 2)):
             lower, upper = array[:-1], array[1:]
             ascends = bool((upper > lower).all() if what == "edges" else (upper >= lower).all())
@@ -284,6 +295,7 @@ def _unfitted(column: Column, schema: Schema) -> NumericalFeature:
         edges=np.zeros(0),
         levels=column.categories if column.kind is Kind.ORDINAL else (),
         application_time=application.name if application is not None else "",
+        direction=DIRECTIONS.get(column.monotonic, 0),
     )
 
 

@@ -23,6 +23,7 @@ from loan_default.models.classifier import Classifier, HeadConfig
 from loan_default.models.encoder import Encoder, EncoderConfig
 from loan_default.models.features import Features, Inputs
 from loan_default.models.fitting import Fitted, OnProgress, StateDict, fit
+from loan_default.models.monotonic import FALL_WEIGHT, moved_rows
 from loan_default.models.processes import from_bytes, run_in_processes, to_bytes
 from loan_default.models.schedules import FitConfig, Passes
 
@@ -155,11 +156,21 @@ _RATES = "encoder.level_rates.rates"
 class _Member:
     """The task of one member: mean over its predictors of the cross entropy; AUC of the scored rows.
 
-    Rows count by their weights, which have a mean of 1 over the training rows.
+    Rows count by their weights, which have a mean of 1 over the training rows. Where the PD must be monotonic
+    in some columns, falls of the logits along them are a loss beside it.
     """
 
-    def __init__(self, module: Classifier, train: Labelled, validation: Labelled, device: Device) -> None:
+    def __init__(
+        self,
+        module: Classifier,
+        train: Labelled,
+        validation: Labelled,
+        *,
+        directions: NDArray[np.int64],
+        device: Device,
+    ) -> None:
         self.module: nn.Module = module
+        self._directions = torch.from_numpy(directions).to(device)
         self.n_rows = len(train.labels)
         self._train = to_tensors(train.inputs, device)
         self._labels = torch.from_numpy(train.labels).to(device)
@@ -170,12 +181,18 @@ class _Member:
         self._validation, self._outcomes = to_tensors(validation.inputs, device), validation.labels
         self._validation_weights = validation.weights
 
-    def losses(self, rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:  # noqa: ARG002
-        """Cross entropy of training rows."""
-        logits = self.module(self._train[0][rows], self._train[1][rows])
+    def losses(self, rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """Cross entropy of training rows, and how far their PDs move the wrong way."""
+        numerical, codes = self._train[0][rows], self._train[1][rows]
+        logits = self.module(numerical, codes)
         labels = self._labels[rows][:, None].expand_as(logits)
         weights = None if self._weights is None else self._weights[rows][:, None].expand_as(logits)
-        return {"loss": F.binary_cross_entropy_with_logits(logits, labels, weight=weights)}
+        loss = F.binary_cross_entropy_with_logits(logits, labels, weight=weights)
+        if not self._directions.any():
+            return {"loss": loss}
+        moved, rises = moved_rows(numerical, self._directions, generator)
+        falls = F.relu(-rises[:, None] * (self.module(moved, codes) - logits)).mean()
+        return {"loss": loss + FALL_WEIGHT * falls, "falls": falls}
 
     def score(self, module: nn.Module) -> float:
         """AUC on the validation rows; NaN if a prediction is not finite."""
@@ -209,7 +226,13 @@ class _Work:
                     learned.inputs.levels, learned.labels, learned.weights, seed=job.seed
                 )
                 learned = replace(learned, inputs=replace(learned.inputs, levels=levels))
-            task = _Member(module.to(device), learned, self.rows[job.scored], device)
+            task = _Member(
+                module.to(device),
+                learned,
+                self.rows[job.scored],
+                directions=self.architecture.features.directions,
+                device=device,
+            )
             return fit(
                 task,
                 self.config,

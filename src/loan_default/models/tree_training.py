@@ -19,6 +19,7 @@ from loan_default.models.trees import Trees
 
 MOST_ROUNDS = 3_000
 """Trees at most."""
+Directions = NDArray[np.int64] | None
 _PATIENCE = 50
 """Rounds in vain before the fit ends."""
 _TOLERANCE = 1e-12
@@ -42,10 +43,15 @@ def import_lightgbm() -> ModuleType:
     return lightgbm
 
 
-def fit_trees(train: Labelled, validation: Labelled, *, seed: int, threads: int = 1) -> Trees:
+def fit_trees(
+    train: Labelled, validation: Labelled, *, seed: int, threads: int = 1, directions: Directions = None
+) -> Trees:
     """Trees fitted on the training rows, as many as give the best log loss of the validation rows.
 
     The same rows, seed and version of the library give the same trees, whatever the number of threads.
+
+    Args:
+        directions: `(F,)` how the PD must move with each numerical feature, as `Features` has it.
 
     Raises:
         ConfigurationError: the library is not installed.
@@ -54,7 +60,7 @@ def fit_trees(train: Labelled, validation: Labelled, *, seed: int, threads: int 
     lightgbm = import_lightgbm()
     rows = _dataset(lightgbm, train)
     booster = lightgbm.train(
-        _parameters(seed=seed, threads=threads),
+        _parameters(train.inputs, directions, seed=seed, threads=threads),
         rows,
         num_boost_round=MOST_ROUNDS,
         valid_sets=[_dataset(lightgbm, validation, reference=rows)],
@@ -63,14 +69,16 @@ def fit_trees(train: Labelled, validation: Labelled, *, seed: int, threads: int 
     return _checked_trees(booster, train.inputs, validation.inputs)
 
 
-def refit_trees(rows: Labelled, *, rounds: int, seed: int, threads: int = 1) -> Trees:
+def refit_trees(
+    rows: Labelled, *, rounds: int, seed: int, threads: int = 1, directions: Directions = None
+) -> Trees:
     """As many trees as were found before, fitted on other rows; nothing is scored.
 
     Raises:
         ConfigurationError, ArtifactError: as `fit_trees`.
     """
     lightgbm = import_lightgbm()
-    parameters = _parameters(seed=seed, threads=threads)
+    parameters = _parameters(rows.inputs, directions, seed=seed, threads=threads)
     booster = lightgbm.train(parameters, _dataset(lightgbm, rows), num_boost_round=rounds)
     return _checked_trees(booster, rows.inputs)
 
@@ -102,8 +110,11 @@ def trees_of(booster: Any, *, numerical: int, categorical: int) -> Trees:
     )
 
 
-def _parameters(*, seed: int, threads: int) -> dict[str, Any]:
-    return {
+def _parameters(inputs: Inputs, directions: Directions, *, seed: int, threads: int) -> dict[str, Any]:
+    constraints = {}
+    if directions is not None and directions.any():
+        constraints["monotone_constraints"] = [*directions.tolist(), *[0] * inputs.codes.shape[1]]
+    return constraints | {
         "objective": "binary",
         "metric": "binary_logloss",
         "learning_rate": 0.05,

@@ -6,6 +6,7 @@ import pytest
 
 from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.language import Schema, schema_to_dict
+from loan_default.data.schema.schema_files import schema_from_dict
 from loan_default.errors import DataError
 
 
@@ -150,6 +151,7 @@ def test_the_digest_of_the_schema_covers_its_texts():
         with_column("age", description="Age of the holder"),
         with_column("age", unit="yrs"),
         with_column("education", labels={"1": "graduate school"}),
+        with_column("age", monotonic="increasing"),
     ],
 )
 def test_texts_for_people_do_not_change_the_digest_of_the_rules(same):
@@ -190,3 +192,17 @@ def test_columns_that_name_applicants_are_groups_beside_one_name_of_the_applicat
         Schema(name="s", columns=(loan, replace(customer, group=False), town))
     with pytest.raises(DataError, match="group must name applicants"):
         Column(name="bad", kind=Kind.TARGET, group=True)
+
+
+def test_a_pd_moves_up_or_down_with_what_has_an_order():
+    table = {"kind": "numerical", "monotonic": "decreasing"}
+    schema = schema_from_dict({"name": "s", "columns": {"income": table, "bad": {"kind": "target"}}})
+    assert schema.columns[0].monotonic == "decreasing"
+    assert schema_to_dict(schema)["columns"]["income"] == table
+    assert replace(schema.columns[0], monotonic="") != schema.columns[0]
+    for kind in ("categorical", "date", "weight"):
+        broken = {"kind": kind, "monotonic": "increasing"}
+        with pytest.raises(DataError, match=f"a {kind} column must use keys of"):
+            schema_from_dict({"name": "s", "columns": {"income": broken, "bad": {"kind": "target"}}})
+    with pytest.raises(DataError, match=r"must be one of increasing, decreasing, however: 'incresing'.*mean"):
+        replace(schema.columns[0], monotonic="incresing")

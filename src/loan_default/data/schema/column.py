@@ -59,9 +59,9 @@ SHARED_KEYS = (
 )
 MARK_KEYS = ("decimal", "thousands")
 KEYS_OF_KIND: Mapping[Kind, tuple[str, ...]] = {
-    Kind.NUMERICAL: ("integer", "minimum", "maximum", "special", "capped", "format", *MARK_KEYS),
+    Kind.NUMERICAL: ("integer", "minimum", "maximum", "special", "capped", "format", "monotonic", *MARK_KEYS),
     Kind.CATEGORICAL: ("categories", "labels", "aliases", "open", "buckets", "format"),
-    Kind.ORDINAL: ("categories", "labels", "aliases", "open", "format"),
+    Kind.ORDINAL: ("categories", "labels", "aliases", "open", "format", "monotonic"),
     Kind.DATE: ("format", "first_year", "derive"),
     Kind.TIMESTAMP: ("format", "first_year"),
     Kind.WEIGHT: MARK_KEYS,
@@ -77,6 +77,8 @@ CODE_FORMATS = ("boolean",)
 TIME_FORMATS = ("epoch_seconds", "epoch_milliseconds", "spreadsheet")
 """Numbers that are times: since 1970, or days as spreadsheets count. Otherwise a pattern of `strptime`."""
 DERIVATIONS = ("years_before_application",)
+DIRECTIONS: Mapping[str, int] = {"increasing": 1, "decreasing": -1}
+"""How a PD may move as a value rises: not down, not up."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,6 +135,8 @@ class Column:
     """True = it is known too late to be a feature; False = it is known in time, whatever it looks like."""
     actionable: bool = True
     """False = an applicant cannot act on it: it is never a reason for a PD, nor changed in a hint."""
+    monotonic: str = ""
+    """Numerical, ordinal: how the PD moves as the value rises, of `DIRECTIONS`; empty = as is learned."""
     reason: str = ""
     """Words for an applicant whose PD the column raised; empty = the description."""
     format: str = ""
@@ -222,6 +226,11 @@ class Column:
         if self.is_coded and self.format == "boolean" and len(self.categories) != 2:
             raise DataError(
                 f"{where}: a boolean must have two categories, no and yes, however: {list(self.categories)}"
+            )
+        if self.monotonic and self.monotonic not in DIRECTIONS:
+            raise DataError(
+                f"{where}: monotonic must be one of {', '.join(DIRECTIONS)}, however: {self.monotonic!r}."
+                + did_you_mean(self.monotonic, list(DIRECTIONS))
             )
         if self.derive and self.derive not in DERIVATIONS:
             raise DataError(

@@ -35,6 +35,8 @@ Validation, the generator, features, splits and the report derive from the schem
     kind = "numerical"
     capped = true               # "90+" and "> 90" are 90, "< 1" is the whole number below, 0;
                                 # absent = refused
+    monotonic = "increasing"    # numerical and ordinal: the PD must not fall as the value rises, or
+                                # "decreasing"; absent = as is learned
 
     [columns.education]
     kind = "categorical"        # or ordinal: the order of `categories` is the order of the levels
@@ -169,11 +171,11 @@ class Schema:
     def rules_digest(self) -> str:
         """SHA-256 of the schema without texts for people: of what decides which values a column may hold.
 
-        A description, a unit, a label, what is a reason in which words, or the format of files can be
-        corrected without a change of it.
+        A description, a unit, a label, what is a reason in which words, how the PD must move, or the format
+        of files can be corrected without a change of it.
         """
         columns = (
-            replace(column, description="", unit="", labels={}, actionable=True, reason="")
+            replace(column, description="", unit="", labels={}, actionable=True, reason="", monotonic="")
             for column in self.columns
         )
         return replace(self, description="", format=None, columns=tuple(columns)).digest

@@ -129,6 +129,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "missing": (list,),
     "known_after_decision": (bool,),
     "actionable": (bool,),
+    "monotonic": (str,),
     "reason": (str,),
     "format": (str,),
     "decimal": (str,),

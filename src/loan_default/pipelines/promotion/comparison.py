@@ -19,9 +19,10 @@ from datetime import timedelta
 import numpy as np
 import structlog
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from loan_default.database.control_repositories import lost_champion
-from loan_default.database.documents import Champion, ModelStatus, TrainingData
+from loan_default.database.documents import Champion, ModelStatus, PerformanceMetrics, TrainingData
 from loan_default.database.evidence_documents import EvidenceRepository
 from loan_default.database.repositories import MetricsRepository
 from loan_default.errors import ArtifactError, DataError
@@ -29,6 +30,7 @@ from loan_default.evaluation import gate_rules
 from loan_default.evaluation.fairness_rule import fairness_rule
 from loan_default.evaluation.gate import Verdict, check_rules, verdict_of
 from loan_default.evaluation.gate_rules import Rule
+from loan_default.evaluation.monotonicity import MonotonicSweep, monotonic_rule
 from loan_default.evaluation.training_evidence import FairnessFacts
 from loan_default.models.model import LoanModel, load_model
 from loan_default.pipelines.layout import TRAINING_STORE
@@ -123,7 +125,7 @@ def check_thresholds(run: EvaluationRun, evaluated: Evaluated) -> Verdict:
             evaluated = replace(evaluated, champion_metrics=None, alone="its metrics are not stored any more")
     evidence = evidence_of(run, own, champion)
     checked = check_rules(evidence, thresholds=run.thresholds, policy=run.policy)
-    verdict = verdict_of((*checked, _fairness(run, evaluated.version)))
+    verdict = verdict_of((*checked, *_rules_of_training(run, own)))
     reasons = (*verdict.reasons, f"evaluated on {own.rows:,} rows, {evaluated.rows}.")
     verdict = with_comparison(evaluated, replace(verdict, reasons=reasons))
     verdict = with_approval(run, evaluated, verdict)
@@ -184,12 +186,21 @@ def read_registered(run: EvaluationRun, version: str) -> LoanModel:
     return load_model(run.home / model.path, sha256=model.sha256)
 
 
-def _fairness(run: EvaluationRun, version: str) -> Rule:
-    """The rule on groups of protected attributes, of the figures that the training has stored."""
-    stored = EvidenceRepository(run.services.database).find(version)
-    facts = None if stored is None else FairnessFacts.model_validate(stored.figures["fairness"])
+def _rules_of_training(run: EvaluationRun, own: PerformanceMetrics) -> tuple[Rule, Rule]:
+    """The rules on groups of protected attributes and on monotonic columns, of what the training stored."""
+    stored = EvidenceRepository(run.services.database).find(own.version)
+    figures = {} if stored is None else stored.figures
     data = None if stored is None else f"{EvidenceRepository.collection}/{stored.id}"
-    return fairness_rule(facts, run.profile, data=data)
+    facts = None if stored is None else FairnessFacts.model_validate(figures["fairness"])
+    return (
+        fairness_rule(facts, run.profile, data=data),
+        monotonic_rule(
+            TypeAdapter(tuple[MonotonicSweep, ...]).validate_python(figures.get("monotonic", ())),
+            asked=() if own.evidence is None else own.evidence.monotonic,
+            maximum=run.thresholds.maximum_falls,
+            data=data,
+        ),
+    )
 
 
 def _no_rows(evaluated: Evaluated) -> Rule:

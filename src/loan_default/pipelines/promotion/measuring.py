@@ -140,6 +140,7 @@ def _evidence(run: EvaluationRun, model: LoanModel, measured: MeasuredRows, *, p
         score_psi=None if stability is None else stability.value,
         score_psi_critical=None if stability is None else stability.critical,
         approval_rate=float(np.average(pds <= run.policy.cutoff, weights=measured.weights)),
+        monotonic=tuple(column.name for column in model.schema.features if column.monotonic),
     )
 
 

@@ -28,6 +28,7 @@ from loan_default.evaluation.training_evidence import (
 )
 from loan_default.evaluation.vintages import Vintage, vintage_table
 from loan_default.pipelines.training.decision_evidence import fairness_facts, money_of, plain_levels
+from loan_default.pipelines.training.monotonic_sweeps import monotonic_sweeps
 from loan_default.pipelines.training.plan import TrainingPlan
 from loan_default.pipelines.training.stages import Predictions, Trained
 from loan_default.review_policy import ReviewPolicy
@@ -89,6 +90,7 @@ def evidence_of(
         importance=tuple(
             ImportanceFacts(column=each.column, auc_drop=each.mean_drop, sd=each.sd) for each in importance
         ),
+        monotonic=monotonic_sweeps(trained.model, plan.dataset.frame.iloc[plan.split.test]),
         stability=_stability(trained),
         fairness=fairness_facts(plan, trained, policy),
         money=money_of(plan, trained, policy),

@@ -49,6 +49,7 @@ def fit_trees_of_run(plan: TrainingPlan, *, watch: Stopwatch) -> TreesOfRun | No
             plan.labelled(fold),
             seed=plan.options.seed,
             threads=plan.compute.threads,
+            directions=plan.features.directions,
         )
         ensembles.append(ensemble)
         logits.append(ensemble.logits(plan.inputs[fold]))
@@ -66,6 +67,7 @@ def refit_trees_of_run(plan: TrainingPlan, found: TreesOfRun) -> Trees:
         rounds=found.rounds,
         seed=plan.options.seed,
         threads=plan.compute.threads,
+        directions=plan.features.directions,
     )
 
 
