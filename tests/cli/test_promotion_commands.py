@@ -102,6 +102,17 @@ def test_a_promotion_and_a_rollback_name_who_answers_for_them(setup, shell):
     assert decision["approval"].startswith(setup.model.version)
 
 
+def test_a_rollback_to_the_champion_is_refused_and_nobody_answers_for_it(setup, shell):
+    model = setup.model
+    assert setup.models.move_champion(model.version, model.sha256, seen_rev=0, seen_version=None)
+    before = DecisionRepository(setup.services.database).count()
+    code, _, errors = shell("rollback", model.version, "--by", "R. Officer", "--reason", "complaints")
+    assert (code, champion(setup)) == (2, model.version)
+    assert "another model than the champion" in errors
+    assert DecisionRepository(setup.services.database).count() == before
+    assert setup.services.database["approvals"].count_documents({}) == 0
+
+
 @pytest.mark.parametrize(
     ("words", "match"),
     [

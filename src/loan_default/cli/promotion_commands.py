@@ -14,7 +14,7 @@ from rich.text import Text
 
 from loan_default.cli.console import ExitCode, make_console, say
 from loan_default.cli.options import AsJson, IngestionSchemaFile
-from loan_default.errors import ConfigurationError
+from loan_default.errors import ConfigurationError, DataError
 from loan_default.settings import Settings
 from loan_default.wiring import open_services, review_policy_of, start
 
@@ -159,6 +159,12 @@ def rollback(by: By, reason: Because, version: Former = None, as_json: AsJson = 
         named = None if version is None else _full(run, version)
         chosen = choose_model(run, version=named, rollback=True).chosen
         assert chosen is not None
+        pointer = run.models.champion()
+        if pointer is not None and pointer.version == chosen.version:  # nobody has to answer for that
+            raise DataError(
+                f"a rollback must bring back another model than the champion, however: {chosen.version} is "
+                "the champion. `loan-default models` lists the others."
+            )
         now = datetime.now(UTC)
         approve(
             run.services.database,
