@@ -13,7 +13,7 @@ DeviceName = Literal["auto", "cpu", "cuda"]
 """Where to compute; `auto` takes a GPU where there is one."""
 
 ReferenceMethod = Literal["all", "cut-off"]
-"""Against whom a PD is explained: all applicants, or those at or just above the cut-off."""
+"""Against whom a PD is explained: all applicants, or those who are just approved."""
 
 PRESETS: tuple[PresetName, ...] = get_args(PresetName)
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)

@@ -245,7 +245,7 @@ class Settings(BaseSettings):
     segments: Annotated[str, StringConstraints(pattern=r"^[^:/@]*$")] = ",".join(DEFAULT_POLICY.segments)
     """What is asked of a model beside thresholds; see `thresholds.GatePolicy`."""
     reasons_against: ReferenceMethod = "all"
-    """Against whom PDs are explained: all applicants, or those at or just above the cut-off."""
+    """Against whom PDs are explained: all applicants, or those who are just approved."""
     stream_reasons: bool = False
     """Whether scores on the stream come with their reasons; they take some times as long then."""
     policy_profile: Literal["us", "eu", "kr"] = "us"

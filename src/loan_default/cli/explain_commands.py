@@ -21,7 +21,7 @@ Row = Annotated[int, typer.Option(min=0, help="Number of the application in the 
 Against = Annotated[
     ReferenceMethod | None,
     typer.Option(
-        help="Explain against all applicants, or against those at or just above the cut-off. Default: "
+        help="Explain against all applicants, or those whose PD is at or just below the cut-off. Default: "
         "LOAN_DEFAULT_REASONS_AGAINST."
     ),
 ]

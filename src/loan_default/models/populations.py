@@ -2,7 +2,7 @@
 
 Training cuts the applicants that no network learned from into bands by their PD, and keeps of each band how
 the values of each column are spread. The mean token of a column depends on that spread alone. So one table
-gives both references that lenders use: all applicants, or those at or just above the cut-off. Which one it is
+gives both references that lenders use: all applicants, or those who are just approved. Which one it is
 decides what the reasons mean; `Reference.name` names it with the model.
 
 Rows count once, whatever their weight. Levels of columns with default rates count as the average level.
