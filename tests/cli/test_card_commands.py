@@ -142,3 +142,13 @@ def test_a_card_needs_a_version(shell, home):
     code, _, errors = shell("card")
     assert code == 2
     assert "no version is given" in errors
+
+
+def test_a_card_that_would_have_to_lie_in_a_file_is_refused_in_one_line(shell, lab, home, tmp_path):
+    taken = tmp_path / "taken"
+    taken.touch()
+    for folder in (taken, taken / "cards"):
+        code, _, errors = shell("card", lab.version, "--out", str(folder))
+        assert code == 2
+        assert errors.startswith("The system refused: ")
+        assert str(taken) in errors

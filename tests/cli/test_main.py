@@ -238,6 +238,10 @@ def test_a_full_disk_is_one_line_and_a_bug_is_not_hidden(shell, monkeypatch):
     monkeypatch.setattr(session, "load_settings", raising(OSError(28, "No space left on device", "runs/x")))
     code, _, errors = shell("loan-default models")
     assert (code, errors) == (INPUT, "The system refused: No space left on device: runs/x\n")
+    clash = IsADirectoryError(21, "Is a directory", ".page.tmp", None, "page")
+    monkeypatch.setattr(session, "load_settings", raising(clash))
+    code, _, errors = shell("loan-default models")
+    assert (code, errors) == (INPUT, "The system refused: Is a directory: page\n")
     monkeypatch.setattr(session, "load_settings", raising(FileNotFoundError(2, "No such file", "x")))
     with pytest.raises(FileNotFoundError):
         cli.run(cli.app, ["models"])

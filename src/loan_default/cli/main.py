@@ -91,7 +91,9 @@ def run(command: typer.Typer, arguments: Sequence[str], *, stopped: str = _STOPP
     except OSError as error:
         if error.errno not in _REFUSALS:
             raise
-        _print_error("The system refused", f"{error.strerror}: {error.filename or 'no file named'}")
+        # Of two files the first one is temporary.
+        named = error.filename2 or error.filename or "no file named"
+        _print_error("The system refused", f"{error.strerror}: {named}")
         code = ExitCode.INPUT
     if code == ExitCode.STOPPED:
         _print_error("Stopped", stopped)
@@ -112,7 +114,10 @@ def train_main() -> None:
 
 
 _REFUSALS = frozenset(
-    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENAMETOOLONG}
+    {
+        *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENAMETOOLONG),
+        *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR),  # a file where a folder should be, or the other way
+    }
 )
 """Errors of the operating system that are no bug of ours."""
 
