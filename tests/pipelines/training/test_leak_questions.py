@@ -151,3 +151,10 @@ def test_the_training_store_fails_with_the_reason_and_the_way_out(lab, loans):
     error = columns_in_question(check, [], TrainingOptions(data=StoreData(folder=loans)), schema)
     assert "LOAN_DEFAULT_SCHEMA" in str(error)
     assert "parameter allow_leaks" in str(error)
+
+
+def test_a_schema_with_an_open_question_on_a_weight_does_what_the_question_says(weighted, tmp_path):
+    mine = tmp_path / "mine.toml"
+    mine.write_text(planned(weighted, allow_leaks=True).schema_choice.to_toml())
+    assert "With neither, a training by this schema takes it for a measurement" in mine.read_text()
+    assert "sample_weight" in planned(weighted, schema=mine).features.names

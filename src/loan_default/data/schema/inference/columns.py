@@ -176,8 +176,8 @@ def _infer_numbers(
             name,
             Severity.QUESTION,
             'does it say how much a row counts? Then let kind = "weight" be the line below '
-            f"{table_heading(name)}; add known_after_decision = false there if it is a measurement. No "
-            "training starts until then",
+            f"{table_heading(name)}; add known_after_decision = false there if it is a measurement. "
+            "With neither, a training by this schema takes it for a measurement",
         )
     if form and names_event(name):
         report(
