@@ -141,7 +141,6 @@ TESTED_BY = {
     "pipelines/promotion/evaluation_run": "pipelines/promotion/test_comparison",
     "pipelines/promotion/stored_evidence": "pipelines/promotion/test_measuring",
     "pipelines/services": "pipelines/ingestion/test_ingestion_steps",
-    "pipelines/training/provenance": "pipelines/training/test_local_run",
 }
 """Module that has no test file of its name -> the one that tests it."""
 

@@ -170,6 +170,7 @@ def test_one_model_is_shown_in_full(screen, lab):
     assert f"test {registered.model.rows['test']}" in text
     assert "calibration slope" in text
     assert "champion          no" in text
+    assert "run               none" in text
 
 
 def test_a_model_without_figures_has_dashes(screen, lab):

@@ -105,5 +105,14 @@ def provenance_of_weights(members: Sequence[Classifier], trees: Trees | None) ->
     }
 
 
+def provenance_in_words(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """The provenance of a model as people read it in reports and cards."""
+    words = {None: "none", True: "yes", False: "no"}
+    return {
+        name.replace("_", " "): words[value] if value is None or isinstance(value, bool) else str(value)
+        for name, value in provenance.items()
+    }
+
+
 def _to_list(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.ndarray) else value

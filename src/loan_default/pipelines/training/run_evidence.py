@@ -30,6 +30,7 @@ from loan_default.evaluation.vintages import Vintage, vintage_table
 from loan_default.pipelines.training.decision_evidence import fairness_facts, money_of, plain_levels
 from loan_default.pipelines.training.monotonic_sweeps import monotonic_sweeps
 from loan_default.pipelines.training.plan import TrainingPlan
+from loan_default.pipelines.training.provenance import provenance_in_words
 from loan_default.pipelines.training.stages import Predictions, Trained
 from loan_default.review_policy import ReviewPolicy
 
@@ -97,7 +98,7 @@ def evidence_of(
         policy=policy.profile.name,
         provenance=(
             ("model sha256", trained.sha256),
-            *((name.replace("_", " "), str(value)) for name, value in trained.model.provenance.items()),
+            *provenance_in_words(trained.model.provenance).items(),
         ),
         distributions=installed(),
     )

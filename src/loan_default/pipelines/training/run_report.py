@@ -28,6 +28,7 @@ from loan_default.files import write_atomically
 from loan_default.models.trees import Trees
 from loan_default.pipelines.training.member_fits import rows_learned_from
 from loan_default.pipelines.training.plan import TrainingPlan
+from loan_default.pipelines.training.provenance import provenance_in_words
 from loan_default.pipelines.training.stages import Predictions, Trained, with_threads_of_run
 from loan_default.pipelines.training.stopwatch import Stopwatch
 
@@ -187,7 +188,7 @@ def build_report(
         provenance={
             "model version": trained.model.version,
             "model sha256": trained.sha256,
-            **{name.replace("_", " "): str(value) for name, value in trained.model.provenance.items()},
+            **provenance_in_words(trained.model.provenance),
             "command": command,
             "started": trained.started_at.isoformat(timespec="seconds"),
         },
