@@ -102,6 +102,22 @@ def test_a_promotion_and_a_rollback_name_who_answers_for_them(setup, shell):
     assert decision["approval"].startswith(setup.model.version)
 
 
+def test_a_rollback_to_a_model_that_was_never_decided_about_names_the_command_that_does_it(setup, shell):
+    setup.candidate("waiting")
+    code, _, errors = shell("rollback", "waiting", "--by", "R. Officer", "--reason", "complaints")
+    assert code == 2
+    assert "waiting waits for that. `loan-default promote`" in errors
+
+
+def test_a_champion_that_the_gate_refuses_is_kept_with_the_same_exit_code(setup, shell, monkeypatch):
+    model = setup.model
+    assert setup.models.move_champion(model.version, model.sha256, seen_rev=0, seen_version=None)
+    monkeypatch.setenv("LOAN_DEFAULT_MINIMUM_AUC", "0.999")
+    assert shell("evaluate", model.version)[0] == 6
+    code, out, _ = shell("promote", model.version, "--json")
+    assert (code, json.loads(out)["action"], champion(setup)) == (6, "kept", model.version)
+
+
 def test_a_rollback_to_the_champion_is_refused_and_nobody_answers_for_it(setup, shell):
     model = setup.model
     assert setup.models.move_champion(model.version, model.sha256, seen_rev=0, seen_version=None)

@@ -107,7 +107,8 @@ def promote(
     """Evaluate a model, decide, and make it the champion if the gate lets it pass.
 
     An approval is stored before the model is evaluated: it names who answers for the model, why, until when,
-    and which rules it may break. The exit code is 6 where the model was rejected.
+    and which rules it may break. The exit code is 6 where the gate refuses the model; a champion
+    stays what it is.
 
     [bold]Try[/]
 
@@ -257,7 +258,7 @@ def _show(decision: "Decision", *, as_json: bool) -> None:
         say(console, str(decision.action).replace("_", " "), f"{decision.version}{beside}")
         if decision.approval is not None:
             say(console, "approval", decision.approval)
-    if decision.action is Action.REJECTED:
+    if decision.action is Action.REJECTED or decision.broken:
         raise typer.Exit(ExitCode.REJECTED)
 
 

@@ -101,7 +101,7 @@ def _check_evaluated(run: EvaluationRun, model: ModelMetadata) -> None:
     if model.status is ModelStatus.TRAINED and not was_decided:
         raise DataError(
             "the model of a rollback must have been evaluated before, however: "
-            f"{model.version} waits for that. Send evaluation.requested with its version first."
+            f"{model.version} waits for that. `loan-default promote` or the DAG model_evaluation does it."
         )
 
 
