@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from servers.errors import NotInstallable
 from servers.ferretdb import start_ferretdb
 from servers.kafka import start_kafka
@@ -30,7 +30,10 @@ from loan_default.pipelines.training.local_run import TrainingResult, run_traini
 from loan_default.pipelines.training.plan import TrainingPlan
 from loan_default.pipelines.training.training_options import FileData, TrainingOptions
 
-settings.register_profile("quick", max_examples=25)
+_usual = settings.get_profile(settings.get_current_profile_name())  # another one where CI is set
+settings.register_profile("full", parent=_usual, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("full")  # a busy machine is no failure
+settings.register_profile("quick", parent=settings.get_profile("full"), max_examples=25)
 """Of `make check`: a test without a number of its own tries fewer examples than the 100 of `make test`."""
 
 SCHEMA = Schema(

@@ -1,7 +1,16 @@
 """Fairness against its definitions, worked examples and scipy."""
 
+from itertools import product
+
 import numpy as np
 import pytest
+from fairlearn.metrics import (
+    MetricFrame,
+    demographic_parity_ratio,
+    false_positive_rate,
+    selection_rate,
+    true_positive_rate,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats.contingency import association as scipy_association
@@ -59,6 +68,31 @@ def test_rates_by_hand():
     assert (found.gap_bads_declined, found.gap_goods_declined) == (0.5, 0.5)
     assert (first.bad_rate, first.mean_pd) == (0.5, pytest.approx(0.225))
     assert found.lowest_ratio == first.ratio
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.booleans(), st.floats(0, 1)), min_size=12, max_size=200
+    ).filter(lambda rows: {(group, bad) for group, bad, _ in rows} >= set(product("abc", (False, True))))
+)
+def test_rates_are_those_of_fairlearn(rows):
+    """With an approval as the positive prediction, and a good end as the positive outcome."""
+    group, bad, pd = (list(each) for each in zip(*rows, strict=True))
+    good, approved = ~np.array(bad), np.array(pd) <= POLICY["cutoff"]
+    rates = {"approved": selection_rate, "goods": true_positive_rate, "bads": false_positive_rate}
+    oracle = MetricFrame(metrics=rates, y_true=good, y_pred=approved, sensitive_features=group)
+    found = fairness_of("x", np.array(bad, float), np.array(pd), group, **POLICY | {"minimum_rows": 1})
+    for each in found.groups:
+        expected = oracle.by_group.loc[each.group]
+        assert each.approval_rate == pytest.approx(expected["approved"])
+        assert each.goods_declined == pytest.approx(1 - expected["goods"])
+        assert each.bads_declined == pytest.approx(1 - expected["bads"])
+    differences = oracle.difference()
+    assert found.gap_goods_declined == pytest.approx(differences["goods"])
+    assert found.gap_bads_declined == pytest.approx(differences["bads"])
+    if approved.any():
+        ratio = demographic_parity_ratio(good, approved, sensitive_features=group)
+        assert found.lowest_ratio == pytest.approx(ratio)
 
 
 @pytest.mark.parametrize(("rate", "state"), [(0.5, "below"), (0.85, "within")])
