@@ -161,7 +161,8 @@ def _status(cutoff: float | None, experiment: str | None, *, as_json: bool) -> N
 
 
 def _measures_table(status: "ExperimentStatus") -> Table:
-    table = Table("measure", "champion", "challenger", "difference (95 % at all looks)", "better")
+    # The others are those of one look.
+    table = Table("measure", "champion", "challenger", "difference (95 %; auc, brier: at all looks)", "better")
     for each in status.measures:
         table.add_row(
             each.name.replace("_", " "),
