@@ -161,8 +161,8 @@ def _status(cutoff: float | None, experiment: str | None, *, as_json: bool) -> N
 
 
 def _measures_table(status: "ExperimentStatus") -> Table:
-    # The others are those of one look.
-    table = Table("measure", "champion", "challenger", "difference (95 %; auc, brier: at all looks)", "better")
+    difference = "difference (95 %; auc, brier: at all looks)"  # the others are those of one look
+    table = Table("measure", "champion", "challenger", difference, "better")
     for each in status.measures:
         table.add_row(
             each.name.replace("_", " "),
