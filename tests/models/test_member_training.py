@@ -321,3 +321,19 @@ def test_the_loss_of_a_member_counts_rows_by_their_weights():
     data = Labelled(inputs=inputs, labels=labels, weights=weights)
     score = task_of(data).score(Linear())
     assert score == pytest.approx(roc_auc_score(labels, inputs.numerical[:, 0], sample_weight=weights))
+
+
+def test_chance_is_no_fall() -> None:
+    """The logits of a network that does not look at the column differ by what is dropped alone."""
+
+    class Blind(torch.nn.Module):
+        def forward(self, numerical, codes):
+            return torch.nn.functional.dropout(numerical[:, 1:], 0.5, self.training)
+
+    numbers = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
+    inputs = module.Inputs(numerical=numbers, codes=np.zeros((64, 0), np.int64))
+    data = Labelled(inputs=inputs, labels=(numbers[:, 0] > 0).astype(np.float32))
+    task = module._Member(
+        Blind().train(), data, data, directions=np.array([1, 0]), device=torch.device("cpu")
+    )
+    assert task.losses(torch.arange(64), torch.Generator())["falls"] == 0

@@ -171,6 +171,7 @@ class _Member:
     ) -> None:
         self.module: nn.Module = module
         self._directions = torch.from_numpy(directions).to(device)
+        self._devices = [device] if device.type == "cuda" else []
         self.n_rows = len(train.labels)
         self._train = to_tensors(train.inputs, device)
         self._labels = torch.from_numpy(train.labels).to(device)
@@ -184,15 +185,19 @@ class _Member:
     def losses(self, rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """Cross entropy of training rows, and how far their PDs move the wrong way."""
         numerical, codes = self._train[0][rows], self._train[1][rows]
+        if not self._directions.any():
+            return {"loss": self._cross_entropy(self.module(numerical, codes), rows)}
+        moved, rises = moved_rows(numerical, self._directions, generator)
+        with torch.random.fork_rng(self._devices):  # both passes drop the same, or chance would be a fall
+            moved_logits = self.module(moved, codes)
         logits = self.module(numerical, codes)
+        falls = F.relu(-rises[:, None] * (moved_logits - logits)).mean()
+        return {"loss": self._cross_entropy(logits, rows) + FALL_WEIGHT * falls, "falls": falls}
+
+    def _cross_entropy(self, logits: Tensor, rows: Tensor) -> Tensor:
         labels = self._labels[rows][:, None].expand_as(logits)
         weights = None if self._weights is None else self._weights[rows][:, None].expand_as(logits)
-        loss = F.binary_cross_entropy_with_logits(logits, labels, weight=weights)
-        if not self._directions.any():
-            return {"loss": loss}
-        moved, rises = moved_rows(numerical, self._directions, generator)
-        falls = F.relu(-rises[:, None] * (self.module(moved, codes) - logits)).mean()
-        return {"loss": loss + FALL_WEIGHT * falls, "falls": falls}
+        return F.binary_cross_entropy_with_logits(logits, labels, weight=weights)
 
     def score(self, module: nn.Module) -> float:
         """AUC on the validation rows; NaN if a prediction is not finite."""
