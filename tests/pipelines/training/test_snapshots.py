@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -32,7 +33,13 @@ from loan_default.pipelines.ingestion.ingestion_steps import (
 from loan_default.pipelines.ingestion.training_store_writer import store_processed_data
 from loan_default.pipelines.services import Services
 from loan_default.pipelines.training import row_splits
-from loan_default.pipelines.training.dataset import EmptyStoreError, load_snapshot, load_store, snapshot_of
+from loan_default.pipelines.training.dataset import (
+    EmptyStoreError,
+    load_dataset,
+    load_snapshot,
+    load_store,
+    snapshot_of,
+)
 from loan_default.pipelines.training.plan import TrainingPlan, plan_training
 from loan_default.pipelines.training.provenance import provenance_of
 from loan_default.pipelines.training.snapshots import (
@@ -158,6 +165,27 @@ def test_a_code_in_a_column_that_must_be_filled_is_no_gap(new_services, tmp_path
     dataset = load_store(tmp_path / "store", schema, maturity_days=0, now=NOW)
     assert len(dataset.quarantined) == 0
     assert dataset.frame["income"].isna().sum() == incomes.eq(incomes.iloc[0]).sum() > 0
+
+
+def test_a_row_with_an_outcome_and_no_weight_is_quarantined_and_stops_nothing(new_services, tmp_path):
+    weight = Column(name="sample_weight", kind=Kind.WEIGHT, nullable=True)
+    schema = replace(SCHEMA, columns=(*SCHEMA.columns, weight))
+    frame = generate(SCHEMA, rows=60, seed=5).frame.drop_duplicates("id")
+    text = to_text(frame, SCHEMA).assign(sample_weight="1.5")
+    text.iloc[:7, text.columns.get_loc("sample_weight")] = ""
+    text.iloc[:3, text.columns.get_loc("bad")] = ""  # not known yet: no weight is needed yet
+    text.to_csv(tmp_path / "loans.csv", index=False)
+    services = new_services(schema, Polling(batch=70, poll_seconds=0.05))
+    send_all(services, FileFeed(tmp_path / "loans.csv", schema, state=tmp_path / "feed.json"))
+    store_processed_data(services, tmp_path / "store")
+    for dataset in (
+        load_store(tmp_path / "store", schema, maturity_days=0, now=NOW),
+        load_dataset(tmp_path / "loans.csv", schema),
+    ):
+        assert dataset.reasons == {"sample_weight: must be given where the outcome is known": 4}
+        assert sorted(dataset.quarantined["id"]) == sorted(frame["id"].iloc[3:7])
+        assert len(dataset.frame) == len(frame) - 4 == dataset.rows_read - 4
+        assert np.isnan(dataset.weights).sum() == np.isnan(dataset.labels).sum() == 3
 
 
 def with_income(**changes: object) -> Schema:

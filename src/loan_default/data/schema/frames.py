@@ -316,6 +316,11 @@ def _all_missing(column: Column, index: pd.Index) -> pd.Series:
     return pd.Series(None, index=index, dtype=column.kind.dtype)
 
 
+def rejected_for(frame: pd.DataFrame, reason: str) -> pd.DataFrame:
+    """Rows of a canonical frame as `Validation.rejected` holds rows, all with the same reason."""
+    return _rejected(RawFrame(frame=frame), {position: [reason] for position in range(len(frame))})
+
+
 def _rejected(raw: RawFrame, reasons: Mapping[int, list[str]]) -> pd.DataFrame:
     positions = sorted(reasons)
     texts = raw.frame.iloc[positions].astype(object).map(_raw_text).astype("str").rename(columns=RENAMED)

@@ -15,7 +15,7 @@ from loan_default.data.datasets.row_hashing import DIGEST_VERSION, digest_of
 from loan_default.data.datasets.store_files import short_names
 from loan_default.data.datasets.training_store import read_store
 from loan_default.data.schema.file_format import FileFormat
-from loan_default.data.schema.frames import RawFrame, Validation, validate
+from loan_default.data.schema.frames import RawFrame, Validation, rejected_for, validate
 from loan_default.data.schema.language import Schema
 from loan_default.data.schema.values import as_text, fold, is_missing
 from loan_default.data.sources.sniffing import format_for
@@ -60,21 +60,11 @@ class Dataset:
 
     @property
     def weights(self) -> NDArray[np.float64] | None:
-        """(accepted rows,), how much each row counts; None = the schema has no weight, all count alike.
-
-        Raises:
-            DataError: a row with a label has no weight.
-        """
+        """(accepted rows,), how much each row counts, known where its label is; None = the schema has no
+        weight, all count alike."""
         if self.schema.weight is None:
             return None
-        name = self.schema.weight.name
-        weights = self.frame[name].to_numpy(dtype=np.float64)
-        lacking = int((np.isnan(weights) & ~np.isnan(self.labels)).sum())
-        if lacking:
-            raise DataError(
-                f"rows with a label must have a weight, however: {name!r} is missing in {lacking:,} of them."
-            )
-        return weights
+        return self.frame[self.schema.weight.name].to_numpy(dtype=np.float64)
 
 
 class EmptyStoreError(DataError):
@@ -124,7 +114,8 @@ def load_store(
     )
     if contents.frame.empty:
         raise _empty_store(folder, since=since, until=until)
-    frame, validation = _revalidated(contents.frame, schema)
+    frame, validation = _with_weights(*_revalidated(contents.frame, schema), schema)
+    frame = frame if frame is contents.frame else frame.reset_index(drop=True)
     copies = contents.duplicates + contents.superseded
     first, last = contents.first_event_time, contents.last_event_time
     return Dataset(
@@ -164,7 +155,29 @@ def _revalidated(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, Val
         return frame, validation
     read = frame.loc[passed.index].copy()
     read[passed.columns] = passed
-    return read.reset_index(drop=True), validation
+    return read, validation
+
+
+def _with_weights(
+    frame: pd.DataFrame, validation: Validation, schema: Schema
+) -> tuple[pd.DataFrame, Validation]:
+    """Reject rows whose outcome is known and whose weight is not: nobody knows how much they count.
+
+    In the store an outcome may come later than an application that was scored without a weight.
+    """
+    if schema.weight is None or schema.target is None:
+        return frame, validation
+    name = schema.weight.name
+    lacking = (frame[name].isna() & frame[schema.target.name].notna()).to_numpy()
+    if not lacking.any():
+        return frame, validation
+    reason = f"{name}: must be given where the outcome is known"
+    rejected = [each for each in (validation.rejected, rejected_for(frame[lacking], reason)) if len(each)]
+    return frame[~lacking], replace(
+        validation,
+        rejected=pd.concat(rejected, ignore_index=True),
+        counts={**validation.counts, reason: int(lacking.sum())},
+    )
 
 
 def load_snapshot(folder: Path, schema: Schema, snapshot: TrainingData, *, maturity_days: int) -> Dataset:
@@ -216,12 +229,13 @@ def load_dataset(
     rows_read = footer_lines = 0
     parts = iter_frames(data, form=form or format_for(data, schema)) if raw is None else [raw]
     for part in parts:
-        validation = validate(part, schema, labelled=True)
+        found = validate(part, schema, labelled=True)
+        passed, validation = _with_weights(found.accepted, found, schema)
         rows_read += len(part.frame) + len(part.rejects)
         footer_lines += part.footer_lines
-        accepted.append(validation.accepted)
+        accepted.append(passed)
         if schema.target is not None:
-            labels = validation.accepted[schema.target.name]
+            labels = passed[schema.target.name]
             outcomes.append(part.frame[schema.target.name].loc[labels.index[labels.isna()]])
         quarantined.append(validation.rejected)
         reasons.update(validation.counts)
