@@ -19,11 +19,10 @@ def test_each_profile_can_be_read_and_the_default_is_that_of_the_united_states()
     ("old", "new", "message"),
     [
         ('name = "us"', "", "missing=\\['name'\\]"),
-        ("maximum_reasons = 4", "maximum_reasons = 4\nmore = 1", "unknown=\\['more'\\]"),
+        ("minimum_group_rows = 100", "minimum_group_rows = 100\nmore = 1", "unknown=\\['more'\\]"),
         ('"monitor"', '"sometimes"', "fairness_mode must be one of"),
         ("minimum_ratio = 0.8", "minimum_ratio = 0", "minimum_ratio must be above 0"),
         ("minimum_group_rows = 100", "minimum_group_rows = 0", "minimum_group_rows must be 1 or more"),
-        ('["model risk officer", "credit risk officer"]', "[]", "approver_roles must name a role"),
         ("minimum_ratio", "minimum ratio", "Cannot read the policy profile"),
     ],
 )

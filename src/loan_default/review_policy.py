@@ -35,23 +35,16 @@ class PolicyProfile:
     """Lowest approval rate of a group over that of the reference group, 0 to 1."""
     minimum_group_rows: int = 100
     """Rows that a group must have before its ratio is compared with the minimum."""
-    maximum_reasons: int = 4
-    """The most reasons that explain one decision."""
-    retention_days: int = 760
-    """Days for which documents about a model are to be kept."""
-    approver_roles: tuple[str, ...] = ("model risk officer", "credit risk officer")
-    """Who may approve an override."""
 
     def __post_init__(self) -> None:
         if not 0 < self.minimum_ratio <= 1:
             raise ConfigurationError(
                 f"minimum_ratio must be above 0 and at most 1, however: {self.minimum_ratio}"
             )
-        for name in ("minimum_group_rows", "maximum_reasons", "retention_days"):
-            if getattr(self, name) < 1:
-                raise ConfigurationError(f"{name} must be 1 or more, however: {getattr(self, name)}")
-        if not self.approver_roles:
-            raise ConfigurationError("approver_roles must name a role, however: there is none")
+        if self.minimum_group_rows < 1:
+            raise ConfigurationError(
+                f"minimum_group_rows must be 1 or more, however: {self.minimum_group_rows}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,5 +109,4 @@ def load_profile(path: Path) -> PolicyProfile:
             f"fairness_mode must be one of {modes}, however: {content['fairness_mode']!r}"
         )
     content["fairness_mode"] = FairnessMode(content["fairness_mode"])
-    content["approver_roles"] = tuple(content["approver_roles"])
     return PolicyProfile(**content)
