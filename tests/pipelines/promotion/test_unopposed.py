@@ -311,7 +311,7 @@ def test_a_rollback_brings_a_lost_pointer_back(promotion):
 
 def test_a_rollback_promotes_no_model_that_was_never_evaluated(promotion):
     install_champion(promotion)
-    with pytest.raises(DataError, match=r"must have been evaluated before.*evaluation\.requested"):
+    with pytest.raises(DataError, match=r"must have been evaluated before.*`loan-default promote`"):
         choose_model(promotion.run("undo"), version=promotion.model.version, rollback=True)
     assert promotion.models.champion().version == OLD
 
