@@ -34,7 +34,7 @@ def test_an_experiment_from_its_start_to_its_end(shell, versions):
     code, out, _ = shell("challenge", "status")
     assert code == 0
     assert "conclusion  inconclusive" in out
-    assert "difference (95 %; auc, brier: at all looks)" in out
+    assert "auc and brier: intervals that hold at all looks together" in out
     code, out, _ = shell("challenge", "status", "--json")
     assert json.loads(out)["scored"] == {"champion": 0, "challenger": 0}
     assert "0 scores in the smaller group" in out

@@ -47,7 +47,7 @@ OPTIONS = list(path_options(cli.app))
 def test_all_commands_with_paths_are_looked_at() -> None:
     assert {command for command, _, _ in OPTIONS} == {
         "train", "score", "schema", "doctor", "ingest", "prepare", "replay", "backup", "restore",
-        "card", "explain", "drift",
+        "card", "explain", "drift", "evaluate", "promote",
     }  # fmt: skip
     assert len(OPTIONS) >= 14
 

@@ -26,7 +26,7 @@ SCHEMA = Schema(
         Column(name="bad", kind=Kind.TARGET),
     ),
 )
-KILLS = 10
+KILLS = 5
 ORPHANS_END_WITHIN_SECONDS = 60.0
 """A worker that is still importing torch when its run is killed may need that; an orphan lives for ever."""
 

@@ -147,6 +147,7 @@ def _status(cutoff: float | None, experiment: str | None, *, as_json: bool) -> N
     if status.experiment.planned_outcomes is not None:
         say(console, "planned", f"{status.experiment.planned_outcomes:,} outcomes to find a lead of 0.01 AUC")
     console.print(_measures_table(status))
+    say(console, "", "auc and brier: intervals that hold at all looks together; the others hold at one look")
     if status.score_psi is not None:
         say(console, "score PSI", f"{status.score_psi:.3f}")
     if status.agreement is not None:
@@ -161,8 +162,7 @@ def _status(cutoff: float | None, experiment: str | None, *, as_json: bool) -> N
 
 
 def _measures_table(status: "ExperimentStatus") -> Table:
-    difference = "difference (95 %; auc, brier: at all looks)"  # the others are those of one look
-    table = Table("measure", "champion", "challenger", difference, "better")
+    table = Table("measure", "champion", "challenger", "difference (95 %)", "better")
     for each in status.measures:
         table.add_row(
             each.name.replace("_", " "),
