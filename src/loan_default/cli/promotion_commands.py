@@ -238,7 +238,7 @@ def _complete(approval: Mapping[str, object], overrides: list[str]) -> bool:
     if (given or overrides) and missing:
         what = "an override" if overrides else given[0]
         raise ConfigurationError(
-            f"{what} must come with {', '.join(approval)}, however: {', '.join(missing)} is missing. Name it."
+            f"{what} must come with {', '.join(approval)}, however: not given: {', '.join(missing)}."
         )
     return bool(given)
 

@@ -153,8 +153,8 @@ def model_that_answers(database: Database) -> tuple[ModelMetadata, str]:
     newest = repository.latest()
     if newest is None:
         raise DataError(
-            "a model must be registered before rows can be scored, however: none is. Train one with "
-            "train.py --pretrain --train, or name a model file with --model."
+            "a model must be registered, however: none is. Train one with train.py --pretrain --train; "
+            "`score --model` also takes a model file."
         )
     return newest, "the newest one, as there is no champion yet"
 

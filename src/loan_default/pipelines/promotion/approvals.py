@@ -5,7 +5,7 @@ expires. It overrides the rules that it names and no others; a broken file and t
 by nobody.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -153,10 +153,14 @@ def _check_rules(names: Sequence[str]) -> None:
             )
         if known[name] in NEVER_OVERRIDDEN:
             raise DataError(
-                f"rules {sorted(NEVER_OVERRIDDEN)} can be overridden by nobody, however: {name!r} is of rule "
-                f"{known[name]}. Mend what it is about."
+                f"a rule to override must not be of number {_in_words(NEVER_OVERRIDDEN)}, however: {name!r} "
+                f"is of number {known[name]}. Mend what it is about."
             )
 
 
 def _article(name: str) -> str:
     return f"an {name}" if name == "approver" else f"a {name}"
+
+
+def _in_words(numbers: Iterable[int]) -> str:
+    return " or ".join(str(number) for number in sorted(numbers))
