@@ -39,13 +39,15 @@ def models_table(models: Sequence["Registered"]) -> Table:
 
 def print_model(console: Console, registered: "Registered") -> None:
     """Print everything that is registered about one model."""
+    from loan_default.evaluation.formats import verbatim
+
     for name, value in registered.model.model_dump(mode="json").items():
         shown = (
             ", ".join(f"{key} {item}" for key, item in value.items()) if isinstance(value, dict) else value
         )
-        words = {None: "none", True: "yes", False: "no"}
-        text = words[shown] if shown is None or isinstance(shown, bool) else str(shown)
-        console.print(Text.assemble((f"{name:<18}", "bold"), text), soft_wrap=True, highlight=False)
+        console.print(
+            Text.assemble((f"{name:<18}", "bold"), verbatim(shown)), soft_wrap=True, highlight=False
+        )
     console.print(Text.assemble((f"{'champion':<18}", "bold"), "yes" if registered.is_champion else "no"))
     for decision in registered.decisions:
         say(console, "", f"{decision.action} on {decision.decided_at:%Y-%m-%d %H:%M} UTC", style="bold")

@@ -61,6 +61,15 @@ def plain(value: object) -> str:
     return str(value)
 
 
+def verbatim(value: object) -> str:
+    """A value as it is stored, such as a version or a seed; `none`, `yes` and `no` for what has no digits."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
 def _whole(value: int) -> str:
     """Four digits are easier to read without a separator."""
     return f"{value:,}" if abs(value) >= 10_000 else str(value)

@@ -170,7 +170,7 @@ class _Member:
         device: Device,
     ) -> None:
         self.module: nn.Module = module
-        self._directions = torch.from_numpy(directions).to(device)
+        self._directions = torch.from_numpy(directions).to(device) if directions.any() else None
         self._devices = [device] if device.type == "cuda" else []
         self.n_rows = len(train.labels)
         self._train = to_tensors(train.inputs, device)
@@ -185,7 +185,7 @@ class _Member:
     def losses(self, rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """Cross entropy of training rows, and how far their PDs move the wrong way."""
         numerical, codes = self._train[0][rows], self._train[1][rows]
-        if not self._directions.any():
+        if self._directions is None:
             return {"loss": self._cross_entropy(self.module(numerical, codes), rows)}
         moved, rises = moved_rows(numerical, self._directions, generator)
         with torch.random.fork_rng(self._devices):  # both passes drop the same, or chance would be a fall

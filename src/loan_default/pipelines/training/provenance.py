@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from loan_default.data.datasets.row_hashing import DIGEST_VERSION
+from loan_default.evaluation.formats import verbatim
 from loan_default.models.classifier import Classifier
 from loan_default.models.features import features_to_dict
 from loan_default.models.fitting import StateDict
@@ -107,11 +108,7 @@ def provenance_of_weights(members: Sequence[Classifier], trees: Trees | None) ->
 
 def provenance_in_words(provenance: Mapping[str, Any]) -> dict[str, str]:
     """The provenance of a model as people read it in reports and cards."""
-    words = {None: "none", True: "yes", False: "no"}
-    return {
-        name.replace("_", " "): words[value] if value is None or isinstance(value, bool) else str(value)
-        for name, value in provenance.items()
-    }
+    return {name.replace("_", " "): verbatim(value) for name, value in provenance.items()}
 
 
 def _to_list(value: Any) -> Any:
