@@ -31,6 +31,7 @@ CHANGED = {
     "minimum_segment_rows": "300",
     "maximum_segment_gap": "0.1",
     "maximum_score_psi": "0.1",
+    "maximum_column_psi": "0.15",
     "maximum_falls": "0.05",
     "maximum_mean_pd_change": "0.02",
     "maximum_approval_change": "0.05",

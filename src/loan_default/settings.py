@@ -41,10 +41,12 @@
 | `LOAN_DEFAULT_MINIMUM_SEGMENT_ROWS` | 200 | rows below which a segment is not compared |
 | `LOAN_DEFAULT_MAXIMUM_SEGMENT_GAP` | 0.05 | distance of default rate and mean PD of a segment |
 | `LOAN_DEFAULT_MAXIMUM_SCORE_PSI` | 0.25 | PSI of its scores against those of its training |
+| `LOAN_DEFAULT_MAXIMUM_COLUMN_PSI` | 0.25 | PSI of any column against that of its training |
 | `LOAN_DEFAULT_MAXIMUM_FALLS` | 0.01 | share of rows whose PD moves against `monotonic` of a column |
 | `LOAN_DEFAULT_MAXIMUM_MEAN_PD_CHANGE` | 0.05 | distance of its mean PD from the champion's |
 | `LOAN_DEFAULT_MAXIMUM_APPROVAL_CHANGE` | 0.1 | distance of its approval rate from the champion's |
 | `LOAN_DEFAULT_DEMAND` | `better` | what it must show beside the champion; or `as-good` |
+| `LOAN_DEFAULT_LEAD_FROM` | `unseen` | where it must show it; `live`: in an experiment on live applications |
 | `LOAN_DEFAULT_APPROVAL` | `none` | `required`: a named person must approve a model before it is promoted |
 | `LOAN_DEFAULT_COOLDOWN_DAYS` | 0 | days between two promotions; 0: off |
 | `LOAN_DEFAULT_CUTOFF` | 0.2 | PD up to which an application counts as approved |
@@ -94,6 +96,7 @@ from loan_default.thresholds import (
     DriftPolicy,
     GatePolicy,
     Hours,
+    LeadFrom,
     Ratio,
     RetrainOn,
     Rows,
@@ -234,11 +237,13 @@ class Settings(BaseSettings):
     minimum_segment_rows: Rows = DEFAULT_THRESHOLDS.minimum_segment_rows
     maximum_segment_gap: Share = DEFAULT_THRESHOLDS.maximum_segment_gap
     maximum_score_psi: Ratio = DEFAULT_THRESHOLDS.maximum_score_psi
+    maximum_column_psi: Ratio = DEFAULT_THRESHOLDS.maximum_column_psi
     maximum_falls: Share = DEFAULT_THRESHOLDS.maximum_falls
     maximum_mean_pd_change: Share = DEFAULT_THRESHOLDS.maximum_mean_pd_change
     maximum_approval_change: Share = DEFAULT_THRESHOLDS.maximum_approval_change
     """The thresholds that a model must reach to become the champion; see `thresholds.Thresholds`."""
     demand: Demand = DEFAULT_POLICY.demand
+    lead_from: LeadFrom = DEFAULT_POLICY.lead_from
     approval: Literal["none", "required"] = DEFAULT_POLICY.approval
     cooldown_days: Annotated[float, Field(ge=0, le=3660)] = DEFAULT_POLICY.cooldown_days
     cutoff: Share = DEFAULT_POLICY.cutoff
@@ -275,6 +280,7 @@ class Settings(BaseSettings):
         """What is asked of a model beside thresholds."""
         return GatePolicy(
             demand=self.demand,
+            lead_from=self.lead_from,
             approval=self.approval,
             cooldown_days=self.cooldown_days,
             cutoff=self.cutoff,

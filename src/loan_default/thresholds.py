@@ -20,6 +20,8 @@ Ratio = Annotated[float, Interval(ge=0, le=10)]
 """A number of 0 or more that is no share: a slope, a shift of logits, an index."""
 Demand = Literal["better", "as-good"]
 """What a challenger must show beside the champion."""
+LeadFrom = Literal["unseen", "live"]
+"""Where a challenger must show it: on rows that neither has seen, or on applications of an experiment."""
 
 
 class RuleOutcome(StrEnum):
@@ -66,6 +68,8 @@ class Thresholds:
     """How far the default rate of a segment may certainly be from its mean PD."""
     maximum_score_psi: Ratio = 0.25
     """PSI of the scores against those of the training, or what chance makes of so few rows."""
+    maximum_column_psi: Ratio = 0.25
+    """PSI of any column against the training, or what chance makes of so few rows and many columns."""
     maximum_falls: Share = 0.01
     """Share of rows whose PD may move the wrong way along a column in which it must be monotonic."""
     maximum_mean_pd_change: Share = 0.05
@@ -124,6 +128,9 @@ class GatePolicy:
     demand: Demand = "better"
     """`better` = the whole interval of its lead over the champion is above 0; `as-good` = above minus
     `maximum_auc_loss`."""
+    lead_from: LeadFrom = "unseen"
+    """`live` = the lead must be certain on live applications of an experiment whose outcomes have come;
+    `unseen` = on rows that neither model has seen, and an experiment may only speak against the model."""
     approval: Literal["none", "required"] = "none"
     """`required` = a named person must have approved the model, or it is rejected until one has."""
     cooldown_days: float = 0.0

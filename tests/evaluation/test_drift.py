@@ -12,6 +12,7 @@ from loan_default.evaluation.drift import (
     default_rate_signal,
     find_drift,
     overall,
+    realised_auc_signal,
 )
 
 BINS = [0.1] * 10
@@ -102,3 +103,21 @@ def test_a_default_rate_is_compared_with_the_pds_of_the_same_people(bads: int, l
     found = default_rate_signal(bads=bads, rows=1000, mean_pd=0.2, limits=DriftLimits())
     assert found.level is level
     assert "by the PDs 20.0%" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("auc", "level"),
+    [(0.90, DriftLevel.OK), (0.76, DriftLevel.OK), (0.74, DriftLevel.WARN), (0.68, DriftLevel.ACT)],
+)
+def test_a_fall_of_the_auc_below_what_the_pds_promise_is_an_alarm_and_a_rise_is_none(
+    auc: float, level: DriftLevel
+) -> None:
+    found = realised_auc_signal(auc=auc, error=0.005, expected=0.8, limits=DriftLimits())
+    assert found.level is level
+    assert "by their PDs 0.800" in found.sentence
+
+
+def test_a_fall_of_the_auc_that_chance_explains_is_no_alarm() -> None:
+    found = realised_auc_signal(auc=0.7, error=0.05, expected=0.8, limits=DriftLimits())
+    assert found.limit == found.critical == pytest.approx(norm.isf(0.01) * 0.05)
+    assert found.level is DriftLevel.OK

@@ -38,6 +38,7 @@ GOOD = Evidence(
     coverage=0.9,
     golden_gap=1e-9,
     score_psi=(0.02, 0.03),
+    column_psi=("income", 0.04, 0.05),
     approval_rate=0.6,
 )
 BESIDE = BesideChampion(
@@ -78,7 +79,7 @@ def test_a_good_model_passes_and_every_rule_is_stored_as_data():
     names = [each.name for each in found.rules if each.outcome is RuleOutcome.PASSED]
     assert names == [
         *("artefact", "rows", "bads", "coverage", "auc", "ks", "brier", "ece"),
-        *("calibration_intercept", "calibration_slope", "score_psi"),
+        *("calibration_intercept", "calibration_slope", "score_psi", "column_psi"),
     ]
     assert len(found.reasons) == len(names)
     assert all(reason.startswith("passed: ") for reason in found.reasons)
@@ -205,6 +206,7 @@ def test_values_on_their_thresholds_pass():
         coverage=0.3,
         golden_gap=1e-6,
         score_psi=(0.25, 0.1),
+        column_psi=("income", 0.25, 0.1),
         approval_rate=0.6,
         champion=champion,
         days_since_promotion=7,
@@ -214,6 +216,15 @@ def test_values_on_their_thresholds_pass():
 
 def test_a_small_sample_may_be_as_far_from_the_training_as_chance_makes_it():
     assert verdict(replace(GOOD, score_psi=(0.3, 0.31))).passed
+    assert verdict(replace(GOOD, column_psi=("income", 0.3, 0.31))).passed
+
+
+def test_a_column_that_has_moved_beyond_chance_is_named():
+    (broken,) = verdict(replace(GOOD, column_psi=("income", 0.3, 0.1))).broken
+    assert "income" in broken
+    assert "0.3000" in broken
+    (unknown,) = verdict(replace(GOOD, column_psi=None)).broken
+    assert "train the model again" in unknown
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from loan_default.database.serving_documents import Prediction
 from loan_default.errors import ArtifactError
 from loan_default.evaluation.drift import DriftLevel, Measured
 from loan_default.evaluation.drift_statistics import psi
+from loan_default.evaluation.performance_estimate import estimate_performance
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.outbox import Outbox
 from loan_default.kafka.topics import TOPICS
@@ -232,6 +233,41 @@ def test_predictions_are_measured_when_their_outcomes_have_come(services, home, 
     assert realised.mean_pd == pytest.approx(pds[:300].mean())
     assert realised.brier == pytest.approx(np.square(pds[:300] - outcomes).mean())
     assert realised.auc_low < realised.auc < realised.auc_high
+    assert realised.expected_auc == pytest.approx(estimate_performance(pds[:300]).auc)
+
+
+def test_an_order_of_the_pds_that_outcomes_contradict_is_an_alarm(services, home, saved, champion, arrive):
+    names = arrive(600, 1)
+    generator = np.random.default_rng(0)
+    pds = generator.uniform(0.05, 0.5, 600)
+    PredictionRepository(services.database).add_new(
+        [
+            Prediction(
+                event=f"p{name}",
+                application=name,
+                version=champion.version,
+                pd=float(pd),
+                points=500.0,
+                scored_at=NOW - HOUR,
+            )
+            for name, pd in zip(names, pds, strict=True)
+        ]
+    )
+    outcomes = (generator.random(600) < generator.permutation(pds)).astype(float)  # the level is right
+    write_part(
+        home / TRAINING_STORE,
+        topic="processed_data",
+        partition=1,
+        first=0,
+        next=600,
+        rows=[
+            StoredEvent(f"o{name}", OUTCOME, name, NOW, {"label": label})
+            for name, label in zip(names, outcomes.tolist(), strict=True)
+        ],
+    )
+    signals = {each.measured: each for each in monitor(services, home, saved)[-1].signals}
+    assert signals[Measured.AUC].level == DriftLevel.ACT
+    assert signals[Measured.DEFAULTED].level == DriftLevel.OK
 
 
 def test_a_damaged_model_file_is_refused(services, home, saved, champion):

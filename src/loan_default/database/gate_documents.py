@@ -40,6 +40,39 @@ class StoredSegment(_Part):
     gap_error: Annotated[FiniteFloat, Field(ge=0)] | None = None
 
 
+class StoredEstimate(_Part):
+    """A value with an interval."""
+
+    value: FiniteFloat
+    low: FiniteFloat
+    high: FiniteFloat
+
+
+class StoredLive(_Part):
+    """A model beside the champion on live applications, in an experiment."""
+
+    experiment: Text
+    """Id of the experiment."""
+    number: Annotated[Count, Field(ge=1)]
+    """Which experiment beside this champion it is."""
+    outcomes: Count
+    """Applications whose outcome is known."""
+    planned: Count | None = None
+    lead: StoredEstimate | None = None
+    """AUC of the model less that of the champion, with an interval that holds at all looks; None = too little
+    is known."""
+    note: str = ""
+    """What is too little."""
+
+
+class StoredColumnPsi(_Part):
+    """PSI of a column against the training, and what it may be by chance."""
+
+    column: Text
+    value: FiniteFloat
+    critical: FiniteFloat
+
+
 class StoredEvidence(_Part):
     """What the gate decides by, beside the metrics."""
 
@@ -54,10 +87,14 @@ class StoredEvidence(_Part):
     score_psi: FiniteFloat | None
     score_psi_critical: FiniteFloat | None
     """PSI of the scores against those of the training, and what it may be by chance."""
+    column_psi: StoredColumnPsi | None = None
+    """The column that has moved furthest; None = an older release measured the model, or it froze no bins."""
     approval_rate: Share
     lead: StoredLead | None = None
     """None = there is no champion that it is compared with."""
     segments: tuple[StoredSegment, ...] = ()
+    live: StoredLive | None = None
+    """None = no experiment has compared the model with the champion."""
     monotonic: tuple[Key, ...] = ()
     """Columns in which the schema of the model wants the PD to be monotonic."""
 

@@ -59,6 +59,9 @@ class Realised(_Part):
     """None = too few outcomes of either kind."""
     auc_low: Share | None = None
     auc_high: Share | None = None
+    expected_auc: Share | None = None
+    """AUC that these predictions have on the average if their PDs are right; None as above, or an older
+    release measured them."""
     brier: Share | None = None
 
 

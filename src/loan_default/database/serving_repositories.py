@@ -53,6 +53,10 @@ class ExperimentRepository(Repository[Experiment]):
         named = None if pointer is None or pointer.experiment is None else self.find(pointer.experiment)
         return None if named is None or named.ended_at is not None else named
 
+    def of_champion(self, champion: str) -> list[Experiment]:
+        """Return the experiments beside a champion that ran, the newest first."""
+        return [each for each in self._newest({"champion": champion}) if each.ended_at != each.started_at]
+
     def begin(self, experiment: Experiment) -> None:
         """Store an experiment and let it run; the same call again changes nothing.
 

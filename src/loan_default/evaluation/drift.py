@@ -45,6 +45,8 @@ class Measured(StrEnum):
     APPROVED = "approval_rate"
     DEFAULTED = "default_rate"
     """Of predictions whose outcomes have come, beside their PDs."""
+    AUC = "realised_auc"
+    """Of the same predictions, beside the AUC that their PDs promise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +61,8 @@ class DriftLimits:
     """As a share of the mean PD of the training, and for default rates of the mean PD of the same people."""
     approval: tuple[float, float] = (0.05, 0.10)
     """As a difference of shares."""
+    auc: tuple[float, float] = (0.05, 0.10)
+    """How far the realised AUC may fall below the expected one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -118,12 +122,19 @@ class Signal:
     def share_of_limit(self) -> float:
         """How near the measure comes to a warning: 1 = it is at the limit."""
         distance = self.value if self.expected is None else abs(self.value - self.expected)
+        if self.measured is Measured.AUC and self.expected is not None:
+            distance = self.expected - self.value
         return distance / self.limit if self.limit else 0.0
 
     @property
     def sentence(self) -> str:
         """The measure in words."""
         where = "of the score" if self.column is None else f"of {self.column}"
+        if self.measured is Measured.AUC:
+            return (
+                f"The AUC of predictions whose outcomes have come is {self.value:.3f}, by their PDs "
+                f"{self.expected:.3f}; a fall by more than {self.limit:.3f} is a warning."
+            )
         if self.expected is None:
             return f"PSI {where} is {self.value:.3f}; above {self.limit:.3f} is a warning."
         name = {
@@ -186,6 +197,30 @@ def default_rate_signal(
         Mean(value=bads / rows, sd=spread, rows=rows),
         limits=limits,
         alone=false_alarms,
+    )
+
+
+def realised_auc_signal(
+    *, auc: float, error: float, expected: float, limits: DriftLimits, false_alarms: float = FALSE_ALARMS
+) -> Signal:
+    """Compare the AUC of predictions whose outcomes have come with the one that their PDs promise.
+
+    People who are easier or harder to tell apart move both; only a worse order of the same people moves one.
+
+    Args:
+        error: standard error of `auc`.
+        expected: AUC that the same predictions have on the average if their PDs are right.
+    """
+    critical = float(norm.isf(false_alarms) * error)  # a higher AUC is no alarm
+    warn, act = (max(limit, critical) for limit in limits.auc)
+    return Signal(
+        measured=Measured.AUC,
+        column=None,
+        value=auc,
+        expected=expected,
+        critical=critical,
+        limit=warn,
+        level=_level(expected - auc, warn, act),
     )
 
 

@@ -57,7 +57,8 @@ def check_rules(evidence: Evidence, *, thresholds: Thresholds, policy: GatePolic
         *checks.discrimination_rules(evidence, thresholds, policy),
         *checks.calibration_rules(evidence, thresholds),
         *segment_rules(evidence.segments, thresholds=thresholds, columns=policy.segments),
-        checks.stability_rule(evidence, thresholds),
+        *checks.stability_rules(evidence, thresholds),
         *checks.canary_rules(evidence, thresholds, policy),
     )
-    return (artefact, *(rule.of(evidence.data) for rule in others))
+    # A rule that names what it was computed from is not about the evaluation rows.
+    return (artefact, *(rule if rule.data else rule.of(evidence.data) for rule in others))

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from loan_default.evaluation import gate_rules as rules
 from loan_default.evaluation.gate_evidence import BesideChampion, Evidence
 from loan_default.evaluation.gate_rules import Metric, Rule, shown
+from loan_default.evaluation.live_rule import live_rule
 from loan_default.thresholds import GatePolicy, Thresholds
 
 ERROR = 0.05
@@ -92,6 +93,12 @@ def discrimination_rules(evidence: Evidence, thresholds: Thresholds, policy: Gat
         rules.DISCRIMINATION, "ks", evidence.metrics.get("ks"), thresholds.minimum_ks, called="KS"
     )
     beside = evidence.champion
+    yield live_rule(
+        None if beside is None else beside.live,
+        thresholds=thresholds,
+        policy=policy,
+        has_champion=beside is not None,
+    )
     if beside is None:
         yield rules.off(rules.DISCRIMINATION, "lead", "there is no champion to compare the model with.")
         return
@@ -141,6 +148,10 @@ def _ahead(value: Metric, champion: Metric, minimum: float) -> Rule:
 
 
 def _certainly_ahead(beside: BesideChampion, rows: int, thresholds: Thresholds, policy: GatePolicy) -> Rule:
+    if policy.lead_from == "live":
+        return rules.off(
+            rules.DISCRIMINATION, "certain_lead", "the lead is taken from live applications, see live_lead."
+        )
     level, lead = level_of(beside.comparisons), beside.lead
     threshold = 0.0 if policy.demand == "better" else -thresholds.maximum_auc_loss
     interval = None if lead is None else lead.interval(level)
@@ -215,13 +226,37 @@ def calibration_rules(evidence: Evidence, thresholds: Thresholds) -> Iterator[Ru
         )
 
 
-def stability_rule(evidence: Evidence, thresholds: Thresholds) -> Rule:
-    """Check that the applications are scored as those of the training were."""
+def stability_rules(evidence: Evidence, thresholds: Thresholds) -> Iterator[Rule]:
+    """Check that the applications are those of the training, by their scores and by each column."""
+    yield _score_stability(evidence, thresholds.maximum_score_psi)
+    yield _column_stability(evidence, thresholds.maximum_column_psi)
+
+
+def _column_stability(evidence: Evidence, maximum: float) -> Rule:
+    if evidence.column_psi is None:
+        value, limit, which, chance = None, maximum, "a column", ""
+    else:
+        which, value, critical = evidence.column_psi
+        limit, chance = max(maximum, critical), f" (by chance {critical:.4f})"
+    return rules.decided(
+        rules.STABILITY,
+        "column_psi",
+        passed=value is not None and value <= limit,
+        value=value,
+        threshold=limit,
+        sentence=f"the column in which these {evidence.rows:,} rows are furthest from the training is "
+        f"{which}, with a PSI of {shown(value)}{chance}; it must be at most {limit:.4f}."
+        if evidence.column_psi is not None
+        else "the PSI of the columns against the training is not known; train the model again.",
+    )
+
+
+def _score_stability(evidence: Evidence, maximum: float) -> Rule:
     if evidence.score_psi is None:
-        value, limit, chance = None, thresholds.maximum_score_psi, ""
+        value, limit, chance = None, maximum, ""
     else:
         value, critical = evidence.score_psi
-        limit = max(thresholds.maximum_score_psi, critical)
+        limit = max(maximum, critical)
         chance = f" (by chance {critical:.4f})"
     return rules.decided(
         rules.STABILITY,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from loan_default.evaluation.delong import PairedAuc
 from loan_default.evaluation.gate_rules import Metric
+from loan_default.evaluation.live_rule import LiveLead
 from loan_default.evaluation.segments import SegmentComparison
 
 
@@ -18,6 +19,8 @@ class BesideChampion:
     approval_rate: Metric
     comparisons: int = 1
     """Models that were compared with this champion, this one included."""
+    live: LiveLead | None = None
+    """None = no experiment has compared the two."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +44,8 @@ class Evidence:
     """Largest difference of a golden row's PD from the stored one."""
     score_psi: tuple[float, float] | None
     """PSI of the scores against those of the training, and what it may be by chance."""
+    column_psi: tuple[str, float, float] | None
+    """The column that has moved furthest from the training: name, PSI, and what it may be by chance."""
     approval_rate: Metric
     champion: BesideChampion | None = None
     """None = there is no champion, or the two cannot be compared; no lead is asked for."""

@@ -6,7 +6,8 @@
 A measure that says which model is better needs enough outcomes of both kinds in each group; until then, or
 where its interval holds 0, it is inconclusive. The intervals of single values are those of one look (95 %).
 The intervals of differences that rank the models hold however often one looks (`sequential`), and for both
-measures together: of experiments between equal models at most 5 % ever end with a winner.
+measures together: of experiments between equal models at most 5 % ever end with a winner. The k-th experiment
+beside one champion has the error 5 % times 2 / (k (k + 1)): trying again until one wins does not help.
 """
 
 import math
@@ -110,22 +111,37 @@ class Agreement:
 
 
 def compare_groups(
-    champion: Scores, challenger: Scores, *, cutoff: float, planned: int = PLANNED
+    champion: Scores, challenger: Scores, *, cutoff: float, planned: int = PLANNED, number: int = 1
 ) -> list[Measure]:
     """Compare groups of different people.
 
     Args:
         cutoff: PD up to which a loan is approved.
         planned: outcomes of both groups that the experiment is planned for.
+        number: which experiment beside this champion it is.
     """
-    return _compare(champion, challenger, cutoff=cutoff, planned=planned, difference=_apart, auc=_auc_apart)
+    return _compare(
+        champion,
+        challenger,
+        cutoff=cutoff,
+        width=_Sequential(planned=planned, number=number),
+        difference=_apart,
+        auc=_auc_apart,
+    )
 
 
 def compare_pairs(
-    champion: Scores, challenger: Scores, *, cutoff: float, planned: int = PLANNED
+    champion: Scores, challenger: Scores, *, cutoff: float, planned: int = PLANNED, number: int = 1
 ) -> list[Measure]:
     """Compare two models on the same people, in the same order; the rest is as for groups."""
-    return _compare(champion, challenger, cutoff=cutoff, planned=planned, difference=_paired, auc=_auc_paired)
+    return _compare(
+        champion,
+        challenger,
+        cutoff=cutoff,
+        width=_Sequential(planned=planned, number=number),
+        difference=_paired,
+        auc=_auc_paired,
+    )
 
 
 def agreement(champion: Scores, challenger: Scores, *, cutoff: float) -> Agreement | None:
@@ -176,12 +192,27 @@ def rank_correlation(one: Floats, other: Floats) -> float | None:
 _Difference = Callable[[Floats, Floats], Estimate]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Sequential:
+    """What intervals that hold at all looks are made for."""
+
+    planned: int
+    number: int
+
+    def of(self, look: Estimate, outcomes: int) -> Estimate:
+        """Return the estimate of one look with the interval that holds at all looks."""
+        error = (look.high - look.low) / (2 * _Z)
+        alpha = ERROR * 2 / (self.number * (self.number + 1)) / _RANKING_MEASURES
+        half = always_valid_half(error, outcomes=outcomes, planned=self.planned, alpha=alpha)
+        return Estimate(value=look.value, low=look.value - half, high=look.value + half)
+
+
 def _compare(
     champion: Scores,
     challenger: Scores,
     *,
     cutoff: float,
-    planned: int,
+    width: _Sequential,
     difference: _Difference,
     auc: Callable[[Scores, Scores], tuple[Estimate, Estimate, Estimate]],
 ) -> list[Measure]:
@@ -208,23 +239,12 @@ def _compare(
     less = difference(errors, other_errors)
     return [
         *measures,
-        _ranked("auc", first_auc, second_auc, _sequential(lead, outcomes, planned), more_is_better=True),
+        _ranked("auc", first_auc, second_auc, width.of(lead, outcomes), more_is_better=True),
         _ranked(
-            "brier",
-            mean_of(errors),
-            mean_of(other_errors),
-            _sequential(less, outcomes, planned),
-            more_is_better=False,
+            "brier", mean_of(errors), mean_of(other_errors), width.of(less, outcomes), more_is_better=False
         ),
         _plain("calibration_gap", mean_of(gaps), mean_of(other_gaps), difference(gaps, other_gaps)),
     ]
-
-
-def _sequential(look: Estimate, outcomes: int, planned: int) -> Estimate:
-    """Return the estimate of one look with the interval that holds at all looks."""
-    error = (look.high - look.low) / (2 * _Z)
-    half = always_valid_half(error, outcomes=outcomes, planned=planned, alpha=ERROR / _RANKING_MEASURES)
-    return Estimate(value=look.value, low=look.value - half, high=look.value + half)
 
 
 def _share(decisions: Floats) -> Estimate:

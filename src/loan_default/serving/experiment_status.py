@@ -4,17 +4,14 @@ Outcomes are known of loans that were granted, so a group's outcomes are those o
 or whoever decided, approved. Applications that name nobody were not drawn, and are no part of a comparison.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from loan_default.database.connect import Database
 from loan_default.database.experiment_documents import Experiment, Mode
-from loan_default.database.prediction_repository import PredictionRepository
-from loan_default.database.serving_documents import Group, Prediction
+from loan_default.database.serving_documents import Group
 from loan_default.database.serving_repositories import ExperimentRepository
 from loan_default.errors import DataError
 from loan_default.evaluation.drift_statistics import psi_of_samples
@@ -25,12 +22,15 @@ from loan_default.evaluation.live_comparison import (
     Measure,
     Scores,
     agreement,
-    compare_groups,
-    compare_pairs,
     conclusion_of,
     share_of,
 )
-from loan_default.evaluation.sequential import PLANNED
+from loan_default.pipelines.monitoring.experiment_scores import (
+    compare_models,
+    experiment_number,
+    latest_predictions,
+    other_group,
+)
 from loan_default.serving.experiments import runs_beside, who_answers
 from loan_default.serving.outcomes import outcomes_of
 
@@ -43,6 +43,8 @@ class ExperimentStatus:
     is_running: bool
     """Whether it runs, and beside the champion that it was started with."""
     cutoff: float
+    number: int
+    """Which experiment beside its champion it is: the intervals of a later one are wider."""
     scored: Mapping[str, int]
     """Group -> applications."""
     outcomes: Mapping[str, int]
@@ -88,23 +90,13 @@ def experiment_status(
     chosen = experiments.get(experiment) if experiment else experiments.running() or experiments.latest()
     if chosen is None:
         raise DataError("there must be an experiment, however: none was ever started.")
-    kept = _latest(PredictionRepository(database).of_experiment(chosen.id))
+    kept = latest_predictions(database, chosen)
     applications = {application for application, _ in kept}
     outcomes = outcomes_of(database, applications, version=chosen.champion, store=store, schema=schema)
-    planned = chosen.planned_outcomes or PLANNED
-    is_shadow = chosen.mode is Mode.SHADOW
-    other = Group.SHADOW if is_shadow else Group.CHALLENGER
-    if is_shadow:
-        pairs = sorted(unit for unit, group in kept if group is other and (unit, Group.CHAMPION) in kept)
-        first = _scores((kept[unit, Group.CHAMPION] for unit in pairs), outcomes)
-        second = _scores((kept[unit, other] for unit in pairs), outcomes)
-        measures = compare_pairs(first, second, cutoff=cutoff, planned=planned)
-    else:
-        first, second = (
-            _scores((each for (_, found), each in kept.items() if found is group), outcomes)
-            for group in (Group.CHAMPION, other)
-        )
-        measures = compare_groups(first, second, cutoff=cutoff, planned=planned)
+    is_shadow, other = chosen.mode is Mode.SHADOW, other_group(chosen)
+    number = experiment_number(database, chosen)
+    compared = compare_models(chosen, kept, outcomes, cutoff=cutoff, number=number)
+    first, second = compared.champion, compared.challenger
     scored = {str(group): sum(1 for _, found in kept if found is group) for group in (Group.CHAMPION, other)}
     total = scored[Group.CHAMPION] if is_shadow else sum(scored.values())
     both_scored = len(first.pds) > 0 and len(second.pds) > 0
@@ -112,34 +104,14 @@ def experiment_status(
         experiment=chosen,
         is_running=runs_beside(chosen, who_answers(database)),
         cutoff=cutoff,
+        number=number,
         scored=scored,
         outcomes={str(Group.CHAMPION): _known(first), str(other): _known(second)},
         challenged=share_of(min(scored[other], total), total) if total else None,
         score_psi=psi_of_samples(first.pds, second.pds).value if both_scored else None,
-        measures=tuple(measures),
+        measures=compared.measures,
         agreement=agreement(first, second, cutoff=cutoff) if is_shadow else None,
-        conclusion=conclusion_of(measures),
-    )
-
-
-def _latest(predictions: Iterable[Prediction]) -> dict[tuple[str, Group], Prediction]:
-    """Keep the latest prediction of each application in each group."""
-    latest: dict[tuple[str, Group], Prediction] = {}
-    for each in predictions:
-        if each.application is None:
-            continue
-        unit = (each.application, each.group)
-        before = latest.get(unit)
-        if before is None or (before.scored_at, before.id) < (each.scored_at, each.id):
-            latest[unit] = each
-    return latest
-
-
-def _scores(predictions: Iterable[Prediction], outcomes: Mapping[str, float]) -> Scores:
-    listed = list(predictions)
-    return Scores(
-        pds=np.array([each.pd for each in listed], np.float64),
-        outcomes=np.array([outcomes.get(each.application or "", np.nan) for each in listed], np.float64),
+        conclusion=conclusion_of(list(compared.measures)),
     )
 
 

@@ -134,3 +134,13 @@ def test_few_outcomes_say_nothing_and_a_wrong_level_of_many_is_an_alarm():
     assert outcome_signals(None) == outcome_signals(few) == outcome_signals(rare) == ()
     (signal,) = outcome_signals(wrong)
     assert signal.level is DriftLevel.ACT
+
+
+def test_an_order_that_outcomes_do_not_confirm_is_an_alarm_though_the_level_is_right():
+    known = {"since": NOON, "rows": 2000, "bads": 400, "mean_pd": 0.2, "bad_rate": 0.2, "auc_low": 0.63}
+    random = Realised(auc=0.65, auc_high=0.67, expected_auc=0.8, **known)
+    level, order = outcome_signals(random)
+    assert (level.level, order.level) == (DriftLevel.OK, DriftLevel.ACT)
+    assert "realised_auc" in order.measured
+    older = Realised(auc=0.65, auc_high=0.67, **known)
+    assert outcome_signals(older) == (level,), "a document of before does not say what was expected"

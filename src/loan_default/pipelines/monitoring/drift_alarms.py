@@ -14,10 +14,12 @@ import structlog
 from loan_default.database.monitoring_documents import MonitoredHour, Realised
 from loan_default.database.monitoring_repository import MonitoringRepository
 from loan_default.evaluation.drift import (
+    FALSE_ALARMS,
     DriftLevel,
     DriftLimits,
     Signal,
     default_rate_signal,
+    realised_auc_signal,
 )
 from loan_default.kafka.control_events import Command, CommandType, FactType, publish_fact, request
 from loan_default.pipelines.services import Services
@@ -29,19 +31,43 @@ _SENTENCES = 10
 """Measures that a fact names at most."""
 _FEWEST_BADS = 30
 """Defaults among the outcomes without which their rate says too little."""
+_Z = 1.959963984540054
+"""Quantile of the normal distribution for intervals of 95 %."""
 
 log = structlog.get_logger()
 
 
 def outcome_signals(realised: Realised | None, *, limits: DriftLimits | None = None) -> tuple[Signal, ...]:
-    """Compare the default rate of predictions whose outcomes have come with their PDs; empty = too few."""
+    """Compare predictions whose outcomes have come with their PDs; empty = too few.
+
+    The default rate shows a wrong level, the AUC a wrong order. Together they give a false alarm as often as
+    a sample of applications does.
+    """
     limits = limits or DriftLimits()
     if realised is None or realised.rows < limits.fewest_rows or realised.bads < _FEWEST_BADS:
         return ()
-    found = default_rate_signal(
-        bads=realised.bads, rows=realised.rows, mean_pd=realised.mean_pd, limits=limits
+    level = default_rate_signal(
+        bads=realised.bads,
+        rows=realised.rows,
+        mean_pd=realised.mean_pd,
+        limits=limits,
+        false_alarms=FALSE_ALARMS / 2,
     )
-    return (found,)
+    if (
+        realised.auc is None
+        or realised.auc_low is None
+        or realised.auc_high is None
+        or realised.expected_auc is None
+    ):
+        return (level,)
+    order = realised_auc_signal(
+        auc=realised.auc,
+        error=(realised.auc_high - realised.auc_low) / (2 * _Z),
+        expected=realised.expected_auc,
+        limits=limits,
+        false_alarms=FALSE_ALARMS / 2,
+    )
+    return (level, order)
 
 
 def act_on(

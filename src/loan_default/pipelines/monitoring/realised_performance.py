@@ -11,6 +11,7 @@ from loan_default.database.monitoring_documents import Realised
 from loan_default.database.prediction_repository import PredictionRepository
 from loan_default.database.serving_documents import Prediction
 from loan_default.evaluation.bootstrap import bootstrap_intervals
+from loan_default.evaluation.performance_estimate import estimate_performance
 
 MOST_DAYS = 90
 """Days of predictions that are looked at."""
@@ -57,5 +58,6 @@ def realised_performance(
         auc=None if auc is None else auc.value,
         auc_low=None if auc is None else auc.low,
         auc_high=None if auc is None else auc.high,
+        expected_auc=None if auc is None else estimate_performance(pds).auc,
         brier=float(np.square(pds - y).mean()),
     )

@@ -8,18 +8,21 @@ from numpy.typing import NDArray
 
 from loan_default.data.schema.column import CODED_KINDS
 from loan_default.database.documents import PerformanceMetrics, TrainingData
-from loan_default.database.gate_documents import StoredEvidence, StoredLead
+from loan_default.database.gate_documents import StoredColumnPsi, StoredEvidence, StoredLead
 from loan_default.database.repositories import MetricsRepository
 from loan_default.errors import ConfigurationError, did_you_mean
 from loan_default.evaluation.bootstrap import bootstrap_intervals, paired_bootstrap
 from loan_default.evaluation.delong import paired_auc
+from loan_default.evaluation.drift import FALSE_ALARMS
 from loan_default.evaluation.drift_statistics import Stability, count_bins, psi
 from loan_default.evaluation.metrics import measure
 from loan_default.evaluation.segments import compare_segments
+from loan_default.models.drift_bins import counted_sample
 from loan_default.models.freezing import frozen_model
 from loan_default.models.golden_rows import golden_frame
 from loan_default.models.model import LoanModel
 from loan_default.pipelines.promotion.evaluation_run import EvaluationRun
+from loan_default.pipelines.promotion.live_evidence import live_evidence
 from loan_default.pipelines.promotion.stored_evidence import stored_lead, stored_segment
 from loan_default.pipelines.promotion.unseen_rows import UnseenRows
 from loan_default.pipelines.registry import metrics_to_store
@@ -74,6 +77,7 @@ def measure_both(
         compared = evidence.model_copy(
             update={
                 "lead": None if other is None else _lead(measured, pds, other),
+                "live": None if champion is None else live_evidence(run, model.version, champion.version),
                 "segments": tuple(
                     stored_segment(each)
                     for each in compare_segments(
@@ -131,7 +135,7 @@ def segment_values(measured: MeasuredRows, columns: Sequence[str]) -> list[tuple
 
 def _evidence(run: EvaluationRun, model: LoanModel, measured: MeasuredRows, *, pds: Floats) -> StoredEvidence:
     sha256 = run.models.get(model.version).sha256
-    stability = _score_psi(model, pds)
+    stability, moved = _score_psi(model, pds), _column_psi(run, model, measured, pds)
     return StoredEvidence(
         artefact=sha256,
         golden_gap=golden_gap(model, sha256=sha256),
@@ -139,6 +143,7 @@ def _evidence(run: EvaluationRun, model: LoanModel, measured: MeasuredRows, *, p
         coverage=measured.rows.coverage,
         score_psi=None if stability is None else stability.value,
         score_psi_critical=None if stability is None else stability.critical,
+        column_psi=moved,
         approval_rate=float(np.average(pds <= run.policy.cutoff, weights=measured.weights)),
         monotonic=tuple(column.name for column in model.schema.features if column.monotonic),
     )
@@ -150,6 +155,22 @@ def _score_psi(model: LoanModel, pds: Floats) -> Stability | None:
     if frozen is None:
         return None
     return psi(frozen["counts"], count_bins(pds, frozen["edges"]))
+
+
+def _column_psi(
+    run: EvaluationRun, model: LoanModel, measured: MeasuredRows, pds: Floats
+) -> StoredColumnPsi | None:
+    """The column that has moved furthest beyond its limit; None = an older release froze no bins."""
+    if "pd" not in model.reference:
+        return None
+    frame = measured.dataset.frame.iloc[measured.rows.positions]
+    counted = counted_sample(frame, pds, features=model.architecture.features, reference=model.reference)
+    level = 1 - FALSE_ALARMS / len(counted.columns)  # of all columns together
+    found = [(each.name, psi(each.expected, each.actual, level=level)) for each in counted.columns]
+    name, furthest = max(
+        found, key=lambda pair: pair[1].value / max(run.thresholds.maximum_column_psi, pair[1].critical, 1e-9)
+    )
+    return StoredColumnPsi(column=name, value=furthest.value, critical=furthest.critical)
 
 
 def _lead(measured: MeasuredRows, new: Floats, old: Floats) -> StoredLead | None:

@@ -11,6 +11,7 @@ from loan_default.evaluation.delong import PairedAuc
 from loan_default.evaluation.gate_evidence import BesideChampion, Evidence
 from loan_default.evaluation.segments import SegmentComparison
 from loan_default.pipelines.promotion.evaluation_run import EvaluationRun
+from loan_default.pipelines.promotion.live_evidence import live_lead
 
 _DAY_SECONDS = 86_400
 
@@ -21,6 +22,7 @@ def evidence_of(run: EvaluationRun, own: PerformanceMetrics, champion: Performan
     What an older release did not store is missing, which the gate refuses.
     """
     stored = own.evidence
+    moved = None if stored is None else stored.column_psi
     psi = None
     if stored is not None and stored.score_psi is not None and stored.score_psi_critical is not None:
         psi = (stored.score_psi, stored.score_psi_critical)
@@ -36,6 +38,7 @@ def evidence_of(run: EvaluationRun, own: PerformanceMetrics, champion: Performan
         coverage=None if stored is None else stored.coverage,
         golden_gap=None if stored is None else stored.golden_gap,
         score_psi=psi,
+        column_psi=None if moved is None else (moved.column, moved.value, moved.critical),
         approval_rate=None if stored is None else stored.approval_rate,
         champion=None if champion is None else _beside(run, own, champion),
         segments=() if stored is None else tuple(map(segment_of, stored.segments)),
@@ -99,6 +102,7 @@ def _beside(run: EvaluationRun, own: PerformanceMetrics, champion: PerformanceMe
         lead=None if own.evidence is None else _paired(own.evidence.lead),
         approval_rate=None if evidence is None else evidence.approval_rate,
         comparisons=comparisons_with(run, champion.version, until=own.computed_at),
+        live=live_lead(None if own.evidence is None else own.evidence.live),
     )
 
 
