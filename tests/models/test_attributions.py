@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import torch
 from captum.attr import IntegratedGradients
+from models.small_boosters import random_booster
 from scipy.special import expit, logit
 
-from loan_default.errors import ConfigurationError
 from loan_default.models import attributions
 from loan_default.models.arrays import to_tensors
 from loan_default.models.attributions import attribute
@@ -19,6 +19,9 @@ from loan_default.models.features import Inputs
 from loan_default.models.freezing import frozen_model
 from loan_default.models.frozen_model import FrozenModel
 from loan_default.models.model import LoanModel, golden_rows_of
+from loan_default.models.populations import KEY, populations_of, populations_to_dict, reference_of_model
+from loan_default.models.tree_attributions import tree_contributions
+from loan_default.models.tree_training import trees_of
 
 BENT = Calibration(slope=0.9, intercept=-0.2, asymmetry=0.2, curvature=0.01)
 
@@ -127,7 +130,66 @@ def test_no_rows_have_no_contributions(frozen: FrozenModel, rows: Inputs) -> Non
     assert found.contributions.shape == (0, len(frozen.features.names))
 
 
-def test_a_model_with_trees_is_refused(frozen: FrozenModel, rows: Inputs) -> None:
-    with_trees = replace(frozen, trees=object())
-    with pytest.raises(ConfigurationError, match="without --with-trees"):
-        attribute(with_trees, rows, middle(frozen, rows))
+@pytest.fixture(scope="module")
+def boosted(frozen: FrozenModel, frame: pd.DataFrame) -> FrozenModel:
+    """The same model with trees, which keeps how the values of its applicants are spread."""
+    inputs = frozen.features.transform(frame)
+    booster = random_booster(np.random.default_rng(2), inputs, rounds=30, min_data_per_group=5)
+    trees = trees_of(booster, numerical=len(frozen.features.numerical), categorical=inputs.codes.shape[1])
+    pds = np.random.default_rng(3).uniform(0.01, 0.6, len(inputs))
+    bands = populations_to_dict(populations_of(inputs, frozen.features, pds))
+    return replace(frozen, trees=trees, reference={KEY: bands})
+
+
+@pytest.mark.parametrize("method", ["all", "cut-off"])
+@pytest.mark.parametrize("calibration", [BENT, Calibration(slope=1.2, intercept=-0.3)])
+def test_with_trees_they_add_up_to_the_pd_of_both(
+    boosted: FrozenModel, rows: Inputs, calibration: Calibration, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attributions, "TOLERANCE", 0.001)
+    model = replace(boosted, calibration=calibration)
+    reference = reference_of_model(model, method, cutoff=0.3)  # type: ignore[arg-type]
+    found = attribute(model, rows, reference.tokens, trees=reference.trees, start=reference.logit)
+    np.testing.assert_allclose(expit(found.logits), model.predict_pd(rows), atol=1e-6)
+    assert found.reference == reference.logit
+    assert np.abs(found.gaps).max() < 0.01
+    assert np.abs(found.logits - found.reference).max() > 0.5
+
+
+def test_networks_and_trees_have_equal_weights_in_a_contribution(
+    boosted: FrozenModel, rows: Inputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attributions, "TOLERANCE", 1e-4)
+    plain = replace(boosted, calibration=Calibration())
+    reference = reference_of_model(plain, "all", cutoff=0.2)
+    assert reference.trees is not None
+    both = attribute(plain, rows, reference.tokens, trees=reference.trees)
+    networks = attribute(replace(plain, trees=None), rows, reference.tokens)
+    trees = tree_contributions(reference.trees, rows)
+    expected = (networks.contributions + trees.of_columns) / 2
+    np.testing.assert_allclose(both.contributions, expected, atol=2e-3)
+    assert both.reference == pytest.approx((networks.reference + trees.start) / 2, abs=1e-9)
+    assert min(np.abs(each).max() for each in (networks.contributions, trees.of_columns)) > 0.1
+
+
+def test_the_part_of_the_trees_leaves_no_gap(boosted: FrozenModel, rows: Inputs) -> None:
+    """The networks stay where they are, so that only the trees move the PD."""
+    model = replace(boosted, calibration=Calibration(slope=1.2, intercept=-0.3))
+    spreads = reference_of_model(model, "all", cutoff=0.2).trees
+    assert spreads is not None
+    for at in range(0, 30, 6):
+        row = rows[slice(at, at + 1)]
+        found = attribute(model, row, model.network.tokens(row), trees=spreads)
+        assert np.abs(found.gaps).max() < 1e-6  # the networks compute in single precision
+        of_trees = 1.2 / 2 * tree_contributions(spreads, row).of_columns
+        np.testing.assert_allclose(found.contributions, of_trees, rtol=0, atol=1e-12)
+        assert np.abs(of_trees).max() > 0.01
+
+
+def test_a_model_is_explained_with_its_trees_or_not_at_all(
+    boosted: FrozenModel, frozen: FrozenModel, rows: Inputs
+) -> None:
+    reference = reference_of_model(boosted, "all", cutoff=0.2)
+    for model, trees in ((boosted, None), (frozen, reference.trees)):
+        with pytest.raises(ValueError, match="explained whole"):
+            attribute(model, rows, reference.tokens, trees=trees)

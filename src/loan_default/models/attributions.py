@@ -6,6 +6,10 @@ to the logit of the row (completeness; Sundararajan, Taly and Yan, "Axiomatic At
 2017). The integral is computed panel by panel. Each panel knows by how much the logit really changed in it,
 and one whose gradients say otherwise is halved; what is left in the end is the gap.
 
+Trees have no gradient. Their logit moves along the path as evenly as the tokens do, and each column has of
+that the share of its exact Shapley value (`tree_attributions`). So networks and trees count in a contribution
+as they count in the PD, with equal weights on the logit scale, and both pass through the same calibration.
+
 Shapes: B rows, P panels, N nodes of a panel, T = F + C columns in the order of the features; M and d are
 those of `frozen_network`.
 """
@@ -17,11 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from loan_default.errors import ConfigurationError
 from loan_default.models.features import Inputs
 from loan_default.models.frozen_model import FrozenModel
 from loan_default.models.frozen_network import Floats, mean_probability_of
 from loan_default.models.token_gradients import logits_of_tokens
+from loan_default.models.tree_attributions import TreeContributions, TreeReference, tree_contributions
+from loan_default.models.trees import NETWORKS_SHARE, blend
 
 Doubles = NDArray[np.float64]
 
@@ -57,38 +62,57 @@ class Attributions:
 
 
 def attribute(
-    model: FrozenModel, inputs: Inputs, reference: Floats, *, start: float | None = None
+    model: FrozenModel,
+    inputs: Inputs,
+    reference: Floats,
+    *,
+    trees: TreeReference | None = None,
+    start: float | None = None,
 ) -> Attributions:
     """Contributions of the columns to the PDs of rows; the same row has the same ones in any company.
 
     Args:
         reference: `(M, 1, T, d)`, mean tokens of the reference population.
-        start: its logit, see `logit_of_reference`; None = it is computed.
-
-    Raises:
-        ConfigurationError: the model has trees, through which no gradient leads.
+        trees: what the trees of the model are explained against; None = it has none.
+        start: logit of the reference, see `logit_of_reference`; None = it is computed.
     """
-    check_explainable(model)
-    return attribute_tokens(model, model.network.tokens(inputs), reference, start=start)
+    boosted = None if trees is None else tree_contributions(trees, inputs)
+    return attribute_tokens(model, model.network.tokens(inputs), reference, boosted=boosted, start=start)
 
 
-def logit_of_reference(model: FrozenModel, reference: Floats) -> float:
-    """Logit of the PD of mean tokens `(M, 1, T, d)`."""
-    return float(_values(model, reference)[0])
+def logit_of_reference(model: FrozenModel, reference: Floats, *, trees: float | None = None) -> float:
+    """Logit of the PD of mean tokens `(M, 1, T, d)`, and of trees whose logit is known beside them."""
+    probability = mean_probability_of(logits_of_tokens(model.network, reference)[0])
+    if trees is not None:
+        probability = blend(probability, np.array([trees]))
+    return float(logit(model.calibration.apply(probability))[0])
 
 
 def attribute_tokens(
-    model: FrozenModel, tokens: Floats, reference: Floats, *, start: float | None = None
+    model: FrozenModel,
+    tokens: Floats,
+    reference: Floats,
+    *,
+    boosted: TreeContributions | None = None,
+    start: float | None = None,
 ) -> Attributions:
-    """Contributions of the columns to the PDs of rows whose tokens are `(M, B, T, d)`."""
-    start = logit_of_reference(model, reference) if start is None else start
+    """Contributions of the columns to the PDs of rows whose tokens are `(M, B, T, d)`.
+
+    Args:
+        boosted: what the columns did to the logits of the trees of the same rows; None = there are none.
+    """
+    if (model.trees is None) != (boosted is None):
+        raise ValueError(f"a model must be explained whole, however: trees={model.trees is not None}")
+    path = _Path(model=model, tokens=tokens, reference=reference, boosted=boosted)
+    if start is None:
+        start = logit_of_reference(model, reference, trees=None if boosted is None else boosted.start)
     rows = tokens.shape[1]
     contributions = np.zeros((rows, reference.shape[2]))
     if not rows:
         return Attributions(contributions=contributions, reference=start, logits=np.zeros(0))
-    panels, ends = _first_panels(_values_on_paths(model, tokens, reference), rows, start=start)
+    panels, ends = _first_panels(path, rows, start=start)
     for halving in range(HALVINGS + 1):
-        found, middles = _integrals(model, tokens, reference, panels)
+        found, middles = _integrals(path, panels)
         missed = np.abs(found.sum(axis=1) - panels.changes) > TOLERANCE
         if halving == HALVINGS:
             missed[:] = False
@@ -97,19 +121,6 @@ def attribute_tokens(
             break
         panels = panels.halved(missed, middles)
     return Attributions(contributions=contributions, reference=start, logits=ends)
-
-
-def check_explainable(model: FrozenModel) -> None:
-    """Refuse a model whose PDs cannot be attributed.
-
-    Raises:
-        ConfigurationError: the model has trees.
-    """
-    if model.trees is not None:
-        raise ConfigurationError(
-            f"Cannot explain PDs of model {model.version}: no gradient leads through its trees. Train one "
-            "without --with-trees."
-        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -141,23 +152,61 @@ class _Panels:
         )
 
 
-Points = Callable[[Doubles, NDArray[np.int64]], Doubles]
+Rows = NDArray[np.int64]
+Points = Callable[[Doubles, Rows], Doubles]
 """What is computed at points `(points,)` of the paths of rows `(points,)`."""
 
 
-def _values_on_paths(model: FrozenModel, tokens: Floats, reference: Floats) -> Points:
-    """The logits of the calibrated PDs at points of the paths."""
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Path:
+    """The straight ways from the reference to rows."""
 
-    def values(at: Doubles, row: NDArray[np.int64]) -> Doubles:
-        return _values(model, _on_path(tokens, reference, row, at))
+    model: FrozenModel
+    tokens: Floats
+    """(M, B, T, d)"""
+    reference: Floats
+    """(M, 1, T, d)"""
+    boosted: TreeContributions | None
 
-    return lambda at, row: _by_parts(values, at, row)
+    def values(self, at: Doubles, row: Rows) -> Doubles:
+        """Logits of the calibrated PDs at points `(points,)`."""
+        networks = mean_probability_of(logits_of_tokens(self.model.network, self._tokens_at(at, row))[0])
+        return np.asarray(logit(self.model.calibration.apply(self._blended(networks, at, row))))
+
+    def values_and_slopes(self, at: Doubles, row: Rows) -> Doubles:
+        """The logits, and by how much each column moves them along the path: `(points, 1 + T)`."""
+        logits, back = logits_of_tokens(self.model.network, self._tokens_at(at, row))
+        networks = mean_probability_of(logits)
+        probability = self._blended(networks, at, row)
+        steepness = self.model.calibration.steepness(probability)
+        of_networks = steepness if self.boosted is None else steepness * NETWORKS_SHARE
+        odds = expit(logits.astype(np.float64))
+        of_probability = of_networks / (networks * (1 - networks))
+        of_logits = odds * (1 - odds) * of_probability / (logits.shape[0] * logits.shape[1])
+        gradients = back(of_logits.astype(np.float32))
+        moved = np.einsum("mbtd,mbtd->bt", gradients, self.tokens[:, row] - self.reference).astype(np.float64)
+        if self.boosted is not None:
+            moved += (steepness * (1 - NETWORKS_SHARE))[:, None] * self.boosted.of_columns[row]
+        value = np.asarray(logit(self.model.calibration.apply(probability)))
+        return np.hstack([value[:, None], moved])
+
+    def _tokens_at(self, at: Doubles, row: Rows) -> Floats:
+        """Tokens `(M, points, T, d)`."""
+        share = at.astype(np.float32)[:, None, None]
+        points: Floats = self.reference + share * (self.tokens[:, row] - self.reference)
+        return points
+
+    def _blended(self, networks: Doubles, at: Doubles, row: Rows) -> Doubles:
+        """Probabilities `(points,)` before calibration of what the networks give points."""
+        if self.boosted is None:
+            return networks
+        return blend(networks, self.boosted.start + at * self.boosted.of_columns[row].sum(axis=1))
 
 
-def _first_panels(values_at: Points, rows: int, *, start: float) -> tuple[_Panels, Doubles]:
+def _first_panels(path: _Path, rows: int, *, start: float) -> tuple[_Panels, Doubles]:
     """The panels that the paths of rows begin with, and the logits `(rows,)` at their ends."""
     edges = np.linspace(0, 1, PANELS + 1)
-    later = values_at(np.tile(edges[1:], rows), np.repeat(np.arange(rows), PANELS))
+    later = _by_parts(path.values, np.tile(edges[1:], rows), np.repeat(np.arange(rows), PANELS))
     values = np.hstack([np.full((rows, 1), start), later.reshape(rows, PANELS)])
     panels = _Panels(
         row=np.repeat(np.arange(rows), PANELS),
@@ -169,51 +218,18 @@ def _first_panels(values_at: Points, rows: int, *, start: float) -> tuple[_Panel
     return panels, values[:, -1]
 
 
-def _integrals(
-    model: FrozenModel, tokens: Floats, reference: Floats, panels: _Panels
-) -> tuple[Doubles, Doubles]:
+def _integrals(path: _Path, panels: _Panels) -> tuple[Doubles, Doubles]:
     """Integrals of the gradients over panels `(P, T)`, and the logits in the middle of each `(P,)`."""
     size = (panels.high - panels.low)[:, None]
     at = (panels.low[:, None] + size * _NODES).ravel()
-
-    def slopes(at: Doubles, row: NDArray[np.int64]) -> Doubles:
-        points = _on_path(tokens, reference, row, at)
-        values, gradients = _values_and_gradients(model, points)
-        moved = np.einsum("mbtd,mbtd->bt", gradients, tokens[:, row] - reference)
-        return np.hstack([values[:, None], moved])
-
-    found = _by_parts(slopes, at, np.repeat(panels.row, len(_NODES)))
+    found = _by_parts(path.values_and_slopes, at, np.repeat(panels.row, len(_NODES)))
     found = found.reshape(len(panels.row), len(_NODES), -1)
     return size * np.einsum("pnt,n->pt", found[:, :, 1:], _WEIGHTS), found[:, 1, 0]
 
 
-def _by_parts(compute: Points, at: Doubles, row: NDArray[np.int64]) -> Doubles:
+def _by_parts(compute: Points, at: Doubles, row: Rows) -> Doubles:
     """What is computed at points of paths, some at once."""
     starts = range(0, len(at), _EVALUATIONS)
     return np.concatenate(
         [compute(at[start : start + _EVALUATIONS], row[start : start + _EVALUATIONS]) for start in starts]
     )
-
-
-def _on_path(tokens: Floats, reference: Floats, row: NDArray[np.int64], at: Doubles) -> Floats:
-    """Tokens `(M, points, T, d)` at points of the paths of rows."""
-    share = at.astype(np.float32)[:, None, None]
-    points: Floats = reference + share * (tokens[:, row] - reference)
-    return points
-
-
-def _values(model: FrozenModel, tokens: Floats) -> Doubles:
-    """Logits `(B,)` of the calibrated PDs of tokens."""
-    probability = mean_probability_of(logits_of_tokens(model.network, tokens)[0])
-    return np.asarray(logit(model.calibration.apply(probability)))
-
-
-def _values_and_gradients(model: FrozenModel, tokens: Floats) -> tuple[Doubles, Floats]:
-    """Logits `(B,)` of the calibrated PDs of tokens, and their gradients `(M, B, T, d)`."""
-    logits, back = logits_of_tokens(model.network, tokens)
-    probability = mean_probability_of(logits)
-    odds = expit(logits.astype(np.float64))
-    of_probability = model.calibration.steepness(probability) / (probability * (1 - probability))
-    of_logits = odds * (1 - odds) * of_probability / (logits.shape[0] * logits.shape[1])
-    value = np.asarray(logit(model.calibration.apply(probability)))
-    return value, back(of_logits.astype(np.float32))

@@ -1,9 +1,10 @@
 """Reference populations: what a PD is explained against, kept in the model without any row of a person.
 
 Training cuts the applicants that no network learned from into bands by their PD, and keeps of each band how
-the values of each column are spread. The mean token of a column depends on that spread alone. So one table
-gives both references that lenders use: all applicants, or those who are just approved. Which one it is
-decides what the reasons mean; `Reference.name` names it with the model.
+the values of each column are spread. The mean token of a column depends on that spread alone, and trees are
+explained against the same spreads, column by column. So one table gives both references that lenders use:
+all applicants, or those who are just approved. Which one it is decides what the reasons mean;
+`Reference.name` names it with the model.
 
 Rows count once, whatever their weight. Levels of columns with default rates count as the average level.
 """
@@ -22,6 +23,8 @@ from loan_default.models.attributions import logit_of_reference
 from loan_default.models.features import Features, Inputs, quantile_normal
 from loan_default.models.frozen_model import FrozenModel
 from loan_default.models.frozen_network import Floats, FrozenNetwork
+from loan_default.models.tree_attributions import ColumnSpreads, TreeReference, tree_reference
+from loan_default.models.tree_paths import paths_of
 
 KEY = "populations"
 """Where they stand among the reference data of a model."""
@@ -59,7 +62,9 @@ class Reference:
     tokens: Floats
     """(M, 1, T, d): their mean tokens."""
     logit: float
-    """Of the PD of the mean tokens."""
+    """Of the PD of the mean tokens, and of the trees where the model has some."""
+    trees: TreeReference | None = None
+    """What its trees are explained against; None = it has none."""
 
 
 def populations_of(inputs: Inputs, features: Features, pds: NDArray[np.float64]) -> Populations:
@@ -135,11 +140,15 @@ def reference_of_model(model: FrozenModel, method: ReferenceMethod, *, cutoff: f
         which = f"applicants at the cut-off of {cutoff:g}, with a PD of {low:.4f} to {high:.4f}"
     rows = int(populations.rows[chosen].sum())
     tokens = _mean_tokens(model.network, populations, chosen)
+    trees = None
+    if model.trees is not None:
+        trees = tree_reference(paths_of(model.trees), _column_spreads(populations, chosen, model.features))
     return Reference(
         name=f"{which}, {rows} of model {model.version}",
         rows=rows,
         tokens=tokens,
-        logit=logit_of_reference(model, tokens),
+        logit=logit_of_reference(model, tokens, trees=None if trees is None else trees.logit),
+        trees=trees,
     )
 
 
@@ -179,6 +188,22 @@ def _populations_of_older(model: FrozenModel) -> Populations:
         numerical=np.array(numbers, np.float32).reshape(-1, _QUANTILES).T[None],
         missing=np.array([[float(each[-1]) / rows for each in counts]]),
         codes=np.concatenate([np.zeros(0), *coded])[None] / rows,
+    )
+
+
+def _column_spreads(populations: Populations, bands: NDArray[np.int64], features: Features) -> ColumnSpreads:
+    """How the values of each column are spread over the rows of some bands."""
+    share = populations.rows[bands] / populations.rows[bands].sum()
+    quantiles = populations.numerical.shape[1]
+    numbers = populations.numerical[bands].astype(np.float64).reshape(len(bands) * quantiles, -1)
+    known = np.repeat(share[:, None] * (1 - populations.missing[bands]) / quantiles, quantiles, axis=0)
+    order = np.argsort(numbers, axis=0, kind="stable")
+    ends = np.cumsum(features.cardinalities)[:-1]
+    return ColumnSpreads(
+        values=list(np.take_along_axis(numbers, order, axis=0).T),
+        weights=list(np.take_along_axis(known, order, axis=0).T),
+        missing=share @ populations.missing[bands],
+        codes=np.split(share @ populations.codes[bands], ends),
     )
 
 

@@ -20,6 +20,8 @@ from loan_default.models.features import Inputs
 
 MAX_LEAVES = 64
 """Leaves of a tree at most: a set of them is one number."""
+NETWORKS_SHARE = 0.5
+"""Weight of all networks together on the logit scale; the trees have the rest."""
 
 _TREES = 128
 """Trees whose tables are built together: so many stay in the cache."""
@@ -97,7 +99,7 @@ class Trees:
 def blend(net_probability: Floats, tree_logits: Floats) -> Floats:
     """Probability `(rows,)` of networks and trees with equal weights on the logit scale, not calibrated."""
     z = logit(np.clip(net_probability, _CLIP, 1 - _CLIP))
-    return np.asarray(expit((z + tree_logits) / 2))
+    return np.asarray(expit(NETWORKS_SHARE * z + (1 - NETWORKS_SHARE) * tree_logits))
 
 
 def average(ensembles: Sequence[Trees]) -> Trees:

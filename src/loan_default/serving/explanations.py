@@ -75,12 +75,8 @@ class Explanation:
 
 
 def explain(model: FrozenModel, inputs: Inputs, reference: Reference) -> list[Explanation]:
-    """Explain the PDs of rows; the same row has the same explanation in any company.
-
-    Raises:
-        ConfigurationError: the model has trees.
-    """
-    found = attribute(model, inputs, reference.tokens, start=reference.logit)
+    """Explain the PDs of rows; the same row has the same explanation in any company."""
+    found = attribute(model, inputs, reference.tokens, trees=reference.trees, start=reference.logit)
     names = model.features.names
     return [
         _explanation(found, row, names=names, schema=model.schema, reference=reference)

@@ -67,7 +67,7 @@ class Scorer:
         """Why canonical records have their PDs.
 
         Raises:
-            ConfigurationError: the model has trees, or keeps no applicants as the policy needs them.
+            ConfigurationError: the model keeps no applicants as the policy needs them.
         """
         if policy not in self._references:  # two threads may both make it: it is the same
             self._references[policy] = reference_of_model(self._model, policy.against, cutoff=policy.cutoff)

@@ -69,7 +69,7 @@ def test_above_the_cutoff_a_what_if_crosses_it_or_there_is_none(served, explaini
 
 
 class Silent:
-    """A scorer that cannot explain, as one with trees."""
+    """A scorer that cannot explain, as one whose model keeps no applicants."""
 
     def __init__(self, scorer):
         self._scorer = scorer
@@ -78,7 +78,7 @@ class Silent:
         return getattr(self._scorer, name)
 
     def explain(self, canonical, policy):
-        raise ConfigurationError(f"no gradient leads through its trees: {len(canonical)}, {policy}")
+        raise ConfigurationError(f"the model must keep applicants, however: {len(canonical)}, {policy}")
 
 
 def test_a_model_that_cannot_explain_is_409_and_nothing_is_kept(served, champion):
