@@ -91,6 +91,7 @@ TESTED_BY = {
     "cli/model_commands": "cli/test_main",
     "cli/answering_models": "cli/test_serving_commands",
     "cli/registered_models": "cli/test_console",
+    "cli/shown_reasons": "cli/test_prediction_commands",
     "serving/explained_answers": "serving/http/test_explanation_runs",
     "cli/scored_rows": "cli/test_console",
     "data/sources/cells": "data/sources/test_dialects",

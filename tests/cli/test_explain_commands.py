@@ -2,8 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 
+import numpy as np
 import pytest
+from models.small_boosters import random_booster
+
+from loan_default.models.model import golden_rows_of, load_model, save_model
+from loan_default.models.tree_training import trees_of
 
 
 def explained(shell, lab, *arguments):
@@ -61,6 +67,40 @@ def test_the_cutoff_is_shown_as_it_was_given(shell, lab, cutoff, words):
     code, shown, errors = shell("explain", str(lab.data), "--cutoff", cutoff)
     assert code == 0, errors
     assert words in shown
+
+
+@pytest.fixture(scope="module")
+def with_trees(lab, tmp_path_factory):
+    """The file of the trained model, with trees beside its networks."""
+    model = load_model(lab.outcome.out / "model.pth")
+    rows = lab.outcome.plan.inputs.without_levels
+    booster = random_booster(np.random.default_rng(1), rows, min_data_per_group=5)
+    numerical, categorical = rows.numerical.shape[1], rows.codes.shape[1]
+    trees = trees_of(booster, numerical=numerical, categorical=categorical)
+    path = tmp_path_factory.mktemp("trees") / "model.pth"
+    model = replace(model, trees=trees)
+    save_model(path, replace(model, golden=golden_rows_of(model)))
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_home")
+def test_a_model_with_trees_gives_reasons_that_add_up_and_a_what_if(shell, lab, with_trees):
+    found = explained(shell, lab, "--row", "1", "--model", str(with_trees), "--cutoff", "0.0001")
+    explanation = found["explanation"]
+    assert found == explained(shell, lab, "--row", "1", "--model", str(with_trees), "--cutoff", "0.0001")
+    assert explanation["reference"].startswith("all applicants")
+    assert abs(explanation["gap"]) < 0.05
+    plain = explained(shell, lab, "--row", "1")
+    assert found["pd"] != plain["pd"]
+    pd = found["pd"]
+    hint = explained(shell, lab, "--row", "1", "--model", str(with_trees), "--cutoff", str(pd - 1e-4))["hint"]
+    assert hint is None or hint["pd"] <= pd - 1e-4
+    code, shown, errors = shell("explain", str(lab.data), "--row", "1", "--model", str(with_trees))
+    assert code == 0, errors
+    for each in explanation["reasons"]:
+        assert each["points"] < 0
+        assert f"{each['points']:+.1f}" in shown
 
 
 @pytest.mark.usefixtures("_home")

@@ -9,7 +9,7 @@ import pytest
 from loan_default.data.datasets.store_parts import OUTCOME, StoredEvent, write_part
 from loan_default.database.embedded import EmbeddedDatabase
 from loan_default.database.prediction_repository import PredictionRepository
-from loan_default.database.serving_documents import Door, Group
+from loan_default.database.serving_documents import Door, Group, KeptExplanation, KeptReason, Prediction
 from loan_default.pipelines.layout import TRAINING_STORE
 
 
@@ -49,6 +49,31 @@ def test_a_scored_file_is_kept_once_and_shown_with_what_became_of_it(shell, lab,
     assert "outcome     default" in shown
     assert "2 predictions" in shown
     assert f"by {version} as champion, batch" in shown
+
+
+def test_a_prediction_that_was_given_with_its_reasons_is_shown_with_them(shell, lab, home):
+    reasons = (
+        KeptReason(column="debt", words="Debt is high", contribution=0.75, points=-21.6),
+        KeptReason(column="city", words="City", contribution=0.02, points=-0.6),
+    )
+    explained = Prediction(
+        event="e-1", application="asked-1", version=lab.version, pd=0.25, points=518.79, door=Door.HTTP,
+        scored_at=datetime.now(UTC), explanation=KeptExplanation(
+            reasons=reasons, withheld=0.125, reference="all applicants, 300", reference_pd=0.1, gap=-0.0021
+        ),
+    )  # fmt: skip
+    plain = explained.model_copy(update={"event": "e-2", "explanation": None})
+    database = EmbeddedDatabase(home / "documents.sqlite3")
+    PredictionRepository(database).add_new([explained, plain])
+    database.close()
+    code, shown, errors = shell("predictions", "show", "asked-1")
+    assert code == 0, errors
+    assert shown.count("Reasons, the strongest first") == 1
+    for words in ("Debt is high", "+0.750", "-21.6", "all applicants, 300; PD 10.00%", "+0.125", "-0.0021"):
+        assert words in shown
+    code, shown, _ = shell("predictions", "show", "asked-1", "--json")
+    kept = {each["event"]: each["explanation"] for each in json.loads(shown)["predictions"]}
+    assert kept == {"e-1": explained.explanation.model_dump(mode="json"), "e-2": None}
 
 
 def test_all_rows_with_a_score_are_kept_and_no_other(shell, lab, home, tmp_path):

@@ -1,21 +1,16 @@
 """`loan-default explain`: why an application of a file has its PD."""
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from loan_default.choices import ReferenceMethod
 from loan_default.cli import options
 from loan_default.cli.answering_models import models_to_answer
 from loan_default.cli.console import make_console, say
+from loan_default.cli.shown_reasons import print_explanation
 from loan_default.wiring import open_database, start
-
-if TYPE_CHECKING:
-    from loan_default.serving.explanations import Reason
 
 Row = Annotated[int, typer.Option(min=0, help="Number of the application in the file, from 0.")]
 Against = Annotated[
@@ -47,6 +42,7 @@ def explain(
     from loan_default.evaluation.metrics import score_points
     from loan_default.pipelines.layout import SERVING_FILES
     from loan_default.pipelines.scoring.applications import read_application
+    from loan_default.serving.explained_answers import kept_explanation
     from loan_default.serving.explanations import ReasonPolicy
     from loan_default.serving.scorer import load_scorer
 
@@ -84,29 +80,10 @@ def explain(
         "score",
         f"PD {pd:.2%}, {points:.0f} points; {side} the cut-off of {policy.cutoff * 100:.4g}%",
     )
-    say(console, "against", f"{explanation.reference}; PD {explanation.reference_pd:.2%}")
-    if explanation.reasons:
-        console.print(_reasons_table(explanation.reasons))
-    else:
-        say(console, "reasons", "none: no column raised the PD")
-    if explanation.withheld:
-        say(console, "not named", f"columns that nobody can act on: {explanation.withheld:+.3f} log-odds")
-    say(console, "gap", f"{explanation.gap:+.4f} log-odds that no column explains")
+    print_explanation(console, kept_explanation(explanation))
     if hint is not None:
         say(
             console,
             "what if",
             f"{hint.column} were {hint.value}: PD {hint.pd:.2%}. {hint.note}",
         )
-
-
-def _reasons_table(reasons: "Sequence[Reason]") -> Table:
-    table = Table(title="Reasons, the strongest first", title_justify="left")
-    for name in ("column", "reason"):
-        table.add_column(name)
-    for name in ("log-odds", "points"):
-        table.add_column(name, justify="right")
-    for each in reasons:
-        cells = f"{each.contribution:+.3f}", f"{-each.points:+.1f}"
-        table.add_row(Text(each.column), Text(each.words), *cells)
-    return table

@@ -7,6 +7,7 @@ import typer
 
 from loan_default.cli.console import counted, make_console, say
 from loan_default.cli.options import AsJson
+from loan_default.cli.shown_reasons import print_explanation
 from loan_default.wiring import open_database, start
 
 predictions_app = typer.Typer(help="Predictions that were kept: look them up.")
@@ -18,6 +19,7 @@ Application = Annotated[str, typer.Argument(help="Id of an application.")]
 def show_predictions(application: Application, as_json: AsJson = False) -> None:
     """Show all predictions of an application, the first first, and its outcome once it is known.
 
+    A prediction that was given with its reasons is shown with them.
     Outcomes are those in the training store, which the hourly run fills.
     """
     from loan_default.pipelines.layout import TRAINING_STORE
@@ -39,6 +41,8 @@ def show_predictions(application: Application, as_json: AsJson = False) -> None:
             f"PD {each.pd:.2%}, {each.points:.0f} points, by {each.version} as {each.group}, "
             f"{each.door or 'release 0.1'}{experiment}",
         )
+        if each.explanation is not None:
+            print_explanation(console, each.explanation)
     say(console, "kept", counted(len(kept.predictions), "prediction"))
     words = {None: "not known yet", 1.0: "default", 0.0: "no default"}
     say(console, "outcome", words[kept.outcome])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
 
 from loan_default.database.stored_document import Digest, Key, Share, StoredDocument, Text, Time
 
@@ -42,7 +42,12 @@ class KeptReason(BaseModel):
     contribution: FiniteFloat
     """What it added to the logit of the PD."""
     points: FiniteFloat
-    """Score points that it cost."""
+    """What it changed the score by, in points: below 0, as more points are better."""
+
+    @field_validator("points")
+    @classmethod
+    def _below_zero(cls, points: float) -> float:
+        return -abs(points)  # documents before the release of 0.2 hold what a reason cost, without the sign
 
 
 class KeptExplanation(BaseModel):

@@ -51,7 +51,7 @@ class Reason:
     contribution: float
     """What it added to the logit of the PD."""
     points: float
-    """Score points that it cost."""
+    """What it changed the score by, in points: below 0, as more points are better."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,7 +100,7 @@ def _explanation(
             column=column.name,
             words=column.reason or column.description or column.name,
             contribution=contribution,
-            points=round(contribution * _POINTS_OF_LOGIT, 1),
+            points=round(-contribution * _POINTS_OF_LOGIT, 1),
         )
         for contribution, column in raised
         if column.is_reason

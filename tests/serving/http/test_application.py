@@ -79,6 +79,9 @@ def test_a_person_scores_an_application_by_keyboard_and_moves_a_field(http_proce
         assert page.text_content("#pd") == f"{100 * expected['pd']:.2f} %"
         assert page.text_content("#points") == str(round(expected["points"]))
         assert f"{100 * expected['share_below']:.0f} % of the training" in page.text_content("#position")
+        explained = httpx.post(f"{http_process.url}/v1/explanations", json=sent).json()["explanation"]
+        for each in explained["reasons"]:
+            assert f"{each['column']}, {each['points']:.1f} points" in page.text_content("#reason-list")
         page.get_by_role("combobox", name="Field").select_option("income")
         slider = page.get_by_role("slider", name="Value of income")
         slider.wait_for()

@@ -1,5 +1,6 @@
 """The JSON Schema of an application: its example validates for any schema, and it names units and words."""
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,9 +9,11 @@ from loan_default.bundled import BUNDLED_SCHEMA
 from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.language import Schema
 from loan_default.data.schema.records import validate_record
-from loan_default.data.schema.schema_files import load_schema
+from loan_default.data.schema.schema_files import load_schema, schema_from_dict
+from loan_default.models.features import Features, NumericalFeature
 from loan_default.serving.http.record_schema import application_schema, example_application
 from loan_default.serving.http.usual_values import UsualValues
+from loan_default.serving.record_arrays import RecordArrays
 
 BOUND = st.none() | st.integers(-1000, 1000).map(float) | st.floats(-1e6, 1e6)
 
@@ -69,3 +72,49 @@ def test_units_bounds_words_and_what_is_usual_are_there():
 def test_an_unusable_usual_value_is_not_taken(value):
     schema = load_schema(BUNDLED_SCHEMA)
     assert example_application(schema, typical={"LIMIT_BAL": value}) == example_application(schema)
+
+
+DATED = {
+    "made": {"kind": "timestamp", "optional": True},
+    "born": {"kind": "date", "derive": "years_before_application", "optional": True},
+    "joined": {"kind": "date", "derive": "years_before_application", "format": "spreadsheet"},
+    "debt": {"kind": "numerical"},
+    "bad": {"kind": "target"},
+}
+
+
+def test_the_example_has_the_time_of_the_application_where_a_feature_is_derived_from_it():
+    schema = schema_from_dict({"name": "dated", "columns": DATED})
+    usual = UsualValues(typical={}, ranges={}, years={"born": 40.0, "joined": 2.0})
+    (example,) = application_schema(schema, usual=usual)["examples"]
+    assert example["made"] == "2024-01-31T12:00:00Z"
+    assert example["born"].startswith("1984-01-31")
+    assert example["joined"] == 45_322 - 730
+    canonical = validate_record(example, schema)
+    features = Features(
+        numerical=tuple(
+            NumericalFeature(
+                name=name, quantiles=np.arange(100.0), edges=np.array([-1.0, 1.0]), application_time="made"
+            )
+            for name in ("born", "joined")
+        ),
+        categorical=(),
+    )
+    assert not np.isnan(RecordArrays(features)([canonical]).numerical).any()
+    assert "made" in example_application(schema)
+
+
+def test_a_time_that_no_feature_needs_is_left_out_of_the_example():
+    plain = {
+        **DATED,
+        "born": {"kind": "date", "optional": True},
+        "joined": {"kind": "date", "optional": True},
+    }
+    example = example_application(schema_from_dict({"name": "plain", "columns": plain}))
+    assert set(example) == {"debt"}
+
+
+def test_a_usual_date_of_another_age_is_not_taken():
+    schema = schema_from_dict({"name": "dated", "columns": DATED})
+    usual = UsualValues(typical={}, ranges={}, years={"born": 4000.0, "joined": -3.0})
+    assert application_schema(schema, usual=usual)["examples"] == [example_application(schema)]

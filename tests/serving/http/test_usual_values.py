@@ -53,6 +53,23 @@ def test_medians_ranges_and_categories_come_from_the_fitted_features():
     assert set(usual.ranges) == {"income", "late"}
 
 
+def test_a_date_that_years_are_derived_from_has_its_median_years():
+    schema = schema_from_dict(
+        {
+            "name": "dated",
+            "columns": {
+                "made": {"kind": "timestamp"},
+                "born": {"kind": "date", "derive": "years_before_application"},
+            },
+        }
+    )
+    made = pd.Series(pd.date_range("2024-01-01", periods=101, tz="UTC"))
+    days = pd.to_timedelta(np.arange(101) * 365.25, unit="D")
+    usual = usual_values(Shown(fit_features(pd.DataFrame({"made": made, "born": made - days}), schema)))
+    assert usual.years == {"born": 50}
+    assert usual.typical == {}
+
+
 def test_a_scorer_that_shows_no_features_has_none():
     scorer = slow_scorer("v1", seed=1, schema=SCHEMA)
     assert usual_values(scorer).typical == {}

@@ -112,7 +112,7 @@ def _explained(score: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, 
             "column": _TEXT,
             "words": _TEXT,
             "contribution": number | {"description": "What it added to the log-odds of default."},
-            "points": number | {"description": "Score points that it cost."},
+            "points": number | {"description": "What it changed the score by, in points: below 0."},
         }
     )
     explanation = _object(

@@ -6,7 +6,7 @@ that validates. The server reads by the model's schema itself; this only describ
 
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from loan_default.data.schema.column import NUMBER_KINDS, TIME_KINDS, Column, Kind
@@ -16,6 +16,9 @@ from loan_default.serving.http.usual_values import UsualValues
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _EXAMPLE_TIME = datetime(2024, 1, 31, 12, tzinfo=UTC)
+_DAYS_OF_YEAR = 365.25
+_MOST_YEARS = 100
+"""A usual date that is longer ago is not in the example."""
 
 
 def application_schema(schema: Schema, *, usual: UsualValues | None = None) -> dict[str, Any]:
@@ -42,24 +45,29 @@ def application_schema(schema: Schema, *, usual: UsualValues | None = None) -> d
         "properties": properties,
         "required": [name for name, column in columns.items() if not column.may_be_left_out],
         "additionalProperties": False,
-        "examples": [example_application(schema, typical=usual.typical)],
+        "examples": [example_application(schema, typical=_typical(schema, usual))],
     }
 
 
 def example_application(schema: Schema, *, typical: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """An application that the schema accepts, with all features and all columns that must be given.
 
+    The time of the application is there too where a feature is derived from it.
+
     Args:
         typical: column -> a usual value; one that the column does not accept is not taken.
     """
     model = record_model(schema)
     example: dict[str, Any] = {}
+    application_time = (
+        schema.timestamp if any(each.derive and each.is_feature for each in schema.columns) else None
+    )
     for column in schema.columns:
         if column.kind is Kind.TARGET or column.protected:
             wanted = not column.may_be_left_out and column.kind is not Kind.TARGET
         else:
             wanted = column.is_feature or not column.may_be_left_out or column.kind is Kind.IDENTIFIER
-        if wanted:
+        if wanted or column is application_time:
             example[column.name] = _example(column)
     for name, value in (typical or {}).items():
         if name not in example or value is None:
@@ -71,6 +79,16 @@ def example_application(schema: Schema, *, typical: Mapping[str, Any] | None = N
             continue
         example = changed
     return example
+
+
+def _typical(schema: Schema, usual: UsualValues) -> dict[str, Any]:
+    """Column -> a usual value, dates as they are written."""
+    dates = {
+        name: _example_time(schema[name], before=timedelta(days=round(years * _DAYS_OF_YEAR)))
+        for name, years in usual.years.items()
+        if 0 <= years <= _MOST_YEARS
+    }
+    return {**usual.typical, **dates}
 
 
 def _property(column: Column, described: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,11 +148,13 @@ def _example_number(column: Column) -> float | int:
     return 1
 
 
-def _example_time(column: Column) -> Any:
+def _example_time(column: Column, *, before: timedelta = timedelta()) -> Any:
+    """The time of the example, or one that long before it, as the column writes it."""
+    at = _EXAMPLE_TIME - before
     if column.format in ("epoch_seconds", "epoch_milliseconds"):
-        return 1_706_702_400 * (1_000 if column.format == "epoch_milliseconds" else 1)
+        return round(at.timestamp()) * (1_000 if column.format == "epoch_milliseconds" else 1)
     if column.format == "spreadsheet":
-        return 45_322
+        return 45_322 - before.days
     if column.format:
-        return _EXAMPLE_TIME.strftime(column.format)
-    return _EXAMPLE_TIME.isoformat().replace("+00:00", "Z")
+        return at.strftime(column.format)
+    return at.isoformat().replace("+00:00", "Z")

@@ -1,7 +1,7 @@
 """Usual values of the columns, from what a model keeps of its training rows; no value is a person's row."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ class UsualValues:
     """Column -> its median, or its first category."""
     ranges: Mapping[str, tuple[float, float]]
     """Numerical column -> the values below which 2 % and 98 % of the rows lie."""
+    years: Mapping[str, float] = field(default_factory=dict)
+    """Date -> median years from it to the application."""
 
 
 def usual_values(scorer: Scorer) -> UsualValues:
@@ -32,8 +34,12 @@ def usual_values(scorer: Scorer) -> UsualValues:
         each.name: each.vocabulary[0] for each in features.categorical if each.vocabulary
     }
     ranges: dict[str, tuple[float, float]] = {}
+    years: dict[str, float] = {}
     for feature in features.numerical:
-        if not len(feature.quantiles) or feature.application_time:
+        if not len(feature.quantiles):
+            continue
+        if feature.application_time:
+            years[feature.name] = _quantile(feature.quantiles, _MEDIAN)
             continue
         if feature.levels:
             rank = round(_quantile(feature.quantiles, _MEDIAN))
@@ -41,7 +47,7 @@ def usual_values(scorer: Scorer) -> UsualValues:
             continue
         typical[feature.name] = _rounded(feature, _MEDIAN)
         ranges[feature.name] = (float(_rounded(feature, _LOW)), float(_rounded(feature, _HIGH)))
-    return UsualValues(typical=typical, ranges=ranges)
+    return UsualValues(typical=typical, ranges=ranges, years=years)
 
 
 def _quantile(quantiles: NDArray[np.float64], share: float) -> float:
