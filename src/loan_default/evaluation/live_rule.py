@@ -37,8 +37,8 @@ def live_rule(
     """Check the lead on live applications.
 
     Where the policy takes the lead from it, the whole interval must be above the threshold, and a model that
-    no experiment has compared fails. Otherwise an experiment only speaks against a model, where it has found the
-    champion to be better.
+    no experiment has compared fails. Otherwise an experiment only speaks against a model, where it has found
+    the champion to be better.
     """
     if not has_champion:
         return rules.off(rules.DISCRIMINATION, NAME, "there is no champion to compare the model with.")
