@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from serving.conftest import Saved
+from models.small_boosters import random_booster
+from scipy.special import expit, logit
+from serving.conftest import Saved, save_and_derive
 
 from loan_default.data.schema.column import Column
 from loan_default.data.schema.language import Schema
@@ -17,6 +19,7 @@ from loan_default.models.frozen_model import FrozenModel
 from loan_default.models.model import LoanModel
 from loan_default.models.populations import Reference, reference_of_model
 from loan_default.models.serving_file import read_serving_file
+from loan_default.models.tree_training import trees_of
 from loan_default.serving import explanations
 from loan_default.serving.explanations import MOST_REASONS, explain
 
@@ -102,6 +105,53 @@ def test_reasons_have_the_words_of_the_schema_and_points(
     change = float(np.diff(score_points(pds))[0])
     assert plain.reasons[0].points == pytest.approx(change, abs=0.051)
     assert plain.reasons[0].points < 0
+
+
+@pytest.fixture(scope="module")
+def boosted(model: LoanModel, frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> FrozenModel:
+    """The model with trees, as a server reads it from what is derived from its file."""
+    inputs = model.architecture.features.transform(frame)
+    booster = random_booster(np.random.default_rng(6), inputs, rounds=40, min_data_per_group=5)
+    trees = trees_of(booster, numerical=inputs.numerical.shape[1], categorical=inputs.codes.shape[1])
+    saved = save_and_derive(replace(model, trees=trees), tmp_path_factory.mktemp("boosted"))
+    return read_serving_file(saved.serving_file, model=saved.sha256)
+
+
+def test_reasons_of_a_model_with_trees_are_columns_of_the_schema_and_add_up_to_the_pd(
+    boosted: FrozenModel, frame: pd.DataFrame
+) -> None:
+    """With a derived date, columns of many levels, and one that is protected."""
+    inputs = boosted.features.transform(frame)[slice(0, 40)]
+    reference = reference_of_model(boosted, "all", cutoff=0.2)
+    found = explain(boosted, inputs, reference)
+    contributions = attribute(boosted, inputs, reference.tokens, trees=reference.trees).contributions
+    named: set[str] = set()
+    for row, each in enumerate(found):
+        top = np.sort(contributions[row][contributions[row] >= 0.01])[::-1][:MOST_REASONS]
+        assert [reason.contribution for reason in each.reasons] == pytest.approx(top, abs=1e-4)
+        named |= {reason.column for reason in each.reasons}
+    assert {"born", "employer", "purpose", "income"} <= named <= {*boosted.features.names}
+    assert "sex" not in named
+    pds = boosted.predict_pd(inputs)
+    gaps = [each.gap for each in found]
+    np.testing.assert_allclose(reference.logit + contributions.sum(axis=1) + gaps, logit(pds), atol=1e-4)
+    assert np.abs(gaps).max() < 0.1
+    assert {each.reference_pd for each in found} == {float(expit(reference.logit))}
+    assert explain(boosted, inputs[slice(5, 6)], reference)[0].reasons == found[5].reasons
+
+
+def test_what_trees_add_by_a_column_that_nobody_can_act_on_is_withheld(
+    boosted: FrozenModel, frame: pd.DataFrame
+) -> None:
+    inputs = boosted.features.transform(frame)[slice(0, 20)]
+    reference = reference_of_model(boosted, "all", cutoff=0.2)
+    plain = explain(boosted, inputs, reference)
+    row, found = next((row, each) for row, each in enumerate(plain) if len(each.reasons) > 1)
+    top = found.reasons[0]
+    held = replace(boosted, schema=changed(boosted.schema, top.column, actionable=False))
+    other = explain(held, inputs, reference)[row]
+    assert top.column not in [each.column for each in other.reasons]
+    assert other.withheld == pytest.approx(top.contribution)
 
 
 @given(

@@ -7,11 +7,15 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from scipy.special import logit
+from scipy.special import expit, logit
 
 from loan_default.errors import ConfigurationError
 from loan_default.evaluation.metrics import auc
+from loan_default.models.attributions import attribute
+from loan_default.models.freezing import frozen_model
 from loan_default.models.model import LoanModel, load_model, mean_probability
+from loan_default.models.populations import reference_of_model
+from loan_default.models.tree_attributions import tree_contributions
 from loan_default.models.trees import blend
 from loan_default.pipelines.training.member_fits import out_of_fold
 from loan_default.pipelines.training.plan import TrainingPlan, plan_training
@@ -97,6 +101,20 @@ def test_a_file_that_is_not_refitted_has_the_trees_that_were_measured(lab, tmp_p
     assert trained.model.trees is trained.measured.trees
     assert trained.model.members is trained.measured.members
     assert trained.model.provenance is trained.measured.provenance
+
+
+def test_reasons_of_the_file_add_up_to_its_pds(plan, trained):
+    loaded = load_model(trained.path)
+    frozen = frozen_model(loaded, golden=loaded.golden, digest="ab" * 32)
+    rows = plan.inputs[plan.split.test]
+    reference = reference_of_model(frozen, "all", cutoff=0.2)
+    found = attribute(frozen, rows, reference.tokens, trees=reference.trees, start=reference.logit)
+    assert found.contributions.shape == (len(rows), len(frozen.features.names))
+    np.testing.assert_allclose(expit(found.logits), loaded.predict_inputs(rows), atol=1e-6)
+    assert np.abs(found.gaps).max() < 0.05
+    of_trees = tree_contributions(reference.trees, rows)
+    total = of_trees.start + of_trees.of_columns.sum(axis=1)
+    np.testing.assert_allclose(total, loaded.trees.logits(rows), rtol=0, atol=1e-12)
 
 
 def test_trees_are_in_the_provenance_the_digest_and_the_registry(lab, plan, trained):
