@@ -114,13 +114,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=int, default=1_000, help="samples without drift of each size")
     parser.add_argument("--shifted", type=int, default=200, help="samples of each shift and size")
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="rows of a sample")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     data = load("uci_credit_card")
     print("| shift | rows | alarms | of them act | too few rows |\n|--|--|--|--|--|")
     for name, shift in SHIFTS.items():
         samples = options.samples if name == "none" else options.shifted
-        for size in SIZES:
+        for size in options.sizes:
             found = levels(data, size, samples=samples, shift=shift, seed=options.seed)
             alarms = found[DriftLevel.WARN] + found[DriftLevel.ACT]
             few = found[DriftLevel.INSUFFICIENT]

@@ -61,6 +61,18 @@ def test_what_starts_nothing_is_one_line(shell, versions):
         assert line in errors
 
 
+def test_a_machine_without_a_name_for_its_user_asks_who_answers(shell, versions, monkeypatch):
+    def nobody():
+        raise KeyError("uid not found: 50000")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    code, _, errors = shell("challenge", versions[1], "--shadow")
+    assert code == 2
+    assert "Give --by NAME." in errors
+    assert shell("challenge", versions[1], "--shadow", "--by", "R. Officer")[0] == 0
+    assert shell("challenge", "stop", "--by", "R. Officer")[0] == 0
+
+
 @pytest.mark.parametrize(
     ("text", "share"), [("10%", 0.1), ("0.1", 0.1), (" 100 % ", 1.0), ("1", 1.0), ("0.5%", 0.005)]
 )

@@ -1,5 +1,6 @@
 """`loan-default evaluate`, `promote` and `rollback`, as a person types them, on a store with two models."""
 
+import getpass
 import json
 import sys
 
@@ -9,6 +10,7 @@ from pipelines.promotion_setup import LENIENT, PromotionSetup, trained_model
 
 from loan_default.cli import main as cli
 from loan_default.data.schema.schema_files import dump_schema
+from loan_default.database.audit_repository import AuditRepository
 from loan_default.database.control_documents import Action
 from loan_default.database.control_repositories import DecisionRepository
 
@@ -75,11 +77,18 @@ def test_a_model_that_is_refused_has_an_exit_code_of_its_own(setup, shell, monke
     assert champion(setup) is None
 
 
+def moved_by(setup):
+    """Who moved the champion's pointer, by the audit trail."""
+    trail = AuditRepository(setup.services.database).in_order()
+    return [entry.who for entry in trail if entry.action == "promoted"]
+
+
 def test_a_promotion_and_a_rollback_name_who_answers_for_them(setup, shell):
     setup.candidate("next")
     code, out, _ = shell("promote", setup.model.version)
     assert (code, champion(setup)) == (0, setup.model.version)
     assert "promoted" in out
+    assert {who.split(",")[0] for who in moved_by(setup)} == {getpass.getuser()}
     # The same weights are no better: by default a challenger must be.
     code, out, _ = shell("promote", "next")
     assert (code, champion(setup)) == (6, setup.model.version)

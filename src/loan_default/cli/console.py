@@ -3,6 +3,7 @@
 A script sees the exit code.
 """
 
+import getpass
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -54,6 +55,14 @@ def make_console(*, stderr: bool = False) -> Console:
 def say(console: Console, label: str, text: str, *, style: str = "") -> None:
     """Print one line with a label; paths in it stay whole, and nothing in it is read as markup."""
     console.print(Text.assemble((f"{label:<11} ", "bold"), (text, style)), soft_wrap=True, highlight=False)
+
+
+def user_name() -> str | None:
+    """Name of the user; None = the machine has none for this number, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return None
 
 
 def counted(number: int, noun: str) -> str:

@@ -1,6 +1,5 @@
 """`loan-default challenge`: a challenger beside the champion, with a share of the applicants or in shadow."""
 
-import getpass
 import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from loan_default.cli.console import make_console, say
+from loan_default.cli.console import make_console, say, user_name
 from loan_default.cli.options import AsJson
 from loan_default.errors import ConfigurationError
 from loan_default.wiring import open_database, start
@@ -63,9 +62,9 @@ def challenge(
     if version == "status":
         _status(cutoff, experiment, as_json=as_json)
     elif version == "stop":
-        _stop(by or getpass.getuser(), as_json=as_json)
+        _stop(_named(by), as_json=as_json)
     else:
-        _start(version, share, shadow=shadow, by=by or getpass.getuser(), reason=reason, as_json=as_json)
+        _start(version, share, shadow=shadow, by=_named(by), reason=reason, as_json=as_json)
 
 
 def read_share(text: str) -> float:
@@ -80,6 +79,17 @@ def read_share(text: str) -> float:
             f"--share must be above 0 % and at most 100 %, however: {text!r}. Write 10% or 0.1."
         )
     return share
+
+
+def _named(by: str | None) -> str:
+    """Who answers for it: the name that was given, else that of the user."""
+    name = by or user_name()
+    if name is None:
+        raise ConfigurationError(
+            "somebody must answer for an experiment, however: this machine has no name for its user. Give "
+            "--by NAME."
+        )
+    return name
 
 
 def _start(

@@ -1,6 +1,5 @@
 """The commands on models: train one, score with one, list them, infer a schema to train by."""
 
-import getpass
 import json
 import re
 import shlex
@@ -26,6 +25,7 @@ from loan_default.cli.console import (
     make_console,
     print_result,
     say,
+    user_name,
 )
 from loan_default.cli.registered_models import models_table, print_model
 from loan_default.cli.scored_rows import print_scored
@@ -135,7 +135,7 @@ def train(
             database=database,
             listener=listener,
             command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-            by=_user(),
+            by=user_name(),
             policy=review_policy_of(settings),
         )
     print_result(console, result, next_command=_next_command(result))
@@ -251,14 +251,6 @@ def _training_data(data: Path | None, settings: Settings) -> FileData | StoreDat
     if str(data) == STORE_NAME:
         return StoreData(folder=settings.home / TRAINING_STORE, maturity_days=settings.maturity_days)
     return FileData(path=data)
-
-
-def _user() -> str | None:
-    """Name of the user; None = the machine has none for this number, as in some containers."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return None
 
 
 def _folder_name(data: FileData | StoreData) -> str:

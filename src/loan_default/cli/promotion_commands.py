@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from loan_default.cli.console import ExitCode, make_console, say
+from loan_default.cli.console import ExitCode, make_console, say, user_name
 from loan_default.cli.options import AsJson, IngestionSchemaFile
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.settings import Settings
@@ -214,6 +214,7 @@ def _evaluation_run(settings: Settings, schema: Path | None = None) -> Iterator[
             thresholds=settings.thresholds,
             policy=settings.policy,
             profile=review_policy_of(settings).profile,
+            by=user_name(),
         )
 
 

@@ -209,7 +209,7 @@ def test_a_former_champion_that_fails_stays_a_former_champion(promotion):
 
 def test_of_two_promotions_at_once_one_wins_each_time(promotion):
     """One champion at every instant, and a history without a fork."""
-    rounds, errors, samples, over = 40, [], [], threading.Event()
+    rounds, errors, samples, over = 200, [], [], threading.Event()
     names = ("left", "right")
     for name in names:
         promotion.candidate(name)

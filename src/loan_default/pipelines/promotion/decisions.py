@@ -116,7 +116,7 @@ def _decisions(run: EvaluationRun) -> DecisionRepository:
 
 def _who(run: EvaluationRun) -> str:
     """Who acts, for the audit trail."""
-    return f"run {run.id}"
+    return f"run {run.id}" if run.by is None else f"{run.by}, run {run.id}"
 
 
 def _standing(decisions: DecisionRepository, *, run: str, version: str) -> Decision | None:

@@ -59,6 +59,8 @@ class EvaluationRun:
     policy: GatePolicy = DEFAULT_POLICY
     profile: PolicyProfile = DEFAULT_REVIEW_POLICY.profile
     """Policy profile, which says whether groups are compared."""
+    by: str | None = None
+    """Name of the user who started the run; None = a scheduler did, or nobody has a name."""
 
     @property
     def id(self) -> str:
