@@ -72,8 +72,11 @@ class TreeContributions:
 
 def tree_reference(paths: TreePaths, spreads: ColumnSpreads) -> TreeReference:
     """The reference that a population is for the trees of some paths."""
+    last = paths.sets.shape[1] - 1
+    of_sets = [paths.sets[:, np.minimum(np.arange(len(each)), last)] @ each for each in spreads.codes]
     return TreeReference(
-        paths=paths, shares=tuple(_shares(paths, leaves, spreads) for leaves in paths.leaves)
+        paths=paths,
+        shares=tuple(_shares(paths.numerical, leaves, spreads, of_sets) for leaves in paths.leaves),
     )
 
 
@@ -122,20 +125,22 @@ def _rule(columns: int) -> tuple[tuple[float, float], ...]:
     return tuple(zip(((nodes + 1) / 2).tolist(), (weights / 2).tolist(), strict=True))
 
 
-def _shares(paths: TreePaths, leaves: Leaves, spreads: ColumnSpreads) -> Floats:
-    """Share of a population `(n, L)` that follows each path in each column."""
+def _shares(numerical: int, leaves: Leaves, spreads: ColumnSpreads, of_sets: Sequence[Floats]) -> Floats:
+    """Share of a population `(n, L)` that follows each path in each column.
+
+    Args:
+        of_sets: C arrays `(S,)`: share of the population whose code is in each set.
+    """
     shares = np.empty(leaves.columns.shape)
     for column in np.unique(leaves.columns).tolist():
         asked = leaves.columns == column
-        if column < paths.numerical:
+        if column < numerical:
             values, total = spreads.values[column], np.append(0.0, np.cumsum(spreads.weights[column]))
             ends = [total[_up_to(values, bound[asked])] for bound in (leaves.low, leaves.high)]
             missing = np.where(leaves.missing[asked], spreads.missing[column], 0.0)
             shares[asked] = np.maximum(ends[1] - ends[0], 0.0) + missing
         else:
-            of_code = spreads.codes[column - paths.numerical]
-            known = np.minimum(np.arange(len(of_code)), paths.sets.shape[1] - 1)
-            shares[asked] = (paths.sets[:, known] @ of_code)[leaves.codes[asked]]
+            shares[asked] = of_sets[column - numerical][leaves.codes[asked]]
     # What cancels to a rounding error is a share of nobody, or of all.
     shares[np.abs(shares) < _ROUNDING] = 0.0
     shares[np.abs(shares - 1) < _ROUNDING] = 1.0

@@ -9,7 +9,7 @@ S sets of codes.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,9 +66,8 @@ class TreePaths:
         return found
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Condition:
-    """What a column must be for a path to go on."""
+class _Condition(NamedTuple):
+    """What a column must be for a path to go on; one for each node, so a plain tuple."""
 
     low: float = -np.inf
     high: float = np.inf
@@ -138,16 +137,16 @@ class _Sets:
 
 def _leaves(trees: Trees, nodes: list[int], conditions: list[Mapping[int, _Condition]]) -> Leaves:
     """The arrays of some leaves."""
-    paths = [sorted(conditions[node].items()) for node in nodes]
-
-    def table(name: str, kind: type) -> NDArray[Any]:
-        return np.array([[getattr(each, name) for _, each in path] for path in paths], dtype=kind).T.copy()
-
+    table = np.array(
+        [[(column, *each) for column, each in sorted(conditions[node].items())] for node in nodes],
+        dtype=np.float64,
+    )
+    columns, low, high, missing, codes = np.ascontiguousarray(table.transpose(2, 1, 0))
     return Leaves(
         value=trees.value[nodes],
-        columns=np.array([[column for column, _ in path] for path in paths], dtype=np.int64).T.copy(),
-        low=table("low", np.float64),
-        high=table("high", np.float64),
-        missing=table("missing", np.bool_),
-        codes=table("codes", np.int64),
+        columns=columns.astype(np.int64),
+        low=low,
+        high=high,
+        missing=missing.astype(np.bool_),
+        codes=codes.astype(np.int64),
     )
