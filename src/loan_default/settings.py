@@ -54,6 +54,7 @@
 | `LOAN_DEFAULT_REASONS_AGAINST` | `all` | explain a PD against all applicants; or `cut-off` |
 | `LOAN_DEFAULT_STREAM_REASONS` | false | whether scores on the stream come with their reasons |
 | `LOAN_DEFAULT_POLICY_PROFILE` | `us` | what a model is reviewed by: `us`, `eu`, `kr` |
+| `LOAN_DEFAULT_MATERIALITY` | none | tier of the model, by exposure and purpose: `high`, `medium`, `low` |
 | `LOAN_DEFAULT_LOSS_GIVEN_DEFAULT` | 0.45 | share of the exposure that a default loses |
 | `LOAN_DEFAULT_MARGIN` | 0.1 | share of the exposure that a loan without default earns |
 | `LOAN_DEFAULT_EXPOSURE_COLUMN` | none | numerical column of the exposure; none: each loan counts as one |
@@ -255,6 +256,8 @@ class Settings(BaseSettings):
     """Whether scores on the stream come with their reasons; they take some times as long then."""
     policy_profile: Literal["us", "eu", "kr"] = "us"
     """Policy profile that models and their documents are reviewed by."""
+    materiality: Literal["high", "medium", "low"] | None = None
+    """Tier that the lender gives the model, for its card; None = none is assigned."""
     loss_given_default: Annotated[float, Field(gt=0, le=1)] = 0.45
     """Share of the exposure that is lost when a loan defaults."""
     margin: Annotated[float, Field(gt=0, le=1)] = 0.1

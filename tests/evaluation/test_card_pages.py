@@ -58,6 +58,8 @@ def contents(figures, **values):
         "audit": [],
         "audit_faults": [],
         "thresholds": [],
+        "watched": [{"what": "PSI of the score", "window": "hourly", "warns": 0.1, "acts": 0.25}],
+        "materiality": None,
         "former_champion": None,
         "changes": [],
         "inputs": [],

@@ -13,7 +13,7 @@ from pydantic import FiniteFloat, ValidationError
 from loan_default.errors import DataError
 from loan_default.evaluation.training_evidence import Facts, TrainingEvidence
 
-CARD_VERSION = "1.0"
+CARD_VERSION = "1.1"
 """MAJOR.MINOR of the JSON schema."""
 
 
@@ -93,6 +93,18 @@ class ThresholdFacts(Facts):
     meaning: str
 
 
+class WatchedFacts(Facts):
+    """A measure that is watched while the model is in service."""
+
+    what: str
+    window: str
+    """Which applications are looked at, and when."""
+    warns: FiniteFloat
+    """From where on it warns, where that is beyond chance."""
+    acts: FiniteFloat
+    """From where on it asks for action."""
+
+
 class ChangeFacts(Facts):
     """What is different from the former champion."""
 
@@ -126,6 +138,9 @@ class ModelCard(Facts):
     audit_faults: tuple[str, ...]
     """What a verification of the whole trail has found."""
     thresholds: tuple[ThresholdFacts, ...]
+    watched: tuple[WatchedFacts, ...]
+    materiality: str | None
+    """Tier that the lender has assigned; None = none."""
     former_champion: str | None
     changes: tuple[ChangeFacts, ...]
     """Against the former champion; empty without one."""

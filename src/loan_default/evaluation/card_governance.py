@@ -187,18 +187,27 @@ def _attribute(attribute: AttributeFairness, facts: FairnessFacts) -> list[Block
 
 
 def monitoring(card: ModelCard) -> Section:
-    """The thresholds as they are configured."""
+    """What is watched, by which windows and limits, and the thresholds as they are configured."""
     return Section(
         anchor="monitoring",
         title="Monitoring plan",
         intro="What is watched, with the thresholds of the configuration that this document was made under.",
         blocks=[
             Table(
+                caption="Measures in service. Each must also exceed what chance explains in so many rows.",
+                columns=("What", "Window", "Warns", "Asks for action"),
+                rows=[
+                    (each.what, each.window, formats.number(each.warns, 2), formats.number(each.acts, 2))
+                    for each in card.watched
+                ],
+                texts=2,
+            ),
+            Table(
                 caption="Settings.",
                 columns=("Setting", "Value", "Meaning"),
                 rows=[(each.variable, each.value, each.meaning) for each in card.thresholds],
                 texts=3,
-            )
+            ),
         ],
     )
 

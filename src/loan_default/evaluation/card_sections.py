@@ -65,6 +65,7 @@ def purpose(card: ModelCard) -> Section:
         ),
         blocks=[
             *([Text(text=about.strip())] if about else []),
+            _materiality(card.materiality),
             Text(
                 text=(
                     "A loan is approved up to a PD of "
@@ -83,6 +84,16 @@ def purpose(card: ModelCard) -> Section:
             else Note(tone=Tone.NOTE, text="The schema declares no protected column."),
         ],
     )
+
+
+def _materiality(tier: str | None) -> Block:
+    if tier is None:
+        text = (
+            "No materiality tier is assigned. The lender assigns one by exposure and purpose "
+            "(LOAN_DEFAULT_MATERIALITY)."
+        )
+        return Note(tone=Tone.NOTE, text=text)
+    return Text(text=f"Materiality tier, as the lender assigned it by exposure and purpose: {tier}.")
 
 
 def data_sheet(card: ModelCard) -> Section:

@@ -23,7 +23,7 @@ from loan_default.errors import DataError
 from loan_default.evaluation.card_contents import CARD_VERSION, ModelCard, card_of, digest_of_json
 from loan_default.evaluation.card_pages import card_markdown, render_card
 from loan_default.files import write_atomically
-from loan_default.pipelines.governance.configured import configured_thresholds
+from loan_default.pipelines.governance.configured import configured_thresholds, watched_measures
 from loan_default.pipelines.registry import find_model
 from loan_default.settings import Settings
 
@@ -81,6 +81,8 @@ def gather_card(database: Database, version: str, *, settings: Settings) -> Mode
             ],
             "audit_faults": verify_trail(database).faults,
             "thresholds": thresholds,
+            "watched": watched_measures(settings),
+            "materiality": settings.materiality,
             "former_champion": former,
             "changes": [] if former is None else _changes(database, former, model),
             "inputs": [
