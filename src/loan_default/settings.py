@@ -48,6 +48,7 @@
 | `LOAN_DEFAULT_DEMAND` | `better` | what it must show beside the champion; or `as-good` |
 | `LOAN_DEFAULT_LEAD_FROM` | `unseen` | where it must show it; `live`: in an experiment on live applications |
 | `LOAN_DEFAULT_APPROVAL` | `none` | `required`: a named person must approve a model before it is promoted |
+| `LOAN_DEFAULT_APPROVAL_HOURS` | 24 | how long a run of the evaluation waits for that person; 168 at most |
 | `LOAN_DEFAULT_COOLDOWN_DAYS` | 0 | days between two promotions; 0: off |
 | `LOAN_DEFAULT_CUTOFF` | 0.2 | PD up to which an application counts as approved |
 | `LOAN_DEFAULT_SEGMENTS` | none | columns, by commas, in whose segments no model may be worse |
@@ -103,6 +104,7 @@ from loan_default.thresholds import (
     Rows,
     Share,
     Thresholds,
+    WaitingHours,
 )
 
 _PREFIX = "LOAN_DEFAULT_"
@@ -246,6 +248,7 @@ class Settings(BaseSettings):
     demand: Demand = DEFAULT_POLICY.demand
     lead_from: LeadFrom = DEFAULT_POLICY.lead_from
     approval: Literal["none", "required"] = DEFAULT_POLICY.approval
+    approval_hours: WaitingHours = DEFAULT_POLICY.approval_hours
     cooldown_days: Annotated[float, Field(ge=0, le=3660)] = DEFAULT_POLICY.cooldown_days
     cutoff: Share = DEFAULT_POLICY.cutoff
     segments: Annotated[str, StringConstraints(pattern=r"^[^:/@]*$")] = ",".join(DEFAULT_POLICY.segments)
@@ -285,6 +288,7 @@ class Settings(BaseSettings):
             demand=self.demand,
             lead_from=self.lead_from,
             approval=self.approval,
+            approval_hours=self.approval_hours,
             cooldown_days=self.cooldown_days,
             cutoff=self.cutoff,
             segments=tuple(filter(None, (name.strip() for name in self.segments.split(",")))),

@@ -14,6 +14,10 @@ Share = Annotated[float, Interval(ge=0, le=1)]
 """A metric between 0 and 1."""
 Hours = Annotated[float, Interval(ge=0, le=87_600)]
 """A number of hours."""
+LONGEST_WAIT_HOURS = 168
+"""The longest time for which a run of the evaluation waits for a person."""
+WaitingHours = Annotated[float, Interval(ge=0.01, le=LONGEST_WAIT_HOURS)]
+"""Hours for which a person is waited for."""
 Difference = Annotated[float, Interval(ge=-1, le=1)]
 """The difference of two metrics between 0 and 1."""
 Ratio = Annotated[float, Interval(ge=0, le=10)]
@@ -133,6 +137,8 @@ class GatePolicy:
     `unseen` = on rows that neither model has seen, and an experiment may only speak against the model."""
     approval: Literal["none", "required"] = "none"
     """`required` = a named person must have approved the model, or it is rejected until one has."""
+    approval_hours: WaitingHours = 24.0
+    """Hours for which the DAG waits for the answer of that person; without one the model is rejected."""
     cooldown_days: float = 0.0
     """Days after a promotion in which no other model is promoted; 0 = off."""
     cutoff: float = 0.2

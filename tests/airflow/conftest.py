@@ -1,11 +1,16 @@
 """An Airflow of these tests: its own home and database, the three DAGs, no scheduler."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import SCHEMA
+from pipelines.promotion_setup import LENIENT, PromotionSetup, trained_model
 
 import loan_default.airflow
+from loan_default.data.schema.schema_files import dump_schema
+from loan_default.database.documents import ModelStatus
 from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.topics import TOPICS
 
@@ -81,3 +86,45 @@ def one_broker(monkeypatch: pytest.MonkeyPatch) -> MemoryBroker:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "in-memory:9092")
     monkeypatch.setattr("loan_default.kafka.open_broker.connect", lambda settings: broker)
     return broker
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PromotionSetup]:
+    """A training store and a trained model that waits for its evaluation."""
+    with trained_model(tmp_path_factory.mktemp("home")) as (home, services, model):
+        yield PromotionSetup(home, services, model)
+
+
+@pytest.fixture
+def lenient_gate(setup: PromotionSetup, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of the set-up and its broker, a gate that its model passes, and nothing decided yet."""
+    schema = setup.home / "loans.toml"
+    schema.write_text(dump_schema(SCHEMA))
+    for name, value in {
+        "HOME": str(setup.home),
+        "SCHEMA": str(schema),
+        "MINIMUM_ROWS": str(LENIENT.minimum_rows),
+        "MINIMUM_AUC": "0",
+        "MINIMUM_KS": "0",
+        "MAXIMUM_BRIER": "1",
+        "MAXIMUM_CALIBRATION_ERROR": "1",
+        "MINIMUM_BADS": "1",
+        "MAXIMUM_CALIBRATION_SHIFT": "10",
+        "MINIMUM_CALIBRATION_SLOPE": "0",
+        "MAXIMUM_CALIBRATION_SLOPE": "10",
+    }.items():
+        monkeypatch.setenv(f"LOAN_DEFAULT_{name}", value)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "in-memory:9092")
+    monkeypatch.setattr("loan_default.kafka.open_broker.connect", lambda settings: setup.services.broker)
+    for name in ("pointers", "decisions", "approvals"):
+        setup.services.database[name].delete_many({})
+    setup.services.database["model_metadata"].delete_many({"_id": {"$ne": setup.model.version}})
+    setup.models.set_status(setup.model.version, ModelStatus.TRAINED)
+
+
+@pytest.fixture
+def tasks(lenient_gate: None) -> Any:
+    """The bodies of the tasks of the evaluation."""
+    from loan_default.airflow import evaluation_tasks
+
+    return evaluation_tasks

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from loan_default.pipelines.training.training_options import SCHEDULED_PARAMETERS, json_schema
+from loan_default.thresholds import LONGEST_WAIT_HOURS
 
 pytestmark = pytest.mark.slow
 
@@ -14,8 +15,15 @@ NAMES = ("data_ingestion", "model_training", "model_evaluation")
 CHAINS = {
     "data_ingestion": ["ingest_raw_data", "process_raw_data", "send_processed_data", "monitor_champion"],
     "model_training": ["prepare_training_data", "pretrain_encoder", "train_classifier", "store_model"],
-    "model_evaluation": ["load_model", "evaluate_model", "check_thresholds", "update_status"],
+    "model_evaluation": [
+        "load_model",
+        "evaluate_model",
+        "check_thresholds",
+        "ask_for_approval",
+        "update_status",
+    ],
 }
+RUNS_AT_ONCE = {"data_ingestion": 1, "model_training": 1, "model_evaluation": 8}
 
 
 def test_there_are_three(dags):
@@ -27,7 +35,7 @@ def test_what_holds_for_each(dags, name):
     dag = dags[name]
     assert dag.doc_md.startswith("# ")
     assert "loan-default" in dag.tags
-    assert (dag.catchup, dag.max_active_runs) == (False, 1)
+    assert (dag.catchup, dag.max_active_runs) == (False, RUNS_AT_ONCE[name])
     assert dag.dagrun_timeout >= timedelta(hours=1)
     assert [task.task_id for task in dag.topological_sort()] == CHAINS[name]
     for before, after in zip(CHAINS[name], CHAINS[name][1:], strict=False):
@@ -37,6 +45,20 @@ def test_what_holds_for_each(dags, name):
         assert task.retries >= 2
         assert task.execution_timeout is not None
         assert task.on_failure_callback
+
+
+def test_a_run_that_waits_for_a_person_ends_in_time_and_holds_up_no_other(dags):
+    dag = dags["model_evaluation"]
+    assert dag.dagrun_timeout > timedelta(hours=LONGEST_WAIT_HOURS)
+    alone = {task.task_id for task in dag.tasks if task.max_active_tis_per_dag == 1}
+    assert alone == {"load_model", "evaluate_model"}, "two runs neither choose nor measure at the same time"
+    assert dag.get_task("update_status").trigger_rule == "none_failed_min_one_success"
+
+
+def test_without_an_answer_the_scheduler_rejects(dags):
+    task = dags["model_evaluation"].get_task("ask_for_approval")
+    assert (task.options, task.defaults, task.multiple) == (["Approve", "Reject"], ["Reject"], False)
+    assert list(task.params) == ["reason"]
 
 
 def test_one_training_at_a_time(dags):

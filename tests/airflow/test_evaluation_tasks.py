@@ -1,14 +1,14 @@
 """Bodies of the tasks of the evaluation: which steps each of them takes, and what it returns."""
 
-from collections.abc import Iterator
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import structlog
 from conftest import SCHEMA
-from pipelines.promotion_setup import LENIENT, PromotionSetup, feed, trained_model
+from pipelines.promotion_setup import feed
 
-from loan_default.data.schema.schema_files import dump_schema
 from loan_default.data.sources.feeds import GeneratedFeed
 from loan_default.database.control_documents import Action
 from loan_default.database.control_repositories import DecisionRepository
@@ -19,45 +19,19 @@ from loan_default.pipelines.promotion.comparison import read_registered
 pytestmark = pytest.mark.slow  # a model is trained first
 
 
-@pytest.fixture(scope="module")
-def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PromotionSetup]:
-    with trained_model(tmp_path_factory.mktemp("home")) as (home, services, model):
-        yield PromotionSetup(home, services, model)
-
-
-@pytest.fixture
-def tasks(setup: PromotionSetup, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The bodies of the tasks, in the environment of the set-up and on its broker."""
-    schema = setup.home / "loans.toml"
-    schema.write_text(dump_schema(SCHEMA))
-    for name, value in {
-        "HOME": str(setup.home),
-        "SCHEMA": str(schema),
-        "MINIMUM_ROWS": str(LENIENT.minimum_rows),
-        "MINIMUM_AUC": "0",
-        "MINIMUM_KS": "0",
-        "MAXIMUM_BRIER": "1",
-        "MAXIMUM_CALIBRATION_ERROR": "1",
-        "MINIMUM_BADS": "1",
-        "MAXIMUM_CALIBRATION_SHIFT": "10",
-        "MINIMUM_CALIBRATION_SLOPE": "0",
-        "MAXIMUM_CALIBRATION_SLOPE": "10",
-    }.items():
-        monkeypatch.setenv(f"LOAN_DEFAULT_{name}", value)
-    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "in-memory:9092")
-    monkeypatch.setattr("loan_default.kafka.open_broker.connect", lambda settings: setup.services.broker)
-    for name in ("pointers", "decisions", "approvals"):
-        setup.services.database[name].delete_many({})
-    setup.services.database["model_metadata"].delete_many({"_id": {"$ne": setup.model.version}})
-    setup.models.set_status(setup.model.version, ModelStatus.TRAINED)
-
-    from loan_default.airflow import evaluation_tasks
-
-    return evaluation_tasks
-
-
-def context(run: str, **params: Any) -> dict[str, Any]:
-    return {"run_id": run, "params": {"version": None, "rollback": False, "replaces": None} | params}
+def context(run: str, *, others: dict[str, tuple[str, str | None]] | None = None, **params: Any) -> Any:
+    """The context of a task; `others` = other runs -> version, state of their last task."""
+    found = others or {}
+    task = SimpleNamespace(
+        dag_id="model_evaluation",
+        run_id=run,
+        get_task_states=lambda **_: {
+            name: {"load_model": "success", "update_status": state} for name, (_, state) in found.items()
+        },
+        xcom_pull=lambda *, task_ids, run_id: {"version": found[run_id][0]},
+    )
+    given = {"version": None, "rollback": False, "replaces": None} | params
+    return {"run_id": run, "params": given, "task_instance": task}
 
 
 def test_a_model_whose_file_is_refused_is_rejected_by_a_step_that_is_logged_and_returned(setup, tasks):
@@ -139,3 +113,39 @@ def test_thresholds_come_from_the_settings(setup, tasks, monkeypatch):
     evaluated = tasks.evaluate_model(run, tasks.load_model(run))
     (broken,) = tasks.check_thresholds(run, evaluated)["broken"]
     assert broken.endswith("; it must be at least 0.9990.")
+
+
+def test_a_model_that_another_run_has_not_decided_about_is_not_chosen_again(setup, tasks):
+    version = setup.model.version
+    assert tasks.load_model(context("done", others={"other": (version, "skipped")}))["version"] == version
+    asked = context("named", others={"other": (version, None)}, version=version)
+    assert tasks.load_model(asked)["version"] == version, "who names it wants it"
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    for state in (None, "scheduled", "running", "up_for_retry"):
+        with pytest.raises(AirflowSkipException, match="no model can be evaluated yet"):
+            tasks.load_model(context("waits", others={"other": (version, state)}))
+
+
+@pytest.mark.parametrize(
+    ("user", "who"),
+    [
+        (None, None),
+        ({"id": "7", "name": "Rita Officer"}, "Rita Officer (Airflow user 7)"),
+        ({"id": "rita", "name": "rita"}, "rita"),
+        ({"id": "rita", "name": " "}, "rita"),
+    ],
+)
+def test_an_answer_names_who_gave_it_and_without_a_name_nothing_is_approved(user, who):
+    from loan_default.airflow.evaluation_tasks import answer_of
+
+    response = {
+        "chosen_options": ["Approve"],
+        "params_input": {"reason": "  "},
+        "responded_at": "2026-11-30T08:00:00+00:00",
+        "responded_by_user": user,
+    }
+    answer = answer_of(response)
+    assert (answer.who, answer.approved, answer.reason) == (who, who is not None, None)
+    assert answer.answered_at == datetime(2026, 11, 30, 8, tzinfo=UTC)
+    assert not answer_of(response | {"chosen_options": ["Reject"]}).approved

@@ -72,12 +72,22 @@ def approve(
         granted_at=now,
         expires_at=expires_at,
     )
+    keep_approval(database, approval)
+    return approval
+
+
+def keep_approval(database: Database, approval: Approval) -> None:
+    """Store an approval and record it in the audit trail, before it acts; a repetition changes nothing."""
     repository = ApprovalRepository(database)
     repository.ensure_indexes()
     repository.add(approval)
     record_approval(database, approval)
-    log.info("model_approved", approval=approval.id, version=version, overrides=list(approval.overrides))
-    return approval
+    log.info(
+        "model_approved",
+        approval=approval.id,
+        version=approval.version,
+        overrides=list(approval.overrides),
+    )
 
 
 def approval_of(run: EvaluationRun, evaluated: Evaluated) -> Approval | None:

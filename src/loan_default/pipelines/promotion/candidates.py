@@ -1,5 +1,6 @@
 """Choosing the model that is evaluated, or that becomes the champion again."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import structlog
@@ -37,7 +38,12 @@ class Selection:
 
 
 def choose_model(
-    run: EvaluationRun, *, version: str | None = None, rollback: bool = False, replaces: str | None = None
+    run: EvaluationRun,
+    *,
+    version: str | None = None,
+    rollback: bool = False,
+    replaces: str | None = None,
+    undecided: Collection[str] = (),
 ) -> Selection:
     """Find the model to evaluate, and the waiting models that cannot be evaluated; nothing is written.
 
@@ -50,6 +56,7 @@ def choose_model(
         rollback: the model becomes the champion whatever its metrics are; it must have been evaluated before.
         replaces: version of the champion that a person has confirmed may be replaced by this model where the
             two cannot be compared; None = nobody has.
+        undecided: versions that other runs evaluate; they are chosen only where they are asked for.
 
     Raises:
         DataError: there is no such model, it was never evaluated, or the options contradict each other.
@@ -68,7 +75,7 @@ def choose_model(
     elif rollback:
         chosen = Chosen(version=_former(run), why="the champion before the present one", rollback=True)
     else:
-        chosen, refused = _newest_waiting(run)
+        chosen, refused = _newest_waiting(run, undecided)
         was_read = chosen is not None
         if chosen is None:
             chosen = _champion(run)
@@ -116,13 +123,17 @@ def _former(run: EvaluationRun) -> str:
     return version
 
 
-def _newest_waiting(run: EvaluationRun) -> tuple[Chosen | None, tuple[RefusedModel, ...]]:
+def _newest_waiting(
+    run: EvaluationRun, undecided: Collection[str]
+) -> tuple[Chosen | None, tuple[RefusedModel, ...]]:
     """The newest model without an evaluation whose file is sound, and the newer ones whose files are not."""
     champion = run.models.champion()
     refused: list[RefusedModel] = []
     for model in run.models.with_status(ModelStatus.TRAINED):
         if champion is not None and champion.version == model.version:
             continue  # the run that promoted it died before it wrote the status
+        if model.version in undecided:
+            continue
         try:
             read_registered(run, model.version)
         except ArtifactError as error:
