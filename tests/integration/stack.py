@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pymongo
 from integration.world import World, running_world
-from servers.airflow import Airflow, start_airflow
+from servers.airflow import ADMIN, Airflow, start_airflow
 from servers.errors import NotInstallable
 from servers.postgres import Postgres, start_postgres
 from servers.process import temporary_folder
@@ -45,6 +46,23 @@ class Stack:
         patiently(over, seconds=seconds, otherwise=lambda: self.airflow.tasks(dag, run_id))
         return str(self.airflow.get(f"/dags/{dag}/dagRuns/{run_id}")["state"])
 
+    def question(self, run_id: str) -> dict[str, Any]:
+        """What Airflow asks a person in a run of the evaluation, once the run waits for the answer."""
+
+        def waits() -> bool:
+            tasks = self.airflow.tasks("model_evaluation", run_id)
+            return bool(tasks["ask_for_approval"]["state"] == "awaiting_input")
+
+        patiently(waits, seconds=200, otherwise=lambda: self.airflow.tasks("model_evaluation", run_id))
+        time.sleep(3)  # as a person needs longer: the scheduler may still note that the step was parked
+        found: dict[str, Any] = self.airflow.get(_question(run_id))
+        return found
+
+    def answer(self, run_id: str, option: str, *, user: str = ADMIN, **form: object) -> httpx.Response:
+        """What Airflow says to the answer of a user."""
+        body = {"chosen_options": [option], "params_input": form}
+        return self.airflow.call("PATCH", _question(run_id), body, user=user)
+
     def logs(self, dag: str, run_id: str) -> str:
         """What the tasks of a run wrote in their last tries."""
         return "\n".join(
@@ -67,6 +85,11 @@ class Stack:
 
         patiently(there, seconds=120, otherwise=lambda: self.airflow.runs(dag))
         return found[0]
+
+
+def _question(run_id: str) -> str:
+    """Path of the question of a run in Airflow's API."""
+    return f"/dags/model_evaluation/dagRuns/{run_id}/taskInstances/ask_for_approval/-1/hitlDetails"
 
 
 @contextmanager
