@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from loan_default.pipelines.governance.configured import configured_thresholds
+from loan_default.settings import Settings
+
 ROOT = Path(__file__).parents[2]
 OFFICIAL = {
     "zookeeper": "confluentinc/cp-zookeeper:7.9.11",
@@ -152,6 +155,16 @@ def test_with_servers_of_a_provider_nothing_waits_for_those_of_the_stack(service
         assert external["services"][name] == {"profiles": ["own-servers"]}
     for name in OURS - {"replay"}:
         assert set(external["services"][name]["depends_on"]) <= OURS, name
+
+
+def test_each_setting_that_decides_about_models_reaches_the_tasks_and_the_cut_off_who_scores():
+    services = read("docker-compose.yml")["services"]
+    variables = {each["variable"] for each in configured_thresholds(Settings())}
+    assert variables - {"LOAN_DEFAULT_STREAM_REASONS"} <= set(services["airflow-scheduler"]["environment"])
+    for name in ("api", "scorer"):
+        scoring = {"LOAN_DEFAULT_CUTOFF", "LOAN_DEFAULT_REASONS_AGAINST", "LOAN_DEFAULT_STREAM_REASONS"}
+        assert scoring <= set(services[name]["environment"])
+    assert "LOAN_DEFAULT_PREDICTION_DAYS" in services["init"]["environment"]
 
 
 @pytest.fixture

@@ -368,9 +368,23 @@ def test_services_that_score_are_probed_and_scale_by_what_waits():
 
 
 @needs_helm
+def test_both_that_score_take_settings_of_scoring():
+    found = pods(rendered("--set-string=scoring.settings.LOAN_DEFAULT_CUTOFF=0.15"))
+    for name in ("api", "scorer"):
+        (container,) = found[name]["containers"]
+        assert {"name": "LOAN_DEFAULT_CUTOFF", "value": "0.15"} in container["env"]
+
+
+@needs_helm
 @pytest.mark.parametrize(
     "wrong",
-    ["commands.replcas=2", "image.tag=latest", "mongodb.uri=mongodb://me:secret@host", "secrets.kafka="],
+    [
+        "scoring.settings.MONGODB_PASSWORD=x",
+        "commands.replcas=2",
+        "image.tag=latest",
+        "mongodb.uri=mongodb://me:secret@host",
+        "secrets.kafka=",
+    ],
 )
 def test_wrong_values_are_refused(wrong):
     done = render(CHART, f"--set={wrong}", namespace="loan-default", release="loan-default")
