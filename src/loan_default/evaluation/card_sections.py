@@ -92,7 +92,7 @@ def _materiality(tier: str | None) -> Block:
             "No materiality tier is assigned. The lender assigns one by exposure and purpose "
             "(LOAN_DEFAULT_MATERIALITY)."
         )
-        return Note(tone=Tone.NOTE, text=text)
+        return Text(text=text)
     return Text(text=f"Materiality tier, as the lender assigned it by exposure and purpose: {tier}.")
 
 
@@ -162,7 +162,7 @@ def method(card: ModelCard) -> Section:
             "that have not seen the test rows."
         ),
         blocks=[
-            Text(text=f"Calibration: {facts.calibration}. {facts.calibration_reason}"),
+            Text(text=f"Calibration: {facts.calibration}, {facts.calibration_reason}."),
             Table(
                 caption="What was decided automatically, and why.",
                 columns=("What", "Value", "Reason"),

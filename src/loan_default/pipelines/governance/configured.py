@@ -71,5 +71,5 @@ def documented_meanings() -> dict[str, str]:
         cells = [cell.strip() for cell in line.strip().strip("|").split(" | ")]
         if len(cells) == 3 and "`" in cells[0]:
             for variable in re.findall(r"`([A-Z_]+)`", cells[0]):
-                found[variable] = cells[2]
+                found[variable] = cells[2].replace("`", "")
     return found
