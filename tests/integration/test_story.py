@@ -27,8 +27,8 @@ from loan_default.thresholds import RuleOutcome
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
 
-ROWS = 1_000
-DRIFTED_ROWS = 1_600
+ROWS = 1_200
+DRIFTED_ROWS = 2_000
 QUICKLY = ("--preset", "fast", "--epochs", "1", "--members", "1")
 SETTINGS = {
     "PRESET": "fast",
@@ -104,8 +104,8 @@ def test_drift_ends_in_a_new_champion_by_the_word_of_a_person_and_a_worse_model_
         check_audit(stack, challenger.version)
 
         worse = worse_model(stack)
-        run = stack.airflow.trigger("model_evaluation")
-        assert stack.finish("model_evaluation", run)["ask_for_approval"] == "skipped"
+        evaluation = stack.airflow.trigger("model_evaluation")
+        assert stack.finish("model_evaluation", evaluation)["ask_for_approval"] == "skipped"
         refused = newest_decision(stack, worse.version)
         assert (refused.action, refused.champion) == (Action.REJECTED, challenger.version)
         lead = next(rule for rule in refused.rules if rule.name == "lead")
