@@ -2,7 +2,8 @@
 
     python -m benchmarks.quality                          # everything: many hours; small sets come first
     python -m benchmarks.quality --sets hmeq --models LightGBM XGBoost CatBoost logistic
-    python -m benchmarks.quality --table                  # only print what has been measured
+    python -m benchmarks.quality --table                  # only print what this machine has measured
+    python -m benchmarks.quality --figures                # means of what any machine has, in quality.csv
 
 Each booster is tuned on each set: 30 trials on the validation rows' log loss. Ours is the default preset, as
 a user gets it, from random weights, pretrained, and with boosted trees as well; `best` is that preset, only
@@ -15,11 +16,10 @@ by seed.
 
 Each (set, model, seed) is measured once and kept; a repeated call goes on where it stopped, our nets at their
 last checkpoint. `with-trees` adds trees to the nets that `pretrained` has kept. After a change of the model,
-remove what is kept of ours (*-scratch-*, *-pretrained-*, *-best-* and *-with-trees-*).
+remove what is kept of ours (*-scratch-*, *-pretrained-*, *-best-* and *-with-trees-*), also in quality.csv.
 """
 
 import argparse
-import json
 import os
 import shutil
 import time
@@ -33,6 +33,7 @@ from numpy.typing import ArrayLike
 from benchmarks.comparison import METRICS
 from benchmarks.credit_sets import FOLDER as FOLDER_OF_SETS
 from benchmarks.credit_sets import SETS, available, load
+from benchmarks.figures import Figures, add_figures, figures_table, read_figures, this_commit
 from benchmarks.kept import FOLDER, keep, kept_path, kept_run
 from benchmarks.peers import BOOSTERS, logistic_predictions, predictions, tune
 from benchmarks.quality_tables import LOGISTIC, OURS, WITH_TREES, tables
@@ -58,7 +59,11 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="measurements at once, each on one thread")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where measurements are kept")
     parser.add_argument("--table", action="store_true", help="measure nothing, print what there is")
+    parser.add_argument("--figures", action="store_true", help="measure nothing, print quality.csv")
     options = parser.parse_args()
+    if options.figures:
+        print(figures_table(read_figures().values()))
+        return
     absent = sorted(set(options.sets) - set(available()))
     if absent:
         print(f"left out, not in {FOLDER_OF_SETS} (LOAN_DEFAULT_SETS names another): {', '.join(absent)}")
@@ -83,15 +88,17 @@ def _measure(wanted: list[tuple[str, str, int]], *, folder: Path, jobs: int) -> 
             for stage in ([each for each in of_set if each not in with_trees], with_trees):
                 started = {pool.submit(measure_one, *each, folder): each for each in stage}
                 for future in as_completed(started):
-                    print(*started[future], future.result(), flush=True)
+                    figures = future.result()
+                    add_figures(figures)
+                    print(figures, flush=True)
 
 
 def _tune(name: str, model: str, folder: Path) -> Settings:
     return tune(model, load(name), kept=folder / f"{name}-{model}-trials.json")
 
 
-def measure_one(name: str, model: str, seed: int, folder: Path) -> str:
-    """Predict the test rows with one model and keep the PDs; returns a line about it."""
+def measure_one(name: str, model: str, seed: int, folder: Path) -> Figures:
+    """Predict the test rows with one model, keep the PDs and measure them."""
     data, since = load(name), time.monotonic()
     arrays: Mapping[str, ArrayLike]
     if model == LOGISTIC:
@@ -109,8 +116,18 @@ def measure_one(name: str, model: str, seed: int, folder: Path) -> str:
         shutil.rmtree(checkpoints)
     seconds = time.monotonic() - since
     keep(kept_path(folder, name, model, seed), arrays, seconds=seconds)
-    metrics = measure(data.y[data.test], arrays["refitted"])
-    return json.dumps({key: round(getattr(metrics, key), 4) for key in METRICS} | {"s": round(seconds)})
+    after, before = (measure(data.y[data.test], arrays[of]) for of in ("refitted", "test"))
+    return Figures(
+        set=name,
+        model=model,
+        seed=seed,
+        **{key: round(getattr(after, key), 5) for key in METRICS},
+        slope=round(after.calibration_slope, 4),
+        auc_before=round(before.auc, 5),
+        log_loss_before=round(before.log_loss, 5),
+        seconds=round(seconds),
+        commit=this_commit(),
+    )
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from benchmarks.calibration import line_of, lines_of, slope_of, table
 from benchmarks.comparison import METRICS, best_of, difference, mean_difference, resample
 from benchmarks.credit_sets import load
+from benchmarks.figures import Figures, add_figures, figures_table, read_figures
 from benchmarks.kept import keep, kept_path, kept_runs
 from benchmarks.quality_tables import tables
 from benchmarks.tuning import best_trial
@@ -180,3 +181,24 @@ def test_the_tables_show_each_model_that_was_measured_and_compare_ours_with_the_
         assert f"| uci_credit_card | {label} |" in shown
     # All have the same PDs.
     assert "| ours, pretrained, with trees: AUC | +0.0000 (+0.0000 to +0.0000) |" in shown
+
+
+def test_figures_of_several_machines_are_gathered_and_the_last_of_the_same_counts(tmp_path):
+    path = tmp_path / "quality.csv"
+    assert read_figures(path) == {}
+
+    def figures(seed, auc):
+        same = {"ks": 0.4, "brier": 0.1, "log_loss": 0.3, "slope": None, "auc_before": None}
+        rest = {"log_loss_before": 0.31, "seconds": 7.0, "commit": "abc"}
+        return Figures(set="hmeq", model="pretrained", seed=seed, auc=auc, **same, **rest)
+
+    for each in (figures(1, 0.7), figures(0, 0.8), figures(1, 0.9)):
+        add_figures(each, path)
+    assert read_figures(path) == {each.key: each for each in (figures(0, 0.8), figures(1, 0.9))}
+    assert "| hmeq | pretrained | 2 | .8500 | .4000 |" in figures_table(read_figures(path).values())
+
+
+def test_the_figures_that_are_kept_with_the_code_can_be_read():
+    for each in read_figures().values():
+        assert 0.5 < each.auc < 1
+        assert each.commit
