@@ -14,7 +14,6 @@ SMALLEST, LARGEST = 30, 350
 
 SIZES = {
     "bundled": "it names two paths, and both the layers above and the wheel need them",
-    "choices": "it is one dataclass that models and pipelines share",
     "evaluation/metrics": "it holds every metric with its formula and its weights",
     "settings": "it is the one list of settings, each in its table and as a field",
     "kafka/client": "it holds all that knows the client library; `network` is the part that works around it",
@@ -63,6 +62,9 @@ TESTED_BY = {
     "data/sources/no_tables": "data/sources/test_sniffing",
     "data/sources/record_frames": "data/sources/test_json_lines",
     "data/schema/column": "data/schema/test_language",
+    "pipelines/training/ensemble_fits": "pipelines/training/test_reject_fits",
+    "pipelines/training/predictions": "pipelines/training/test_run_report",
+    "pipelines/training/reject_evidence": "pipelines/training/test_reject_fits",
     "pipelines/training/monotonic_sweeps": "pipelines/training/test_run_evidence",
     "data/schema/durations": "data/schema/test_number_texts",
     "data/schema/number_columns": "data/schema/test_number_texts",

@@ -7,6 +7,8 @@ PresetName = Literal["fast", "default", "best"]
 """How much time a better model is worth."""
 Objective = Literal["detection", "nt-xent", "both"]
 """What pretraining optimises."""
+RejectMethod = Literal["none", "fuzzy", "parcelling"]
+"""How outcomes of rejected applications are inferred."""
 CalibrationMethod = Literal["none", "level", "platt", "beta", "quadratic"]
 
 DeviceName = Literal["auto", "cpu", "cuda"]
@@ -17,6 +19,7 @@ ReferenceMethod = Literal["all", "cut-off"]
 
 PRESETS: tuple[PresetName, ...] = get_args(PresetName)
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
+REJECT_METHODS: tuple[RejectMethod, ...] = get_args(RejectMethod)
 DEVICES: tuple[DeviceName, ...] = get_args(DeviceName)
 
 

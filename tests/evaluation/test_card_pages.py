@@ -174,7 +174,7 @@ def test_the_schema_requires_all_parts_and_allows_no_others():
 
 def test_sections_have_anchors_of_their_own(figures):
     anchors = [section.anchor for section in sections_of(card_of(contents(figures)))]
-    assert len(anchors) == len(set(anchors)) == 14
+    assert len(anchors) == len(set(anchors)) == 15
 
 
 def test_text_from_data_is_escaped_in_both_forms(figures):

@@ -48,6 +48,7 @@ ALL_SECTIONS = [
     "discrimination",
     "calibration",
     "metrics",
+    "rejects",
     "importance",
     "settings",
     "provenance",
@@ -320,7 +321,7 @@ def test_missing_parts_leave_no_trace() -> None:
     )
     page = _Page(html)
     sections = [section["id"] for section in page.all("section")]
-    assert sections == ["summary", "data", "discrimination", "calibration", "metrics"]
+    assert sections == ["summary", "data", "discrimination", "calibration", "metrics", "rejects"]
     numbers = re.findall(r'<h2[^>]*><span class="number">(\d)</span>', html)
     assert numbers == ["1", "2", "3", "4", "5"]
     assert "Rank order" in page.text

@@ -37,6 +37,7 @@ def schema(
     target: options.TargetToLookFor = None,
     bad: options.Bad = None,
     good: options.Good = None,
+    rejected: options.Rejected = None,
     header: options.HeaderToExpect = None,
     sheet: options.SheetToLookAt = None,
     delimiter: options.DelimiterToExpect = None,
@@ -66,7 +67,7 @@ def schema(
             raise ConfigurationError(
                 f"{option} must lie in a folder, however: {taken} is a file. Choose another name."
             )
-    named = _named_outcomes(target, bad=bad, good=good)
+    named = _named_outcomes(target, bad=bad, good=good, rejected=rejected)
     console = make_console(stderr=True)  # what goes to standard output is a schema file
     form = detect_format(
         data,
@@ -101,6 +102,7 @@ def doctor(
     target: options.TargetToLookFor = None,
     bad: options.Bad = None,
     good: options.Good = None,
+    rejected: options.Rejected = None,
     schema: options.SchemaFile = None,
     header: options.HeaderToExpect = None,
     sheet: options.SheetToLookAt = None,
@@ -123,6 +125,7 @@ def doctor(
         target=target,
         bad=bad,
         good=good,
+        rejected=rejected,
         schema=schema,
         header=header,
         sheet=sheet,
@@ -182,17 +185,19 @@ def _as_json(inference: "Inference", form: "FileFormat", *, written: str) -> dic
     }
 
 
-def _named_outcomes(target: str | None, *, bad: str | None, good: str | None) -> "NamedOutcomes | None":
-    """What `--bad` and `--good` say of the target; None = nothing."""
+def _named_outcomes(
+    target: str | None, *, bad: str | None, good: str | None, rejected: str | None
+) -> "NamedOutcomes | None":
+    """What `--bad`, `--good` and `--rejected` say of the target; None = nothing."""
     from loan_default.data.schema.inference.target_values import NamedOutcomes
 
-    if bad is None and good is None:
+    given = {"bad": bad, "good": good, "rejected": rejected}
+    values = {name: parse_list(text, option=f"--{name}") for name, text in given.items() if text is not None}
+    if not values:
         return None
     if target is None:
         raise ConfigurationError(
-            "--bad and --good must come with --target, however: it is not given. Add --target COLUMN."
+            "--bad, --good and --rejected must come with --target, however: it is not given. Add --target "
+            "COLUMN."
         )
-    return NamedOutcomes(
-        bad=() if bad is None else parse_list(bad, option="--bad"),
-        good=() if good is None else parse_list(good, option="--good"),
-    )
+    return NamedOutcomes(**values)

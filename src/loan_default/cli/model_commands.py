@@ -69,6 +69,7 @@ def train(
     target: options.Target = None,
     bad: options.Bad = None,
     good: options.Good = None,
+    rejected: options.Rejected = None,
     schema: options.SchemaFile = None,
     header: options.Header = None,
     sheet: options.Sheet = None,
@@ -84,6 +85,8 @@ def train(
     pretraining_epochs: options.PretrainingEpochs = None,
     encoder: options.EncoderFile = None,
     epochs: options.Epochs = None,
+    reject_inference: options.RejectInference = "none",
+    reject_factor: options.RejectFactor = None,
     refit: options.Refit = True,
     seed: options.Seed = 0,
     device: options.DeviceOption = "auto",
@@ -96,9 +99,8 @@ def train(
     if train_ and not pretrain:
         _refuse_without("--pretrain", {"--objective": objective, "--pretraining-epochs": pretraining_epochs})
     if pretrain and not train_:
-        _refuse_without(
-            "--train", {"--epochs": epochs, "--members": members, "--with-trees": with_trees or None}
-        )
+        flags = {"--with-trees": with_trees or None, "--reject-inference": reject_inference != "none" or None}
+        _refuse_without("--train", {"--epochs": epochs, "--members": members, **flags})
     console, settings = make_console(), start()
     chosen = TrainingOptions(
         data=_training_data(data, settings),
@@ -106,6 +108,7 @@ def train(
         target=target,
         bad=bad,
         good=good,
+        rejected=rejected,
         header=header,
         sheet=sheet,
         delimiter=delimiter,
@@ -117,6 +120,8 @@ def train(
         encoder=encoder,
         preset=preset,
         epochs=epochs,
+        reject_inference=reject_inference,
+        reject_factor=reject_factor,
         refit=refit,
         pretraining_epochs=pretraining_epochs,
         members=members,

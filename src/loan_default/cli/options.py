@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from loan_default.addresses import check_local_path
-from loan_default.choices import DeviceName, Objective, PresetName
+from loan_default.choices import DeviceName, Objective, PresetName, RejectMethod
 from loan_default.pipelines.training.training_options import PARAMETERS, HeaderName
 
 
@@ -63,6 +63,7 @@ TrainingData = Annotated[
 Target = Annotated[str | None, _training_option("target")]
 Bad = Annotated[str | None, _training_option("bad")]
 Good = Annotated[str | None, _training_option("good")]
+Rejected = Annotated[str | None, _training_option("rejected")]
 SchemaFile = Annotated[Path | None, _training_option("schema")]
 Header = Annotated[HeaderName | None, _training_option("header")]
 Sheet = Annotated[str | None, _training_option("sheet")]
@@ -78,6 +79,8 @@ ObjectiveName = Annotated[Objective | None, _training_option("objective")]
 PretrainingEpochs = Annotated[int | None, _training_option("pretraining_epochs")]
 EncoderFile = Annotated[Path | None, _training_option("encoder")]
 Epochs = Annotated[int | None, _training_option("epochs")]
+RejectInference = Annotated[RejectMethod, _training_option("reject_inference")]
+RejectFactor = Annotated[float | None, _training_option("reject_factor")]
 Refit = Annotated[bool, _training_option("refit")]
 Seed = Annotated[int, _training_option("seed")]
 DeviceOption = Annotated[DeviceName, _training_option("device")]

@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from markupsafe import Markup
+
 from loan_default.evaluation import formats
 from loan_default.evaluation.statements import Tone
 
@@ -56,6 +58,22 @@ class Section:
     title: str
     intro: str
     blocks: Sequence[Block] = field(default_factory=tuple)
+
+
+def blocks_for_page(blocks: Sequence[Block]) -> list[dict[str, object]]:
+    """Blocks with the kind of each by name, which the template chooses by."""
+    named: list[dict[str, object]] = []
+    for block in blocks:
+        if isinstance(block, Table):
+            marks = ["" if at < block.texts else "figure" for at in range(len(block.columns))]
+            named.append({"kind": "table", "block": block, "marks": marks})
+        elif isinstance(block, Note):
+            named.append({"kind": "note", "block": block})
+        elif isinstance(block, Chart):
+            named.append({"kind": "chart", "block": block, "svg": Markup(block.svg)})  # noqa: S704
+        else:
+            named.append({"kind": "text", "block": block})
+    return named
 
 
 def as_markdown(title: str, lines: Sequence[str], sections: Sequence[Section]) -> str:

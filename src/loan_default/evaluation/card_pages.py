@@ -1,11 +1,7 @@
 """The model card and validation report as a page for people, and as Markdown; both from the same sections."""
 
-from collections.abc import Sequence
-
-from markupsafe import Markup
-
-from loan_default.evaluation import card_governance, card_robustness, card_sections, formats
-from loan_default.evaluation.card_blocks import Chart, Note, Section, Table, as_markdown
+from loan_default.evaluation import card_governance, card_robustness, card_sections, formats, reject_section
+from loan_default.evaluation.card_blocks import Section, as_markdown, blocks_for_page
 from loan_default.evaluation.card_contents import ModelCard
 from loan_default.evaluation.card_sections import metric_of, with_range
 from loan_default.evaluation.pages import page_templates
@@ -16,6 +12,7 @@ def sections_of(card: ModelCard) -> list[Section]:
     return [
         card_sections.purpose(card),
         card_sections.data_sheet(card),
+        reject_section.rejected_applications(card.evidence.rejects),
         card_sections.method(card),
         card_sections.performance(card),
         card_sections.calibration(card),
@@ -111,20 +108,5 @@ def _strip(card: ModelCard) -> list[dict[str, str]]:
 
 
 def _for_page(section: Section) -> dict[str, object]:
-    """A section with the kind of each block by name, which the template chooses by."""
-    blocks: list[dict[str, object]] = []
-    for block in section.blocks:
-        if isinstance(block, Table):
-            blocks.append({"kind": "table", "block": block, "marks": _marks(block)})
-        elif isinstance(block, Note):
-            blocks.append({"kind": "note", "block": block})
-        elif isinstance(block, Chart):
-            blocks.append({"kind": "chart", "block": block, "svg": Markup(block.svg)})  # noqa: S704
-        else:
-            blocks.append({"kind": "text", "block": block})
+    blocks = blocks_for_page(section.blocks)
     return {"anchor": section.anchor, "title": section.title, "intro": section.intro, "blocks": blocks}
-
-
-def _marks(table: Table) -> Sequence[str]:
-    """The class of each column."""
-    return ["" if at < table.texts else "figure" for at in range(len(table.columns))]

@@ -7,6 +7,7 @@ from loan_default.evaluation.card_blocks import Block, Chart, Note, Section, Tab
 from loan_default.evaluation.card_contents import ModelCard
 from loan_default.evaluation.card_sections import share_with_range
 from loan_default.evaluation.monotonicity import TOLERANCE, MonotonicSweep
+from loan_default.evaluation.reject_section import sample_in_words
 from loan_default.evaluation.statements import FEW_DEFAULTS, Tone
 
 
@@ -118,11 +119,7 @@ def limits(card: ModelCard) -> Section:
     test = next(each for each in data.splits if each.name == "test")
     bads = round(test.rows * test.bad_rate)
     notes = [
-        (
-            "The sample holds applications whose outcome is known. What became of declined applications is "
-            "not, and none was inferred: PDs of applicants unlike those who were granted a loan are "
-            "extrapolated."
-        ),
+        sample_in_words(evidence.rejects),
         "Each loan has one outcome; when it defaulted is not in the data.",
     ]
     if not data.out_of_time:

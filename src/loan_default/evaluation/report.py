@@ -16,8 +16,10 @@ from pandas import DataFrame
 
 from loan_default.evaluation import charts, formats, statements
 from loan_default.evaluation.bootstrap import Interval
+from loan_default.evaluation.card_blocks import blocks_for_page
 from loan_default.evaluation.metrics import Metrics, measure
 from loan_default.evaluation.pages import page_templates
+from loan_default.evaluation.reject_section import rejected_applications
 from loan_default.evaluation.report_inputs import ReportInputs, TestPredictions
 from loan_default.evaluation.statements import Statement
 from loan_default.evaluation.tables import (
@@ -45,6 +47,7 @@ def render_report(inputs: ReportInputs) -> str:
     before = inputs.test.uncalibrated
     split_rows = sum(split.rows for split in inputs.data.splits)
     split_defaults = sum(split.rows * split.default_rate for split in inputs.data.splits)
+    rejects = rejected_applications(inputs.rejects)
     page = {
         "report": inputs,
         "byline": _byline(inputs),
@@ -68,6 +71,7 @@ def render_report(inputs: ReportInputs) -> str:
         "split_rate": split_defaults / split_rows if split_rows else None,
         "most_columns": MOST_COLUMNS,
         "most_features": MOST_FEATURES,
+        "rejects": {"intro": rejects.intro, "blocks": blocks_for_page(rejects.blocks)},
         "charts": {name: Markup(svg) for name, svg in _charts(inputs, metrics, deciles).items()},  # noqa: S704
     }
     return page_templates().get_template("report.html").render(page).lstrip()
@@ -80,6 +84,7 @@ _SECTIONS = (
     ("discrimination", "Discrimination"),
     ("calibration", "Calibration"),
     ("metrics", "All metrics"),
+    ("rejects", "Rejected applications"),
     ("importance", "Features that matter"),
     ("settings", "Settings and choices"),
     ("provenance", "Provenance"),

@@ -12,6 +12,7 @@ from loan_default.data.schema.column import Column
 from loan_default.errors import DataError
 from loan_default.evaluation.bootstrap import Interval
 from loan_default.evaluation.importance import Importance
+from loan_default.evaluation.reject_metrics import RejectFacts
 
 REQUIRED_METRICS = (
     "auc",
@@ -63,6 +64,8 @@ class DataSummary:
     """Accepted rows whose outcome is not known; they serve pretraining only."""
     not_known_yet: Mapping[str, int] = field(default_factory=dict)
     """Value of the target that is no outcome yet -> rows, "" = none was given; empty = not counted."""
+    rejected_applications: int = 0
+    """Of the unlabelled rows, those whose applications were declined."""
     default_rate: float
     """Share of the labelled accepted rows that defaulted, 0 to 1."""
     splits: tuple[SplitSummary, ...]
@@ -166,6 +169,8 @@ class ReportInputs:
     """AUC of ours minus AUC of the baseline, paired by row; None = no baseline."""
     near_copies: NearCopies | None = None
     """None = none were found."""
+    rejects: RejectFacts | None = None
+    """Rejected applications; None = the data name none."""
     parts: tuple[PartMetrics, ...] = ()
     """What each part of the model reaches alone; empty = it has one part."""
     pretraining: tuple[EpochPoint, ...] = ()

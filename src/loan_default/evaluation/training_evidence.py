@@ -10,6 +10,7 @@ from loan_default.evaluation.calibration_groups import CalibrationGroup
 from loan_default.evaluation.decision_costs import CutoffChoice, CutoffOutcome, ScoreBand
 from loan_default.evaluation.fairness import AttributeFairness
 from loan_default.evaluation.monotonicity import MonotonicSweep
+from loan_default.evaluation.reject_metrics import RejectFacts
 from loan_default.evaluation.vintages import Vintage
 from loan_default.review_policy import FairnessMode
 
@@ -181,6 +182,8 @@ class TrainingEvidence(Facts):
     stability: StabilityFacts
     fairness: FairnessFacts
     money: MoneyFacts
+    rejects: RejectFacts | None = None
+    """Rejected applications; None = the data name none, or an older release."""
     policy: str
     """Name of the policy profile."""
     provenance: tuple[tuple[str, str], ...]

@@ -93,6 +93,8 @@ class MemberJob:
     """Positions of the rows whose AUC decides how long it trains; not read where `passes` are given."""
     passes: Passes | None = None
     """Passes to repeat; None = the scored rows decide."""
+    weights: NDArray[np.float64] | None = None
+    """`(learned,)`, how much each learned row counts for this member; None = as the rows say."""
 
 
 def train_members(
@@ -226,6 +228,8 @@ class _Work:
             if self.encoder_state is not None:
                 module.encoder.load_state_dict(from_bytes(self.encoder_state))
             learned = self.rows[job.learned]
+            if job.weights is not None:
+                learned = replace(learned, weights=job.weights)
             if module.encoder.level_rates is not None:
                 levels = module.encoder.level_rates.learn(
                     learned.inputs.levels, learned.labels, learned.weights, seed=job.seed

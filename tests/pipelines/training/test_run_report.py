@@ -8,8 +8,8 @@ import pytest
 
 from loan_default.data.datasets.twins import Twins
 from loan_default.evaluation.metrics import auc, measure
+from loan_default.pipelines.training.predictions import without_near_copies
 from loan_default.pipelines.training.run_report import build_report, importance_of, intervals_on_test_rows
-from loan_default.pipelines.training.stages import without_near_copies
 
 
 @pytest.fixture(scope="module")

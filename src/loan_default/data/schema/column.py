@@ -65,7 +65,7 @@ KEYS_OF_KIND: Mapping[Kind, tuple[str, ...]] = {
     Kind.DATE: ("format", "first_year", "derive"),
     Kind.TIMESTAMP: ("format", "first_year"),
     Kind.WEIGHT: MARK_KEYS,
-    Kind.TARGET: ("positive", "negative", "unknown", "excluded", "open"),
+    Kind.TARGET: ("positive", "negative", "unknown", "rejected", "excluded", "open"),
     Kind.IDENTIFIER: (),
 }
 """Keys that a column of each kind may have in a schema file, beside `kind` and `SHARED_KEYS`."""
@@ -125,6 +125,8 @@ class Column:
     """Target: the value that means no default; other spellings of it are `aliases`."""
     unknown: tuple[str, ...] = ()
     """Target: values that mean "not known yet"."""
+    rejected: tuple[str, ...] = ()
+    """Target: values of applications that were declined; nobody knows what would have become of them."""
     excluded: tuple[str, ...] = ()
     """Target: values whose rows are quarantined with that reason."""
     missing: tuple[str, ...] = ()
@@ -190,10 +192,15 @@ class Column:
         """Check that each value of a target means one thing."""
         if self.positive == self.negative:
             raise DataError(f"{where}: positive and negative must differ, however: both={self.positive!r}")
-        values = [self.positive, self.negative, *self.aliases, *self.unknown, *self.excluded]
+        values = [self.positive, self.negative, *self.aliases, *self.without_outcome, *self.excluded]
         twice = sorted({value for value in values if values.count(value) > 1})
         if twice:
             raise DataError(f"{where}: a value of a target must have one meaning, however: twice={twice}")
+
+    @property
+    def without_outcome(self) -> tuple[str, ...]:
+        """Target: the listed values of rows that are kept without a label."""
+        return (*self.unknown, *self.rejected)
 
     def spellings_of(self, value: str) -> tuple[str, ...]:
         """Target: a value and the other spellings of it, in the order of the schema."""

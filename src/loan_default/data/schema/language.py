@@ -66,6 +66,7 @@ Validation, the generator, features, splits and the report derive from the schem
     positive = "1"              # the value that means default; or a list: ["Charged Off", "Default"]
     negative = "0"
     unknown = ["Current"]       # not known yet: the row is kept, and never trained on with a label
+    rejected = ["Declined"]     # applications that were declined: no label either, and counted apart
     excluded = ["Fraud"]        # rows that are set apart, with this reason
     open = true                 # every other value is "not known yet" as well, instead of quarantined
 """

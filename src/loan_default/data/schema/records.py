@@ -146,7 +146,7 @@ def _json_schema(column: Column) -> dict[str, Any]:
         schema["enum"] = list(column.categories)
     elif column.kind is Kind.TARGET:
         if not column.open:
-            schema["enum"] = [column.negative, column.positive, *column.aliases, *column.unknown]
+            schema["enum"] = [column.negative, column.positive, *column.aliases, *column.without_outcome]
     elif column.kind in TIME_KINDS:
         schema = _json_schema_of_time(column)
     nullable = column.nullable or column.kind is Kind.TARGET

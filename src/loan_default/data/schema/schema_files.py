@@ -125,6 +125,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "positive": (list, str, int),
     "negative": (list, str, int),
     "unknown": (list,),
+    "rejected": (list,),
     "excluded": (list,),
     "missing": (list,),
     "known_after_decision": (bool,),

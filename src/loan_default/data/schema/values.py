@@ -247,7 +247,7 @@ def _read_category(
 def _label_reader(column: Column) -> Reader:
     """The reader of a target: 1.0 = default, 0.0 = none, None = not known yet."""
     find_outcome = outcome_lookup(column)
-    find_other = category_lookup((*column.unknown, *column.excluded), {})
+    find_other = category_lookup((*column.without_outcome, *column.excluded), {})
     missing = MISSING_TEXTS | {fold(text) for text in column.missing}
 
     def read(value: object) -> Reading:
@@ -275,7 +275,7 @@ def outcome_lookup(column: Column) -> Callable[[str], str | None]:
     Where the two outcomes say yes and no, all other words for yes and no are spellings of them.
     """
     find = category_lookup((column.negative, column.positive), column.aliases)
-    find_other = category_lookup((*column.unknown, *column.excluded), {})
+    find_other = category_lookup((*column.without_outcome, *column.excluded), {})
     truths = {truth_of(fold(value)): value for value in (column.negative, column.positive)}
     says_yes_or_no = truths.keys() == {True, False}
 

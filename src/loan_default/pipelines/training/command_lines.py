@@ -6,7 +6,7 @@ from loan_default.option_lists import option_text
 from loan_default.pipelines.training.training_options import FileData, TrainingOptions
 
 _TEXTS_OF_READING = ("target", "header", "delimiter", "encoding", "sheet")
-_LISTS_OF_READING = ("bad", "good")
+_LISTS_OF_READING = ("bad", "good", "rejected")
 """Options that `train`, `schema` and `doctor` have in common."""
 
 

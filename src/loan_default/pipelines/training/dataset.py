@@ -14,10 +14,11 @@ from loan_default.data.datasets.duplicates import drop_duplicates
 from loan_default.data.datasets.row_hashing import DIGEST_VERSION, digest_of
 from loan_default.data.datasets.store_files import short_names
 from loan_default.data.datasets.training_store import read_store
+from loan_default.data.schema.column import Column
 from loan_default.data.schema.file_format import FileFormat
 from loan_default.data.schema.frames import RawFrame, Validation, rejected_for, validate
 from loan_default.data.schema.language import Schema
-from loan_default.data.schema.values import as_text, fold, is_missing
+from loan_default.data.schema.values import as_text, category_lookup, fold, is_missing
 from loan_default.data.sources.sniffing import format_for
 from loan_default.data.sources.table_files import iter_frames
 from loan_default.database.documents import TrainingData
@@ -51,6 +52,8 @@ class Dataset:
     not_known_yet: Mapping[str, int] = field(default_factory=dict)
     """Value of the target that is no outcome yet -> accepted rows; "" = none was given. Empty for the store,
     which keeps labels only."""
+    declined: NDArray[np.int64] = field(default_factory=lambda: np.arange(0))
+    """Ascending positions of the accepted rows whose applications were declined. Empty for the store."""
 
     @property
     def labels(self) -> NDArray[np.float64]:
@@ -223,7 +226,7 @@ def load_dataset(
     Raises:
         DataError: the file is unusable, a column is missing, or every row breaks the schema.
     """
-    accepted, quarantined, outcomes = [], [], []
+    accepted, quarantined, outcomes, declined = [], [], [], []
     reasons: Counter[str] = Counter()
     ignored: tuple[str, ...] = ()
     rows_read = footer_lines = 0
@@ -236,7 +239,10 @@ def load_dataset(
         accepted.append(passed)
         if schema.target is not None:
             labels = passed[schema.target.name]
-            outcomes.append(part.frame[schema.target.name].loc[labels.index[labels.isna()]])
+            values = part.frame[schema.target.name].loc[labels.index[labels.isna()]]
+            is_declined = _is_declined(values, schema.target)
+            outcomes.append(values[~is_declined])
+            declined.append(values.index[is_declined])
         quarantined.append(validation.rejected)
         reasons.update(validation.counts)
         ignored = validation.unknown_columns
@@ -260,8 +266,16 @@ def load_dataset(
         digest=digest_of(frame),
         period=_period(frame, schema),
         not_known_yet=_not_known_yet(outcomes, frame),
+        declined=np.flatnonzero(frame.index.isin(np.concatenate([np.arange(0), *declined]))),
         footer_lines=footer_lines,
     )
+
+
+def _is_declined(values: pd.Series, target: Column) -> NDArray[np.bool_]:
+    """Which of the raw values of a target `(n,)` say that an application was declined."""
+    find = category_lookup(target.rejected, {})
+    texts = [None if is_missing(value) else as_text(value) for value in values.astype(object)]
+    return np.array([text is not None and find(text) is not None for text in texts], bool)
 
 
 def _not_known_yet(outcomes: list[pd.Series], frame: pd.DataFrame) -> dict[str, int]:

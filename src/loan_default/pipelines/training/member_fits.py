@@ -1,7 +1,7 @@
 """The members of a run: fitted out of fold to be measured, then on all labels to be handed over."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from loan_default.models.fitting import Fitted, OnProgress, StateDict
 from loan_default.models.member_training import Architecture, Labelled, MemberJob, train_members
 from loan_default.models.model import mean_probability
 from loan_default.models.pretraining import Pretrained
+from loan_default.models.reject_augmentation import Copies
 from loan_default.models.schedules import Passes
 from loan_default.pipelines.training.plan import TrainingPlan
 from loan_default.pipelines.training.provenance import digest_of_weights, fingerprint_of_stage
@@ -41,12 +42,61 @@ def first_weights(plan: TrainingPlan, pretrained: Pretrained | None) -> StateDic
     return plan.encoder.state if plan.encoder is not None else None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AddedRejects:
+    """Rejected applications that members learn from beside the labelled rows."""
+
+    positions: NDArray[np.int64]
+    """`(rejects,)` in the dataset."""
+    of_member: tuple[Copies, ...]
+    """With the outcomes that each member learns, one set a member."""
+
+    def beside(self, rows: Labelled, job: MemberJob) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """What a member learns: positions among the rows of `with_both_outcomes`, and how much each counts.
+
+        Args:
+            rows: the labelled ones.
+            job: of the member, with the labelled rows that it learns.
+        """
+        copies = self.of_member[job.number - 1]
+        as_good = np.where(copies.labels == 1, 0, len(self.positions))
+        weights = np.ones(len(rows.labels)) if rows.weights is None else rows.weights
+        return (
+            np.concatenate([job.learned, len(rows.labels) + as_good + copies.rejects]),
+            np.concatenate([weights[job.learned], copies.weights]),
+        )
+
+    def with_both_outcomes(self, plan: TrainingPlan, labelled: NDArray[np.int64]) -> Labelled:
+        """The rows at some positions, then all rejects as defaults, then all of them as none.
+
+        Their weights are those of each job.
+        """
+        rows = plan.labelled(labelled)
+        return Labelled(
+            inputs=plan.inputs[np.concatenate([labelled, self.positions, self.positions])],
+            labels=np.concatenate(
+                [rows.labels, np.repeat(np.array([1, 0], np.float32), len(self.positions))]
+            ),
+            weights=None
+            if rows.weights is None
+            else np.concatenate([rows.weights, np.ones(2 * len(self.positions))]),
+        )
+
+
 def fit_members(
-    plan: TrainingPlan, start: StateDict | None, *, out: Path, on_progress: OnProgress
+    plan: TrainingPlan,
+    start: StateDict | None,
+    *,
+    out: Path,
+    on_progress: OnProgress,
+    rejects: AddedRejects | None = None,
 ) -> list[Fitted]:
     """The best weights of each member on its own fold; a member learns from the rows of the other folds.
 
     With more members than folds, members with the same fold differ in their seeds.
+
+    Args:
+        rejects: what a member learns besides; it is scored on labelled rows alone. None = nothing.
     """
     rows = plan.measured_rows
     jobs = []
@@ -54,20 +104,30 @@ def fit_members(
         scored = np.searchsorted(rows, fold_of_member(plan, number))
         learned = np.setdiff1d(np.arange(len(rows)), scored)
         jobs.append(_job(plan, start, number, out=out, learned=learned, scored=scored))
-    return _train(plan, start, plan.labelled(rows), jobs=jobs, on_progress=on_progress)
+    return _train(plan, start, rows, jobs=jobs, on_progress=on_progress, rejects=rejects)
 
 
 def refit_members(
-    plan: TrainingPlan, start: StateDict | None, found: list[Fitted], *, out: Path, on_progress: OnProgress
+    plan: TrainingPlan,
+    start: StateDict | None,
+    found: list[Fitted],
+    *,
+    out: Path,
+    on_progress: OnProgress,
+    rejects: AddedRejects | None = None,
 ) -> list[Fitted]:
-    """Members that take the passes of those that were found, over all labelled rows; nothing is scored."""
-    rows = plan.labelled(plan.refit_rows)
-    all_of_them, none = np.arange(len(rows.labels)), np.arange(0)
+    """Members that take the passes of those that were found, over all labelled rows; nothing is scored.
+
+    Args:
+        rejects: what they learn besides; None = nothing.
+    """
+    rows = plan.refit_rows
+    all_of_them, none = np.arange(len(rows)), np.arange(0)
     jobs = [
         _job(plan, start, number, out=out, learned=all_of_them, scored=none, passes=each.passes)
         for number, each in enumerate(found, start=1)
     ]
-    return _train(plan, start, rows, jobs=jobs, on_progress=on_progress)
+    return _train(plan, start, rows, jobs=jobs, on_progress=on_progress, rejects=rejects)
 
 
 def fold_of_member(plan: TrainingPlan, number: int) -> NDArray[np.int64]:
@@ -98,6 +158,15 @@ def out_of_fold(plan: TrainingPlan, members: Sequence[Classifier]) -> OutOfFold:
         positions=np.concatenate([plan.folds[fold] for fold in of_fold]),
         raw=np.concatenate([np.mean(each, axis=0) for each in of_fold.values()]),
     )
+
+
+def each_alone(
+    plan: TrainingPlan, members: Sequence[Classifier], positions: NDArray[np.int64]
+) -> list[NDArray[np.float64]]:
+    """What each member alone predicts for some rows `(rows,)`, with the confidence of their average."""
+    of_member = [mean_probability([member], plan.inputs[positions]) for member in members]
+    average = np.mean(of_member, axis=0)
+    return [with_confidence_of(each, member=each, average=average) for each in of_member]
 
 
 def _job(
@@ -133,11 +202,16 @@ def _job(
 def _train(
     plan: TrainingPlan,
     start: StateDict | None,
-    rows: Labelled,
+    positions: NDArray[np.int64],
     *,
     jobs: list[MemberJob],
     on_progress: OnProgress,
+    rejects: AddedRejects | None,
 ) -> list[Fitted]:
+    rows = plan.labelled(positions)
+    if rejects is not None:
+        jobs = [_with_rejects(job, plan, rows, rejects) for job in jobs]
+        rows = rejects.with_both_outcomes(plan, positions)
     return train_members(
         architecture_of(plan),
         rows,
@@ -148,4 +222,19 @@ def _train(
         processes=plan.compute.processes,
         resume=plan.options.resume,
         on_progress=on_progress,
+    )
+
+
+def _with_rejects(job: MemberJob, plan: TrainingPlan, rows: Labelled, rejects: AddedRejects) -> MemberJob:
+    """The job of a member that learns from rejects besides; its checkpoint is another one."""
+    learned, weights = rejects.beside(rows, job)
+    assert job.checkpoint is not None
+    return replace(
+        job,
+        learned=learned,
+        weights=weights,
+        fingerprint=fingerprint_of_stage(
+            plan, job.fingerprint, *(sha256(each.tobytes()).hexdigest() for each in (learned, weights))
+        ),
+        checkpoint=job.checkpoint.with_name(f"rejects-{job.checkpoint.name}"),
     )

@@ -33,6 +33,7 @@ from loan_default.models.presets import Preset, preset_for
 from loan_default.models.tree_training import import_lightgbm
 from loan_default.pipelines.training.dataset import Dataset, load_dataset, load_snapshot, load_store
 from loan_default.pipelines.training.leak_questions import checked_leaks
+from loan_default.pipelines.training.reject_rows import RejectSplit, split_rejects
 from loan_default.pipelines.training.row_splits import (
     SPLITS,
     split_dataset,
@@ -79,6 +80,8 @@ class TrainingPlan:
     """What was decided automatically."""
     twins: Twins | None = None
     """Near-copies among the labelled rows; None = none were found."""
+    rejects: RejectSplit | None = None
+    """Rejected applications; None = the data name none."""
 
     @property
     def schema(self) -> Schema:
@@ -94,6 +97,8 @@ class TrainingPlan:
         seen = np.concatenate([self.measured_rows, self.pretraining])
         if self.options.refit:
             seen = np.concatenate([seen, self.refit_rows])
+        if self.rejects is not None and self.options.infers_rejects:
+            seen = np.concatenate([seen, self.rejects.all if self.options.refit else self.rejects.learned])
         latest: pd.Timestamp = self.dataset.frame[column.name].iloc[seen].max()
         if pd.isna(latest):
             return None
@@ -179,7 +184,9 @@ def plan_training(
     form = find_format(options)
     written = f": {describe_format(form)}" if form is not None else ""
     watch.start("read", f"{options.data.name}{written}")
-    named = NamedOutcomes(bad=options.values("bad"), good=options.values("good"))
+    named = NamedOutcomes(
+        bad=options.values("bad"), good=options.values("good"), rejected=options.values("rejected")
+    )
     schema_choice = choose_schema(
         options.data,
         schema=options.schema,
@@ -198,11 +205,14 @@ def plan_training(
     watch.start("split", SPLITS[options.split])
     rows = split_dataset(options, dataset)
     split = rows.split
+    rejects = split_rejects(options, dataset, rows)
     leaks = checked_leaks(options, dataset, split, inferred=inferred)
     unlabelled = unlabelled_to_pretrain_on(options, dataset, rows)
+    if rejects is not None:
+        unlabelled = unlabelled[~np.isin(unlabelled, rejects.held_out)]
     pretraining = np.concatenate([split.train, unlabelled])
     # An encoder that learns from rows without a label has a use for bins as fine as these rows allow.
-    fitted_on = pretraining if options.pretrain else split.train
+    fitted_on = pretraining if options.pretrain or options.infers_rejects else split.train
     watch.start("features", f"fitted on {len(fitted_on):,} training rows")
     preset = preset_for(options.preset, rows=len(split.train), unlabelled=len(unlabelled))
     preset = _with_options(preset, options, encoder)
@@ -233,6 +243,7 @@ def plan_training(
         leaks=leaks,
         choices=tuple(choices),
         twins=rows.twins,
+        rejects=rejects,
     )
 
 

@@ -56,7 +56,22 @@ def fingerprint_of_run(plan: TrainingPlan) -> str:
     stages = {"pretrain": plan.options.pretrain, "train": plan.options.train}
     if plan.options.with_trees:
         stages["with_trees"] = True
-    return fingerprint_of_stage(plan, stages, asdict(plan.preset), encoder)
+    # Absent otherwise: runs of older releases can be resumed.
+    rejects = [provenance_of_rejects(plan)] if plan.options.infers_rejects else []
+    return fingerprint_of_stage(plan, stages, asdict(plan.preset), encoder, *rejects)
+
+
+def provenance_of_rejects(plan: TrainingPlan) -> dict[str, Any]:
+    """What was inferred of rejected applications, by which method; empty = the data name none."""
+    if plan.rejects is None:
+        return {}
+    sides = np.concatenate([plan.rejects.learned, plan.rejects.held_out])
+    return {
+        "rejected_applications": len(sides),
+        "rejects_digest": hashlib.sha256(sides.tobytes()).hexdigest(),
+        "reject_inference": plan.options.reject_inference,
+        "reject_factor": plan.options.factor_of_rejects,
+    }
 
 
 def fingerprint_of_stage(plan: TrainingPlan, *parts: object) -> str:

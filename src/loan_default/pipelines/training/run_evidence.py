@@ -30,8 +30,9 @@ from loan_default.evaluation.vintages import Vintage, vintage_table
 from loan_default.pipelines.training.decision_evidence import fairness_facts, money_of, plain_levels
 from loan_default.pipelines.training.monotonic_sweeps import monotonic_sweeps
 from loan_default.pipelines.training.plan import TrainingPlan
+from loan_default.pipelines.training.predictions import Predictions
 from loan_default.pipelines.training.provenance import provenance_in_words
-from loan_default.pipelines.training.stages import Predictions, Trained
+from loan_default.pipelines.training.stages import Trained
 from loan_default.review_policy import ReviewPolicy
 
 MOST_LEVELS = 12
@@ -95,6 +96,7 @@ def evidence_of(
         stability=_stability(trained),
         fairness=fairness_facts(plan, trained, policy),
         money=money_of(plan, trained, policy),
+        rejects=trained.rejects,
         policy=policy.profile.name,
         provenance=(
             ("model sha256", trained.sha256),

@@ -28,8 +28,9 @@ from loan_default.files import write_atomically
 from loan_default.models.trees import Trees
 from loan_default.pipelines.training.member_fits import rows_learned_from
 from loan_default.pipelines.training.plan import TrainingPlan
+from loan_default.pipelines.training.predictions import Predictions
 from loan_default.pipelines.training.provenance import provenance_in_words
-from loan_default.pipelines.training.stages import Predictions, Trained, with_threads_of_run
+from loan_default.pipelines.training.stages import Trained, with_threads_of_run
 from loan_default.pipelines.training.stopwatch import Stopwatch
 
 
@@ -154,6 +155,7 @@ def build_report(
         auc_difference=paired_bootstrap(
             test.y, test.calibrated, test.baseline, metric="auc", seed=seed, weights=test.weights
         ),
+        rejects=trained.rejects,
         parts=tuple(_part_metrics(name, pd, test, seed=seed) for name, pd in test.parts.items()),
         pretraining=tuple(EpochPoint(epoch=each.epoch, losses=each.losses) for each in pretrained),
         training=tuple(
@@ -226,6 +228,7 @@ def _data_summary(plan: TrainingPlan) -> DataSummary:
         reasons=dataset.reasons,
         unlabelled=len(split.unlabelled),
         not_known_yet=dataset.not_known_yet,
+        rejected_applications=len(dataset.declined),
         default_rate=float(np.nanmean(dataset.labels)),
         splits=tuple(
             SplitSummary(name=name, rows=len(rows), default_rate=float(dataset.labels[rows].mean()))

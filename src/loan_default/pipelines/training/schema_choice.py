@@ -13,7 +13,7 @@ from loan_default.data.schema.inference.infer import infer_frame_schema
 from loan_default.data.schema.inference.target_values import NamedOutcomes
 from loan_default.data.schema.language import Schema
 from loan_default.data.schema.schema_files import dump_schema, load_schema, table_heading
-from loan_default.data.schema.values import outcome_lookup
+from loan_default.data.schema.values import category_lookup, outcome_lookup
 from loan_default.data.sources.sniffing import detect_format
 from loan_default.data.sources.table_files import file_findings, read_columns, read_frame, stem_of
 from loan_default.errors import ConfigurationError, did_you_mean
@@ -143,3 +143,10 @@ def _check_outcomes(schema: Schema, named: NamedOutcomes, path: Path) -> None:
                     f"{option} must say what the schema says, however: {value!r} is no spelling of {meant!r} "
                     f"in {path.name}. Leave {option} out, or edit positive, negative and unknown there."
                 )
+    find_rejected = category_lookup(schema.target.rejected, {})
+    for value in named.rejected:
+        if find_rejected(value) is None:
+            raise ConfigurationError(
+                f"--rejected must say what the schema says, however: {value!r} is none of rejected = "
+                f"{list(schema.target.rejected)} in {path.name}. Write it there, or leave --rejected out."
+            )

@@ -4,7 +4,7 @@ Each stage goes on from its checkpoints where the run is resumed.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
@@ -12,72 +12,60 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from loan_default.database.documents import model_version
 from loan_default.evaluation.metrics import measure
+from loan_default.evaluation.reject_metrics import RejectFacts
 from loan_default.models.baseline import fit_logistic
-from loan_default.models.calibration import Calibration, CalibrationChoice, choose_calibration
-from loan_default.models.classifier import Classifier
+from loan_default.models.calibration import CalibrationChoice
 from loan_default.models.device import torch_threads
-from loan_default.models.features import Inputs
 from loan_default.models.fitting import Fitted, OnProgress, StateDict
-from loan_default.models.member_training import Labelled, trained_classifier
 from loan_default.models.model import (
     LoanModel,
     PretrainedEncoder,
     golden_rows_of,
-    raw_probability,
     save_encoder,
     save_model,
 )
 from loan_default.models.populations import KEY as POPULATIONS
 from loan_default.models.populations import populations_of, populations_to_dict
 from loan_default.models.pretraining import Pretrained, pretrain
-from loan_default.models.trees import Trees, blend
+from loan_default.pipelines.training.ensemble_fits import EnsembleFit, fit_ensemble, members_of
 from loan_default.pipelines.training.member_fits import (
+    AddedRejects,
     architecture_of,
     first_weights,
-    fit_members,
-    out_of_fold,
     refit_members,
     rows_learned_from,
 )
 from loan_default.pipelines.training.plan import TrainingPlan
+from loan_default.pipelines.training.predictions import (
+    Predictions,
+    predictions_of,
+    without_near_copies,
+)
 from loan_default.pipelines.training.provenance import (
     digest_of_values,
     fingerprint_of_stage,
     provenance_of,
+    provenance_of_rejects,
     provenance_of_weights,
 )
 from loan_default.pipelines.training.reference_rows import reference_of_refit, reference_of_run
+from loan_default.pipelines.training.reject_evidence import reject_facts
+from loan_default.pipelines.training.reject_fits import (
+    reject_predictions,
+    rejects_to_measure,
+    rejects_to_refit,
+)
 from loan_default.pipelines.training.stopwatch import Stopwatch
 from loan_default.pipelines.training.tree_fits import (
-    TreesOfRun,
     each_part_alone,
-    fit_trees_of_run,
     refit_trees_of_run,
 )
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Predictions:
-    """PDs `(n,)` of the rows of one split, beside what became of them."""
-
-    y: NDArray[np.float64]
-    """1 = default, 0 = none."""
-    calibrated: NDArray[np.float64]
-    raw: NDArray[np.float64]
-    """Of all parts of the model before calibration."""
-    baseline: NDArray[np.float64]
-    """PDs of logistic regression."""
-    weights: NDArray[np.float64] | None = None
-    """How much each row counts; None = all alike."""
-    parts: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
-    """Part of the model -> PDs of it alone; empty = it has one part, or they were not needed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,6 +86,8 @@ class Trained:
     started_at: datetime
     seconds: dict[str, float]
     """Stage -> wall-clock seconds."""
+    rejects: RejectFacts | None = None
+    """What is known of rejected applications; None = the data name none."""
 
 
 def with_threads_of_run(
@@ -185,46 +175,48 @@ def train_classifier(
     """
     watch.start("train", _training_detail(plan))
     start = first_weights(plan, pretrained)
-    fitted = fit_members(plan, start, out=out, on_progress=on_progress)
-    learned = plan.inputs[plan.measured_rows]
-    members = _members_of(plan, fitted, learned)
-    unseen = out_of_fold(plan, members)
-    found = fit_trees_of_run(plan, watch=watch)
-    raw, trees = unseen.raw, None
-    if found is not None:
-        raw, trees = blend(unseen.raw, found.out_of_fold), found.trees
-    watch.start("calibrate", f"on {len(unseen.positions):,} rows that what predicts them did not learn from")
-    rows = plan.labelled(unseen.positions)
-    choice = choose_calibration(raw, rows.labels, rows.weights)
+    fit = first = fit_ensemble(plan, start, out=out, watch=watch, on_progress=on_progress)
+    if plan.options.infers_rejects:
+        added = rejects_to_measure(plan, first)
+        watch.start("rejects", f"the same with {len(added.positions):,} rejected applications")
+        fit = fit_ensemble(plan, start, out=out, watch=watch, on_progress=on_progress, rejects=added)
     watch.start("evaluate", f"on {len(plan.split.test):,} test rows")
-    test = plan.labelled(plan.split.test)
+    calibration, unseen = fit.calibration.calibration, plan.labelled(fit.networks.positions)
+    test, validation = plan.labelled(plan.split.test), plan.labelled(plan.split.validation)
     baseline = fit_logistic(plan.features, plan.labelled(plan.split.train))
-    validation = plan.labelled(plan.split.validation)
-    on_validation = _predictions(validation, raw[: len(validation.labels)], choice.calibration, baseline)
+    on_validation = predictions_of(validation, fit.raw[: len(validation.labels)], calibration, baseline)
     on_test = replace(
-        _predictions(test, raw_probability(members, trees, test.inputs), choice.calibration, baseline),
-        parts={} if found is None else each_part_alone(members, found, unseen.raw, rows, test.inputs),
+        predictions_of(test, fit.raw_probability(test.inputs), calibration, baseline),
+        parts={}
+        if fit.trees_of_run is None
+        else each_part_alone(fit.members, fit.trees_of_run, fit.networks.raw, unseen, test.inputs),
     )
     measured = _assemble(
         plan,
-        members=members,
-        trees=trees,
-        calibration=choice.calibration,
+        fit,
         on_validation=on_validation,
         on_test=on_test,
         reference={
-            **reference_of_run(plan, learned, on_validation.calibrated),
+            **reference_of_run(plan, plan.inputs[plan.measured_rows], on_validation.calibrated),
             POPULATIONS: populations_to_dict(
-                populations_of(rows.inputs, plan.features, choice.calibration.apply(raw))
+                populations_of(unseen.inputs, plan.features, calibration.apply(fit.raw))
             ),
         },
         started_at=started_at,
     )
+    rejects = reject_facts(plan, on_test, reject_predictions(plan, first, fit))
     model = measured
     if plan.options.refit:
-        watch.start("refit", f"on all {len(plan.refit_rows):,} labelled rows, for the passes that were found")
+        watch.start("refit", _refitting_detail(plan))
         model = _refitted(
-            plan, measured, start, fitted, found, out=out, on_progress=on_progress, started_at=started_at
+            plan,
+            measured,
+            start,
+            fit,
+            out=out,
+            on_progress=on_progress,
+            started_at=started_at,
+            rejects=rejects_to_refit(plan, first) if plan.options.infers_rejects else None,
         )
     model = replace(model, golden=golden_rows_of(model))
     path = out / "model.pth"
@@ -236,10 +228,11 @@ def train_classifier(
         path=path,
         sha256=save_model(path, model),
         pretrained=pretrained,
-        members=tuple(fitted),
-        calibration=choice,
+        members=tuple(fit.fitted),
+        calibration=fit.calibration,
         validation=on_validation,
         test=on_test,
+        rejects=rejects,
         started_at=started_at,
         seconds=dict(watch.seconds),
     )
@@ -250,74 +243,44 @@ def _training_detail(plan: TrainingPlan) -> str:
     return f"{plan.preset.members} x {plan.preset.training.epochs} epochs at most, from {origin}"
 
 
+def _refitting_detail(plan: TrainingPlan) -> str:
+    beside = ""
+    if plan.options.infers_rejects and plan.rejects is not None:
+        beside = f" and {len(plan.rejects.all):,} rejected applications"
+    return f"on all {len(plan.refit_rows):,} labelled rows{beside}, for the passes that were found"
+
+
 def _refitted(
     plan: TrainingPlan,
     measured: LoanModel,
     start: StateDict | None,
-    found: list[Fitted],
-    found_trees: TreesOfRun | None,
+    fit: EnsembleFit,
     *,
     out: Path,
     on_progress: OnProgress,
     started_at: datetime,
+    rejects: AddedRejects | None,
 ) -> LoanModel:
     """The measured model with members that took the same passes over all labelled rows, and trees of them.
 
     Features and calibration stay those of the measured model: learned rows cannot calibrate a network.
     """
-    fitted = refit_members(plan, start, found, out=out, on_progress=on_progress)
-    members = _members_of(plan, fitted, plan.inputs[plan.refit_rows])
-    trees = None if found_trees is None else refit_trees_of_run(plan, found_trees)
+    fitted = refit_members(plan, start, fit.fitted, out=out, on_progress=on_progress, rejects=rejects)
+    learned = plan.refit_rows
+    if rejects is not None:
+        learned = np.concatenate([learned, rejects.positions])
+    members = members_of(plan, fitted, plan.inputs[learned])
+    trees = None if fit.trees_of_run is None else refit_trees_of_run(plan, fit.trees_of_run)
     provenance = dict(measured.provenance) | provenance_of_weights(members, trees)
     version = model_version(started_at, digest_of_values(provenance))
     model = replace(measured, version=version, members=members, trees=trees, provenance=provenance)
     return replace(model, reference=reference_of_refit(plan, measured.reference, model.predict_inputs))
 
 
-def _members_of(plan: TrainingPlan, fitted: list[Fitted], train: Inputs) -> tuple[Classifier, ...]:
-    architecture = architecture_of(plan)
-    return tuple(trained_classifier(architecture, each.state, train) for each in fitted)
-
-
-def _predictions(
-    rows: Labelled,
-    raw: NDArray[np.float64],
-    calibration: Calibration,
-    baseline: Callable[[Inputs], NDArray[np.float64]],
-) -> Predictions:
-    return Predictions(
-        y=rows.labels.astype(np.float64),
-        calibrated=calibration.apply(raw),
-        raw=raw,
-        baseline=baseline(rows.inputs),
-        weights=rows.weights,
-    )
-
-
-def without_near_copies(plan: TrainingPlan, on_test: Predictions) -> list[tuple[str, Predictions]]:
-    """Test rows that have no near-copy among rows that were learned from, with their name in the metrics.
-
-    Empty where all are such rows, or where those that are left hold one outcome only.
-    """
-    kept = ~plan.straddling
-    if kept.all() or not 0 < on_test.y[kept].sum() < kept.sum():
-        return []
-    rows = Predictions(
-        y=on_test.y[kept],
-        calibrated=on_test.calibrated[kept],
-        raw=on_test.raw[kept],
-        baseline=on_test.baseline[kept],
-        weights=None if on_test.weights is None else on_test.weights[kept],
-    )
-    return [("test_without_near_copies", rows)]
-
-
 def _assemble(
     plan: TrainingPlan,
+    fit: EnsembleFit,
     *,
-    members: tuple[Classifier, ...],
-    trees: Trees | None,
-    calibration: Calibration,
     on_validation: Predictions,
     on_test: Predictions,
     reference: Mapping[str, Any],
@@ -328,15 +291,16 @@ def _assemble(
         "epochs": plan.preset.training.epochs,
         "labels_learned_from": len(plan.refit_rows) if plan.options.refit else rows_learned_from(plan),
         "members": plan.preset.members,
-        **provenance_of_weights(members, trees),
+        **provenance_of_rejects(plan),
+        **provenance_of_weights(fit.members, fit.trees),
     }
     return LoanModel(
         version=model_version(started_at, digest_of_values(provenance)),
         schema=plan.schema,
         architecture=architecture_of(plan),
-        members=members,
-        trees=trees,
-        calibration=calibration,
+        members=fit.members,
+        trees=fit.trees,
+        calibration=fit.calibration.calibration,
         metrics={
             name: asdict(measure(rows.y, rows.calibrated, weights=rows.weights))
             for name, rows in (

@@ -4,12 +4,22 @@ DAG files import this when they are parsed, and every command when it starts: so
 pandas.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from loan_default.choices import DEVICES, OBJECTIVES, PRESETS, DeviceName, Objective, PresetName
+from loan_default.choices import (
+    DEVICES,
+    OBJECTIVES,
+    PRESETS,
+    REJECT_METHODS,
+    DeviceName,
+    Objective,
+    PresetName,
+    RejectMethod,
+)
 from loan_default.errors import ConfigurationError
 from loan_default.option_lists import parse_list
 
@@ -31,6 +41,8 @@ DELIMITER_WORDS: Mapping[str, str] = {
 }  # fmt: skip
 """Words for delimiters: some cannot be typed well in a shell."""
 
+REJECT_FACTOR = 1.3
+"""How many times as often rejects default as accepted rows of the same band, where parcelling names none."""
 SEEDS = 2**32
 _MOST_SCHEDULED = 1_000
 """Epochs and members of a scheduled run at most: a typing error should not occupy the machine for days."""
@@ -68,7 +80,7 @@ class StoreData:
 class Parameter:
     """How an option is shown to a person, and which values it takes."""
 
-    kind: Literal["boolean", "integer", "name", "text", "list", "file", "timestamp"]
+    kind: Literal["boolean", "integer", "number", "name", "text", "list", "file", "timestamp"]
     """`list`: values with commas between them, as `option_lists` reads them."""
     text: str
     panel: str = ""
@@ -81,7 +93,7 @@ class Parameter:
     """Largest value that a scheduled run may ask for."""
     scheduled: bool = True
     """Whether a scheduled run has it too: one has a store, a machine and a folder of its own."""
-    default: bool | int | str | None = None
+    default: bool | float | str | None = None
 
 
 _PARAMETER = "parameter"
@@ -138,6 +150,16 @@ class TrainingOptions:
             panel="Data",
             text="Values that mean a good end. With both, every other value means not known yet.",
             unset="the other one of two values",
+            scheduled=False,
+        ),
+    )
+    rejected: str | None = field(
+        default=None,
+        metadata=_shown(
+            kind="list",
+            panel="Data",
+            text='Values of the target of applications that were declined, such as "Declined,Refused".',
+            unset="none",
             scheduled=False,
         ),
     )
@@ -287,6 +309,27 @@ class TrainingOptions:
             maximum=_MOST_SCHEDULED,
         ),
     )
+    reject_inference: RejectMethod = field(
+        default="none",
+        metadata=_shown(
+            kind="name",
+            panel="Training",
+            text="Learn from rejected applications too, with inferred outcomes. The report says what it "
+            "assumes.",
+            names=REJECT_METHODS,
+            scheduled=False,
+        ),
+    )
+    reject_factor: float | None = field(
+        default=None,
+        metadata=_shown(
+            kind="number",
+            panel="Training",
+            text="Parcelling: how many times as often rejects default as accepted rows of the same band.",
+            unset=f"{REJECT_FACTOR}",
+            scheduled=False,
+        ),
+    )
     refit: bool = field(
         default=True,
         metadata=_shown(
@@ -336,6 +379,7 @@ class TrainingOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigurationError(f"--{name.replace('_', '-')} must be at least 1, however: {value}")
+        self._check_rejects()
         for name in LISTS:
             if (text := getattr(self, name)) is not None:
                 parse_list(text, option=flag_of(name))
@@ -343,6 +387,40 @@ class TrainingOptions:
         read_encoding(self.encoding)
         if not 0 <= self.seed < SEEDS:
             raise ConfigurationError(f"--seed must be at least 0 and below 2^32, however: {self.seed}")
+
+    def _check_rejects(self) -> None:
+        if self.reject_factor is not None:
+            if self.reject_inference != "parcelling":
+                raise ConfigurationError(
+                    "--reject-factor must come with --reject-inference parcelling, however: "
+                    f"--reject-inference={self.reject_inference}. Leave one of them out."
+                )
+            if not 1 <= self.reject_factor < math.inf:
+                raise ConfigurationError(
+                    f"--reject-factor must be a number from 1 on, however: {self.reject_factor}"
+                )
+        if isinstance(self.data, StoreData) and (self.rejected or self.reject_inference != "none"):
+            raise ConfigurationError(
+                "--rejected and --reject-inference must come with a file, however: --data is the training "
+                "store, which does not keep why a row has no outcome. Train on a file, or leave them out."
+            )
+        if self.reject_inference != "none" and self.with_trees:
+            raise ConfigurationError(
+                f"--reject-inference {self.reject_inference} must come without --with-trees, however: both "
+                "are given. Trees learn from known outcomes only; leave one of them out."
+            )
+
+    @property
+    def infers_rejects(self) -> bool:
+        """Whether the run learns from rejected applications with inferred outcomes."""
+        return self.train and self.reject_inference != "none"
+
+    @property
+    def factor_of_rejects(self) -> float | None:
+        """The factor of parcelling; None = the run does none."""
+        if self.reject_inference != "parcelling":
+            return None
+        return REJECT_FACTOR if self.reject_factor is None else self.reject_factor
 
     def values(self, name: str) -> tuple[str, ...]:
         """The values that a list option names; empty = it is not given."""

@@ -1,12 +1,13 @@
 """The outcome of a file that has no schema: which values mean default, which none, and which neither.
 
-A person names them (`--bad`, `--good`), or the values say it ("Charged Off", "Fully Paid"), or the
-name of the column says what its yes means. Where name and values leave a doubt, the question is asked with
-the options that answer it: a model of the opposite, or of the lender's own decisions, is worse than none.
+A person names them (`--bad`, `--good`, `--rejected`), or the values say it ("Charged Off", "Fully Paid"), or
+the name of the column says what its yes means. Where name and values leave a doubt, the question is asked
+with the options that answer it: a model of the opposite, or of a lender's decisions, is worse than none.
 """
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from loan_default.data.schema.booleans import truth_of
 from loan_default.data.schema.column import Column, Kind
@@ -36,17 +37,19 @@ def infer_target(values: Values, report: Report, named: NamedOutcomes | None = N
         DataError: the column has fewer than two values.
     """
     target = TargetValues(values, named)
+    rejected = _rejected(target, named, report) if named else ()
     if len(target.rows) < 2:
         some = ", ".join(repr(text) for text in target.rows) or "none"
         raise DataError(
             f"the target must have two values, however: {values.name!r} has {len(target.rows)} ({some}). "
             "Name another column, or add rows with the other outcome."
         )
-    column = _named(target, named, report) if named else _inferred(target, report)
+    outcomes_named = named is not None and (named.bad or named.good)
+    column = _named(target, named, report) if named and outcomes_named else _inferred(target, report)
     if values.n_missing:
         message = f"{rows_in_words(values.n_missing)} without a label yet: not trained on"
         report(values.name, Severity.NOTE, message)
-    return column
+    return replace(column, rejected=rejected)
 
 
 # Named by a person ---------------------------------------------------------------------------------------
@@ -89,6 +92,19 @@ def _named(target: TargetValues, named: NamedOutcomes, report: Report) -> Column
         unknown=tuple(target.spelled(unknown)),
         open=is_open,
     )
+
+
+def _rejected(target: TargetValues, named: NamedOutcomes, report: Report) -> tuple[str, ...]:
+    """The values of declined applications, which from then on are no longer values of the target."""
+    keys = _found(target, named.rejected, option="--rejected")
+    if both := [value for value in (*named.bad, *named.good) if fold(value) in keys]:
+        raise ConfigurationError(
+            f"a value of the target must mean one thing, however: {both[0]!r} is named by --rejected and by "
+            "another option. Take it out of one of them."
+        )
+    if keys:
+        report(target.name, Severity.NOTE, f"rejected applications, no outcome: {target.counts(keys)}")
+    return target.leave_out(keys)
 
 
 def _found(target: TargetValues, wanted: Iterable[str], *, option: str) -> list[str]:

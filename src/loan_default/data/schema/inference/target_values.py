@@ -20,16 +20,18 @@ class NamedOutcomes:
     """Values that mean default; empty = not named."""
     good: tuple[str, ...] = ()
     """Values that mean none; empty = not named."""
+    rejected: tuple[str, ...] = ()
+    """Values of applications that were declined; empty = not named."""
 
     def __bool__(self) -> bool:
-        return bool(self.bad or self.good)
+        return bool(self.bad or self.good or self.rejected)
 
 
 class TargetValues:
     """The values of a target that say something, and those that are mere marks such as "?"."""
 
     def __init__(self, values: Values, named: NamedOutcomes | None) -> None:
-        meant = {fold(value) for value in (*named.bad, *named.good)} if named else set()
+        meant = {fold(value) for value in (*named.bad, *named.good, *named.rejected)} if named else set()
         self.name = values.name
         counted: Counter[str] = Counter()
         spellings: dict[str, Counter[str]] = {}
@@ -44,6 +46,11 @@ class TargetValues:
         """Folded value -> rows, the most frequent first."""
         self.marks = {key: rows for key, rows in ordered.items() if key not in self.rows}
         """Values without a digit or alphabetic character that nobody has named -> rows."""
+
+    def leave_out(self, keys: list[str]) -> tuple[str, ...]:
+        """Let values take no part in what the others mean; returns them as they are spelled most often."""
+        self.rows = {key: rows for key, rows in self.rows.items() if key not in keys}
+        return tuple(self.spelled(keys))
 
     def spelled(self, keys: Iterable[str]) -> list[str]:
         """Values as they are spelled most often."""
