@@ -152,3 +152,17 @@ def test_amounts_that_no_format_reads_end_in_ready_with_warnings(shell, loans):
     flat = " ".join((out + err).split())
     assert (code, "ready with warnings" in flat) == (0, True)
     assert "looks like numbers, read as categories because no one format reads them: '9.99 CR'" in flat
+
+
+def test_rejected_applications_are_named_counted_and_kept_in_the_schema(shell, loans):
+    frame = pd.read_csv(loans).drop(columns="opened")
+    frame["bad"] = np.where(frame.index % 5 == 0, "Declined", frame["bad"].astype(str))
+    frame.to_csv(loans, index=False)
+    words = ["--target", "bad", "--rejected", "declined"]
+    code, out, _ = shell("doctor", str(loans), *words)
+    assert (code, "60 rejected by the lender" in out) == (0, True)
+    assert "--target bad --rejected declined" in out.splitlines()[-1]
+    assert shell("schema", str(loans), *words, "--out", "schema.toml")[0] == 0
+    assert load_schema(Path("schema.toml"))["bad"].rejected == ("Declined",)
+    code, _, errors = shell("schema", str(loans), "--rejected", "declined")
+    assert (code, "--rejected must come with --target" in errors) == (2, True)

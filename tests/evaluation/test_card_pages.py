@@ -3,11 +3,14 @@
 from dataclasses import replace
 
 import pytest
+from evaluation.test_reject_metrics import FACTS
+from pydantic import TypeAdapter
 
 from loan_default.errors import DataError
 from loan_default.evaluation.card_blocks import Note, Section, Table, Text, as_markdown
 from loan_default.evaluation.card_contents import card_of, card_schema
 from loan_default.evaluation.card_pages import card_markdown, render_card, sections_of
+from loan_default.evaluation.reject_metrics import RejectFacts
 from loan_default.evaluation.statements import Tone
 from loan_default.pipelines.training.run_evidence import evidence_of
 from loan_default.review_policy import ReviewPolicy
@@ -215,3 +218,20 @@ def test_columns_in_which_the_pd_must_be_monotonic_are_shown(figures):
     }
     shown = card_markdown(card_of(contents(figures | {"monotonic": [swept]})))
     assert "| income | decreasing | 300 | 2.0% | 3.1% |" in shown
+
+
+def test_rejected_applications_are_stated_with_and_without_an_inference(figures):
+    facts = TypeAdapter(RejectFacts).dump_python(FACTS, mode="json")
+    for card, stated in (
+        (card_of(contents(figures)), "The data name no rejected ones"),
+        (card_of(contents(figures | {"rejects": facts})), "parcelling with the factor 1.3"),
+    ):
+        page, text = render_card(card), card_markdown(card)
+        assert '<section id="rejects"' in page
+        assert stated in page
+        assert stated in text
+    assert "These figures rest on the assumption." in page
+    assert "| Log loss | 0.8000 | 0.8000 |" in text
+    with pytest.raises(DataError, match=r"must have every figure.*metrics\.auc|missing=\['auc'\]"):
+        card_of(contents(figures | {"rejects": facts | {"metrics": facts["metrics"][1:]}}))
+    assert "RejectFacts" in card_schema()["$defs"]

@@ -323,7 +323,7 @@ def test_missing_parts_leave_no_trace() -> None:
     sections = [section["id"] for section in page.all("section")]
     assert sections == ["summary", "data", "discrimination", "calibration", "metrics", "rejects"]
     numbers = re.findall(r'<h2[^>]*><span class="number">(\d)</span>', html)
-    assert numbers == ["1", "2", "3", "4", "5"]
+    assert numbers == ["1", "2", "3", "4", "5", "6"]
     assert "Rank order" in page.text
     for absent in ("logistic regression", "Before", "before calibration", "Columns", "schema inference"):
         assert absent.lower() not in page.text.lower()

@@ -148,8 +148,8 @@ def doctor(
             f"{dataset.rows_read:,} read, {len(dataset.frame):,} accepted, {len(dataset.quarantined):,} "
             f"quarantined, {dataset.duplicates:,} duplicates; "
             f"{int((dataset.labels == 1).sum()):,} bad, {int((dataset.labels == 0).sum()):,} good"
-            + f"; {counted(dataset.footer_lines, 'footer line')} passed over"
-            * bool(dataset.footer_lines),
+            + f", {len(dataset.declined):,} rejected by the lender" * bool(len(dataset.declined))
+            + f"; {counted(dataset.footer_lines, 'footer line')} passed over" * bool(dataset.footer_lines),
         )
     if checkup.warnings:
         console.print(findings_table(checkup.warnings))

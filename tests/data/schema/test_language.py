@@ -206,3 +206,19 @@ def test_a_pd_moves_up_or_down_with_what_has_an_order():
             schema_from_dict({"name": "s", "columns": {"income": broken, "bad": {"kind": "target"}}})
     with pytest.raises(DataError, match=r"must be one of increasing, decreasing, however: 'incresing'.*mean"):
         replace(schema.columns[0], monotonic="incresing")
+
+
+def test_rejected_applications_are_a_key_of_the_target_that_older_schemas_lack():
+    plain = Column(name="status", kind=Kind.TARGET)
+    named = replace(plain, rejected=("Declined",))
+    older, newer = (
+        Schema(name="s", columns=(Column(name="income", kind=Kind.NUMERICAL), each))
+        for each in (plain, named)
+    )
+    assert "rejected" not in schema_to_dict(older)["columns"]["status"]
+    assert schema_from_dict(schema_to_dict(newer)) == newer
+    assert newer.comparison_digest == older.comparison_digest
+    assert newer.rules_digest != older.rules_digest
+    for twice in ({"unknown": ("Declined",)}, {"excluded": ("Declined",)}, {"positive": "Declined"}):
+        with pytest.raises(DataError, match="must have one meaning, however: twice=\\['Declined'\\]"):
+            replace(named, **twice)

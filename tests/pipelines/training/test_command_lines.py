@@ -18,11 +18,12 @@ def test_what_says_how_a_file_is_read_stands_in_both_commands():
         encoding="cp1250",
         sheet="Q 1",
         bad="Charged Off,D",
+        rejected="Declined",
     )
     reading = [
         *("--target", "loan status", "--header", "first", "--delimiter", ";"),
         *("--encoding", "cp1250", "--sheet", "Q 1"),
-        *("--bad", "Charged Off,D"),
+        *("--bad", "Charged Off,D", "--rejected", "Declined"),
     ]
     assert shlex.split(schema_command(options, DATA)) == [
         *("loan-default", "schema", str(DATA.path), *reading, "--out", "schema.toml")

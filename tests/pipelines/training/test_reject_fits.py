@@ -12,10 +12,12 @@ from loan_default.errors import ConfigurationError
 from loan_default.evaluation.metrics import measure
 from loan_default.evaluation.training_evidence import TrainingEvidence
 from loan_default.models.model import load_model
+from loan_default.models.trees import Trees, blend
 from loan_default.pipelines.training.ensemble_fits import EnsembleFit, fit_ensemble
 from loan_default.pipelines.training.local_run import run_training
 from loan_default.pipelines.training.member_fits import each_alone
 from loan_default.pipelines.training.plan import TrainingPlan, plan_training
+from loan_default.pipelines.training.provenance import provenance_of_weights
 from loan_default.pipelines.training.reject_fits import (
     inference_of,
     reject_predictions,
@@ -220,3 +222,25 @@ def test_a_whole_run_by_parcelling(tmp_path, lab):
     assert model.provenance["reject_factor"] == 1.5
     assert model.schema["status"].rejected == ("Declined", "Refused")
     assert "parcelling with the factor 1.5" in (home / "run" / "report.html").read_text("utf-8")
+
+
+def test_trees_learn_from_rejects_as_the_network_of_their_fold_does(tmp_path):
+    plan = planned(tmp_path, reject_inference="fuzzy", with_trees=True)
+    first = fitted(plan, tmp_path / "first")
+    added = rejects_to_measure(plan, first)
+    others = np.setdiff1d(plan.measured_rows, plan.folds[1])
+    rows = added.learned_with(plan, others, number=2)
+    assert len(rows.labels) == len(others) + 2 * len(added.positions)
+    assert rows.weights[: len(others)].tolist() == [1.0] * len(others)
+    alone = each_alone(plan, first.members, added.positions)[1]
+    trees = first.trees_of_run.of_fold[1].logits(plan.inputs[added.positions])
+    pds = first.calibration.calibration.apply(blend(alone, trees))
+    assert rows.weights[len(others) :][: len(pds)] == pytest.approx(pds)
+    trained = trained_in(plan, tmp_path / "run")
+    assert len(trained.model.trees) > 0
+    assert digest_of(trained.measured.trees) != digest_of(first.trees)
+    assert trained.rejects.method == "fuzzy"
+
+
+def digest_of(trees: Trees) -> str:
+    return provenance_of_weights([], trees)["weights"]

@@ -43,6 +43,14 @@ def test_held_out_rejects_and_applicants_of_test_rows_are_learned_from_by_nothin
         assert not np.isin(customers[plan.rejects.learned], customers[plan.rejects.held_out]).any()
 
 
+def test_what_becomes_of_them_is_a_choice_of_the_run(tmp_path):
+    for method, words in (("none", "no outcome is inferred"), ("parcelling", "parcelling, factor 1.3")):
+        plan = planned(tmp_path, reject_inference=method)
+        (choice,) = [each for each in plan.choices if each.what == "rejects"]
+        assert f"{len(plan.rejects.held_out)} held out" in choice.value
+        assert words in choice.reason
+
+
 def test_the_method_moves_no_row_and_the_seed_does(tmp_path):
     by_method = [planned(tmp_path, reject_inference=each) for each in ("none", "fuzzy", "parcelling")]
     sides = [each.rejects.held_out.tolist() for each in by_method]

@@ -16,3 +16,16 @@ def test_options_must_say_what_a_given_schema_says(lab):
     for named, option in ((NamedOutcomes(bad=("no",)), "--bad"), (NamedOutcomes(good=("x",)), "--good")):
         with pytest.raises(ConfigurationError, match=f"{option} must say what the schema says"):
             choose_schema(FileData(lab.data), schema=lab.schema, target=None, named=named)
+
+
+def test_rejected_values_must_stand_in_a_given_schema(tmp_path):
+    data, schema = FileData(tmp_path / "loans.csv"), tmp_path / "loans.toml"
+    schema.write_text(
+        '[columns.income]\nkind = "numerical"\n[columns.status]\nkind = "target"\nrejected = ["Declined"]\n'
+    )
+    same = NamedOutcomes(rejected=("declined",))
+    assert choose_schema(data, schema=schema, target=None, named=same).schema["status"].rejected == (
+        "Declined",
+    )
+    with pytest.raises(ConfigurationError, match=r"--rejected must say what the schema says.*Refused"):
+        choose_schema(data, schema=schema, target=None, named=NamedOutcomes(rejected=("Refused",)))

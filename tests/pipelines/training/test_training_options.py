@@ -145,3 +145,36 @@ def test_how_rows_are_split_follows_from_the_data(tmp_path):
     assert TrainingOptions(data=StoreData(folder=tmp_path)).split == "for good"
     assert TrainingOptions(data=FileData(tmp_path / "loans.csv")).split == "stratified"
     assert TrainingOptions(data=StoreData(folder=tmp_path), out_of_time=True).split == "out of time"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"reject_factor": 1.3}, "--reject-factor must come with --reject-inference parcelling"),
+        ({"reject_factor": 1.3, "reject_inference": "fuzzy"}, "however: --reject-inference=fuzzy"),
+        (
+            {"reject_factor": 0.9, "reject_inference": "parcelling"},
+            "a number from 1 on, however: 0.9",
+        ),
+        ({"reject_factor": float("nan"), "reject_inference": "parcelling"}, "from 1 on, however: nan"),
+        ({"rejected": "a,,b"}, "--rejected must name values with commas"),
+    ],
+)
+def test_reject_inference_that_makes_no_sense_is_refused(changes, message):
+    with pytest.raises(ConfigurationError, match=message):
+        TrainingOptions(data=FileData(Path("loans.csv")), **changes)
+
+
+@pytest.mark.parametrize("changes", [{"rejected": "Declined"}, {"reject_inference": "fuzzy"}])
+def test_the_training_store_knows_no_rejected_applications(changes):
+    with pytest.raises(ConfigurationError, match="does not keep why a row has no outcome"):
+        TrainingOptions(data=StoreData(folder=Path("store")), **changes)
+
+
+def test_parcelling_has_a_factor_and_nothing_else_has():
+    data = FileData(Path("loans.csv"))
+    assert TrainingOptions(data=data, reject_inference="parcelling").factor_of_rejects == 1.3
+    chosen = TrainingOptions(data=data, reject_inference="parcelling", reject_factor=2.0)
+    assert (chosen.factor_of_rejects, chosen.infers_rejects) == (2.0, True)
+    assert TrainingOptions(data=data, reject_inference="fuzzy").factor_of_rejects is None
+    assert not TrainingOptions(data=data).infers_rejects

@@ -68,7 +68,7 @@ def fit_ensemble(
 
     Args:
         start: weights that the encoder of each member starts with; None = random ones.
-        rejects: what the members learn besides; the calibration is of labelled rows alone. None = nothing.
+        rejects: what they learn besides; the calibration is of labelled rows alone. None = nothing.
     """
     fitted = fit_members(plan, start, out=out, on_progress=on_progress, rejects=rejects)
     learned = plan.measured_rows
@@ -76,7 +76,7 @@ def fit_ensemble(
         learned = np.concatenate([learned, rejects.positions])
     members = members_of(plan, fitted, plan.inputs[learned])
     networks = out_of_fold(plan, members)
-    trees = fit_trees_of_run(plan, watch=watch)
+    trees = fit_trees_of_run(plan, watch=watch, rejects=rejects)
     raw = networks.raw if trees is None else blend(networks.raw, trees.out_of_fold)
     rows = plan.labelled(networks.positions)
     watch.start("calibrate", f"on {len(rows.labels):,} rows that what predicts them did not learn from")

@@ -51,20 +51,29 @@ class AddedRejects:
     of_member: tuple[Copies, ...]
     """With the outcomes that each member learns, one set a member."""
 
-    def beside(self, rows: Labelled, job: MemberJob) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def beside(
+        self, rows: Labelled, learned: NDArray[np.int64], *, number: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """What a member learns: positions among the rows of `with_both_outcomes`, and how much each counts.
 
         Args:
             rows: the labelled ones.
-            job: of the member, with the labelled rows that it learns.
+            learned: positions of those that it learns.
+            number: of the member, from 1.
         """
-        copies = self.of_member[job.number - 1]
+        copies = self.of_member[number - 1]
         as_good = np.where(copies.labels == 1, 0, len(self.positions))
         weights = np.ones(len(rows.labels)) if rows.weights is None else rows.weights
         return (
-            np.concatenate([job.learned, len(rows.labels) + as_good + copies.rejects]),
-            np.concatenate([weights[job.learned], copies.weights]),
+            np.concatenate([learned, len(rows.labels) + as_good + copies.rejects]),
+            np.concatenate([weights[learned], copies.weights]),
         )
+
+    def learned_with(self, plan: TrainingPlan, labelled: NDArray[np.int64], *, number: int) -> Labelled:
+        """The rows at some positions, then the rejects as a member learns them."""
+        everyone = np.arange(len(labelled))
+        learned, weights = self.beside(plan.labelled(labelled), everyone, number=number)
+        return replace(self.with_both_outcomes(plan, labelled)[learned], weights=weights)
 
     def with_both_outcomes(self, plan: TrainingPlan, labelled: NDArray[np.int64]) -> Labelled:
         """The rows at some positions, then all rejects as defaults, then all of them as none.
@@ -227,7 +236,7 @@ def _train(
 
 def _with_rejects(job: MemberJob, plan: TrainingPlan, rows: Labelled, rejects: AddedRejects) -> MemberJob:
     """The job of a member that learns from rejects besides; its checkpoint is another one."""
-    learned, weights = rejects.beside(rows, job)
+    learned, weights = rejects.beside(rows, job.learned, number=job.number)
     assert job.checkpoint is not None
     return replace(
         job,

@@ -33,7 +33,7 @@ from loan_default.models.presets import Preset, preset_for
 from loan_default.models.tree_training import import_lightgbm
 from loan_default.pipelines.training.dataset import Dataset, load_dataset, load_snapshot, load_store
 from loan_default.pipelines.training.leak_questions import checked_leaks
-from loan_default.pipelines.training.reject_rows import RejectSplit, split_rejects
+from loan_default.pipelines.training.reject_rows import RejectSplit, reject_choice, split_rejects
 from loan_default.pipelines.training.row_splits import (
     SPLITS,
     split_dataset,
@@ -220,6 +220,7 @@ def plan_training(
         Choice(what="preset", value=preset.name, reason=f"costs {preset.cost} on the bundled data"),
         *compute.choices,
         *twin_choice(rows.twins),
+        *reject_choice(options, rejects),
     ]
     if encoder is None:
         features = fit_features(dataset.frame.iloc[fitted_on], dataset.schema)

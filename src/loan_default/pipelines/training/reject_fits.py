@@ -4,7 +4,8 @@
     second = fit_ensemble(plan, start, …, rejects=rejects_to_measure(plan, first))
     outcomes = reject_predictions(plan, first, second)
 
-A member learns the outcomes that its own first fit infers, which did not see the fold that scores it. Of that
+A member learns the outcomes that its own first fit infers, with the trees of its fold where there are any,
+which did not see the fold that scores it. Of that
 fold the inference knows few numbers: those of the calibration, and the default rates of the bands. Nothing
 knows a test row or a rejected application that is held out.
 """
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loan_default.models.reject_augmentation import Bands, Inference, bands_of, copies_of, inferred_rates
+from loan_default.models.trees import blend
 from loan_default.pipelines.training.ensemble_fits import EnsembleFit
 from loan_default.pipelines.training.member_fits import AddedRejects, each_alone
 from loan_default.pipelines.training.plan import TrainingPlan
@@ -57,8 +59,11 @@ def rejects_to_measure(plan: TrainingPlan, first: EnsembleFit) -> AddedRejects:
     """Rejects of the training side, with the outcomes that each member's own first fit infers."""
     assert plan.rejects is not None
     positions = plan.rejects.learned
-    calibration = first.calibration.calibration
-    pds = [calibration.apply(each) for each in each_alone(plan, first.members, positions)]
+    raw = each_alone(plan, first.members, positions)
+    if first.trees_of_run is not None:
+        logits = [trees.logits(plan.inputs[positions]) for trees in first.trees_of_run.of_fold]
+        raw = [blend(each, logits[number % len(logits)]) for number, each in enumerate(raw)]
+    pds = [first.calibration.calibration.apply(each) for each in raw]
     return _added(plan, first, positions, pds)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from loan_default.choices import Choice
 from loan_default.data.datasets.splits import TEST_SHARE, spread_groups
 from loan_default.errors import DataError
 from loan_default.pipelines.training.dataset import Dataset
@@ -64,6 +65,21 @@ def split_rejects(options: TrainingOptions, dataset: Dataset, rows: SplitRows) -
             "--reject-inference out."
         )
     return RejectSplit(learned=declined[~held_out], held_out=declined[held_out])
+
+
+def reject_choice(options: TrainingOptions, rejects: RejectSplit | None) -> list[Choice]:
+    """What becomes of rejected applications; empty = the data name none."""
+    if rejects is None:
+        return []
+    how = {"fuzzy": "outcomes are inferred by fuzzy augmentation", "none": "no outcome is inferred"}
+    parcelling = f"outcomes are inferred by parcelling, factor {options.factor_of_rejects}"
+    return [
+        Choice(
+            what="rejects",
+            value=f"{len(rejects.learned):,} to learn from, {len(rejects.held_out):,} held out",
+            reason=f"rejected applications; {how.get(options.reject_inference, parcelling)}",
+        )
+    ]
 
 
 def _check_any(options: TrainingOptions, dataset: Dataset) -> None:

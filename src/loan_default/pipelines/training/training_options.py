@@ -404,11 +404,6 @@ class TrainingOptions:
                 "--rejected and --reject-inference must come with a file, however: --data is the training "
                 "store, which does not keep why a row has no outcome. Train on a file, or leave them out."
             )
-        if self.reject_inference != "none" and self.with_trees:
-            raise ConfigurationError(
-                f"--reject-inference {self.reject_inference} must come without --with-trees, however: both "
-                "are given. Trees learn from known outcomes only; leave one of them out."
-            )
 
     @property
     def infers_rejects(self) -> bool:

@@ -14,6 +14,7 @@ from loan_default.models.member_training import Labelled
 from loan_default.models.model import mean_probability
 from loan_default.models.tree_training import fit_trees, refit_trees
 from loan_default.models.trees import Trees, average
+from loan_default.pipelines.training.member_fits import AddedRejects
 from loan_default.pipelines.training.plan import TrainingPlan
 from loan_default.pipelines.training.stopwatch import Stopwatch
 
@@ -29,23 +30,30 @@ class TreesOfRun:
     """The mean of the ensembles of the folds: what is measured."""
     rounds: int
     """Trees of an ensemble, on the average of the folds."""
+    of_fold: tuple[Trees, ...]
+    """The ensembles of the folds, each without the rows of its fold."""
     out_of_fold: NDArray[np.float64]
     """Logits `(rows,)` of the rows of the folds, each by the ensemble that did not learn from it."""
 
 
-def fit_trees_of_run(plan: TrainingPlan, *, watch: Stopwatch) -> TreesOfRun | None:
+def fit_trees_of_run(
+    plan: TrainingPlan, *, watch: Stopwatch, rejects: AddedRejects | None = None
+) -> TreesOfRun | None:
     """An ensemble for each fold that a network is scored on, learned from the rows of the others.
 
     It takes seconds: a run that is resumed fits them again, and gets the same. None = the run has no trees.
+
+    Args:
+        rejects: what they learn besides, as the first network of the same fold does; None = nothing.
     """
     if not plan.options.with_trees:
         return None
     watch.start("trees", f"LightGBM, on {len(plan.measured_rows):,} rows, out of fold")
     ensembles, logits = [], []
-    for fold in plan.folds[: plan.preset.members]:
+    for number, fold in enumerate(plan.folds[: plan.preset.members], start=1):
         others = np.setdiff1d(plan.measured_rows, fold)
         ensemble = fit_trees(
-            plan.labelled(others),
+            _rows_of(plan, others, rejects, number=number),
             plan.labelled(fold),
             seed=plan.options.seed,
             threads=plan.compute.threads,
@@ -55,20 +63,35 @@ def fit_trees_of_run(plan: TrainingPlan, *, watch: Stopwatch) -> TreesOfRun | No
         logits.append(ensemble.logits(plan.inputs[fold]))
     return TreesOfRun(
         trees=average(ensembles),
+        of_fold=tuple(ensembles),
         rounds=round(np.mean([len(each) for each in ensembles])),
         out_of_fold=np.concatenate(logits),
     )
 
 
-def refit_trees_of_run(plan: TrainingPlan, found: TreesOfRun) -> Trees:
-    """As many trees as were found, fitted on all labelled rows; nothing is scored."""
+def refit_trees_of_run(
+    plan: TrainingPlan, found: TreesOfRun, *, rejects: AddedRejects | None = None
+) -> Trees:
+    """As many trees as were found, fitted on all labelled rows; nothing is scored.
+
+    Args:
+        rejects: what they learn besides, as the first network does; None = nothing.
+    """
     return refit_trees(
-        plan.labelled(plan.refit_rows),
+        _rows_of(plan, plan.refit_rows, rejects, number=1),
         rounds=found.rounds,
         seed=plan.options.seed,
         threads=plan.compute.threads,
         directions=plan.features.directions,
     )
+
+
+def _rows_of(
+    plan: TrainingPlan, positions: NDArray[np.int64], rejects: AddedRejects | None, *, number: int
+) -> Labelled:
+    if rejects is None:
+        return plan.labelled(positions)
+    return rejects.learned_with(plan, positions, number=number)
 
 
 def each_part_alone(

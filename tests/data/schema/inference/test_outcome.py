@@ -403,3 +403,34 @@ def test_every_row_is_read_as_a_person_has_named_it_or_refused(bad, good, data):
             assert cell.strip().casefold() in folded_bad or "." in cell
         else:
             assert label == 0.0
+
+
+# Rejected applications --------------------------------------------------------------------------------------
+
+DECIDED = ["Fully Paid"] * 6 + ["Charged Off"] * 3 + ["Declined", "declined", "Refused", "Current"]
+
+
+def test_values_of_rejected_applications_are_no_outcomes_and_no_question():
+    named = NamedOutcomes(bad=("Charged Off",), good=("Fully Paid",), rejected=("DECLINED", "Refused"))
+    column, found = infer(DECIDED, named=named)
+    assert column.rejected == ("Declined", "Refused")
+    assert column.unknown == ("Current",)
+    assert (
+        Severity.NOTE,
+        "rejected applications, no outcome: 'Declined' 2, 'Refused' 1",
+    ) in found
+
+
+def test_without_them_two_values_speak_for_themselves():
+    column, _ = infer(DECIDED[:-1], named=NamedOutcomes(rejected=("Declined", "Refused")))
+    assert (column.positive, column.negative, column.unknown) == ("charged off", "fully paid", ())
+    assert column.rejected == ("Declined", "Refused")
+    one_side = NamedOutcomes(bad=("Charged Off",), rejected=("Declined", "Refused"))
+    assert infer(DECIDED[:-1], named=one_side)[0].negative == "Fully Paid"
+
+
+def test_rejected_values_that_mean_something_else_or_are_not_there_are_refused():
+    both = NamedOutcomes(bad=("Charged Off",), good=("Fully Paid",), rejected=("charged off",))
+    assert "'Charged Off' is named by --rejected and by another option" in question(DECIDED, named=both)
+    nowhere = NamedOutcomes(rejected=("Turned down",))
+    assert "--rejected must name values of the target, however" in question(DECIDED, named=nowhere)
