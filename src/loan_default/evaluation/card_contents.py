@@ -13,7 +13,7 @@ from pydantic import FiniteFloat, ValidationError
 from loan_default.errors import DataError
 from loan_default.evaluation.training_evidence import Facts, TrainingEvidence
 
-CARD_VERSION = "1.1"
+CARD_VERSION = "1.2"
 """MAJOR.MINOR of the JSON schema."""
 
 
