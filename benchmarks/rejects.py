@@ -32,7 +32,7 @@ from loan_default.models.model import load_model
 
 DECLINED = 0.3
 """Share of the accounts."""
-WORLDS = {"observed": 0.0, "unobserved": 1.0}
+WORLDS = {"observed": 0.0, "unobserved": 0.4}
 """How the lender decides -> what a default adds to its score, in standard deviations."""
 HEADS = (
     "declined by", "inference", "accepted test: AUC", "log loss", "declined: AUC", "log loss", "mean PD",

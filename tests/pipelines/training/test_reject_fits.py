@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pipelines.training.declined_loans import options_in
 
+from loan_default.data.schema.column import Column, Kind
 from loan_default.errors import ConfigurationError
 from loan_default.evaluation.metrics import measure
 from loan_default.evaluation.training_evidence import TrainingEvidence
@@ -94,6 +95,33 @@ def test_what_a_member_learns_are_its_rows_and_both_outcomes_of_each_reject(plan
     assert both.labels.tolist() == [*rows.labels.tolist(), *([1.0] * k), *([0.0] * k)]
     np.testing.assert_array_equal(both.inputs.numerical[n : n + k], both.inputs.numerical[n + k :])
     np.testing.assert_array_equal(both.inputs.numerical[n:][:k], plan.inputs[added.positions].numerical)
+    for number, copies in enumerate(added.of_member, start=1):
+        learned = added.learned_with(plan, plan.measured_rows, number=number)
+        assert learned.labels.tolist() == [*rows.labels.tolist(), *copies.labels.tolist()]
+        of_rejects = plan.inputs[added.positions[copies.rejects]]
+        np.testing.assert_array_equal(learned.inputs.numerical[n:], of_rejects.numerical)
+        assert learned.weights.tolist() == [*([1.0] * n), *copies.weights.tolist()]
+
+
+def test_weights_of_rows_multiply_those_of_outcomes(plan, first):
+    weighty = replace(plan.schema, columns=(*plan.schema.columns, Column(name="w", kind=Kind.WEIGHT)))
+    frame = plan.dataset.frame.assign(w=np.linspace(1, 3, len(plan.dataset.frame)))
+    weighted = replace(plan, dataset=replace(plan.dataset, frame=frame, schema=weighty))
+    added, rows = rejects_to_measure(weighted, first), plan.measured_rows
+    own = weighted.dataset.weights
+    (copies, *_) = added.of_member
+    assert np.bincount(copies.rejects, copies.weights) == pytest.approx(own[added.positions])
+    learned = added.learned_with(weighted, rows, number=1)
+    assert learned.weights[: len(rows)] == pytest.approx(own[rows])
+
+
+def test_a_checkpoint_of_other_outcomes_is_refused(plan, first, tmp_path):
+    added = rejects_to_measure(plan, first)
+    fitted(plan, tmp_path, added)
+    resumed = replace(plan, options=replace(plan.options, resume=True))
+    (one, other) = added.of_member
+    with pytest.raises(ConfigurationError, match="must be resumed with the data and options"):
+        fitted(resumed, tmp_path, replace(added, of_member=(other, one)))
 
 
 def test_the_last_fit_learns_from_all_rejects_by_the_average_of_the_first(plan, first):
