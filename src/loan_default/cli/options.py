@@ -46,6 +46,8 @@ def _training_option(name: str) -> typer.models.OptionInfo:
     parameter = PARAMETERS[name]
     text = parameter.text + (f" Default: {parameter.unset}." if parameter.unset else "")
     flag = f"--{name.replace('_', '-')}"
+    if parameter.kind == "boolean" and parameter.default is True and name not in ("pretrain", "train"):
+        flag = f"{flag}/--no-{flag.removeprefix('--')}"  # a person says which of those two to do
     if parameter.kind == "file":
         return path_option(text, flag, panel=parameter.panel)
     return _option(parameter.panel, text, flag)

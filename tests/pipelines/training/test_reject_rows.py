@@ -12,6 +12,7 @@ from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.language import Schema
 from loan_default.data.schema.schema_files import dump_schema
 from loan_default.errors import DataError
+from loan_default.models.features import features_to_dict
 from loan_default.pipelines.training.plan import TrainingPlan, plan_training
 from loan_default.pipelines.training.reject_rows import RejectSplit
 from loan_default.pipelines.training.stopwatch import Stopwatch
@@ -113,3 +114,12 @@ def test_a_reject_must_have_a_weight_where_rows_have_one(tmp_path):
     options.schema.write_text(dump_schema(Schema(name="loans", columns=(*SCHEMA.columns, weight))))
     with pytest.raises(DataError, match=r"however: 3 of .* have no weight"):
         plan_training(options, watch=Stopwatch(lambda name, detail: None))
+
+
+@pytest.mark.parametrize("pretrain", [False, True])
+def test_the_first_training_is_that_of_a_run_that_infers_nothing(tmp_path, pretrain):
+    """Same rows, same features, same seed: the reference of the report is what would be had without."""
+    none, fuzzy = (planned(tmp_path, reject_inference=each, pretrain=pretrain) for each in ("none", "fuzzy"))
+    np.testing.assert_equal(features_to_dict(none.features), features_to_dict(fuzzy.features))
+    assert none.measured_rows.tolist() == fuzzy.measured_rows.tolist()
+    assert [each.tolist() for each in none.folds] == [each.tolist() for each in fuzzy.folds]

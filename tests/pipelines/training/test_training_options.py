@@ -53,6 +53,8 @@ def test_the_command_has_the_options_with_their_defaults_and_help():
         assert words_of(taken[f"{name}_" if name == "train" else name]) == parameter.names
         if name not in ("pretrain", "train"):  # a person says which of the two to do
             assert option.default == parameter.default
+            can_be_turned_off = [f"--no-{name.replace('_', '-')}"] if parameter.default is True else []
+            assert option.secondary_opts == can_be_turned_off
 
 
 def words_of(annotation: Any) -> tuple[str, ...]:

@@ -212,7 +212,7 @@ def plan_training(
         unlabelled = unlabelled[~np.isin(unlabelled, rejects.held_out)]
     pretraining = np.concatenate([split.train, unlabelled])
     # An encoder that learns from rows without a label has a use for bins as fine as these rows allow.
-    fitted_on = pretraining if options.pretrain or options.infers_rejects else split.train
+    fitted_on = pretraining if options.pretrain else split.train
     watch.start("features", f"fitted on {len(fitted_on):,} training rows")
     preset = preset_for(options.preset, rows=len(split.train), unlabelled=len(unlabelled))
     preset = _with_options(preset, options, encoder)
