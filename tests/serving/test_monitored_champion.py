@@ -197,49 +197,8 @@ def test_a_later_run_computes_the_last_hour_again_and_what_it_missed(services, h
     assert len({each.id for each in first}) == len(first) == 8
 
 
-def test_predictions_are_measured_when_their_outcomes_have_come(services, home, saved, champion, arrive):
-    names = arrive(400, 1)
-    predictions = PredictionRepository(services.database)
-    generator = np.random.default_rng(0)
-    pds = generator.uniform(0.05, 0.5, 400)
-    predictions.add_new(
-        [
-            Prediction(
-                event=f"p{name}",
-                application=name,
-                version=champion.version,
-                pd=float(pd),
-                points=500.0,
-                scored_at=NOW - HOUR,
-            )
-            for name, pd in zip(names, pds, strict=True)
-        ]
-    )
-    assert monitor(services, home, saved)[-1].realised is None
-    outcomes = (generator.random(300) < pds[:300]).astype(float)
-    write_part(
-        home / TRAINING_STORE,
-        topic="processed_data",
-        partition=1,
-        first=0,
-        next=300,
-        rows=[
-            StoredEvent(f"o{name}", OUTCOME, name, NOW, {"label": label})
-            for name, label in zip(names[:300], outcomes.tolist(), strict=True)
-        ],
-    )
-    realised = monitor(services, home, saved)[-1].realised
-    assert (realised.rows, realised.bads) == (300, int(outcomes.sum()))
-    assert realised.mean_pd == pytest.approx(pds[:300].mean())
-    assert realised.brier == pytest.approx(np.square(pds[:300] - outcomes).mean())
-    assert realised.auc_low < realised.auc < realised.auc_high
-    assert realised.expected_auc == pytest.approx(estimate_performance(pds[:300]).auc)
-
-
-def test_an_order_of_the_pds_that_outcomes_contradict_is_an_alarm(services, home, saved, champion, arrive):
-    names = arrive(600, 1)
-    generator = np.random.default_rng(0)
-    pds = generator.uniform(0.05, 0.5, 600)
+def predict(services, champion, names, pds):
+    """Keep predictions of the champion, one for each application."""
     PredictionRepository(services.database).add_new(
         [
             Prediction(
@@ -253,21 +212,46 @@ def test_an_order_of_the_pds_that_outcomes_contradict_is_an_alarm(services, home
             for name, pd in zip(names, pds, strict=True)
         ]
     )
-    outcomes = (generator.random(600) < generator.permutation(pds)).astype(float)  # the level is right
+
+
+def observe(home, names, outcomes):
+    """Bring the outcomes of applications into the training store."""
     write_part(
         home / TRAINING_STORE,
         topic="processed_data",
         partition=1,
         first=0,
-        next=600,
+        next=len(names),
         rows=[
             StoredEvent(f"o{name}", OUTCOME, name, NOW, {"label": label})
             for name, label in zip(names, outcomes.tolist(), strict=True)
         ],
     )
+
+
+def test_predictions_are_measured_when_their_outcomes_have_come(services, home, saved, champion, arrive):
+    names, generator = arrive(400, 1), np.random.default_rng(0)
+    pds = generator.uniform(0.05, 0.5, 400)
+    predict(services, champion, names, pds)
+    assert monitor(services, home, saved)[-1].realised is None
+    outcomes = (generator.random(300) < pds[:300]).astype(float)
+    observe(home, names[:300], outcomes)
+    realised = monitor(services, home, saved)[-1].realised
+    assert (realised.rows, realised.bads) == (300, int(outcomes.sum()))
+    assert realised.mean_pd == pytest.approx(pds[:300].mean())
+    assert realised.brier == pytest.approx(np.square(pds[:300] - outcomes).mean())
+    assert realised.auc_low < realised.auc < realised.auc_high
+    assert realised.expected_auc == pytest.approx(estimate_performance(pds[:300]).auc)
+
+
+def test_an_order_of_the_pds_that_outcomes_contradict_is_an_alarm(services, home, saved, champion, arrive):
+    names, generator = arrive(600, 1), np.random.default_rng(0)
+    pds = generator.uniform(0.05, 0.5, 600)
+    predict(services, champion, names, pds)
+    observe(home, names, (generator.random(600) < generator.permutation(pds)).astype(float))
     signals = {each.measured: each for each in monitor(services, home, saved)[-1].signals}
     assert signals[Measured.AUC].level == DriftLevel.ACT
-    assert signals[Measured.DEFAULTED].level == DriftLevel.OK
+    assert signals[Measured.DEFAULTED].level == DriftLevel.OK, "the level is right, the order is not"
 
 
 def test_a_damaged_model_file_is_refused(services, home, saved, champion):
