@@ -55,18 +55,23 @@ BROKEN = {5: ("income", "-7"), 9: ("purpose", "boat"), 17: ("debt", "much")}
 UNLABELLED = range(30, 50)
 
 
-ONE_AFTER_THE_OTHER = {"test_airflow.py", "test_compose.py", "test_compose_secure.py"}
+ONE_AFTER_THE_OTHER = {"test_compose.py", "test_compose_secure.py"}
 """Files of `integration` whose tests share a stack and go on from one another."""
+WITH_AIRFLOW = {"test_airflow.py", "test_approval.py", "test_story.py"}
+"""Files of `integration` that start an Airflow of their own: one at a time, on two cores."""
 
 
 class _LongestFirst(LoadScopeScheduling):
     """Tests of `integration` go to whichever worker is free, those of another file or a stack all to one.
 
-    A worker then makes the models and the servers that a file shares once.
+    A worker then makes the models and the servers that a file shares once. All that start an Airflow go to
+    one worker.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = Path(nodeid.partition("::")[0])
+        if file.name in WITH_AIRFLOW:
+            return "airflow"
         alone = file.parent.name == "integration" and file.name not in ONE_AFTER_THE_OTHER
         return nodeid if alone else str(file)
 
@@ -83,7 +88,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Begin with what takes longest where workers share the tests, so that all are busy to the end."""
 
     def rank(item: pytest.Item) -> int:
-        if item.path.name in ONE_AFTER_THE_OTHER:
+        if item.path.name in ONE_AFTER_THE_OTHER | WITH_AIRFLOW:
             return 0
         if item.path.parent.name == "integration":
             return 1

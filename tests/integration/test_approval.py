@@ -17,7 +17,7 @@ from loan_default.database.repositories import ModelRepository
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
 
 EVALUATION = "model_evaluation"
-HOURS = 0.02
+HOURS = 0.04
 LENIENT = {
     "MINIMUM_ROWS": "100",
     "MINIMUM_AUC": "0",
