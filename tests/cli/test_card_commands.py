@@ -60,9 +60,9 @@ def test_a_card_is_written_in_three_forms_that_hold_the_same(shell, lab, home, t
     tags = Tags()
     tags.feed(page)
     sections = [link.removeprefix("#") for link in tags.links if link != "#main"]
-    assert len(sections) == 14
+    assert len(sections) == 15
     assert set(sections) <= set(tags.anchors)
-    assert text.count("\n## ") == 14
+    assert text.count("\n## ") == 15
     for both in (lab.version, "Logistic regression", "Cut-off and expected loss", "registered"):
         assert both in page
         assert both in text

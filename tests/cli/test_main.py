@@ -101,7 +101,11 @@ INPUT, DEPENDENCY, ARTIFACT = 2, 3, 4
         (f"{FILE} good.csv --bad 1,", INPUT, "--bad must name values with commas between them"),
         (f"{BOTH} --data approvals.csv --target approved", INPUT, "insist with --bad no --good yes."),
         ("loan-default schema approvals.csv --target approved", INPUT, "insist with --bad no --good yes."),
-        ("loan-default schema approvals.csv --bad no", INPUT, "--bad and --good must come with --target"),
+        (
+            "loan-default schema approvals.csv --bad no",
+            INPUT,
+            "--bad, --good and --rejected must come with --target",
+        ),
         (f"{FILE} empty.csv", INPUT, "empty.csv is empty"),
         (f"{FILE} header_only.csv", INPUT, "header_only.csv has a header only"),
         (f"{FILE} no_header.csv", INPUT, "--header none reads it as a row"),

@@ -9,6 +9,7 @@ import pytest
 from pipelines.training.declined_loans import options_in
 
 from loan_default.data.schema.column import Column, Kind
+from loan_default.database.embedded import EmbeddedDatabase
 from loan_default.errors import ConfigurationError
 from loan_default.evaluation.metrics import measure
 from loan_default.evaluation.training_evidence import TrainingEvidence
@@ -241,9 +242,13 @@ def test_a_whole_run_by_parcelling(tmp_path, lab):
     options = options_in(tmp_path, reject_inference="parcelling", reject_factor=1.5, members=1)
     home = tmp_path / "home"
     home.mkdir()
-    result = run_training(
-        options, out=home / "run", home=home, database=lab.database, listener=lab.listener, command="x"
-    )
+    database = EmbeddedDatabase(home / "documents.sqlite3")
+    try:
+        result = run_training(
+            options, out=home / "run", home=home, database=database, listener=lab.listener, command="x"
+        )
+    finally:
+        database.close()
     facts = result.trained.rejects
     assert (facts.method, facts.factor) == ("parcelling", 1.5)
     model = load_model(result.trained.path)
