@@ -304,7 +304,7 @@ class Text(str):
 def test_values_that_no_model_has(path: Path, make: Callable[[], Any], says: str) -> None:
     started = time.monotonic()
     assert says in refused(put(path, HEAD | {"x": make()}))
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 60, "it hangs"
 
 
 def test_objects_are_refused_by_torch(path: Path) -> None:
