@@ -10,7 +10,7 @@ PASSED, FAILED, OFF = RuleOutcome.PASSED, RuleOutcome.FAILED, RuleOutcome.OFF
 
 
 def found(lead):
-    return LiveLead(experiment="x-1", number=1, outcomes=3_000, planned=5_000, lead=lead, note="20 outcomes")
+    return LiveLead(experiment="x-1", outcomes=3_000, planned=5_000, lead=lead, note="20 outcomes")
 
 
 def rule_of(live, *, has_champion=True, **policy):

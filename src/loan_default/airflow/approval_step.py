@@ -48,9 +48,8 @@ class AskForApproval(HITLOperator):
 
     def execute(self, context: Any) -> Any:
         """Ask and park the run."""
-        question: Mapping[str, Any] | None = self.verdict.get(
-            "question"
-        )  # none in a run of before an upgrade
+        # A run of before an upgrade has no such key.
+        question: Mapping[str, Any] | None = self.verdict.get("question")
         if question is None:
             raise AirflowSkipException("no person has to be asked about this model")
         self.subject, self.body = question["subject"], question["body"]

@@ -17,6 +17,9 @@ from scipy.special import ndtr, ndtri
 from loan_default.evaluation.bootstrap import check_level
 from loan_default.evaluation.metrics import Floats, checked_weights, rank_rows
 
+Z_95 = 1.959963984540054
+"""Quantile of the normal distribution for intervals of 95 %."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PairedAuc:

@@ -20,9 +20,8 @@ from pydantic import FiniteFloat
 
 from loan_default.errors import DataError
 from loan_default.evaluation.calibration_groups import NOT_GIVEN, jeffreys_interval, level_names
+from loan_default.evaluation.delong import Z_95
 
-_Z = 1.959963984540054
-"""Quantile of the normal distribution for intervals of 95 %."""
 BANDS = 3
 """Groups that a number such as an age is cut into, of nearly equal size."""
 
@@ -102,7 +101,7 @@ def adverse_impact_ratio(
     a, b = max(approved, 0.5), max(reference_approved, 0.5)
     ratio = (approved / rows) / (b / reference_rows)
     centre = (a / rows) / (b / reference_rows)
-    spread = math.exp(_Z * math.sqrt(max(0.0, 1 / a - 1 / rows + 1 / b - 1 / reference_rows)))
+    spread = math.exp(Z_95 * math.sqrt(max(0.0, 1 / a - 1 / rows + 1 / b - 1 / reference_rows)))
     return ratio, min(ratio, centre / spread), centre * spread
 
 

@@ -234,20 +234,24 @@ def stability_rules(evidence: Evidence, thresholds: Thresholds) -> Iterator[Rule
 
 def _column_stability(evidence: Evidence, maximum: float) -> Rule:
     if evidence.column_psi is None:
-        value, limit, which, chance = None, maximum, "a column", ""
-    else:
-        which, value, critical = evidence.column_psi
-        limit, chance = max(maximum, critical), f" (by chance {critical:.4f})"
+        return rules.decided(
+            rules.STABILITY,
+            "column_psi",
+            passed=False,
+            value=None,
+            threshold=maximum,
+            sentence="the PSI of the columns against the training is not known; train the model again.",
+        )
+    which, value, critical = evidence.column_psi
+    limit = max(maximum, critical)
     return rules.decided(
         rules.STABILITY,
         "column_psi",
-        passed=value is not None and value <= limit,
+        passed=value <= limit,
         value=value,
         threshold=limit,
         sentence=f"the column in which these {evidence.rows:,} rows are furthest from the training is "
-        f"{which}, with a PSI of {shown(value)}{chance}; it must be at most {limit:.4f}."
-        if evidence.column_psi is not None
-        else "the PSI of the columns against the training is not known; train the model again.",
+        f"{which}, with a PSI of {value:.4f} (by chance {critical:.4f}); it must be at most {limit:.4f}.",
     )
 
 

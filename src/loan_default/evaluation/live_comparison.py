@@ -11,7 +11,7 @@ beside one champion has the error 5 % times 2 / (k (k + 1)): trying again until 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from loan_default.evaluation.delong import error_of_mean, placements
+from loan_default.evaluation.delong import Z_95, error_of_mean, placements
 from loan_default.evaluation.metrics import Floats
 from loan_default.evaluation.sequential import ERROR, PLANNED, always_valid_half
 
@@ -27,8 +27,6 @@ FEWEST_SCORES = 200
 """Scores that a group must have before anything is compared."""
 FEWEST_OUTCOMES = 30
 """Defaults, and good ends, that a group must have before the models are ranked."""
-_Z = 1.959963984540054
-"""Quantile of the normal distribution for intervals of 95 %."""
 _RANKING_MEASURES = 2
 """Measures that say which model is better: AUC and Brier score."""
 
@@ -160,7 +158,7 @@ def agreement(champion: Scores, challenger: Scores, *, cutoff: float) -> Agreeme
     )
 
 
-def conclusion_of(measures: list[Measure]) -> Conclusion:
+def conclusion_of(measures: Sequence[Measure]) -> Conclusion:
     """Return what all measures say together: a model wins where one says so and none the opposite."""
     found = {each.conclusion for each in measures} - {None, Conclusion.INCONCLUSIVE}
     (only,) = found if len(found) == 1 else (Conclusion.INCONCLUSIVE,)
@@ -169,15 +167,15 @@ def conclusion_of(measures: list[Measure]) -> Conclusion:
 
 def share_of(count: int, total: int) -> Estimate:
     """Return a share with Wilson's interval, which holds for few and for extreme shares; total above 0."""
-    share, z2 = count / total, _Z**2
+    share, z2 = count / total, Z_95**2
     middle = (share + z2 / (2 * total)) / (1 + z2 / total)
-    half = _Z * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2)) / (1 + z2 / total)
+    half = Z_95 * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2)) / (1 + z2 / total)
     return Estimate(value=share, low=max(0.0, middle - half), high=min(1.0, middle + half))
 
 
 def mean_of(values: Floats) -> Estimate:
     """Return a mean with its normal interval; at least one value."""
-    mean, half = float(values.mean()), _Z * _error(values)
+    mean, half = float(values.mean()), Z_95 * _error(values)
     return Estimate(value=mean, low=mean - half, high=mean + half)
 
 
@@ -201,7 +199,7 @@ class _Sequential:
 
     def of(self, look: Estimate, outcomes: int) -> Estimate:
         """Return the estimate of one look with the interval that holds at all looks."""
-        error = (look.high - look.low) / (2 * _Z)
+        error = (look.high - look.low) / (2 * Z_95)
         alpha = ERROR * 2 / (self.number * (self.number + 1)) / _RANKING_MEASURES
         half = always_valid_half(error, outcomes=outcomes, planned=self.planned, alpha=alpha)
         return Estimate(value=look.value, low=look.value - half, high=look.value + half)
@@ -283,7 +281,7 @@ def _ranked(
 
 def _apart(champion: Floats, challenger: Floats) -> Estimate:
     gap = float(challenger.mean() - champion.mean())
-    half = _Z * math.hypot(_error(champion), _error(challenger))
+    half = Z_95 * math.hypot(_error(champion), _error(challenger))
     return Estimate(value=gap, low=gap - half, high=gap + half)
 
 
@@ -311,7 +309,7 @@ def _placed(scores: Scores) -> tuple[Floats, Floats]:
 
 def _auc(placed: tuple[Floats, Floats]) -> Estimate:
     """Return an AUC, or a difference of two, with the interval of DeLong and others (1988)."""
-    value, half = float(placed[0].mean()), _Z * math.hypot(*map(_error, placed))
+    value, half = float(placed[0].mean()), Z_95 * math.hypot(*map(_error, placed))
     return Estimate(value=value, low=value - half, high=value + half)
 
 

@@ -20,8 +20,6 @@ class LiveLead:
 
     experiment: str
     """Id of the experiment."""
-    number: int
-    """Which experiment beside this champion it is."""
     outcomes: int
     """Applications of both models whose outcome is known."""
     planned: int | None

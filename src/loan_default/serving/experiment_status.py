@@ -111,7 +111,7 @@ def experiment_status(
         score_psi=psi_of_samples(first.pds, second.pds).value if both_scored else None,
         measures=compared.measures,
         agreement=agreement(first, second, cutoff=cutoff) if is_shadow else None,
-        conclusion=conclusion_of(list(compared.measures)),
+        conclusion=conclusion_of(compared.measures),
     )
 
 

@@ -13,8 +13,8 @@ from loan_default.thresholds import DriftPolicy, GatePolicy, Thresholds
 
 _PREFIX = "LOAN_DEFAULT_"
 _WATCHED = re.compile(
-    r"gate_|approval|maturity_days|prediction_days|policy_profile|loss_given_default|margin|exposure_column"
-    r"|stream_reasons|training_|materiality"
+    r"maturity_days|prediction_days|policy_profile|loss_given_default|margin|exposure_column|stream_reasons"
+    r"|materiality"
 )
 """Settings by their beginning that decide about models, beside those of the gate and of drift."""
 _DECIDING = frozenset(field.name for part in (Thresholds, GatePolicy, DriftPolicy) for field in fields(part))

@@ -13,6 +13,7 @@ import structlog
 
 from loan_default.database.monitoring_documents import MonitoredHour, Realised
 from loan_default.database.monitoring_repository import MonitoringRepository
+from loan_default.evaluation.delong import Z_95
 from loan_default.evaluation.drift import (
     FALSE_ALARMS,
     DriftLevel,
@@ -31,8 +32,6 @@ _SENTENCES = 10
 """Measures that a fact names at most."""
 _FEWEST_BADS = 30
 """Defaults among the outcomes without which their rate says too little."""
-_Z = 1.959963984540054
-"""Quantile of the normal distribution for intervals of 95 %."""
 
 log = structlog.get_logger()
 
@@ -62,7 +61,7 @@ def outcome_signals(realised: Realised | None, *, limits: DriftLimits | None = N
         return (level,)
     order = realised_auc_signal(
         auc=realised.auc,
-        error=(realised.auc_high - realised.auc_low) / (2 * _Z),
+        error=(realised.auc_high - realised.auc_low) / (2 * Z_95),
         expected=realised.expected_auc,
         limits=limits,
         false_alarms=FALSE_ALARMS / 2,

@@ -59,7 +59,6 @@ def live_lead(stored: StoredLive | None) -> LiveLead | None:
     lead = stored.lead
     return LiveLead(
         experiment=stored.experiment,
-        number=stored.number,
         outcomes=stored.outcomes,
         planned=stored.planned,
         lead=None if lead is None else Estimate(value=lead.value, low=lead.low, high=lead.high),

@@ -14,7 +14,7 @@ from loan_default.errors import ConfigurationError, did_you_mean
 from loan_default.evaluation.bootstrap import bootstrap_intervals, paired_bootstrap
 from loan_default.evaluation.delong import paired_auc
 from loan_default.evaluation.drift import FALSE_ALARMS
-from loan_default.evaluation.drift_statistics import Stability, count_bins, psi
+from loan_default.evaluation.drift_statistics import Stability, psi
 from loan_default.evaluation.metrics import measure
 from loan_default.evaluation.segments import compare_segments
 from loan_default.models.drift_bins import counted_sample
@@ -135,7 +135,7 @@ def segment_values(measured: MeasuredRows, columns: Sequence[str]) -> list[tuple
 
 def _evidence(run: EvaluationRun, model: LoanModel, measured: MeasuredRows, *, pds: Floats) -> StoredEvidence:
     sha256 = run.models.get(model.version).sha256
-    stability, moved = _score_psi(model, pds), _column_psi(run, model, measured, pds)
+    stability, moved = _stability(run, model, measured, pds)
     return StoredEvidence(
         artefact=sha256,
         golden_gap=golden_gap(model, sha256=sha256),
@@ -149,20 +149,15 @@ def _evidence(run: EvaluationRun, model: LoanModel, measured: MeasuredRows, *, p
     )
 
 
-def _score_psi(model: LoanModel, pds: Floats) -> Stability | None:
-    """PSI of the PDs against those that were frozen at the training; None = an older release froze none."""
-    frozen = model.reference.get("pd")
-    if frozen is None:
-        return None
-    return psi(frozen["counts"], count_bins(pds, frozen["edges"]))
-
-
-def _column_psi(
+def _stability(
     run: EvaluationRun, model: LoanModel, measured: MeasuredRows, pds: Floats
-) -> StoredColumnPsi | None:
-    """The column that has moved furthest beyond its limit; None = an older release froze no bins."""
+) -> tuple[Stability, StoredColumnPsi] | tuple[None, None]:
+    """PSI of the PDs and of the column that has moved furthest beyond its limit, in bins of the training.
+
+    None = an older release froze no bins.
+    """
     if "pd" not in model.reference:
-        return None
+        return None, None
     frame = measured.dataset.frame.iloc[measured.rows.positions]
     counted = counted_sample(frame, pds, features=model.architecture.features, reference=model.reference)
     level = 1 - FALSE_ALARMS / len(counted.columns)  # of all columns together
@@ -170,7 +165,8 @@ def _column_psi(
     name, furthest = max(
         found, key=lambda pair: pair[1].value / max(run.thresholds.maximum_column_psi, pair[1].critical, 1e-9)
     )
-    return StoredColumnPsi(column=name, value=furthest.value, critical=furthest.critical)
+    score = psi(counted.score.expected, counted.score.actual)
+    return score, StoredColumnPsi(column=name, value=furthest.value, critical=furthest.critical)
 
 
 def _lead(measured: MeasuredRows, new: Floats, old: Floats) -> StoredLead | None:

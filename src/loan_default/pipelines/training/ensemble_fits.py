@@ -38,8 +38,6 @@ class EnsembleFit:
     raw: NDArray[np.float64]
     """The same rows by members and trees together, before calibration."""
     calibration: CalibrationChoice
-    learned: NDArray[np.int64]
-    """Positions of all rows that were learned from."""
 
     @property
     def trees(self) -> Trees | None:
@@ -87,7 +85,6 @@ def fit_ensemble(
         networks=networks,
         raw=raw,
         calibration=choose_calibration(raw, rows.labels, rows.weights),
-        learned=learned,
     )
 
 

@@ -5,9 +5,9 @@
     outcomes = reject_predictions(plan, first, second)
 
 A member learns the outcomes that its own first fit infers, with the trees of its fold where there are any,
-which did not see the fold that scores it. Of that
-fold the inference knows few numbers: those of the calibration, and the default rates of the bands. Nothing
-knows a test row or a rejected application that is held out.
+which did not see the fold that scores it. Of that fold the inference knows few numbers: those of the
+calibration, and the default rates of the bands. Nothing knows a test row or a rejected application that is
+held out.
 """
 
 from dataclasses import dataclass
