@@ -10,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -169,12 +170,22 @@ def test_the_commands_for_one_machine_do_as_they_stand(loans):
         start = [str(Path(sys.executable).with_name(program))]
         if program == "python":
             start = [sys.executable, str(ROOT / words.pop(1)), *QUICKLY]
-        process = subprocess.Popen(
-            [*start, *words[1:]], cwd=loans, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
+        output = loans / "output"
+        with output.open("wb") as written:
+            process = subprocess.Popen(
+                [*start, *words[1:]], cwd=loans, env=environ, stdout=written, stderr=subprocess.STDOUT
+            )
         if "--follow" in words or "serve" in words:
-            with pytest.raises(subprocess.TimeoutExpired):
-                process.communicate(timeout=15)
+            wait_until_it_runs(process, output)
             process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=300)
-        assert process.returncode in (0, 5, 6), (line, output.decode()[-2000:])
+        process.wait(timeout=300)
+        assert process.returncode in (0, 5, 6), (line, output.read_text()[-2000:])
+
+
+def wait_until_it_runs(process: subprocess.Popen[bytes], output: Path) -> None:
+    """Wait until a command that has no end of its own has said something, and works."""
+    end = time.monotonic() + 120
+    while not output.stat().st_size and time.monotonic() < end:
+        time.sleep(0.1)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=5)
