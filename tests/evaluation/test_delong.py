@@ -1,4 +1,4 @@
-"""DeLong's paired test against all pairs, the bootstrap, a worked case by hand, and repeated rows."""
+"""DeLong's paired test against all pairs, a published example, the bootstrap, a case by hand, and repeated rows."""
 
 import math
 
@@ -64,6 +64,37 @@ def test_a_case_by_hand():
     assert (found.new, found.old, found.lead) == (0.75, 0.5, 0.25)
     # Differences (0.25, 0.25) and (-0.25, 0.75): variances 0 and 0.5, of 2 rows each.
     assert found.error == pytest.approx(math.sqrt(0.5 / 2))
+
+
+PATIENTS = """
+3.0 5.8 10 0   3.2 6.3  5 1   3.9 6.8  3 1   2.8 4.8  6 0   3.2 5.8  3 1   0.9 4.0  5 0   2.5 5.7  8 0
+1.6 5.6  5 1   3.8 5.7  5 1   3.7 6.7  6 1   3.2 5.4  4 1   3.8 6.6  6 1   4.1 6.6  5 1   3.6 5.7  5 1
+4.3 7.0  4 1   3.6 6.7  4 0   2.3 4.4  6 1   4.2 7.6  4 0   4.0 6.6  6 0   3.5 5.8  6 1   3.8 6.8  7 1
+3.0 4.7  8 0   4.5 7.4  5 1   3.7 7.4  5 1   3.1 6.6  6 1   4.1 8.2  6 1   4.3 7.0  5 1   4.3 6.5  4 1
+3.2 5.1  5 1   2.6 4.7  6 1   3.3 6.8  6 0   1.7 4.0  7 0   3.7 6.1  5 1   3.3 6.3  7 1   4.2 7.7  6 1
+3.5 6.2  5 1   2.9 5.7  9 0   2.1 4.8  7 1   2.8 6.2  8 0   4.0 7.0  7 1   3.3 5.7  6 1   3.7 6.9  5 1
+3.6 6.6  5 1
+"""
+"""Albumin, total protein, K-G score and outcome of the patients of DeLong, DeLong and Clarke-Pearson (1988)."""
+
+
+@pytest.mark.parametrize(
+    ("test", "auc", "lead", "error", "interval", "p_value"),
+    [
+        ("albumin", 0.7366, 0.0108, 0.0953, (-0.1761, 0.1976), 0.9102),
+        ("protein", 0.6478, -0.0780, 0.1046, (-0.2830, 0.1271), 0.4561),
+    ],
+)
+def test_a_published_example(test, auc, lead, error, interval, p_value):
+    """The figures are those of SAS/STAT's "Comparing Receiver Operating Characteristic Curves", PROC LOGISTIC."""
+    albumin, protein, score, y = np.array(PATIENTS.split(), float).reshape(-1, 4).T
+    tests = {"albumin": albumin / 10, "protein": protein / 10}  # only the order counts
+    found = paired_auc(y, tests[test], (10 - score) / 10)
+    assert len(y) == 43
+    assert (found.new, found.old) == pytest.approx((auc, 0.7258), abs=5e-5)
+    assert (found.lead, found.error) == pytest.approx((lead, error), abs=5e-5)
+    assert found.interval(0.95) == pytest.approx(interval, abs=5e-5)
+    assert found.p_value == pytest.approx(p_value, abs=5e-5)
 
 
 @pytest.mark.slow
