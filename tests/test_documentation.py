@@ -183,7 +183,7 @@ def test_the_commands_for_one_machine_do_as_they_stand(loans):
 
 
 def wait_until_it_runs(process: subprocess.Popen[bytes], output: Path) -> None:
-    """Wait until a command that has no end of its own has said something, and works."""
+    """Wait until a command that has no end of its own has written a line, and works."""
     end = time.monotonic() + 120
     while not output.stat().st_size and time.monotonic() < end:
         time.sleep(0.1)

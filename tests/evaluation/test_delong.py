@@ -1,4 +1,4 @@
-"""DeLong's paired test against all pairs, a published example, the bootstrap, a case by hand, and repeated rows."""
+"""DeLong's paired test against all pairs, a published example, the bootstrap, and a case by hand."""
 
 import math
 
@@ -75,7 +75,7 @@ PATIENTS = """
 3.5 6.2  5 1   2.9 5.7  9 0   2.1 4.8  7 1   2.8 6.2  8 0   4.0 7.0  7 1   3.3 5.7  6 1   3.7 6.9  5 1
 3.6 6.6  5 1
 """
-"""Albumin, total protein, K-G score and outcome of the patients of DeLong, DeLong and Clarke-Pearson (1988)."""
+"""Albumin, total protein, K-G score, outcome: the patients of DeLong, DeLong and Clarke-Pearson (1988)."""
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ PATIENTS = """
     ],
 )
 def test_a_published_example(test, auc, lead, error, interval, p_value):
-    """The figures are those of SAS/STAT's "Comparing Receiver Operating Characteristic Curves", PROC LOGISTIC."""
+    """Figures of the SAS/STAT documentation of PROC LOGISTIC, on comparing ROC curves."""
     albumin, protein, score, y = np.array(PATIENTS.split(), float).reshape(-1, 4).T
     tests = {"albumin": albumin / 10, "protein": protein / 10}  # only the order counts
     found = paired_auc(y, tests[test], (10 - score) / 10)
