@@ -6,11 +6,13 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version as version_of
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+import loan_default
 from loan_default.data.datasets.row_hashing import DIGEST_VERSION
 from loan_default.evaluation.formats import verbatim
 from loan_default.models.classifier import Classifier
@@ -34,6 +36,7 @@ def provenance_of(plan: TrainingPlan) -> dict[str, Any]:
         "schema_digest": plan.schema.digest,
         "split_digest": plan.split.digest,
         "code_version": version_of("loan-default"),
+        "code_digest": digest_of_code(Path(loan_default.__file__).parent),
         "seed": plan.options.seed,
         "out_of_time": plan.options.out_of_time,
         "split": plan.options.split,
@@ -91,6 +94,16 @@ def fingerprint_of_stage(plan: TrainingPlan, *parts: object) -> str:
         "parts": parts,
     }
     return digest_of_values(content)
+
+
+def digest_of_code(package: Path) -> str:
+    """SHA-256 of the modules of a package and their names: it tells two states of one version apart."""
+    content = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        source = path.read_bytes()
+        content.update(f"{path.relative_to(package).as_posix()} {len(source)}\n".encode())
+        content.update(source)
+    return content.hexdigest()
 
 
 def digest_of_values(content: Mapping[str, Any]) -> str:
