@@ -108,7 +108,11 @@ def evidence_of(
 
 def installed() -> tuple[tuple[str, str], ...]:
     """Name and version of every installed distribution, by name."""
-    found = {str(each.metadata["Name"]): each.version for each in distributions() if each.metadata["Name"]}
+    found = {}
+    for distribution in distributions():
+        metadata = distribution.metadata  # parsed anew at each access
+        if name := metadata["Name"]:
+            found[str(name)] = str(metadata["Version"])
     return tuple(sorted(found.items(), key=lambda pair: pair[0].lower()))
 
 
