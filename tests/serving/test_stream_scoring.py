@@ -370,6 +370,19 @@ def test_only_what_came_before_the_takeover_is_looked_up(world, monkeypatch):
     world.check_topic_says_what_the_store_says(names(80))
 
 
+def test_a_partition_that_comes_back_has_the_answers_of_who_had_it_meanwhile(world):
+    ours, other = world.scorer(), world.scorer()
+    send(world, application(0))
+    world.run(ours)
+    send(world, *map(application, range(1, 20)))
+    world.lineup = Lineup(champion=NEW)
+    other([record for record in world.records(PROCESSED) if event_id(record) not in names(1)])
+    world.lineup = Lineup(champion=OLD)
+    ours.keep(frozenset())
+    world.run(ours)
+    world.check_topic_says_what_the_store_says(names(20))
+
+
 class LosingAnswers:
     """Does what it is asked, and then fails the first time, as if the answer were lost."""
 

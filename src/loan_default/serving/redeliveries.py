@@ -2,20 +2,22 @@
 
 A record that came to the topic before a consumer took its partition over may have been processed by the
 former owner, who died before its commit, or by any consumer before the offsets of the group were set back.
-One that came later can only have been processed by the consumer itself, as long as it reads without a gap.
-The same partition can come back to it after another one has died with it, but no sooner than the group has
-noticed.
+One that came later can only have been processed by the consumer itself, as long as it keeps the partition and
+reads it without a gap.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 
 from loan_default.kafka.messages import Offsets, Partition, Record
 
 SILENCE_SECONDS = 3.0
-"""Time without records after which a partition counts as taken over: brokers wait twice as long at least
-before they give the partitions of a dead consumer to another one."""
+"""Time between two batches after which all partitions count as taken over: brokers wait twice as long at
+least before they give the partitions of a stopped consumer to another one."""
+LONG_BATCH_SECONDS = 30.0
+"""Time that a batch may take without counting as such a silence: a consumer that is slow stays in its group,
+and keeps its partitions until it polls again, for ten times as long."""
 
 
 @dataclass(slots=True)
@@ -25,8 +27,6 @@ class _Ownership:
     end: int
     """Offset of the first record that came afterwards."""
     next: int
-    at: float
-    """Time of the last record."""
 
 
 class Redeliveries:
@@ -42,6 +42,7 @@ class Redeliveries:
         """
         self._end_offsets, self._clock = end_offsets, clock
         self._owned: dict[Partition, _Ownership] = {}
+        self._active_at = clock()
 
     def possible(self, record: Record) -> bool:
         """Return whether a record may have been processed before; each is asked about once a delivery.
@@ -50,9 +51,23 @@ class Redeliveries:
         takeover.
         """
         now = self._clock()
+        if now - self._active_at > SILENCE_SECONDS:
+            self._owned.clear()
+        self._active_at = now
         owned = self._owned.get(record.partition)
-        if owned is None or owned.next != record.offset or now - owned.at > SILENCE_SECONDS:
+        if owned is None or owned.next != record.offset:
             end = self._end_offsets(record.partition.topic).get(record.partition, record.offset + 1)
-            owned = self._owned[record.partition] = _Ownership(end=end, next=record.offset, at=now)
-        owned.next, owned.at = record.offset + 1, now
+            owned = self._owned[record.partition] = _Ownership(end=end, next=record.offset)
+        owned.next = record.offset + 1
         return record.offset < owned.end
+
+    def handled(self) -> None:
+        """Note that a batch is done: the time that it took is no silence, however slow the store was."""
+        now = self._clock()
+        if now - self._active_at < LONG_BATCH_SECONDS:
+            self._active_at = now
+
+    def keep(self, assigned: Set[Partition]) -> None:
+        """Note after each poll which partitions are the consumer's: one that comes back is taken over."""
+        for partition in self._owned.keys() - assigned:
+            del self._owned[partition]

@@ -9,7 +9,7 @@ between two batches, never within one.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ from loan_default.kafka.broker import Broker, Producer
 from loan_default.kafka.consuming import Polling, follow
 from loan_default.kafka.dead_letters import dead_letter_message, without_content
 from loan_default.kafka.events import Event, EventType, read_event, to_message
-from loan_default.kafka.messages import Message, Record
+from loan_default.kafka.messages import Message, Partition, Record
 from loan_default.kafka.outbox import must_fit
 from loan_default.kafka.topics import PROCESSED, SCORES, SCORING, dead_letter_topic
 from loan_default.serving.answering import Answer, answer, shadow
@@ -136,6 +136,11 @@ class StreamScorer:
         failpoint("scores_sent")
         shadowed = self._keep_shadows(lineup, answers)
         self.scored.add(_counted(records, batch, kept, shadowed=shadowed, sent_at=datetime.now(UTC)))
+        self._redeliveries.handled()
+
+    def keep(self, assigned: Set[Partition]) -> None:
+        """Note after each poll which partitions are ours: of another one's records, some may come again."""
+        self._redeliveries.keep(assigned)
 
     def _keep(self, answers: Sequence[Answer]) -> dict[str, Prediction]:
         """Store predictions; return the answer that the store holds of each event: the first one wins."""
@@ -219,14 +224,16 @@ def follow_processed_data(
         )
         before = replace(scorer.scored)
 
-        def after_poll() -> None:
-            nonlocal reported, before
-            alive()
-            if time.monotonic() - reported > REPORT_SECONDS and scorer.scored != before:
-                reported, before = time.monotonic(), replace(scorer.scored)
-                log.info("scored", **_counts(before))
-
         with closing(broker.consumer(SCORING, [PROCESSED])) as consumer:
+
+            def after_poll() -> None:
+                nonlocal reported, before
+                scorer.keep(consumer.assigned())
+                alive()
+                if time.monotonic() - reported > REPORT_SECONDS and scorer.scored != before:
+                    reported, before = time.monotonic(), replace(scorer.scored)
+                    log.info("scored", **_counts(before))
+
             follow(consumer, scorer, stop=stop, polling=batches, after_poll=after_poll)
     return scorer.scored
 
