@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900
 
 EVALUATION = "model_evaluation"
 HOURS = 0.04
+QUICKLY = ("--preset", "fast", "--epochs", "1", "--members", "1")
 LENIENT = {
     "MINIMUM_ROWS": "100",
     "MINIMUM_AUC": "0",
@@ -39,7 +40,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     environ = {
         "LOAN_DEFAULT_SOURCE": "generated",
         "LOAN_DEFAULT_SOURCE_ROWS": "1500",
-        "LOAN_DEFAULT_PRESET": "fast",
         "LOAN_DEFAULT_APPROVAL": "required",
         "LOAN_DEFAULT_APPROVAL_HOURS": str(HOURS),
         **{f"LOAN_DEFAULT_{name}": value for name, value in LENIENT.items()},
@@ -48,11 +48,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     home = tmp_path_factory.mktemp("home")
     with running_stack(home, environ=environ, settings=settings) as stack:
         assert stack.world.run("ingest", "--generate", "1500") == 0
-        airflow = stack.airflow
-        airflow.unpause("model_training")
-        daily = stack.run_of_type("model_training", "scheduled")
-        stack.finish("model_training", daily, seconds=400)
-        airflow.pause("model_training")
+        assert stack.world.run("train", "--train", "--data", "store:", *QUICKLY) == 0
         yield stack
 
 

@@ -22,6 +22,33 @@ def test_results_come_in_the_order_of_the_jobs_and_all_progress_is_passed_on():
 
 
 @pytest.mark.slow
+def test_what_follows_a_job_waits_for_that_job_alone():
+    updates: list[Progress] = []
+    fitted = run_in_processes(
+        CountingWork(),
+        [60, 1],
+        processes=2,
+        on_progress=updates.append,
+        follow_up=lambda job, found: 100 * job + len(found.history),
+    )
+    assert [each.state["weight"][0].item() for each in fitted] == [60.0, 1.0, 6060.0, 101.0]
+    assert not active_children()
+
+
+@pytest.mark.slow
+def test_the_error_of_what_follows_is_raised_as_it_is_and_leaves_no_process():
+    with pytest.raises(ValueError, match="job 7 is refused"):
+        run_in_processes(
+            CountingWork(refused=7),
+            [1, 2],
+            processes=2,
+            on_progress=lambda update: None,
+            follow_up=lambda job, found: job + 5,
+        )
+    assert not active_children()
+
+
+@pytest.mark.slow
 def test_the_error_of_a_job_is_raised_as_it_is_and_leaves_no_process():
     with pytest.raises(ValueError, match="job 2 is refused"):
         run_in_processes(CountingWork(refused=2), [1, 2], processes=2, on_progress=lambda update: None)

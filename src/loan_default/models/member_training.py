@@ -5,7 +5,7 @@ process and a thread each: the network is too small for more threads to pay.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -108,13 +108,16 @@ def train_members(
     processes: int,
     resume: bool,
     on_progress: OnProgress,
+    follow_up: Callable[[MemberJob, Fitted], MemberJob] | None = None,
 ) -> list[Fitted]:
-    """The members' best weights, in the order of the jobs.
+    """The members' best weights, in the order of the jobs, then those of what follows them.
 
     Args:
         rows: all rows that a job may name.
         encoder_state: weights that every member's encoder starts with; None = random.
         processes: members trained at once, each on one thread; 1 = in this process, one after the other.
+        follow_up: the job that comes after one that is done, from what it found; it waits for no other job,
+            so that no core is idle while one member takes long. None = nothing comes after.
 
     Raises:
         ConfigurationError: a checkpoint is of another run, or a loss is not finite. Raised at once; members
@@ -124,10 +127,14 @@ def train_members(
     encoder = None if encoder_state is None else to_bytes(encoder_state)
     work = _Work(architecture, rows, config, encoder, str(device), resume)
     if processes <= 1 or len(jobs) == 1:
-        return [work.run(job, on_progress) for job in jobs]
+        fitted = [work.run(job, on_progress) for job in jobs]
+        after = [] if follow_up is None else map(follow_up, jobs, fitted)
+        return [*fitted, *(work.run(job, on_progress) for job in after)]
     with TemporaryDirectory(prefix=_ROWS, dir=_clean_folder(jobs)) as folder:
         filed = _put_into_files(work, Path(folder))
-        return run_in_processes(filed, jobs, processes=processes, on_progress=on_progress)
+        return run_in_processes(
+            filed, jobs, processes=processes, on_progress=on_progress, follow_up=follow_up
+        )
 
 
 def _clean_folder(jobs: Sequence[MemberJob]) -> Path | None:

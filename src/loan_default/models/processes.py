@@ -6,7 +6,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -30,12 +30,19 @@ class Work(Protocol):
 
 
 def run_in_processes(
-    work: Work, jobs: Sequence[Any], *, processes: int, on_progress: OnProgress
+    work: Work,
+    jobs: Sequence[Any],
+    *,
+    processes: int,
+    on_progress: OnProgress,
+    follow_up: Callable[[Any, Fitted], Any] | None = None,
 ) -> list[Fitted]:
     """Run each job in one of so many processes, on one thread; returns the results in the order of the jobs.
 
     Args:
         work: small, as it is sent with each job: a pool can hang where a process dies that much is sent to.
+        follow_up: the job that comes after one that is done, from its result without the weights; it waits
+            for no other, and its result stands behind those of all jobs. None = nothing comes after.
 
     Raises:
         DependencyError: a process was killed. What a job raises is raised at once, and ends the others.
@@ -45,15 +52,19 @@ def run_in_processes(
     pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker, initargs=(updates,))
     others = active_children()
     try:
-        futures = _submit(pool, work, jobs)
-        while not all(future.done() for future in futures):
+        futures = dict(enumerate(_submit(pool, work, jobs)))
+        while not all(future.done() for future in futures.values()):
             _forward(updates, on_progress, seconds=0.2)
-            for future in futures:
-                if future.done():
-                    future.result()  # raises what stopped the member: the others need not go on
+            for place, future in list(futures.items()):
+                if not future.done():
+                    continue
+                fitted, _ = future.result()  # raises what stopped the member: the others need not go on
+                if follow_up is not None and place < len(jobs) and place + len(jobs) not in futures:
+                    (after,) = _submit(pool, work, [follow_up(jobs[place], fitted)])
+                    futures[place + len(jobs)] = after
         while _forward(updates, on_progress, seconds=0.2):
             pass  # the last updates can arrive after the result of their job
-        return [_with_state(*future.result()) for future in futures]
+        return [_with_state(*futures[place].result()) for place in sorted(futures)]
     except BrokenProcessPool as error:
         raise DependencyError(
             "every member's process must live to its end, however: one was killed, perhaps for lack of "

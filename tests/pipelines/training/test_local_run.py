@@ -41,7 +41,7 @@ def test_a_run_leaves_a_model_with_its_digest_a_report_the_schema_and_the_quaran
 
 
 def test_stages_are_reported_in_order_and_nothing_slow_before_everything_is_prepared(lab):
-    stages = ["read", "split", "features", "pretrain", "train", "calibrate", "evaluate", "refit", "report"]
+    stages = ["read", "split", "features", "pretrain", "train", "calibrate", "evaluate", "report"]
     assert lab.listener.stages == stages
     assert lab.listener.prepared_runs == [lab.outcome.plan]
     assert lab.listener.signs >= 3  # an epoch of pretraining and two of training

@@ -17,6 +17,7 @@ from loan_default.pipelines.training.member_fits import (
     AddedRejects,
     OutOfFold,
     architecture_of,
+    fit_and_refit_members,
     fit_members,
     out_of_fold,
 )
@@ -30,6 +31,8 @@ class EnsembleFit:
     """Members and trees that have learned from the training and validation rows, each without its fold."""
 
     fitted: list[Fitted]
+    refitted: list[Fitted] | None
+    """The same members after as many passes over all labelled rows; None = they are not fitted yet."""
     members: tuple[Classifier, ...]
     trees_of_run: TreesOfRun | None
     """None = the run has no trees."""
@@ -68,7 +71,11 @@ def fit_ensemble(
         start: weights that the encoder of each member starts with; None = random ones.
         rejects: what they learn besides; the calibration is of labelled rows alone. None = nothing.
     """
-    fitted = fit_members(plan, start, out=out, on_progress=on_progress, rejects=rejects)
+    refitted = None
+    if refits_at_once(plan):
+        fitted, refitted = fit_and_refit_members(plan, start, out=out, on_progress=on_progress)
+    else:
+        fitted = fit_members(plan, start, out=out, on_progress=on_progress, rejects=rejects)
     learned = plan.measured_rows
     if rejects is not None:
         learned = np.concatenate([learned, rejects.positions])
@@ -80,12 +87,21 @@ def fit_ensemble(
     watch.start("calibrate", f"on {len(rows.labels):,} rows that what predicts them did not learn from")
     return EnsembleFit(
         fitted=fitted,
+        refitted=refitted,
         members=members,
         trees_of_run=trees,
         networks=networks,
         raw=raw,
         calibration=choose_calibration(raw, rows.labels, rows.weights),
     )
+
+
+def refits_at_once(plan: TrainingPlan) -> bool:
+    """Whether members are refitted as soon as their passes are known, before the ensemble is measured.
+
+    What is inferred of rejects, and learned in the last fit, is known after that only.
+    """
+    return plan.options.refit and not plan.options.infers_rejects
 
 
 def members_of(plan: TrainingPlan, fitted: list[Fitted], train: Inputs) -> tuple[Classifier, ...]:

@@ -1,6 +1,6 @@
 """The members of a run: fitted out of fold to be measured, then on all labels to be handed over."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -107,13 +107,33 @@ def fit_members(
     Args:
         rejects: what a member learns besides; it is scored on labelled rows alone. None = nothing.
     """
-    rows = plan.measured_rows
-    jobs = []
-    for number in range(1, plan.preset.members + 1):
-        scored = np.searchsorted(rows, fold_of_member(plan, number))
-        learned = np.setdiff1d(np.arange(len(rows)), scored)
-        jobs.append(_job(plan, start, number, out=out, learned=learned, scored=scored))
-    return _train(plan, start, rows, jobs=jobs, on_progress=on_progress, rejects=rejects)
+    jobs = _jobs_out_of_fold(plan, start, out=out)
+    return _train(plan, start, plan.measured_rows, jobs=jobs, on_progress=on_progress, rejects=rejects)
+
+
+def fit_and_refit_members(
+    plan: TrainingPlan, start: StateDict | None, *, out: Path, on_progress: OnProgress
+) -> tuple[list[Fitted], list[Fitted]]:
+    """What `fit_members` and then `refit_members` return; a member is refitted once its passes are known.
+
+    No core waits for the last member of the first fit.
+    """
+    rows = plan.refit_rows
+    measured = np.searchsorted(rows, plan.measured_rows)
+    jobs = [
+        replace(job, learned=measured[job.learned], scored=measured[job.scored])
+        for job in _jobs_out_of_fold(plan, start, out=out)
+    ]
+    fitted = _train(
+        plan,
+        start,
+        rows,
+        jobs=jobs,
+        on_progress=on_progress,
+        rejects=None,
+        follow_up=lambda job, found: _refit_job(plan, start, job.number, found, out=out),
+    )
+    return fitted[: len(jobs)], fitted[len(jobs) :]
 
 
 def refit_members(
@@ -130,13 +150,8 @@ def refit_members(
     Args:
         rejects: what they learn besides; None = nothing.
     """
-    rows = plan.refit_rows
-    all_of_them, none = np.arange(len(rows)), np.arange(0)
-    jobs = [
-        _job(plan, start, number, out=out, learned=all_of_them, scored=none, passes=each.passes)
-        for number, each in enumerate(found, start=1)
-    ]
-    return _train(plan, start, rows, jobs=jobs, on_progress=on_progress, rejects=rejects)
+    jobs = [_refit_job(plan, start, number, each, out=out) for number, each in enumerate(found, start=1)]
+    return _train(plan, start, plan.refit_rows, jobs=jobs, on_progress=on_progress, rejects=rejects)
 
 
 def fold_of_member(plan: TrainingPlan, number: int) -> NDArray[np.int64]:
@@ -178,6 +193,25 @@ def each_alone(
     return [with_confidence_of(each, member=each, average=average) for each in of_member]
 
 
+def _jobs_out_of_fold(plan: TrainingPlan, start: StateDict | None, *, out: Path) -> list[MemberJob]:
+    """A job for each member; positions are among the measured rows."""
+    rows = plan.measured_rows
+    jobs = []
+    for number in range(1, plan.preset.members + 1):
+        scored = np.searchsorted(rows, fold_of_member(plan, number))
+        learned = np.setdiff1d(np.arange(len(rows)), scored)
+        jobs.append(_job(plan, start, number, out=out, learned=learned, scored=scored))
+    return jobs
+
+
+def _refit_job(
+    plan: TrainingPlan, start: StateDict | None, number: int, found: Fitted, *, out: Path
+) -> MemberJob:
+    """The job of a member that takes the passes that were found over all labelled rows."""
+    learned, none = np.arange(len(plan.refit_rows)), np.arange(0)
+    return _job(plan, start, number, out=out, learned=learned, scored=none, passes=found.passes)
+
+
 def _job(
     plan: TrainingPlan,
     start: StateDict | None,
@@ -216,6 +250,7 @@ def _train(
     jobs: list[MemberJob],
     on_progress: OnProgress,
     rejects: AddedRejects | None,
+    follow_up: Callable[[MemberJob, Fitted], MemberJob] | None = None,
 ) -> list[Fitted]:
     rows = plan.labelled(positions)
     if rejects is not None:
@@ -231,6 +266,7 @@ def _train(
         processes=plan.compute.processes,
         resume=plan.options.resume,
         on_progress=on_progress,
+        follow_up=follow_up,
     )
 
 

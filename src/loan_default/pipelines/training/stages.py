@@ -30,7 +30,12 @@ from loan_default.models.model import (
 from loan_default.models.populations import KEY as POPULATIONS
 from loan_default.models.populations import populations_of, populations_to_dict
 from loan_default.models.pretraining import Pretrained, pretrain
-from loan_default.pipelines.training.ensemble_fits import EnsembleFit, fit_ensemble, members_of
+from loan_default.pipelines.training.ensemble_fits import (
+    EnsembleFit,
+    fit_ensemble,
+    members_of,
+    refits_at_once,
+)
 from loan_default.pipelines.training.member_fits import (
     AddedRejects,
     architecture_of,
@@ -207,7 +212,8 @@ def train_classifier(
     rejects = reject_facts(plan, on_test, reject_predictions(plan, first, fit))
     model = measured
     if plan.options.refit:
-        watch.start("refit", _refitting_detail(plan))
+        if fit.refitted is None or fit.trees_of_run is not None:
+            watch.start("refit", _refitting_detail(plan))
         model = _refitted(
             plan,
             measured,
@@ -240,14 +246,17 @@ def train_classifier(
 
 def _training_detail(plan: TrainingPlan) -> str:
     origin = "a pretrained encoder" if plan.starts_pretrained else "random weights"
-    return f"{plan.preset.members} x {plan.preset.training.epochs} epochs at most, from {origin}"
+    detail = f"{plan.preset.members} x {plan.preset.training.epochs} epochs at most, from {origin}"
+    if refits_at_once(plan):
+        detail += f"; each then learns {_refitting_detail(plan)}"
+    return detail
 
 
 def _refitting_detail(plan: TrainingPlan) -> str:
     beside = ""
     if plan.options.infers_rejects and plan.rejects is not None:
         beside = f" and {len(plan.rejects.all):,} rejected applications"
-    return f"on all {len(plan.refit_rows):,} labelled rows{beside}, for the passes that were found"
+    return f"from all {len(plan.refit_rows):,} labelled rows{beside}, for the passes that were found"
 
 
 def _refitted(
@@ -265,7 +274,9 @@ def _refitted(
 
     Features and calibration stay those of the measured model: learned rows cannot calibrate a network.
     """
-    fitted = refit_members(plan, start, fit.fitted, out=out, on_progress=on_progress, rejects=rejects)
+    fitted = fit.refitted
+    if fitted is None:
+        fitted = refit_members(plan, start, fit.fitted, out=out, on_progress=on_progress, rejects=rejects)
     learned = plan.refit_rows
     if rejects is not None:
         learned = np.concatenate([learned, rejects.positions])
