@@ -88,7 +88,6 @@ TESTED_BY = {
     "pipelines/monitoring/hour_samples": "serving/test_monitored_champion",
     "pipelines/monitoring/realised_performance": "serving/test_monitored_champion",
     "pipelines/training/reference_rows": "pipelines/training/test_stages",
-    "pipelines/training/member_fits": "pipelines/training/test_stages",
     "pipelines/training/stopwatch": "pipelines/training/test_plan",
     "cli/model_commands": "cli/test_main",
     "cli/answering_models": "cli/test_serving_commands",
