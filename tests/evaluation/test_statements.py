@@ -113,7 +113,13 @@ def test_rows_are_accounted_for_only_if_they_add_up(accepted: int, duplicates: i
 
 def test_the_calibration_step_helped_only_if_the_loss_fell() -> None:
     assert statements.calibration_step(0.45, 0.44).tone is Tone.GOOD
-    assert statements.calibration_step(0.44, 0.44).tone is Tone.NOTE
+    assert statements.calibration_step(0.44, 0.45).tone is Tone.NOTE
+
+
+def test_where_no_form_was_better_there_is_no_calibration_step() -> None:
+    found = statements.calibration_step(0.44, 0.44)
+    assert (found.tone, "No calibration step" in found.title) == (Tone.NOTE, True)
+    assert "0.4400" in found.text
 
 
 def test_the_headline_needs_no_jargon() -> None:

@@ -7,6 +7,7 @@ import pytest
 from integration.stack import Stack, running_stack
 from servers.airflow import ADMIN, VIEWER
 
+from loan_default.bundled import BUNDLED_SCHEMA
 from loan_default.database.audit_repository import AuditRepository
 from loan_default.database.control_documents import Action
 from loan_default.database.control_repositories import DecisionRepository
@@ -18,7 +19,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900
 
 EVALUATION = "model_evaluation"
 HOURS = 0.04
-QUICKLY = ("--preset", "fast", "--epochs", "1", "--members", "1")
+QUICKLY = ("--schema", str(BUNDLED_SCHEMA), "--preset", "fast", "--epochs", "1", "--members", "1")
 LENIENT = {
     "MINIMUM_ROWS": "100",
     "MINIMUM_AUC": "0",

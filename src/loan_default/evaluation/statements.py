@@ -135,7 +135,14 @@ def calibration(slope: Interval, intercept: Interval, *, predicted: float, obser
 
 
 def calibration_step(before: float, after: float) -> Statement:
-    """What fitting the calibrator did to the log loss on the test split."""
+    """What the calibration did to the log loss on the test split; the same loss = there was none."""
+    if after == before:
+        return Statement(
+            tone=Tone.NOTE,
+            title="No calibration step was needed.",
+            text="No form of it had a lower log loss beyond chance on rows that the model did not learn from. "
+            f"Log loss on the test split {after:.4f}.",
+        )
     base = f"Log loss on the test split {before:.4f} before, {after:.4f} after."
     if after < before:
         return Statement(tone=Tone.GOOD, title="The calibration step helped.", text=base)
