@@ -140,7 +140,7 @@ def calibration_step(before: float, after: float) -> Statement:
         return Statement(
             tone=Tone.NOTE,
             title="No calibration step was needed.",
-            text="No form of it had a lower log loss beyond chance on rows that the model did not learn from. "
+            text="No form of it had a lower log loss beyond chance on rows unseen by the model. "
             f"Log loss on the test split {after:.4f}.",
         )
     base = f"Log loss on the test split {before:.4f} before, {after:.4f} after."
