@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import FiniteFloat
-from scipy.special import betaincinv
-from scipy.stats import norm
+from scipy.special import betaincinv, ndtri
 
 from loan_default.errors import DataError
 from loan_default.evaluation.metrics import auc
@@ -118,7 +117,7 @@ def unexpected_misses(groups: Sequence[CalibrationGroup]) -> bool:
     A normal approximation of the number of misses, each with probability 5 %.
     """
     misses, count = sum(not each.fits for each in groups), len(groups)
-    return bool(misses > 0.05 * count + norm.ppf(0.99) * math.sqrt(0.05 * 0.95 * count) + 0.5)
+    return bool(misses > 0.05 * count + ndtri(0.99) * math.sqrt(0.05 * 0.95 * count) + 0.5)
 
 
 def _group(name: str, y: NDArray[np.float64], pd: NDArray[np.float64]) -> CalibrationGroup:

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from loan_default.evaluation.drift_statistics import psi
 
@@ -211,7 +211,7 @@ def realised_auc_signal(
         error: standard error of `auc`.
         expected: AUC that the same predictions have on the average if their PDs are right.
     """
-    critical = float(norm.isf(false_alarms) * error)  # a higher AUC is no alarm
+    critical = float(-ndtri(false_alarms) * error)  # a higher AUC is no alarm
     warn, act = (max(limit, critical) for limit in limits.auc)
     return Signal(
         measured=Measured.AUC,
@@ -258,7 +258,7 @@ def _moved(
 ) -> Signal:
     """A mean or a share that may have moved, by the normal distribution."""
     error = np.sqrt(before.sd**2 / before.rows + now.sd**2 / now.rows)
-    critical = float(norm.isf(alone / 2) * error)
+    critical = float(-ndtri(alone / 2) * error)
     if measured in (Measured.MEAN_PD, Measured.DEFAULTED):
         matters = tuple(limit * before.value for limit in limits.mean_pd)
     else:

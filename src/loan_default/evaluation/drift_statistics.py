@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from loan_default.errors import ConfigurationError, DataError
 
@@ -53,7 +53,7 @@ def psi(expected: ArrayLike, actual: ArrayLike, *, level: float = 0.99) -> Stabi
         )
     used = (reference > 0) | (sample > 0)
     e, a = np.maximum(reference[used], _EMPTY), np.maximum(sample[used], _EMPTY)
-    chance = float(chi2.ppf(level, used.sum() - 1)) if used.sum() > 1 else 0.0
+    chance = float(chdtri(used.sum() - 1, 1 - level)) if used.sum() > 1 else 0.0
     critical = (1 / e.sum() + 1 / a.sum()) * chance
     e, a = e / e.sum(), a / a.sum()
     return Stability(value=float(((a - e) * np.log(a / e)).sum()), critical=float(critical))

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import expit, ndtr
 
 from loan_default.data.schema.column import FEATURE_KINDS, Column, Kind
@@ -103,6 +102,8 @@ def draw_process(
     process = DataGeneratingProcess(
         schema=schema, seed=seed, missing_rate=missing_rate, columns=columns, pair=pair
     )
+
+    from scipy.optimize import brentq  # noqa: PLC0415 (a quarter of a second of each start)
 
     reference = draw_block(process, np.random.default_rng([seed, 1]), _REFERENCE_ROWS)
     views = [_view(column, reference.values[column.definition.name]) for column in columns]
