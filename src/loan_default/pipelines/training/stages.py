@@ -248,7 +248,7 @@ def _training_detail(plan: TrainingPlan) -> str:
     origin = "a pretrained encoder" if plan.starts_pretrained else "random weights"
     detail = f"{plan.preset.members} x {plan.preset.training.epochs} epochs at most, from {origin}"
     if refits_at_once(plan):
-        detail += f"; each then learns {_refitting_detail(plan)}"
+        detail += f"; then as many passes over all {len(plan.refit_rows):,} labelled rows"
     return detail
 
 
@@ -256,7 +256,7 @@ def _refitting_detail(plan: TrainingPlan) -> str:
     beside = ""
     if plan.options.infers_rejects and plan.rejects is not None:
         beside = f" and {len(plan.rejects.all):,} rejected applications"
-    return f"from all {len(plan.refit_rows):,} labelled rows{beside}, for the passes that were found"
+    return f"on all {len(plan.refit_rows):,} labelled rows{beside}, for the passes that were found"
 
 
 def _refitted(
