@@ -23,7 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--presets", nargs="+", choices=PRESETS, default=["fast", "default"])
+    parser.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS))
     heads = ["preset", "seconds", "test AUC", "KS", "Brier", "log loss", "slope", "file MB"]
     print(f"| {' | '.join(heads)} |\n" + "|---" * len(heads) + "|", flush=True)
     for preset in parser.parse_args().presets:

@@ -6,17 +6,16 @@
     python -m benchmarks.quality --figures                # means of what any machine has, in quality.csv
 
 Each booster is tuned on each set: 30 trials on the validation rows' log loss. Ours is the default preset, as
-a user gets it, from random weights, pretrained, and with boosted trees as well; `best` is that preset, only
-measured where it is asked for. All are measured twice: before the last fit and after it, which is made on
-training and validation rows for the rounds or passes that were found. Before it boosters and a single net
-know the training rows alone, and the members of a preset each know other folds of both. No model sees a test
-row.
+a user gets it, from random weights, pretrained, and with boosted trees as well. All are measured twice:
+before the last fit and after it, which is made on training and validation rows for the rounds or passes that
+were found. Before it boosters and a single net know the training rows alone, and the members of a preset each
+know other folds of both. No model sees a test row.
 A difference is to the booster that is best on that set by that metric; its 95 % interval is paired by row and
 by seed.
 
 Each (set, model, seed) is measured once and kept; a repeated call goes on where it stopped, our nets at their
 last checkpoint. `with-trees` adds trees to the nets that `pretrained` has kept. After a change of the model,
-remove what is kept of ours (*-scratch-*, *-pretrained-*, *-best-* and *-with-trees-*), also in quality.csv.
+remove what is kept of ours (*-scratch-*, *-pretrained-* and *-with-trees-*), also in quality.csv.
 """
 
 import argparse
@@ -39,7 +38,6 @@ from benchmarks.peers import BOOSTERS, logistic_predictions, predictions, tune
 from benchmarks.quality_tables import LOGISTIC, OURS, WITH_TREES, tables
 from benchmarks.tuning import Settings
 from benchmarks.whole_runs import add_trees, whole_run
-from loan_default.choices import PresetName
 from loan_default.evaluation.metrics import measure
 
 SMALL_FIRST = ("hmeq", "uci_credit_card", "credit_risk", "loan_default", "give_me_some_credit")
@@ -52,9 +50,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SMALL_FIRST))
-    parser.add_argument(
-        "--models", nargs="+", choices=MODELS, default=[each for each in MODELS if each != "best"]
-    )
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=1, help="measurements at once, each on one thread")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where measurements are kept")
@@ -109,10 +105,7 @@ def measure_one(name: str, model: str, seed: int, folder: Path) -> Figures:
         arrays = asdict(add_trees(data, kept_run(folder, name, "pretrained", seed), seed=seed))
     else:
         checkpoints = folder / "runs" / f"{name}-{model}-{seed}"
-        preset: PresetName = "best" if model == "best" else "default"
-        arrays = asdict(
-            whole_run(data, pretrain=model != "scratch", seed=seed, folder=checkpoints, preset=preset)
-        )
+        arrays = asdict(whole_run(data, pretrain=model != "scratch", seed=seed, folder=checkpoints))
         shutil.rmtree(checkpoints)
     seconds = time.monotonic() - since
     keep(kept_path(folder, name, model, seed), arrays, seconds=seconds)

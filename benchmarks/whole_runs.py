@@ -1,4 +1,4 @@
-"""A preset on a credit set by the stages that `train.py` runs, over the split of the benchmarks.
+"""The default preset on a credit set by the stages that `train.py` runs, over the split of the benchmarks.
 
 The test rows count as a permanent holdout: the last fit learns from training and validation rows alone. The
 first member is scored on the validation rows and learns from the training rows, as a single net would.
@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.credit_sets import CreditSet
-from loan_default.choices import CalibrationMethod, Objective, PresetName
+from loan_default.choices import CalibrationMethod, Objective
 from loan_default.data.datasets.folds import folds_of
 from loan_default.data.datasets.leakage import LeakCheck
 from loan_default.data.datasets.splits import Split
@@ -71,7 +71,7 @@ def pretrained_encoder(data: CreditSet, *, objective: Objective, folder: Path) -
     """An encoder pretrained on the training rows and those without a label; `folder` keeps its file."""
     path = folder / "encoder.pth"
     if not path.exists():
-        plan = _plan(data, pretrain=True, seed=0, preset="default", encoder=None)
+        plan = _plan(data, pretrain=True, seed=0, encoder=None)
         config = replace(plan.preset.objective, objective=objective)
         plan = replace(plan, preset=replace(plan.preset, objective=config))
         pretrain_encoder(plan, out=folder, watch=_watch(), on_progress=_silent)
@@ -84,11 +84,10 @@ def whole_run(
     pretrain: bool,
     seed: int,
     folder: Path,
-    preset: PresetName = "default",
     encoder: PretrainedEncoder | None = None,
 ) -> WholeRun:
-    """Train a preset as a user does; `folder` keeps the checkpoints from which a repeated call goes on."""
-    plan = _plan(data, pretrain=pretrain, seed=seed, preset=preset, encoder=encoder)
+    """Train as a user does; `folder` keeps the checkpoints from which a repeated call goes on."""
+    plan = _plan(data, pretrain=pretrain, seed=seed, encoder=encoder)
     watch, started = _watch(), datetime(2026, 1, 1, tzinfo=UTC)
     pretrained = None
     if pretrain:
@@ -126,7 +125,7 @@ def add_trees(data: CreditSet, run: Mapping[str, NDArray[Any]], *, seed: int) ->
     Args:
         run: arrays of a `WholeRun` of the same seed, by name.
     """
-    plan = _plan(data, pretrain=True, seed=seed, preset="default", encoder=None)
+    plan = _plan(data, pretrain=True, seed=seed, encoder=None)
     plan = replace(plan, options=replace(plan.options, with_trees=True))
     unseen = np.asarray(run["unseen"], np.int64)
     if not np.array_equal(unseen, np.concatenate(plan.folds[: plan.preset.members])):
@@ -143,9 +142,7 @@ def add_trees(data: CreditSet, run: Mapping[str, NDArray[Any]], *, seed: int) ->
     )
 
 
-def _plan(
-    data: CreditSet, *, pretrain: bool, seed: int, preset: PresetName, encoder: PretrainedEncoder | None
-) -> TrainingPlan:
+def _plan(data: CreditSet, *, pretrain: bool, seed: int, encoder: PretrainedEncoder | None) -> TrainingPlan:
     target = Column(name=_TARGET, kind=Kind.TARGET)
     schema = replace(data.schema, columns=(*data.schema.columns, target))
     frame = data.frame.assign(**{_TARGET: data.y.astype(np.float64)})
@@ -166,7 +163,6 @@ def _plan(
         options=TrainingOptions(
             data=StoreData(folder=Path(data.name)),  # whose test rows are a permanent holdout
             pretrain=pretrain,
-            preset=preset,
             seed=seed,
             device="cpu",
             resume=True,
@@ -189,7 +185,7 @@ def _plan(
         pretraining=pretraining,
         features=features,
         inputs=features.transform(frame),
-        preset=preset_for(preset, rows=len(split.train), unlabelled=len(split.unlabelled)),
+        preset=preset_for("default", rows=len(split.train), unlabelled=len(split.unlabelled)),
         compute=Compute(device=torch.device("cpu"), threads=1, processes=1, choices=()),
         encoder=encoder,
         leaks=LeakCheck(alone={}),

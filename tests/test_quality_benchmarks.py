@@ -172,12 +172,11 @@ def test_the_tables_show_each_model_that_was_measured_and_compare_ours_with_the_
     for model, arrays in (
         ("LightGBM", plain),
         ("pretrained", plain | nets),
-        ("best", plain | nets),
         ("with-trees", plain),
     ):
         keep(kept_path(tmp_path, data.name, model, 0), arrays, seconds=1.0)
     shown = tables([data.name], folder=tmp_path, seeds=1, boosters=("LightGBM",))
-    for label in ("LightGBM", "ours, pretrained", "ours, best", "ours, pretrained, with trees"):
+    for label in ("LightGBM", "ours, pretrained", "ours, pretrained, with trees"):
         assert f"| uci_credit_card | {label} |" in shown
     # All have the same PDs.
     assert "| ours, pretrained, with trees: AUC | +0.0000 (+0.0000 to +0.0000) |" in shown

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-PresetName = Literal["fast", "default", "best"]
+PresetName = Literal["fast", "default"]
 """How much time a better model is worth."""
 Objective = Literal["detection", "nt-xent", "both"]
 """What pretraining optimises."""

@@ -27,7 +27,7 @@
 | `LOAN_DEFAULT_SOURCE` | `bundled` | of scheduled runs; or `generated`, `folder:PATH`, `file:PATH` |
 | `LOAN_DEFAULT_SOURCE_ROWS` | 1000 | rows of one scheduled run; a folder is taken whole |
 | `LOAN_DEFAULT_SCHEMA` | that of the bundled accounts | the schema of what is ingested |
-| `LOAN_DEFAULT_PRESET` | `default` | preset of scheduled trainings; or `fast`, `best` |
+| `LOAN_DEFAULT_PRESET` | `default` | preset of scheduled trainings; or `fast` |
 | `LOAN_DEFAULT_MINIMUM_ROWS` | 500 | labelled rows that a model must be evaluated on |
 | `LOAN_DEFAULT_MINIMUM_AUC`, `LOAN_DEFAULT_MINIMUM_KS` | 0.65, 0.2 | what a champion must reach |
 | `LOAN_DEFAULT_MAXIMUM_BRIER` | 0.25 | what its Brier score must not exceed |

@@ -60,7 +60,7 @@ def test_a_login_without_a_token_is_tried_again(api, actor, answer):
 
 
 def test_a_run_that_is_there_stays_as_it_is(api, actor):
-    for preset in ("fast", "best"):
+    for preset in ("fast", "default"):
         actor.start_run(TRAIN, command="a", parameters={"preset": preset})
     assert api.runs == {"command__a": {"dag": "model_training", "conf": {"preset": "fast"}}}
 

@@ -1,4 +1,4 @@
-"""Presets: sizes and schedules for three answers to "how much time is a better model worth?".
+"""Presets: sizes and schedules for two answers to "how much time is a better model worth?".
 
 The costs are those of the bundled 30,000 accounts on two cores, pretraining included; `benchmarks/presets.py`
 measures them.
@@ -70,16 +70,6 @@ def preset_for(name: PresetName, *, rows: int, unlabelled: int = 0) -> Preset:
             members=1,
             pretraining=replace(pretraining, epochs=3),
             training=replace(training, patience=max(2, training.patience // 2)),
-        )
-    if name == "best":
-        return replace(
-            default,
-            name="best",
-            cost="about half an hour",
-            head=HeadConfig(scales="tokens", predictors=16),
-            members=2 * _members(rows) + 1,
-            pretraining=replace(pretraining, epochs=2 * pretraining.epochs),
-            training=replace(training, patience=2 * training.patience),
         )
     return default
 

@@ -77,7 +77,7 @@ def test_a_command_acts_once_however_often_it_is_sent(services):
     assert diary.asked == ["train-1", "train-2"]
     assert diary.runs["train-1"] == {"preset": "fast"}
     assert (handled.consumed, handled.done, handled.duplicates) == (4, 2, 2)
-    send(services, command("train-1", preset="best"))
+    send(services, command("train-1", preset="default"))
     assert handle_commands(services, diary) == Handled(consumed=1, duplicates=1)
     assert diary.asked == ["train-1", "train-2"]
 

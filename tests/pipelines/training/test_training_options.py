@@ -80,7 +80,7 @@ def test_what_a_scheduled_run_accepts():
         "allow_leaks": {"type": "boolean"},
         "refit": {"type": "boolean"},
         "with_trees": {"type": "boolean"},
-        "preset": {"enum": [None, "fast", "default", "best"]},
+        "preset": {"enum": [None, "fast", "default"]},
         "objective": {"enum": [None, "detection", "nt-xent", "both"]},
         "seed": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
         **{
