@@ -64,8 +64,15 @@ def test_an_approval_holds_until_it_expires_and_beside_its_champion_alone(approv
         (NOW, "another", False),
         (NOW, None, False),
     ):
-        assert (approvals.that_holds("model", at=at, champion=champion) is not None) is holds
-    assert approvals.that_holds("another", at=NOW, champion="champion") is None
+        assert (approvals.that_holds("model", at=at, champion=champion, rev=3) is not None) is holds
+    assert approvals.that_holds("another", at=NOW, champion="champion", rev=3) is None
+
+
+def test_an_approval_holds_for_one_reign_of_a_champion(approvals):
+    approvals.add(approval(champion_rev=3))
+    for rev, holds in ((2, False), (3, True), (4, False), (5, False)):
+        found = approvals.that_holds("model", at=NOW, champion="champion", rev=rev)
+        assert (found is not None) is holds, rev
 
 
 def test_the_newest_approval_that_holds_counts(approvals):
@@ -73,9 +80,9 @@ def test_the_newest_approval_that_holds_counts(approvals):
     over = approval(granted_at=NOW - DAY / 2, expires_at=NOW - DAY / 4, overrides=("auc",))
     for each in (early, over):
         approvals.add(each)
-    assert approvals.that_holds("model", at=NOW, champion="champion") == early
+    assert approvals.that_holds("model", at=NOW, champion="champion", rev=3) == early
     approvals.add(approval())
-    assert approvals.that_holds("model", at=NOW, champion="champion") == approval()
+    assert approvals.that_holds("model", at=NOW, champion="champion", rev=3) == approval()
     assert [each.overrides for each in approvals.of_model("model")] == [("cooldown",), ("auc",), ("lead",)]
 
 

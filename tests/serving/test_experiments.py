@@ -1,6 +1,7 @@
 """Experiments: who may challenge whom, how a share grows, and what a promotion makes of one."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from serving_setup import promoted, registered
@@ -8,11 +9,12 @@ from serving_setup import promoted, registered
 from loan_default.database.documents import DatasetName, ModelStatus, PerformanceMetrics
 from loan_default.database.embedded import EmbeddedDatabase
 from loan_default.database.experiment_documents import Mode
-from loan_default.database.repositories import MetricsRepository
+from loan_default.database.repositories import MetricsRepository, ModelRepository
 from loan_default.database.serving_repositories import ExperimentRepository
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.evaluation.sequential import planned_outcomes
-from loan_default.serving.experiments import challenge, runs_beside, stop, who_answers
+from loan_default.serving.experiments import challenge, champion_rev, runs_beside, stop, who_answers
+from loan_default.serving.wanted_models import registered_models
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
@@ -87,9 +89,34 @@ def test_without_a_champion_the_newest_model_is_challenged(database):
 def test_a_promotion_ends_the_effect_of_an_experiment(database):
     champion, version = promoted(database, 1), registered(database, 2)
     experiment = begun(database, version)
-    assert runs_beside(experiment, champion)
-    assert not runs_beside(experiment, version)
-    assert not runs_beside(stop(database, by="a", now=NOON), champion)
+    assert runs_beside(experiment, champion, rev=1)
+    assert not runs_beside(experiment, version, rev=1)
+    assert not runs_beside(stop(database, by="a", now=NOON), champion, rev=1)
+
+
+def test_a_champion_that_comes_back_finds_no_experiment_of_before(database):
+    """Nobody has started it anew: the challenger may be the very model that was rolled back from."""
+    champion, version = promoted(database, 1), registered(database, 2)
+    experiment = begun(database, version)
+    models = ModelRepository(database)
+    assert models.move_champion(version, "02" * 32, seen_rev=1, seen_version=champion)
+    assert models.move_champion(champion, "01" * 32, seen_rev=2, seen_version=version)
+    assert (who_answers(database), champion_rev(database)) == (champion, 3)
+    assert not runs_beside(experiment, champion, rev=champion_rev(database))
+    assert registered_models(database, Path("home"))().trial is None
+    again = begun(database, version, mode=Mode.SHADOW)
+    assert again.id != experiment.id
+    assert runs_beside(again, champion, rev=3)
+    assert ExperimentRepository(database).get(experiment.id).ended_by == "a person"
+    trial = registered_models(database, Path("home"))().trial
+    assert trial is not None
+    assert trial.id == again.id
+
+
+def test_an_experiment_of_an_older_release_is_told_by_the_version_of_its_champion(database):
+    champion, version = promoted(database, 1), registered(database, 2)
+    former = begun(database, version).model_copy(update={"champion_rev": None})
+    assert runs_beside(former, champion, rev=7)
 
 
 @pytest.mark.parametrize("figures", [{"auc": 0.75}, None])

@@ -23,7 +23,7 @@ class Mode(StrEnum):
 class Experiment(StoredDocument):
     """A challenger that is compared with the champion on live applications. `experiments`."""
 
-    current_version = "1.1"  # 1.1: planned_outcomes
+    current_version = "1.2"  # 1.1: planned_outcomes; 1.2: champion_rev
     passing = frozenset(
         {"started_at", "share", "ended_at", "ended_by", "stopped_because", "planned_outcomes"}
     )
@@ -33,6 +33,9 @@ class Experiment(StoredDocument):
     """Id of the experiment; it salts the draw of its groups."""
     champion: Key
     """Version of the champion when it began."""
+    champion_rev: Count | None = None
+    """Moves of the champion's pointer until then: any later move ends the experiment, even if it brings the
+    same champion back. 0 = there was no pointer; None = an older release began it."""
     challenger: Key
     """Version of the challenger."""
     challenger_digest: Digest

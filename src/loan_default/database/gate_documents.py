@@ -122,12 +122,16 @@ class Approval(StoredDocument):
     `approvals`.
     """
 
+    current_version = "1.1"  # 1.1: champion_rev
     passing = frozenset({"granted_at"})
 
     version: Key
     """Version of the model."""
     champion: Key | None
     """The champion that it was granted beside: beside another one it does not hold."""
+    champion_rev: Count | None = None
+    """Moves of the champion's pointer until then: after another move it does not hold, even if the same
+    champion is back. 0 = there was no pointer; None = an older release granted it."""
     approver: Text
     """Name of who answers for it."""
     reason: Text
@@ -153,6 +157,7 @@ class Approval(StoredDocument):
             )
         return self
 
-    def holds(self, *, at: datetime, champion: str | None) -> bool:
-        """Return whether it holds at a time beside a champion."""
-        return self.granted_at <= at < self.expires_at and self.champion == champion
+    def holds(self, *, at: datetime, champion: str | None, rev: int) -> bool:
+        """Return whether it holds at a time beside a champion, whose pointer has moved so often."""
+        is_beside = self.champion == champion and self.champion_rev in (None, rev)
+        return is_beside and self.granted_at <= at < self.expires_at

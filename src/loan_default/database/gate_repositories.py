@@ -25,9 +25,13 @@ class ApprovalRepository(Repository[Approval]):
         """Return all approvals of a model, the newest first."""
         return self._newest({"version": version})
 
-    def that_holds(self, version: str, *, at: datetime, champion: str | None) -> Approval | None:
-        """Return the newest approval of a model that holds at a time beside a champion; None = none does."""
+    def that_holds(self, version: str, *, at: datetime, champion: str | None, rev: int) -> Approval | None:
+        """Return the newest approval of a model that holds at a time beside a champion; None = none does.
+
+        Args:
+            rev: moves of the champion's pointer so far.
+        """
         for approval in self.of_model(version):
-            if approval.holds(at=at, champion=champion):
+            if approval.holds(at=at, champion=champion, rev=rev):
                 return approval
         return None

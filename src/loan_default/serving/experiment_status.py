@@ -31,7 +31,7 @@ from loan_default.pipelines.monitoring.experiment_scores import (
     latest_predictions,
     other_group,
 )
-from loan_default.serving.experiments import runs_beside, who_answers
+from loan_default.serving.experiments import champion_rev, runs_beside, who_answers
 from loan_default.serving.outcomes import outcomes_of
 
 
@@ -102,7 +102,7 @@ def experiment_status(
     both_scored = len(first.pds) > 0 and len(second.pds) > 0
     return ExperimentStatus(
         experiment=chosen,
-        is_running=runs_beside(chosen, who_answers(database)),
+        is_running=runs_beside(chosen, who_answers(database), rev=champion_rev(database)),
         cutoff=cutoff,
         number=number,
         scored=scored,

@@ -12,6 +12,7 @@ import structlog
 from loan_default.database.connect import Database
 from loan_default.database.documents import ModelMetadata, ModelStatus
 from loan_default.database.experiment_documents import Experiment, Mode
+from loan_default.database.repositories import ModelRepository
 from loan_default.database.serving_repositories import ExperimentRepository
 from loan_default.errors import ConfigurationError, DataError
 from loan_default.evaluation.sequential import planned_outcomes
@@ -53,7 +54,10 @@ def challenge(
     experiments = ExperimentRepository(database)
     champion, model = who_answers(database), find_model(database, version).model
     _check_challenger(model, champion, mode)
-    running = experiments.running()
+    rev, running = champion_rev(database), experiments.running()
+    if running is not None and not runs_beside(running, champion, rev=rev):
+        experiments.end(running.id, by=by, now=now)  # a new champion had ended its effect
+        running = None
     if running is not None and (running.challenger, running.mode) == (model.version, mode):
         grown = experiments.grow(running.id, share)
         log.info("experiment_grown", experiment=grown.id, share=grown.share, by=by)
@@ -61,6 +65,7 @@ def challenge(
     experiment = Experiment(
         experiment=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
         champion=champion,
+        champion_rev=rev,
         challenger=model.version,
         challenger_digest=model.sha256,
         mode=mode,
@@ -94,13 +99,24 @@ def who_answers(database: Database) -> str:
     return model_that_answers(database)[0].version
 
 
-def runs_beside(experiment: Experiment, champion: str) -> bool:
+def champion_rev(database: Database) -> int:
+    """Return how often the champion's pointer has moved; 0 = there is none."""
+    pointer = ModelRepository(database).champion()
+    return 0 if pointer is None else pointer.rev
+
+
+def runs_beside(experiment: Experiment, champion: str, *, rev: int) -> bool:
     """Return whether an experiment is one of this champion: after a promotion it compares nothing any more.
 
     Scorers ask this before they give anybody to the challenger, so a new champion ends the effect of an
-    experiment at once, although somebody has yet to stop it.
+    experiment at once, although somebody has yet to stop it. It stays so where a rollback brings the former
+    champion back: nobody has started the experiment anew.
+
+    Args:
+        rev: moves of the champion's pointer so far.
     """
-    return experiment.ended_at is None and experiment.champion == champion
+    is_beside = experiment.champion == champion and experiment.champion_rev in (None, rev)
+    return experiment.ended_at is None and is_beside
 
 
 def _planned(database: Database, champion: str, challenger: str, *, mode: Mode, share: float) -> int | None:

@@ -12,7 +12,7 @@ from loan_default.database.repositories import ModelRepository
 from loan_default.database.serving_repositories import ExperimentRepository
 from loan_default.errors import ArtifactError
 from loan_default.pipelines.registry import model_that_answers
-from loan_default.serving.experiments import runs_beside
+from loan_default.serving.experiments import champion_rev, runs_beside
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +58,7 @@ def registered_models(database: Database, home: Path) -> Source:
         champion, _ = model_that_answers(database)
         experiment = experiments.running()
         trial = None
-        if experiment is not None and runs_beside(experiment, champion.version):
+        if experiment is not None and runs_beside(experiment, champion.version, rev=champion_rev(database)):
             challenger = models.get(experiment.challenger)
             trial = WantedTrial(
                 id=experiment.id,

@@ -1,8 +1,8 @@
 """Approvals: a named person answers for a model, and for rules that it breaks, with a reason and until a day.
 
-An approval is written before it acts. It holds beside the champion that it was granted beside, until it
-expires. It overrides the rules that it names and no others; a broken file and too few rows can be overridden
-by nobody.
+An approval is written before it acts. It holds beside the champion that it was granted beside, until that one
+is replaced or the approval expires. It overrides the rules that it names and no others; a broken file and too
+few rows can be overridden by nobody.
 """
 
 from collections.abc import Iterable, Sequence
@@ -66,6 +66,7 @@ def approve(
     approval = Approval(
         version=model.version,
         champion=None if pointer is None else pointer.version,
+        champion_rev=0 if pointer is None else pointer.rev,
         approver=approver.strip(),
         reason=reason.strip(),
         overrides=tuple(dict.fromkeys(overrides)),
@@ -93,7 +94,7 @@ def keep_approval(database: Database, approval: Approval) -> None:
 def approval_of(run: EvaluationRun, evaluated: Evaluated) -> Approval | None:
     """Return the newest approval of a model that holds now, beside the champion of its evaluation."""
     return ApprovalRepository(run.services.database).that_holds(
-        evaluated.version, at=datetime.now(UTC), champion=evaluated.champion
+        evaluated.version, at=datetime.now(UTC), champion=evaluated.champion, rev=evaluated.seen_rev
     )
 
 

@@ -115,6 +115,7 @@ def _keep_approval(run: EvaluationRun, evaluated: Evaluated, answer: Answer, *, 
     approval = Approval(
         version=evaluated.version,
         champion=evaluated.champion,  # the one that the person was shown, whichever it is by now
+        champion_rev=evaluated.seen_rev,
         approver=who,
         reason=answer.reason or f"approved in Airflow, run {run.id}; no reason was given.",
         granted_at=answer.answered_at,
