@@ -26,6 +26,15 @@ def test_without_a_model_it_says_how_to_get_one(shell):
     assert "train" in errors
 
 
+def test_a_damaged_model_that_is_named_is_refused_at_once(shell, lab, tmp_path):
+    content = bytearray(lab.outcome.trained.path.read_bytes())
+    content[1_000] ^= 1
+    (tmp_path / "named.pth").write_bytes(content)
+    (tmp_path / "named.pth.sha256").write_text(f"{lab.outcome.trained.sha256}  named.pth\n")
+    code, _, errors = shell("serve", "--model", str(tmp_path / "named.pth"), "--port", "0")
+    assert (code, "must have its recorded digest" in errors) == (4, True), errors
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_it_is_not_opened_to_other_machines_without_a_key(shell, host):
     code, _, errors = shell("serve", "--host", host)

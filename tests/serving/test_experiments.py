@@ -57,6 +57,18 @@ def test_the_same_challenger_again_grows_its_share_and_stays_the_same_experiment
             begun(database, other, mode=Mode.SHADOW)
 
 
+@pytest.mark.parametrize("by", ["", "  "])
+def test_a_person_answers_for_the_start_and_the_end(database, by):
+    promoted(database, 1)
+    version = registered(database, 2)
+    with pytest.raises(ConfigurationError, match="the name is blank"):
+        challenge(database, version, mode=Mode.SHADOW, share=1.0, by=by, now=NOON)
+    begun(database, version)
+    with pytest.raises(ConfigurationError, match="the name is blank"):
+        stop(database, by=by, now=NOON)
+    assert ExperimentRepository(database).running() is not None
+
+
 def test_who_may_not_challenge(database):
     with pytest.raises(DataError, match="a model must be registered"):
         begun(database, "anything")

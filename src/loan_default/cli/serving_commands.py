@@ -50,12 +50,14 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, model: ModelName = None, 
 
     from loan_default.database.serving_repositories import ApiKeyRepository
     from loan_default.kafka.open_broker import connect
+    from loan_default.pipelines.layout import SERVING_FILES
     from loan_default.serving.explanations import ReasonPolicy
     from loan_default.serving.http.access import Access
     from loan_default.serving.http.application import create_app
     from loan_default.serving.http.http_server import Address, check_reachable, run_server
     from loan_default.serving.http.parts import ServingLimits, make_parts
     from loan_default.serving.open_models import open_live_models
+    from loan_default.serving.scorer import load_scorer
 
     console, settings = make_console(), start()
     address, limits = Address(host=host, port=port), ServingLimits(rate=rate, burst=max(rate / 10, 16.0))
@@ -66,7 +68,11 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, model: ModelName = None, 
         access.load()
         check_reachable(address, access)
         source = models_to_answer(settings, database, model)
-        if settings.mongodb_uri is None:
+        if model is not None:
+            wanted = source().champion  # no other will follow it: one that is damaged is refused at once
+            cache = settings.home / SERVING_FILES
+            load_scorer(wanted.path, version=wanted.version, sha256=wanted.sha256, cache=cache)
+        elif settings.mongodb_uri is None:
             source()  # nobody else will register a model here soon: say at once that there is none
         broker = None if settings.kafka_bootstrap_servers is None else connect(settings)
         live = opened.enter_context(open_live_models(source, home=settings.home, broker=broker))

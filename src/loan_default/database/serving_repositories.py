@@ -24,7 +24,11 @@ class ApiKeyRepository(Repository[ApiKey]):
         with database_errors(f"write {self.collection}"):
             live = {"_id": {"$in": [key]}, "revoked_at": None}
             self._documents.update_one(live, {"$set": {"revoked_at": now}})
-        return self.get(key)
+        if (found := self.find(key)) is None:
+            raise DataError(
+                "a key must exist, however: none has this id. `loan-default keys list` has all."
+            )
+        return found
 
 
 class ExperimentRepository(Repository[Experiment]):

@@ -52,7 +52,7 @@ def preset_for(name: PresetName, *, rows: int, unlabelled: int = 0) -> Preset:
     )
     default = Preset(
         name="default",
-        cost="about 6 minutes",
+        cost="about 7 minutes",
         encoder=EncoderConfig(n_layers=3),
         head=HeadConfig(scales="tokens", hidden=128),
         members=_members(rows),

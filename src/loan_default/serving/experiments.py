@@ -44,11 +44,12 @@ def challenge(
         by: who answers for it.
 
     Raises:
-        ConfigurationError: the share is out of range.
+        ConfigurationError: the share is out of range, or nobody is named.
         DataError: there is no such model, or it is the champion or was rejected, another experiment
             runs, or the share would shrink.
         DependencyError: the database is away.
     """
+    _check_name(by)
     if not 0 < share <= 1:
         raise ConfigurationError(f"the share must be above 0 % and at most 100 %, however: {share:.1%}")
     experiments = ExperimentRepository(database)
@@ -81,7 +82,14 @@ def challenge(
 
 
 def stop(database: Database, *, by: str, now: datetime) -> Experiment:
-    """Stop the experiment that runs and return it; DataError where none does."""
+    """Stop the experiment that runs and return it.
+
+    Raises:
+        ConfigurationError: nobody is named.
+        DataError: no experiment runs.
+        DependencyError: the database is away.
+    """
+    _check_name(by)
     experiments = ExperimentRepository(database)
     running = experiments.running()
     if running is None:
@@ -117,6 +125,11 @@ def runs_beside(experiment: Experiment, champion: str, *, rev: int) -> bool:
     """
     is_beside = experiment.champion == champion and experiment.champion_rev in (None, rev)
     return experiment.ended_at is None and is_beside
+
+
+def _check_name(by: str) -> None:
+    if not by.strip():
+        raise ConfigurationError("a person must answer for an experiment, however: the name is blank.")
 
 
 def _planned(database: Database, champion: str, challenger: str, *, mode: Mode, share: float) -> int | None:

@@ -245,7 +245,7 @@ class TrainingOptions:
         metadata=_shown(
             kind="name",
             panel="Model",
-            text="On the bundled data, minutes on two cores: fast 1, default 6 to 9.",
+            text="On the bundled data, minutes on two cores: fast 1, default 7.",
             names=PRESETS,
         ),
     )
