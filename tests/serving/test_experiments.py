@@ -125,7 +125,7 @@ def test_a_champion_that_comes_back_finds_no_experiment_of_before(database):
     assert trial.id == again.id
 
 
-def test_an_experiment_of_an_older_release_is_told_by_the_version_of_its_champion(database):
+def test_an_experiment_of_an_older_release_counts_by_the_version_of_its_champion(database):
     champion, version = promoted(database, 1), registered(database, 2)
     former = begun(database, version).model_copy(update={"champion_rev": None})
     assert runs_beside(former, champion, rev=7)

@@ -25,9 +25,7 @@ class ApiKeyRepository(Repository[ApiKey]):
             live = {"_id": {"$in": [key]}, "revoked_at": None}
             self._documents.update_one(live, {"$set": {"revoked_at": now}})
         if (found := self.find(key)) is None:
-            raise DataError(
-                "a key must exist, however: none has this id. `loan-default keys list` has all."
-            )
+            raise DataError("a key must exist, however: none has this id. `loan-default keys list` has all.")
         return found
 
 
