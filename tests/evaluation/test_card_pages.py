@@ -114,6 +114,7 @@ def test_decisions_rules_approvals_and_changes_are_shown(figures):
     for shown in (
         "A. Person", "few rows", "2026-12-24", "overridden", "0.4000 to 0.6000", "record 2 is missing.",
         "how far", "Against v1, the champion before", "cd" * 32, "0.8000 (0.7000 to 0.9000)",
+        "on 900 rows that it has not learned from: its AUC is 0.800 (0.700 to 0.900) there",
     ):  # fmt: skip
         assert shown in page
         assert shown.replace("_", r"\_") in text

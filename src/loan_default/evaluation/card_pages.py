@@ -66,7 +66,21 @@ def _lead(card: ModelCard) -> str:
     return (
         f"The model ranks applicants with an AUC of {with_range(area.value, area.low, area.high)}. At the "
         f"cut-off in use it approves {formats.percent(outcome.approval_rate)}, of whom "
-        f"{formats.percent(outcome.bad_rate)} defaulted.{groups}"
+        f"{formats.percent(outcome.bad_rate)} defaulted.{groups} These metrics are of networks that have not "
+        f"seen the test rows.{_of_the_gate(card)}"
+    )
+
+
+def _of_the_gate(card: ModelCard) -> str:
+    """How the model that scores did when the gate evaluated it; nothing where it has not."""
+    found = card.evaluation
+    area = None if found is None else next((each for each in found.metrics if each.name == "auc"), None)
+    if found is None or area is None:
+        return ""
+    return (
+        f" The gate evaluated the model that scores on {formats.count(found.rows)} rows that it has not "
+        f"learned from: its AUC is {with_range(area.value, area.low, area.high)} there, and its approval rate "
+        "is among the rules of the decision."
     )
 
 
