@@ -79,8 +79,8 @@ def _of_the_gate(card: ModelCard) -> str:
         return ""
     return (
         f" The gate evaluated the model that scores on {formats.count(found.rows)} rows that it has not "
-        f"learned from: its AUC is {with_range(area.value, area.low, area.high)} there, and its approval rate "
-        "is among the rules of the decision."
+        f"learned from: its AUC is {with_range(area.value, area.low, area.high)} there, and its approval "
+        "rate is among the rules of the decision."
     )
 
 
