@@ -71,7 +71,10 @@ def unseen_rows(
         )
     obstacles = [_obstacle(model, dataset.schema) for model in models]
     if known := [each for each in obstacles if each is not None]:
-        return _none(f"no row is known to be new to {_them(models)}: {'; '.join(known)}")
+        return _none(
+            f"no row is known to be new to {_them(models)}: {'; '.join(known)}; a training on the store "
+            "(`--data store:`) leaves such rows out"
+        )
     all_kept = held_out(dataset.frame, dataset.schema)
     kept = labelled & all_kept
     if len(set(dataset.labels[kept])) < 2:
