@@ -62,7 +62,12 @@ def infer_column(
         only = show(values.raw.iloc[0])
         report(name, Severity.NOTE, f"{only} or missing: kept, as that may say something")
     if names_protected(name):
-        report(name, Severity.NOTE, "may be protected by law: protected = true keeps it from the model")
+        report(
+            name,
+            Severity.NOTE,
+            "may be protected by law: protected = true keeps it from the model, actionable = false from "
+            "reasons and hints",
+        )
     counts = texts.value_counts() if counts is None else counts
     if not values.is_typed and (dates := read_dates(name, counts, evidence)) is not None:
         return _infer_dates(name, dates, counts, report)
