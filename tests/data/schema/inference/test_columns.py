@@ -161,8 +161,10 @@ def test_names_that_should_be_looked_at_are_reported():
     )
     assert column_of(["f", "m"] * 5, name="sex")[1][0] == (
         Severity.NOTE,
-        "may be protected by law: protected = true keeps it from the model, actionable = false from "
-        "reasons and hints",
+        (
+            "may be protected by law: protected = true keeps it from the model, actionable = false from "
+            "reasons and hints"
+        ),
     )
     assert column_of([1.5, 2.5, 3.5])[1] == []
 
