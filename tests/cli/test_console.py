@@ -159,6 +159,7 @@ def test_models_stand_in_a_table_with_whole_versions(screen, lab):
     low, high = metrics.intervals["auc"]
     assert f"{metrics.figures['auc']:.4f} [{low:.3f}, {high:.3f}]" in text
     assert "trained *" in text
+    assert "│ test        │" in text
     assert "* the champion" in text
 
 
@@ -177,7 +178,7 @@ def test_a_model_without_figures_has_dashes(screen, lab):
     bare = replace(find_model(lab.database, lab.version), metrics=())
     wide = Console(file=io.StringIO(), width=200)
     wide.print(models_table([bare]))
-    assert "│ -        │ -  │ -     │" in _text(wide)
+    assert "│ -           │ -   │ -  │ -     │" in _text(wide)
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,15 @@ if TYPE_CHECKING:  # they bring pandas, which not every command should wait for
 
 
 def models_table(models: Sequence["Registered"]) -> Table:
-    """A table with a row for each model."""
+    """A table with a row for each model.
+
+    Its metrics are the newest on rows that it had not seen: those of its training, of networks before the
+    last fit, or those of the gate, of the networks that score.
+    """
     table = table_of(
         "Models, the newest first",
-        *("version", "status", "schema", "preset", "rows", "test AUC", "KS", "Brier", "created (UTC)"),
+        *("version", "status", "schema", "preset", "rows"),
+        *("measured on", "AUC", "KS", "Brier", "created (UTC)"),
     )
     for each in models:
         model = each.model
@@ -29,6 +34,7 @@ def models_table(models: Sequence["Registered"]) -> Table:
             Text(model.schema_name),
             model.preset,
             f"{model.rows.get('train', 0):,}",
+            "-" if each.test is None else str(each.test.dataset).replace("_", " "),
             *(_with_range(each, name) for name in ("auc", "ks", "brier")),
             f"{model.created_at:%Y-%m-%d %H:%M}",
         )

@@ -136,5 +136,6 @@ def shown_model(registered: "Registered") -> "dict[str, Any]":
         "champion": registered.is_champion,
         "preset": model.preset,
         "rows": model.rows,
+        "measured_on": None if test is None else str(test.dataset),
         "metrics": None if test is None else test.figures,
     }
