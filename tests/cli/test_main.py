@@ -126,7 +126,7 @@ INPUT, DEPENDENCY, ARTIFACT = 2, 3, 4
         (
             f"{BOTH} --preset nonsense",
             INPUT,
-            "'nonsense' is not one of 'fast', 'default', 'best'. See --help.",
+            "'nonsense' is not one of 'fast', 'default'. See --help.",
         ),
         (f"{BOTH} --seed -1", INPUT, "--seed must be at least 0 and below 2^32, however: -1"),
         ("train.py --train --objective both", INPUT, "--objective must come with --pretrain"),
