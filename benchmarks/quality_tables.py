@@ -15,7 +15,7 @@ from loan_default.models.calibration import choose_calibration
 LOGISTIC = "logistic"
 OURS = ("scratch", "pretrained")
 WITH_TREES = "with-trees"
-COMPARED = ("ours, scratch", "ours, pretrained", "ours, best", "ours, pretrained, with trees")
+COMPARED = ("ours, scratch", "ours, pretrained", "ours, pretrained, with trees")
 """Models whose differences to the boosters are shown."""
 
 Floats = NDArray[np.float64]

@@ -232,3 +232,8 @@ class Champion(StoredDocument):
     def id(self) -> str:
         """The one id: there is one pointer."""
         return CHAMPION_ID
+
+
+def moves_of(pointer: Champion | None) -> int:
+    """Return how often the pointer has moved so far; 0 = there is none yet."""
+    return 0 if pointer is None else pointer.rev

@@ -30,7 +30,7 @@ WITHOUT_TREES = 1
 """Version of the layout of files that hold no trees: earlier releases read them too."""
 
 MAX_BYTES = 1 << 30
-"""A larger file is refused unread; the largest preset makes about 30 MB."""
+"""A larger file is refused unread; the preset `default` makes about 8 MB."""
 
 _DTYPES = frozenset({torch.float32, torch.float64, torch.int64, torch.bool})
 _MAX_DEPTH = 12

@@ -10,7 +10,7 @@ from datetime import datetime
 import structlog
 
 from loan_default.database.connect import Database
-from loan_default.database.documents import ModelMetadata, ModelStatus
+from loan_default.database.documents import ModelMetadata, ModelStatus, moves_of
 from loan_default.database.experiment_documents import Experiment, Mode
 from loan_default.database.repositories import ModelRepository
 from loan_default.database.serving_repositories import ExperimentRepository
@@ -109,8 +109,7 @@ def who_answers(database: Database) -> str:
 
 def champion_rev(database: Database) -> int:
     """Return how often the champion's pointer has moved; 0 = there is none."""
-    pointer = ModelRepository(database).champion()
-    return 0 if pointer is None else pointer.rev
+    return moves_of(ModelRepository(database).champion())
 
 
 def runs_beside(experiment: Experiment, champion: str, *, rev: int) -> bool:

@@ -88,6 +88,8 @@ def draw_process(
         ConfigurationError: an argument out of its range.
         DataError: a column has no possible value.
     """
+    from scipy.optimize import brentq  # noqa: PLC0415 (a quarter of a second of each start)
+
     if not (0 < base_rate < 1 and 0 <= missing_rate <= 0.95 and 0 <= signal < math.inf and seed >= 0):
         raise ConfigurationError(
             "base_rate must lie between 0 and 1, missing_rate between 0 and 0.95, signal and seed must not be"
@@ -102,8 +104,6 @@ def draw_process(
     process = DataGeneratingProcess(
         schema=schema, seed=seed, missing_rate=missing_rate, columns=columns, pair=pair
     )
-
-    from scipy.optimize import brentq  # noqa: PLC0415 (a quarter of a second of each start)
 
     reference = draw_block(process, np.random.default_rng([seed, 1]), _REFERENCE_ROWS)
     views = [_view(column, reference.values[column.definition.name]) for column in columns]

@@ -13,6 +13,7 @@ import structlog
 
 from loan_default.database.audit_repository import record_approval
 from loan_default.database.connect import Database
+from loan_default.database.documents import moves_of
 from loan_default.database.gate_documents import Approval
 from loan_default.database.gate_repositories import ApprovalRepository
 from loan_default.database.repositories import ModelRepository
@@ -66,7 +67,7 @@ def approve(
     approval = Approval(
         version=model.version,
         champion=None if pointer is None else pointer.version,
-        champion_rev=0 if pointer is None else pointer.rev,
+        champion_rev=moves_of(pointer),
         approver=approver.strip(),
         reason=reason.strip(),
         overrides=tuple(dict.fromkeys(overrides)),

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from loan_default.database.control_repositories import lost_champion
-from loan_default.database.documents import Champion, ModelStatus, PerformanceMetrics, TrainingData
+from loan_default.database.documents import Champion, ModelStatus, PerformanceMetrics, TrainingData, moves_of
 from loan_default.database.evidence_documents import EvidenceRepository
 from loan_default.database.repositories import MetricsRepository
 from loan_default.errors import ArtifactError, DataError
@@ -61,7 +61,7 @@ def evaluate_model(run: EvaluationRun, chosen: Chosen) -> Evaluated:
         DependencyError: the database is away.
     """
     pointer = run.models.champion()
-    seen_rev = 0 if pointer is None else pointer.rev
+    seen_rev = moves_of(pointer)
     other = None if pointer is None or pointer.version == chosen.version else pointer.version
     if chosen.rollback:
         return Evaluated(

@@ -18,7 +18,7 @@ from loan_default.database.audit_repository import (
 )
 from loan_default.database.control_documents import MOVES, Action, Decision
 from loan_default.database.control_repositories import DecisionRepository
-from loan_default.database.documents import ModelStatus
+from loan_default.database.documents import ModelStatus, moves_of
 from loan_default.database.gate_documents import StoredRule
 from loan_default.database.repositories import MetricsRepository, ModelRepository
 from loan_default.errors import DataError
@@ -89,7 +89,7 @@ def reject_refused(run: EvaluationRun, version: str, *, reason: str) -> Decision
         metrics=None,
         champion=None if pointer is None else pointer.version,
         champion_metrics=None,
-        seen_rev=0 if pointer is None else pointer.rev,
+        seen_rev=moves_of(pointer),
         snapshot=None,
         rows="none: its file was refused",
     )
@@ -187,7 +187,7 @@ def _check_pointer(run: EvaluationRun, superseded: Decision) -> None:
     Then it is not the pointer that the decision saw, and the next decision of the run would get the same id.
     """
     pointer = run.models.champion()
-    if (0 if pointer is None else pointer.rev) == superseded.seen_rev:
+    if moves_of(pointer) == superseded.seen_rev:
         raise DataError(
             f"Cannot decide about model {superseded.version} in run {run.id}: the champion's pointer was "
             "deleted and made anew while the run went on. Start another run."
