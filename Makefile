@@ -37,7 +37,7 @@ lint: $(VENV)/dev  ## check by ruff and mypy, and the layers
 	$(BIN)/lint-imports
 
 fast: $(VENV)/dev  ## run the fast tests, which need no server
-	$(PYTEST) -n auto -q -m "$(FAST)" --hypothesis-profile=quick
+	$(PYTEST) -n auto -q -m "$(FAST)" --hypothesis-profile=quick --durations=5 --durations-min=0.5
 
 coverage: $(VENV)/dev  ## run all tests and show which lines and branches they reach, also in processes of their own
 	$(PYTEST) -n $(WORKERS) --cov --cov-report=term:skip-covered --cov-report=html:build/coverage

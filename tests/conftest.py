@@ -33,7 +33,7 @@ from loan_default.pipelines.training.training_options import FileData, TrainingO
 _usual = settings.get_profile(settings.get_current_profile_name())  # another one where CI is set
 settings.register_profile("full", parent=_usual, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("full")  # a busy machine is no failure
-settings.register_profile("quick", parent=settings.get_profile("full"), max_examples=25)
+settings.register_profile("quick", parent=settings.get_profile("full"), max_examples=10)
 """Of `make check`: a test without a number of its own tries fewer examples than the 100 of `make test`."""
 
 SCHEMA = Schema(

@@ -8,6 +8,7 @@ from benchmarks.level_sets import level_set
 from loan_default.evaluation.metrics import auc, calibration
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["smooth_500", "missing_5k", "levels_10k"])
 def test_outcomes_are_drawn_by_the_true_pds(name):
     data = generated_set(name, seed=1)
@@ -19,6 +20,7 @@ def test_outcomes_are_drawn_by_the_true_pds(name):
     assert auc(data.y[data.test], data.pd_true[data.test]) > 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["smooth_500", "noise_5k"])
 def test_the_parts_are_disjoint_and_a_seed_gives_the_same_set(name):
     data, again, other = (generated_set(name, seed=seed) for seed in (3, 3, 4))
@@ -29,6 +31,7 @@ def test_the_parts_are_disjoint_and_a_seed_gives_the_same_set(name):
     assert not data.frame.equals(other.frame)
 
 
+@pytest.mark.slow
 def test_noise_says_nothing_and_missing_values_do():
     data = generated_set("noise_5k", seed=0)
     for column in [name for name in data.frame if name.startswith("noise")]:
@@ -38,6 +41,7 @@ def test_noise_says_nothing_and_missing_values_do():
     assert shares.mean() == pytest.approx(0.5, abs=0.01)
 
 
+@pytest.mark.slow
 def test_levels_say_something_or_nothing():
     for name, says in (("employer_5k", True), ("meaningless_5k", False)):
         data = level_set(name, seed=0)

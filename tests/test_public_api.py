@@ -44,6 +44,7 @@ def test_an_unknown_name_is_an_attribute_error():
         _ = loan_default.load_modle
 
 
+@pytest.mark.slow
 def test_importing_it_imports_nothing_that_is_slow():
     code = (
         "import sys, loan_default; loan_default.DataError; "

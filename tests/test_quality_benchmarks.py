@@ -26,6 +26,7 @@ def rows() -> tuple[np.ndarray, np.ndarray]:
     return (rng.random(2_000) < expit(logits)).astype(np.float64), logits
 
 
+@pytest.mark.slow
 def test_the_values_are_the_metrics_and_the_interval_of_a_mean_is_that_of_its_standard_error(rows):
     y, logits = rows
     right, noisy = expit(logits), expit(logits + np.random.default_rng(1).normal(0, 1, len(y)))
@@ -43,6 +44,7 @@ def test_the_values_are_the_metrics_and_the_interval_of_a_mean_is_that_of_its_st
     assert (best_of(found, "auc"), best_of(found, "log_loss")) == ("right", "right")
 
 
+@pytest.mark.slow
 def test_a_model_does_not_differ_from_itself_and_seeds_that_differ_widen_the_interval(rows):
     y, logits = rows
     same, shifts = expit(logits), (-0.4, -0.2, 0.0, 0.2, 0.4)
@@ -55,6 +57,7 @@ def test_a_model_does_not_differ_from_itself_and_seeds_that_differ_widen_the_int
     assert all_seeds.high - all_seeds.low > alone.high - alone.low
 
 
+@pytest.mark.slow
 def test_the_mean_over_sets_is_narrower_than_the_sets(rows):
     y, logits = rows
     rng = np.random.default_rng(3)
@@ -104,6 +107,7 @@ def test_kept_runs_are_those_that_were_measured(tmp_path):
     assert str(runs[0]["method"]) == "none"
 
 
+@pytest.mark.slow
 def test_the_slope_is_that_of_a_logistic_regression_and_its_interval_covers(rows):
     y, logits = rows
     off = 0.2 + 0.7 * logits
@@ -136,6 +140,7 @@ def test_a_line_of_the_calibration_shows_each_form_and_what_was_chosen(rows):
     assert "contains 1 in 1 of 1 runs" in shown
 
 
+@pytest.mark.slow
 def test_the_lines_of_a_set_are_of_the_runs_that_were_kept(tmp_path):
     data = load("uci_credit_card")
     rate = float(data.y[data.validation].mean())
@@ -155,6 +160,7 @@ def test_the_lines_of_a_set_are_of_the_runs_that_were_kept(tmp_path):
     assert lines_of(data.name, "pretrained", learned="refitted", seeds=5, folder=tmp_path) == []
 
 
+@pytest.mark.slow
 def test_the_tables_show_each_model_that_was_measured_and_compare_ours_with_the_booster(tmp_path):
     data = load("uci_credit_card")
     rng = np.random.default_rng(0)

@@ -77,6 +77,7 @@ def text_of_settings(settings: Settings) -> str:
     return f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["variable", "file"])
 @pytest.mark.parametrize("field", Settings.model_fields)
 def test_no_setting_shows_a_password(monkeypatch, tmp_path, field, place):
@@ -143,6 +144,7 @@ def test_a_file_of_secrets_that_is_no_text_is_not_shown(monkeypatch, tmp_path):
     assert caught.value.__context__ is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "uri",
     [
@@ -159,6 +161,7 @@ def test_no_error_of_the_database_repeats_its_address(uri):
     assert CANARY not in text_of(caught.value)
 
 
+@pytest.mark.slow
 def test_no_error_of_the_broker_and_no_repr_of_its_connection_has_the_password():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings = Settings(

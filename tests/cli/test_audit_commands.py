@@ -17,6 +17,7 @@ def home(lab, tmp_path, monkeypatch):
     return home
 
 
+@pytest.mark.slow
 def test_a_trained_model_is_in_the_trail_and_the_trail_is_whole(shell, lab, home):
     code, listed, errors = shell("audit", "list", "--json")
     assert code == 0, errors

@@ -47,6 +47,7 @@ class Tags(HTMLParser):
         assert tag not in ("script", "iframe", "link")
 
 
+@pytest.mark.slow
 def test_a_card_is_written_in_three_forms_that_hold_the_same(shell, lab, home, tmp_path):
     out = tmp_path / "card"
     code, shown, errors = shell("card", lab.version[:15], "--out", str(out), "--json")
@@ -72,6 +73,7 @@ def test_a_card_is_written_in_three_forms_that_hold_the_same(shell, lab, home, t
     assert auc["value"] == lab.outcome.trained.measured.metrics["test"]["auc"]
 
 
+@pytest.mark.slow
 def test_a_card_lies_in_the_home_folder_and_is_the_same_again(shell, lab, home):
     code, first, errors = shell("card", lab.version)
     assert code == 0, errors
@@ -80,6 +82,7 @@ def test_a_card_lies_in_the_home_folder_and_is_the_same_again(shell, lab, home):
     assert (code, second) == (0, first)
 
 
+@pytest.mark.slow
 def test_the_configured_thresholds_stand_in_the_card(shell, lab, home, monkeypatch):
     monkeypatch.setenv("LOAN_DEFAULT_MINIMUM_AUC", "0.712")
     _, shown, _ = shell("card", lab.version, "--json")
@@ -144,6 +147,7 @@ def test_a_card_needs_a_version(shell, home):
     assert "no version is given" in errors
 
 
+@pytest.mark.slow
 def test_a_card_that_would_have_to_lie_in_a_file_is_refused_in_one_line(shell, lab, home, tmp_path):
     taken = tmp_path / "taken"
     taken.touch()

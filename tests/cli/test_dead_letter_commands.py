@@ -20,6 +20,7 @@ def one_broker(monkeypatch):
     return broker
 
 
+@pytest.mark.slow
 def test_bad_rows_become_dead_letters_that_can_be_looked_at_and_sent_again(shell, tmp_path, one_broker):
     schema = load_schema(BUNDLED_SCHEMA)
     rows = to_text(generate(schema, rows=50, seed=1).frame, schema)

@@ -21,6 +21,7 @@ def versions(shell, tmp_path):
     return versions
 
 
+@pytest.mark.slow
 def test_an_experiment_from_its_start_to_its_end(shell, versions):
     champion, challenger = versions
     code, out, _ = shell("challenge", challenger[:10], "--share", "10%", "--by", "risk", "--json")

@@ -103,6 +103,7 @@ def test_a_model_with_trees_gives_reasons_that_add_up_and_a_what_if(shell, lab, 
         assert f"{each['points']:+.1f}" in shown
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_home")
 def test_a_row_that_is_not_there_is_refused(shell, lab):
     code, _, errors = shell("explain", str(lab.data), "--row", "10000000")

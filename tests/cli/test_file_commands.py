@@ -49,6 +49,7 @@ def loans(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_each_column_is_shown_with_its_values_and_what_is_in_doubt(shell, loans):
     code, out, err = shell(
         "schema", str(loans), "--target", "bad", "--out", "loans.toml", "--html", "page.html"
@@ -60,6 +61,7 @@ def test_each_column_is_shown_with_its_values_and_what_is_in_doubt(shell, loans)
     assert "numerical, percent" in Path("page.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_programs_read_the_same_as_json(shell, loans):
     code, out, _ = shell("schema", str(loans), "--target", "bad", "--json")
     read = json.loads(out)
@@ -73,6 +75,7 @@ def test_programs_read_the_same_as_json(shell, loans):
     assert {"column", "severity", "message"} == set(read["findings"][0])
 
 
+@pytest.mark.slow
 def test_a_doctor_ends_with_a_verdict_and_the_next_command(shell, loans):
     pd.read_csv(loans).drop(columns="opened").to_csv(loans, index=False)
     code, out, _ = shell("doctor", str(loans), "--target", "bad")
@@ -80,6 +83,7 @@ def test_a_doctor_ends_with_a_verdict_and_the_next_command(shell, loans):
     assert "train.py --pretrain --train --data" in out.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_doctor_asks_about_a_column_in_doubt_and_its_command_leads_to_the_answer(shell, loans):
     code, out, err = shell("doctor", str(loans), "--target", "bad")
     assert (code, "needs an answer" in out) == (2, True)
@@ -94,17 +98,20 @@ def test_a_doctor_asks_about_a_column_in_doubt_and_its_command_leads_to_the_answ
     assert (code, "needs an answer" in out) == (0, False)
 
 
+@pytest.mark.slow
 def test_a_doctor_asks_and_says_by_which_options_it_is_answered(shell, loans):
     code, out, _ = shell("doctor", str(loans))
     assert (code, "needs an answer" in out, "--target" in out) == (2, True, True)
 
 
+@pytest.mark.slow
 def test_the_next_command_repeats_the_options(shell, loans):
     pd.read_csv(loans).drop(columns="opened").to_csv(loans, index=False)
     _, out, _ = shell("doctor", str(loans), "--target", "bad", "--bad", "1", "--good", "0")
     assert "--target bad --bad 1 --good 0" in out.splitlines()[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["schema", "doctor"])
 def test_lines_that_are_passed_over_are_counted(shell, loans, command):
     loans.write_text(loans.read_text(encoding="utf-8") + "Total: 300 loans\n300 rows\n", encoding="utf-8")
@@ -113,6 +120,7 @@ def test_lines_that_are_passed_over_are_counted(shell, loans, command):
     assert words[command] in out + err
 
 
+@pytest.mark.slow
 def test_two_delimiters_are_a_question_that_the_option_it_names_answers(shell, tmp_path):
     path = tmp_path / "mixed.csv"
     pairs = [("abcdefghijk"[number % 11], "vwxyz"[number % 5], number * 7 % 13 % 2) for number in range(400)]
@@ -128,6 +136,7 @@ def test_two_delimiters_are_a_question_that_the_option_it_names_answers(shell, t
     assert (code, "must be one character" in " ".join((out + err).split())) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_guessed_encoding_is_a_warning_that_the_option_it_names_answers(shell, tmp_path):
     path = tmp_path / "loans.csv"
     lines = "".join(f"{number},{'Orléans' if number % 3 else 'Łódź'},{number % 2}\n" for number in range(90))
@@ -144,6 +153,7 @@ def test_a_guessed_encoding_is_a_warning_that_the_option_it_names_answers(shell,
     assert (code, "--encoding must be that of the file" in " ".join(err.split())) == (2, True)
 
 
+@pytest.mark.slow
 def test_amounts_that_no_format_reads_end_in_ready_with_warnings(shell, loans):
     frame = pd.read_csv(loans).drop(columns="opened")
     frame["balance"] = [f"{row * 7.25:.2f} {'CR' if row % 3 else 'DR'}" for row in range(len(frame))]
@@ -154,6 +164,7 @@ def test_amounts_that_no_format_reads_end_in_ready_with_warnings(shell, loans):
     assert "looks like numbers, read as categories because no one format reads them: '9.99 CR'" in flat
 
 
+@pytest.mark.slow
 def test_rejected_applications_are_named_counted_and_kept_in_the_schema(shell, loans):
     frame = pd.read_csv(loans).drop(columns="opened")
     frame["bad"] = np.where(frame.index % 5 == 0, "Declined", frame["bad"].astype(str))

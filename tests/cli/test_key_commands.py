@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from loan_default.serving.api_keys import REFRESH_SECONDS
 
 
+@pytest.mark.slow
 def test_it_is_stated_how_soon_servers_know(shell):
     _, _, errors = shell("keys", "add", "branch")
     _, words, _ = shell("keys", "revoke", "--help")
@@ -12,6 +15,7 @@ def test_it_is_stated_how_soon_servers_know(shell):
     assert f"within {REFRESH_SECONDS} seconds" in " ".join(words.split())
 
 
+@pytest.mark.slow
 def test_a_key_is_added_shown_once_and_revoked(shell):
     code, token, errors = shell(
         "keys", "add", "branch 7", "--scope", "score", "--scope", "read", "--days", "30"

@@ -169,6 +169,7 @@ def test_bad_input_is_one_line_that_says_what_to_do(shell, tmp_path, command, co
     assert not list(tmp_path.glob("s.csv*"))
 
 
+@pytest.mark.slow
 def test_a_wrong_machine_or_environment_is_one_line_too(shell, monkeypatch):
     monkeypatch.setenv("LOAN_DEFAULT_ANSWER_SECONDS", "0.3")
     for name, value, code, words in [
@@ -356,6 +357,7 @@ def test_pretraining_alone_says_how_to_go_on(in_lab, lab, tmp_path):
 # Scoring -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_rows_are_scored_with_the_newest_model_unless_another_is_named(in_lab, lab, new_rows):
     code, out, errors = in_lab("loan-default score --out scores.csv --data", new_rows)
     assert code == 0, errors
@@ -383,6 +385,7 @@ def test_a_file_and_its_version_give_the_same_scores(in_lab, lab, new_rows):
     assert all(Path(f"{name}.csv").read_bytes() == first for name in ("version", "beginning", "digest"))
 
 
+@pytest.mark.slow
 def test_rows_in_the_quarantine_are_an_exit_code(in_lab, new_rows, sound_applications):
     sound_applications.loc[3, "purpose"] = "boat"
     sound_applications.to_csv(new_rows, index=False)
@@ -418,6 +421,7 @@ def test_a_digest_of_another_file_is_refused(in_lab, lab, new_rows):
         assert (code, errors.count("\n")) == (4, 1)
 
 
+@pytest.mark.slow
 def test_a_model_file_needs_no_registry(shell, lab, new_rows, monkeypatch):
     monkeypatch.setenv("MONGODB_URI", "mongodb://127.0.0.1:1")
     code, _, _ = shell(
@@ -430,6 +434,7 @@ def test_a_model_file_needs_no_registry(shell, lab, new_rows, monkeypatch):
 # Models and schemas ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_models_are_listed_as_a_table_and_as_json(in_lab, lab):
     code, out, _ = in_lab("loan-default models")
     assert code == 0
@@ -454,6 +459,7 @@ def test_without_models_there_is_a_hint_and_an_empty_list(shell):
     assert shell("loan-default models --json")[:2] == (0, "[]\n")
 
 
+@pytest.mark.slow
 def test_a_schema_is_printed_where_a_program_can_read_it_and_findings_beside_it(shell, lab, tmp_path):
     code, out, errors = shell("loan-default schema --target bad", lab.data)
     assert code == 0
@@ -468,6 +474,7 @@ def test_a_schema_is_printed_where_a_program_can_read_it_and_findings_beside_it(
     assert "schema      new/saved.toml: 8 columns" in errors
 
 
+@pytest.mark.slow
 def test_a_schema_without_target_is_one_for_scoring(shell, lab):
     code, out, _ = shell("loan-default schema", lab.data)
     assert code == 0
@@ -486,6 +493,7 @@ def test_help_is_help(shell, command):
     assert "Usage:" in out
 
 
+@pytest.mark.slow
 def test_commands_that_need_no_torch_do_not_import_it(tmp_path):
     slow = "sorted({'torch', 'pandas', 'sklearn', 'pyarrow'} & set(sys.modules))"
     imported = _python(f"import sys, loan_default.cli.main; print({slow})", cwd=tmp_path)
@@ -498,6 +506,7 @@ def test_commands_that_need_no_torch_do_not_import_it(tmp_path):
     assert listed.stdout == "[]\n[]\n"
 
 
+@pytest.mark.slow
 def test_train_py_is_the_command_train(tmp_path):
     done = subprocess.run(
         [sys.executable, PROJECT / "train.py", "--pretrain", "--preset", "fats"],

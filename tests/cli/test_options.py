@@ -73,6 +73,7 @@ def test_the_schema_of_dead_letter_records_is_no_address(shell, group):
     assert "must be a path of this machine, not an address" in errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words", [("models", "ADDRESS"), ("score", "--data", "a.csv", "--out", "b.csv", "--model", "ADDRESS")]
 )

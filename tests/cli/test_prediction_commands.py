@@ -23,6 +23,7 @@ def home(lab, tmp_path, monkeypatch):
     return home
 
 
+@pytest.mark.slow
 def test_a_scored_file_is_kept_once_and_shown_with_what_became_of_it(shell, lab, home, tmp_path):
     out = tmp_path / "scores.csv"
     for _ in range(2):
@@ -76,6 +77,7 @@ def test_a_prediction_that_was_given_with_its_reasons_is_shown_with_them(shell, 
     assert kept == {"e-1": explained.explanation.model_dump(mode="json"), "e-2": None}
 
 
+@pytest.mark.slow
 def test_all_rows_with_a_score_are_kept_and_no_other(shell, lab, home, tmp_path):
     out = tmp_path / "scores.csv"
     shell("score", "--data", str(lab.data), "--out", str(out), "--model", lab.version[:15])
@@ -89,6 +91,7 @@ def test_all_rows_with_a_score_are_kept_and_no_other(shell, lab, home, tmp_path)
     assert sorted(each for each in kept if each and each.partition("-")[0] in mine) == sorted(scored)
 
 
+@pytest.mark.slow
 def test_a_model_file_that_is_named_by_its_path_keeps_nothing(shell, lab, home, tmp_path):
     path, out = lab.outcome.out / "model.pth", tmp_path / "s.csv"
     code, _, errors = shell("score", "--data", str(lab.data), "--out", str(out), "--model", str(path))
@@ -99,6 +102,7 @@ def test_a_model_file_that_is_named_by_its_path_keeps_nothing(shell, lab, home, 
     assert "an application must have been scored, however: nothing is kept of this one" in errors
 
 
+@pytest.mark.slow
 def test_an_outcome_that_an_application_came_with_is_found_without_a_schema_in_the_settings(
     shell, lab, home, tmp_path, monkeypatch
 ):

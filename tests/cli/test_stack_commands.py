@@ -46,6 +46,7 @@ def test_init_waits_as_long_as_its_option_allows(shell, monkeypatch):
     assert time.monotonic() - began > max(3, at_once)
 
 
+@pytest.mark.slow
 def test_status_says_what_there_is(shell):
     code, out, _ = shell("status")
     assert code == 0
@@ -82,12 +83,14 @@ def replayed(folder: Path, *words: str, files: int) -> list[str]:
     return sorted(path.name for path in folder.glob("bundled-*.csv"))
 
 
+@pytest.mark.slow
 def test_replay_drops_files_until_it_is_stopped(tmp_path):
     names = replayed(tmp_path, "--rows", "20", "--files", "2", "--every", "1", files=3)
     assert names[:2] == ["bundled-00001-00020.csv", "bundled-00021-00040.csv"]
     assert len(names) > 2
 
 
+@pytest.mark.slow
 def test_replay_begins_at_once_where_the_folder_is_known_and_the_home_is_new(tmp_path, monkeypatch):
     monkeypatch.setenv("LOAN_DEFAULT_HOME", str(tmp_path / "home"))
     (tmp_path / ".done").mkdir()
@@ -96,6 +99,7 @@ def test_replay_begins_at_once_where_the_folder_is_known_and_the_home_is_new(tmp
     assert names == ["bundled-00021-00040.csv", "bundled-00041-00060.csv"]
 
 
+@pytest.mark.slow
 def test_init_lets_in_the_key_of_the_settings_and_revokes_its_former_one(shell, monkeypatch):
     for identifier in ("0123456789ab", "0123456789ab", "ba9876543210"):
         monkeypatch.setenv("LOAN_DEFAULT_API_KEY", f"{identifier}.{identifier * 3}")
@@ -113,6 +117,7 @@ def test_init_lets_in_the_key_of_the_settings_and_revokes_its_former_one(shell, 
     assert "a key must be 12 hexadecimal digits" in errors
 
 
+@pytest.mark.slow
 def test_init_refuses_a_key_that_was_revoked_and_leaves_the_present_one(shell, monkeypatch):
     for identifier, wanted in (("0123456789ab", 0), ("ba9876543210", 0), ("0123456789ab", 2)):
         monkeypatch.setenv("LOAN_DEFAULT_API_KEY", f"{identifier}.{identifier * 3}")

@@ -19,6 +19,7 @@ from loan_default.kafka.memory import MemoryBroker
 from loan_default.kafka.topics import TOPICS
 
 
+@pytest.mark.slow
 def test_a_file_is_taken_in_batches_and_once(shell, tmp_path):
     schema = load_schema(BUNDLED_SCHEMA)
     data = tmp_path / "loans.csv"
@@ -31,6 +32,7 @@ def test_a_file_is_taken_in_batches_and_once(shell, tmp_path):
     assert "0 records" in shell("ingest", "--file", str(data))[1]
 
 
+@pytest.mark.slow
 def test_rows_without_a_source_are_those_of_the_bundled_accounts(shell):
     for _ in range(2):
         code, out, _ = shell("ingest", "--rows", "30")
@@ -91,6 +93,7 @@ def test_a_folder_says_which_files_it_left_out(shell, tmp_path):
     assert "left out    notes.pdf: its name must end like" in out
 
 
+@pytest.mark.slow
 def test_prepare_says_what_the_store_holds(shell):
     assert shell("ingest", "--generate", "80")[0] == 0
     code, out, _ = shell("prepare")
@@ -99,6 +102,7 @@ def test_prepare_says_what_the_store_holds(shell):
     assert out.split()[1] in shell("prepare")[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "code", "line"),
     [
@@ -117,6 +121,7 @@ def test_what_cannot_be_is_one_line(shell, words, code, line):
     assert errors.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_broker_and_a_store_that_are_away_are_named(shell, monkeypatch):
     monkeypatch.setenv("MONGODB_URI", "mongodb://user:s3cret@127.0.0.1:1/")
     monkeypatch.setenv("LOAN_DEFAULT_ANSWER_SECONDS", "0.3")
@@ -136,6 +141,7 @@ def test_a_wrong_option_is_named_before_a_server_is_asked(shell, monkeypatch, op
     assert "MONGODB_URI" not in errors
 
 
+@pytest.mark.slow
 def test_prepare_suggests_a_training_with_the_schema_that_it_used(shell, tmp_path, monkeypatch):
     """A person pastes the line: its words must come out of a shell as they went in."""
     path = tmp_path / "my schemas" / "loans.toml"
@@ -176,6 +182,7 @@ def waiting(shell):
     return json.loads(out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["file", "folder"])
 def test_without_kafka_rejected_records_outlive_the_command(shell, tmp_path, source):
     """Each command has a broker of its own here, as each process has: all they share is the home folder."""
@@ -203,6 +210,7 @@ def test_without_kafka_rejected_records_outlive_the_command(shell, tmp_path, sou
     assert [dead_letter["event"] for dead_letter in waiting(shell)] == [second["event"] + "~1"]
 
 
+@pytest.mark.slow
 def test_without_kafka_a_command_that_follows_keeps_rejected_records_and_takes_replays(
     shell, tmp_path, monkeypatch
 ):
@@ -228,6 +236,7 @@ def test_without_kafka_a_command_that_follows_keeps_rejected_records_and_takes_r
     assert [dead_letter["event"] for dead_letter in typed[1]] == [f"{event}~1"]
 
 
+@pytest.mark.slow
 def test_rejected_rows_are_counted_by_the_rules_that_they_break(shell, tmp_path):
     data = tmp_path / "loans.csv"
     broken_accounts(data, broken=(3, 4, 5))
@@ -243,6 +252,7 @@ def test_rejected_rows_are_counted_by_the_rules_that_they_break(shell, tmp_path)
     assert "-1" not in out.split("rejected")[1], "never a value"
 
 
+@pytest.mark.slow
 def test_a_folder_says_which_files_wait_and_why(shell, tmp_path):
     incoming = tmp_path / "in"
     broken_accounts(incoming / "young.csv")
@@ -260,6 +270,7 @@ def test_a_folder_says_which_files_wait_and_why(shell, tmp_path):
     assert "nothing" not in out
 
 
+@pytest.mark.slow
 def test_files_that_were_refused_before_are_named_with_their_reason(shell, tmp_path):
     incoming = tmp_path / "in"
     incoming.mkdir()
@@ -277,6 +288,7 @@ def test_files_that_were_refused_before_are_named_with_their_reason(shell, tmp_p
     assert f"nothing     {incoming}: no file to take" in out
 
 
+@pytest.mark.slow
 def test_a_source_without_new_rows_says_so(shell, tmp_path):
     data = tmp_path / "loans.csv"
     broken_accounts(data)

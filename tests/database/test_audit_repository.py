@@ -111,6 +111,7 @@ def test_a_number_that_was_removed_from_the_end_is_never_used_again(trail, datab
     assert (third.number, third.previous) == (3, removed.digest)
 
 
+@pytest.mark.slow
 def test_writers_at_the_same_time_make_one_line(tmp_path):
     def write(writer):
         database = EmbeddedDatabase(tmp_path / "documents.sqlite3")

@@ -46,6 +46,7 @@ def _message_of(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
 
 
+@pytest.mark.slow
 def test_an_unreachable_server_is_one_clear_line(tmp_path, monkeypatch):
     monkeypatch.setenv("LOAN_DEFAULT_ANSWER_SECONDS", "0.2")
     with socket.socket() as free:
@@ -132,6 +133,7 @@ def server():
         server.shutdown()
 
 
+@pytest.mark.slow
 def test_calls_to_a_server_that_hangs_fail_within_their_deadline(tmp_path, server):
     database = connect(
         Settings(home=tmp_path, mongodb_uri=f"{server.uri}?timeoutMS=60000", answer_seconds=0.4)
@@ -154,6 +156,7 @@ def test_calls_to_a_server_that_hangs_fail_within_their_deadline(tmp_path, serve
     database.client.close()
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs_from_the_start_is_one_clear_line(tmp_path, server, monkeypatch):
     monkeypatch.setenv("LOAN_DEFAULT_ANSWER_SECONDS", "0.3")
     server.silent = True

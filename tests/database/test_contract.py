@@ -252,6 +252,7 @@ def test_insert_many_with_two_unique_indexes(database):
     log.insert_many([{"_id": "g", "topic": "t", "offset": 3}])
 
 
+@pytest.mark.slow
 def test_many_ids_at_once(database):
     things = database["things"]
     things.insert_many([{"_id": str(number), "even": number % 2 == 0} for number in range(1200)])
@@ -265,6 +266,7 @@ def test_many_ids_at_once(database):
     assert ids(things.find({"_id": {"$in": []}})) == []
 
 
+@pytest.mark.slow
 def test_documents_may_be_written_while_they_are_read(database):
     things = database["things"]
     things.insert_many([{"_id": str(number), "seen": 0} for number in range(300)])

@@ -201,6 +201,7 @@ def _snapshots(draw):
 _champions = st.builds(Champion, version=_key, digest=_digest, rev=st.integers(1, 2**63 - 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", ["embedded", "mongomock"])
 def test_any_document_comes_back_equal(world, tmp_path):
     database = (

@@ -195,6 +195,7 @@ _predictions = st.builds(
 )
 
 
+@pytest.mark.slow
 def test_any_document_comes_back_equal(tmp_path):
     things = EmbeddedDatabase(tmp_path / "documents.sqlite3")["things"]
 

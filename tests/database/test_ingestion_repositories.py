@@ -235,6 +235,7 @@ _topics = st.lists(st.sampled_from("abcdef"), min_size=1, max_size=10)
 """Which event stands at each offset; an event may stand at several."""
 
 
+@pytest.mark.slow
 def test_any_deliveries_agree_with_a_dict(database, logs):
     @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(data=st.data())

@@ -47,6 +47,7 @@ def log_of(event, **values):
     return RawDataLog(event=event, outcome=EventStatus.ACCEPTED, **{**position, **values})
 
 
+@pytest.mark.slow
 def test_every_store_is_made_ready_twice(database, model, metrics, snapshot):
     for days in (None, 30, 60, None):
         lines = initialise(database, log_days=days, prediction_days=days)
@@ -132,6 +133,7 @@ def test_a_server_gets_validators_and_expiry(server):
     assert server.expiry == {"raw_data_logs": 30 * 86_400, "predictions": 60 * 86_400}
 
 
+@pytest.mark.slow
 def test_a_second_time_changes_what_is_asked_for(server):
     initialise(server, log_days=30)
     for _ in range(2):

@@ -55,6 +55,7 @@ def oracle(*stored: dict[str, Any]) -> Any:
     return things
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(document=documents, condition=conditions)
 def test_a_document_matches_as_on_a_server(document: dict[str, Any], condition: dict[str, Any]) -> None:
@@ -67,6 +68,7 @@ changes = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(document=documents, change=changes)
 def test_a_document_is_changed_as_on_a_server(document: dict[str, Any], change: dict[str, Any]) -> None:
@@ -81,6 +83,7 @@ def test_a_document_is_changed_as_on_a_server(document: dict[str, Any], change: 
     assert document == before, "a copy is changed"
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(
     stored=st.lists(documents, max_size=6),
@@ -96,6 +99,7 @@ def test_documents_are_sorted_as_on_a_server(
     assert [rowid for rowid, _ in found] == expected
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(document=documents, names=st.sets(st.sampled_from(["x", "y", "z", "_id"]), min_size=1))
 def test_fields_are_chosen_as_on_a_server(document: dict[str, Any], names: set[str]) -> None:
@@ -104,6 +108,7 @@ def test_fields_are_chosen_as_on_a_server(document: dict[str, Any], names: set[s
     assert project({"_id": 0, **document}, None) == oracle(document).find_one({})
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(document=documents, test=tests)
 def test_an_index_finds_the_documents_that_match(document: dict[str, Any], test: Any) -> None:

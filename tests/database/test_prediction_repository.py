@@ -113,6 +113,7 @@ def test_old_predictions_are_deleted_where_no_server_does(predictions):
     assert sorted(predictions.stored([f"e-{n}/v1" for n in range(4)])) == ["e-0/v1", "e-1/v1", "e-2/v1"]
 
 
+@pytest.mark.slow
 def test_a_prediction_of_release_0_1_is_read_and_moves_to_its_new_id_once(database):
     former = [{**FORMER, "_id": f"e-{number}"} for number in range(5)]
     database["predictions"].insert_many([dict(each) for each in former])

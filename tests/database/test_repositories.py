@@ -309,6 +309,7 @@ def test_the_champion_must_be_a_stored_model(models, model):
     assert models.champion() is None
 
 
+@pytest.mark.slow
 def test_of_two_threads_one_moves_the_champion(database, models, model):
     if isinstance(database, pymongo.database.Database) and "ferretdbVersion" in database.command("buildInfo"):
         pytest.skip("FerretDB 1.24 reads and writes in two steps: both of two racing updates report success")

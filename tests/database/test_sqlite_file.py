@@ -53,6 +53,7 @@ def test_processes_write_at_once_from_the_first_millisecond(path):
     assert sorted(each["n"] for each in things.find({}, {"n": 1}) if "n" in each) == list(range(100))
 
 
+@pytest.mark.slow
 def test_a_killed_process_loses_nothing_that_was_acknowledged(path):
     code = (
         "for n in range(100000):\n"
@@ -77,6 +78,7 @@ def test_a_killed_process_loses_nothing_that_was_acknowledged(path):
     things.insert_one({"_id": "after"})
 
 
+@pytest.mark.slow
 def test_threads_have_connections_of_their_own(path):
     database = EmbeddedDatabase(path)
     database["things"].insert_one({"_id": "counter", "count": 0})
@@ -100,6 +102,7 @@ def test_threads_have_connections_of_their_own(path):
     assert database["things"].find_one({"_id": "counter"})["count"] == 200
 
 
+@pytest.mark.slow
 def test_a_forked_process_uses_its_own_connection(path):
     database = EmbeddedDatabase(path)
     database["things"].insert_one({"_id": "parent"})
@@ -138,6 +141,7 @@ def test_a_closed_store_says_so(path):
         database["things"].insert_one({"_id": "a"})
 
 
+@pytest.mark.slow
 def test_a_write_waits_and_then_fails_with_the_drivers_error(path, monkeypatch):
     database = EmbeddedDatabase(path)
     monkeypatch.setattr("loan_default.database.sqlite_file.BUSY_SECONDS", 0.1)

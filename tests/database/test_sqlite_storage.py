@@ -71,6 +71,7 @@ _conditions = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", [None, "x", "z"])
 def test_filters_agree_with_mongomock(path, index):
     database = EmbeddedDatabase(path)
@@ -119,6 +120,7 @@ def test_counts_and_the_first_in_an_order_are_those_of_all_that_match(path, inde
     check()
 
 
+@pytest.mark.slow
 def test_documents_are_counted_and_ordered_by_an_index_without_reading_them(path):
     log = EmbeddedDatabase(path)["log"]
     log.create_index([("outcome", 1), ("at", 1)])
@@ -166,6 +168,7 @@ _values = st.recursive(
 )
 
 
+@pytest.mark.slow
 def test_any_document_comes_back(path):
     things = EmbeddedDatabase(path)["things"]
 

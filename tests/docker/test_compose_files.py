@@ -181,6 +181,7 @@ def make_secrets(checkout: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in (checkout / "secrets").iterdir()}
 
 
+@pytest.mark.slow
 def test_secrets_are_random_and_stay(checkout):
     first = make_secrets(checkout)
     assert len(set(first.values())) == len(first)
@@ -200,6 +201,7 @@ def test_secrets_are_random_and_stay(checkout):
     assert not set(make_secrets(other).values()) & set(first.values())
 
 
+@pytest.mark.slow
 def test_the_fernet_key_is_one(checkout):
     from cryptography.fernet import Fernet  # noqa: PLC0415 (comes with Airflow)
 
@@ -224,6 +226,7 @@ def test_without_secrets_compose_refuses_and_says_what_to_do(checkout):
     assert "run make secrets first" in refused.stderr
 
 
+@pytest.mark.slow
 def test_what_compose_shows_holds_no_secret(checkout):
     kept = make_secrets(checkout)
     shown = config(checkout, "docker-compose.yml", "docker-compose.secure.yml")

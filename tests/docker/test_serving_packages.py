@@ -102,6 +102,7 @@ def test_a_forbidden_module_is_absent_there(absent):
     assert "No module named 'torch'" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["score", "serve"])
 def test_its_commands_start_on_these_packages_alone(absent, command):
     done = run(
@@ -112,6 +113,7 @@ def test_its_commands_start_on_these_packages_alone(absent, command):
     assert command in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module",
     [

@@ -19,6 +19,7 @@ def simulated(rows: int, *, seed: int) -> tuple[Floats, Floats]:
     return (generator.random(rows) < pd).astype(float), pd
 
 
+@pytest.mark.slow
 def test_intervals_are_those_of_a_bootstrap_that_copies_rows() -> None:
     y, pd = simulated(400, seed=1)
     fast = bootstrap_intervals(y, pd, draws=100, seed=7)
@@ -48,6 +49,7 @@ def test_values_are_those_of_the_rows_and_lie_within() -> None:
         assert intervals[name].low < intervals[name].value < intervals[name].high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(24))
 def test_every_interval_holds_its_own_value(seed: int) -> None:
     """Also of the ECE, which is larger in nearly all draws: they repeat rows, so their groups are noisier."""
@@ -57,6 +59,7 @@ def test_every_interval_holds_its_own_value(seed: int) -> None:
     assert bootstrap_intervals(y, y.mean() + 0 * y, draws=20, seed=seed)["ece"].low >= 0
 
 
+@pytest.mark.slow
 def test_a_seed_gives_one_result_and_a_level_its_width() -> None:
     y, pd = simulated(500, seed=3)
     assert bootstrap_intervals(y, pd, draws=50, seed=1) == bootstrap_intervals(y, pd, draws=50, seed=1)
@@ -85,6 +88,7 @@ def test_draws_with_one_class_are_made_again_and_counted() -> None:
     assert bootstrap_intervals(y, pd, draws=50, seed=1)["auc"].redrawn == 0
 
 
+@pytest.mark.slow
 def test_paired_differences_are_those_of_the_same_rows() -> None:
     y, new = simulated(300, seed=6)
     old = np.clip(new + np.random.default_rng(1).normal(0, 0.2, 300), 0.001, 0.999)
@@ -125,6 +129,7 @@ def test_impossible_options_are_refused() -> None:
         bootstrap_intervals(np.zeros(100), pd, draws=10, seed=1)
 
 
+@pytest.mark.slow
 def test_draws_and_95_percent_by_default() -> None:
     y, pd = simulated(60, seed=10)
     old = np.roll(pd, 1)

@@ -69,6 +69,7 @@ def contents(figures, **values):
     } | values
 
 
+@pytest.mark.slow
 def test_decisions_rules_approvals_and_changes_are_shown(figures):
     card = card_of(
         contents(
@@ -122,6 +123,7 @@ def test_decisions_rules_approvals_and_changes_are_shown(figures):
     assert card.digest in text
 
 
+@pytest.mark.slow
 def test_what_there_is_not_is_stated(figures):
     card = card_of(contents(figures))
     page = render_card(card)
@@ -137,6 +139,7 @@ def test_what_there_is_not_is_stated(figures):
     assert "<script" not in page
 
 
+@pytest.mark.slow
 def test_older_decisions_show_their_sentences(figures):
     decision = {
         "decided_at": "t",
@@ -176,11 +179,13 @@ def test_the_schema_requires_all_parts_and_allows_no_others():
     assert schema["$defs"]["TrainingEvidence"]["additionalProperties"] is False
 
 
+@pytest.mark.slow
 def test_sections_have_anchors_of_their_own(figures):
     anchors = [section.anchor for section in sections_of(card_of(contents(figures)))]
     assert len(anchors) == len(set(anchors)) == 15
 
 
+@pytest.mark.slow
 def test_text_from_data_is_escaped_in_both_forms(figures):
     evil = "<b>|`x`*"
     given = contents(figures, changes=[{"what": evil, "before": "a\nb", "now": "c"}], former_champion="v1")
@@ -207,6 +212,7 @@ def test_blocks_become_markdown():
     )
 
 
+@pytest.mark.slow
 def test_columns_in_which_the_pd_must_be_monotonic_are_shown(figures):
     assert "asks of no column that the PD rises" in card_markdown(card_of(contents(figures)))
     swept = {
@@ -221,6 +227,7 @@ def test_columns_in_which_the_pd_must_be_monotonic_are_shown(figures):
     assert "| income | decreasing | 300 | 2.0% | 3.1% |" in shown
 
 
+@pytest.mark.slow
 def test_rejected_applications_are_stated_with_and_without_an_inference(figures):
     facts = TypeAdapter(RejectFacts).dump_python(FACTS, mode="json")
     for card, stated in (

@@ -86,6 +86,7 @@ def test_charts_leave_colours_and_fonts_to_the_page(drawn: dict[str, str]) -> No
         assert re.findall(r"(?:fill|stroke): #\w+", bare) == []
 
 
+@pytest.mark.slow
 def test_the_same_input_gives_the_same_text(drawn: dict[str, str]) -> None:
     assert _all_charts() == drawn
 
@@ -106,6 +107,7 @@ def test_one_epoch_is_visible_as_a_point() -> None:
     assert "<use " in svg
 
 
+@pytest.mark.slow
 def test_ks_says_how_large_and_where() -> None:
     cut = np.array([0.1, 0.2, 0.3])
     svg = charts.ks_chart(cut, np.array([0.1, 0.3, 1.0]), np.array([0.5, 0.8, 1.0]), at=0.2, label=LABEL)
@@ -188,6 +190,7 @@ def _ticks(axis: Axis) -> list[str]:
     return [axis.get_major_formatter()(value) for value in (0, 0.125, 1)]
 
 
+@pytest.mark.slow
 def test_epochs_are_drawn_as_they_were(axes_of: Callable[..., Axes]) -> None:
     lines = [
         charts.Line(name="a", x=[1, 2, 3], y=[3.0, 1.0, 2.0], mark=2),
@@ -209,6 +212,7 @@ def test_epochs_are_drawn_as_they_were(axes_of: Callable[..., Axes]) -> None:
     assert (short.get_marker(), long.get_marker()) == ("o", "None"), "an epoch that is not there has no mark"
 
 
+@pytest.mark.slow
 def test_as_many_lines_as_there_are_colours_have_a_legend(axes_of: Callable[..., Axes]) -> None:
     def lines(count: int) -> list[charts.Line]:
         return [charts.Line(name=f"m{n}", x=[1, 2, 3], y=[n, n, n]) for n in range(count)]
@@ -220,6 +224,7 @@ def test_as_many_lines_as_there_are_colours_have_a_legend(axes_of: Callable[...,
     assert {line.get_color() for line in axes.get_lines()} == {charts.BLUE}
 
 
+@pytest.mark.slow
 def test_roc_curves_and_their_names(axes_of: Callable[..., Axes]) -> None:
     curves = {"ours": ([0, 0.25, 1], [0, 0.5, 1]), "theirs": ([0, 0.5, 1], [0, 0.75, 1])}
     axes = axes_of(charts.roc_chart, curves)
@@ -235,6 +240,7 @@ def test_roc_curves_and_their_names(axes_of: Callable[..., Axes]) -> None:
     assert _ticks(axes.xaxis) == _ticks(axes.yaxis) == ["0%", "12.5%", "100%"]
 
 
+@pytest.mark.slow
 def test_ks_is_drawn_where_it_is(axes_of: Callable[..., Axes]) -> None:
     cut = np.array([0.1, 0.2, 0.3, 0.4])
     bads, goods = np.array([0.1, 0.3, 0.9, 1.0]), np.array([0.5, 0.8, 0.99, 1.0])
@@ -249,6 +255,7 @@ def test_ks_is_drawn_where_it_is(axes_of: Callable[..., Axes]) -> None:
     assert _ticks(axes.xaxis) == _ticks(axes.yaxis) == ["0%", "12.5%", "100%"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cut", "share", "right"),
     [
@@ -263,6 +270,7 @@ def test_a_curve_fills_its_chart(axes_of, cut, share, right) -> None:
     assert axes.get_xlim()[1] == pytest.approx(right)
 
 
+@pytest.mark.slow
 def test_distributions_of_both_classes(axes_of: Callable[..., Axes]) -> None:
     edges, bads, goods = np.array([0.1, 0.2, 0.4]), np.array([0.25, 0.75]), np.array([0.9, 0.1])
     axes = axes_of(charts.score_chart, edges, bads, goods)
@@ -290,6 +298,7 @@ def _bars(container: Any) -> list[Any]:
     return list(container.lines[2]) if isinstance(container, ErrorbarContainer) else []
 
 
+@pytest.mark.slow
 def test_groups_are_bars_beside_points_with_their_intervals(axes_of: Callable[..., Axes]) -> None:
     predicted = np.array([0.5, 0.2])
     groups = charts.Groups(
@@ -317,6 +326,7 @@ def test_an_interval_that_does_not_hold_its_point_reaches_only_outwards(axes_of)
     )
 
 
+@pytest.mark.slow
 def test_reliability_lies_beside_the_diagonal(axes_of: Callable[..., Axes]) -> None:
     after = charts.Groups(
         predicted=np.array([0.4, 0.2]),
@@ -352,6 +362,7 @@ def test_features_are_listed_from_the_top_with_one_deviation_to_either_side(axes
     assert axes.get_xlabel() == "loss of AUC when the column is shuffled"
 
 
+@pytest.mark.slow
 def test_a_list_of_features_is_as_high_as_it_is_long(axes_of) -> None:
     def height(count: int) -> float:
         names = [f"column {number}" for number in range(count)]
@@ -362,12 +373,14 @@ def test_a_list_of_features_is_as_high_as_it_is_long(axes_of) -> None:
     assert height(20) - height(10) == pytest.approx(10 * (height(3) - height(2)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("length", "shown"), [(34, "x" * 34), (35, "x" * 17 + "…" + "x" * 16)])
 def test_a_name_is_shortened_where_it_is_too_long(axes_of, length, shown) -> None:
     axes = axes_of(charts.importance_chart, ["x" * length], [0.1], [0.01])
     assert axes.get_yticklabels()[0].get_text() == shown
 
 
+@pytest.mark.slow
 def test_settings_of_the_machine_change_no_chart(drawn: dict[str, str]) -> None:
     with mpl.rc_context({"lines.linewidth": 9, "axes.facecolor": "red", "font.size": 30}):
         before = dict(mpl.rcParams)

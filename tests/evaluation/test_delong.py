@@ -37,6 +37,7 @@ def by_all_pairs(y: np.ndarray, new: np.ndarray, old: np.ndarray) -> tuple[float
     return float(kernel.mean()), math.sqrt(variance)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(rows=st.integers(6, 80), seed=st.integers(0, 10_000), ties=st.booleans())
 def test_ranks_give_what_all_pairs_give(rows, seed, ties):

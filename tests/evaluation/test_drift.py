@@ -40,6 +40,7 @@ def sample(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [200, 500, 5000])
 def test_of_samples_without_drift_hardly_any_alarms_however_many_columns_there_are(rows: int) -> None:
     generator = np.random.default_rng(rows)

@@ -49,6 +49,7 @@ def page(hours):
     return render_drift_page(hours, version="m-1", policy=DriftPolicy(), written_at=NOON)
 
 
+@pytest.mark.slow
 def test_it_says_what_the_latest_hour_asks_for_and_stands_alone():
     measures = [signal("income", 0.412, "act"), signal(None, 0.07, measured="score_psi")]
     realised = {
@@ -69,6 +70,7 @@ def test_it_says_what_the_latest_hour_asks_for_and_stands_alone():
     assert not re.search(r'(?:src|href)="(?!#)', text)
 
 
+@pytest.mark.slow
 def test_without_enough_rows_it_says_so():
     text = page([hour(0, "insufficient", estimated=None, mean_pd=None, approval_rate=None, score_psi=None)])
     assert "Too few applications to say anything yet." in text
@@ -76,6 +78,7 @@ def test_without_enough_rows_it_says_so():
     assert text.count("<svg") == 2
 
 
+@pytest.mark.slow
 def test_names_are_escaped_and_what_is_left_out_is_counted():
     many = [signal(f"<b>{at}", 0.5 - at / 100, "act") for at in range(MOST_COLUMNS + 4)]
     text = page([hour(0, "act", signals=many)])
@@ -89,6 +92,7 @@ def test_no_hours_make_no_page():
         page([])
 
 
+@pytest.mark.slow
 def test_a_chart_of_hours_is_the_same_for_the_same_hours_and_has_gaps_where_nothing_was_measured():
     days = [NOON.timestamp() / 86_400 + number / 24 for number in range(4)]
     lines = [

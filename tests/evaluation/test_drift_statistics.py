@@ -47,6 +47,7 @@ def test_it_is_never_negative_and_nothing_between_equal_shares(table: list[tuple
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [200, 500, 2000])
 def test_a_sample_without_drift_exceeds_the_critical_value_as_often_as_the_level_says(
     rows: int,

@@ -70,6 +70,7 @@ def test_rates_by_hand():
     assert found.lowest_ratio == first.ratio
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.sampled_from("abc"), st.booleans(), st.floats(0, 1)), min_size=12, max_size=200

@@ -46,6 +46,7 @@ class AsEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
 
+@pytest.mark.slow
 def test_drops_agree_with_scikit_learn_and_the_unused_column_costs_nothing() -> None:
     frame, y = sample()
     ours = permutation_importance(predict, frame, y, COLUMNS, repeats=8, seed=1, rows=len(frame))
@@ -68,6 +69,7 @@ def test_drops_agree_with_scikit_learn_and_the_unused_column_costs_nothing() -> 
     assert (unused.mean_drop, unused.sd) == (0, 0)
 
 
+@pytest.mark.slow
 def test_a_seed_gives_one_result_and_the_frame_stays_as_it_was() -> None:
     frame, y = sample()
     before = frame.copy(deep=True)

@@ -81,6 +81,7 @@ def test_a_better_champion_is_found_too():
     assert conclusion_of(compare_groups(GOOD, BAD, cutoff=0.2)) is Conclusion.CHAMPION
 
 
+@pytest.mark.slow
 def test_equal_models_are_inconclusive_nearly_always():
     found = []
     for number in range(100):

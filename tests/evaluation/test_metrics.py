@@ -48,6 +48,7 @@ def test_ranking_and_error_figures_agree_with_scikit_learn(decimals: int) -> Non
     assert (measured.rows, measured.bads) == (5000, int(y.sum()))
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(predictions(), st.data())
 def test_weighted_figures_agree_with_scikit_learn_and_with_repeated_rows(
@@ -134,6 +135,7 @@ def test_single_figures_are_those_of_measure() -> None:
         assert figure(rows, np.ones(500)) == pytest.approx(getattr(measured, name), abs=1e-14)
 
 
+@pytest.mark.slow
 def test_calibration_of_known_mistakes() -> None:
     y, pd = simulated(200_000, seed=3)
     x = metrics.logit(pd)

@@ -8,6 +8,7 @@ from loan_default.errors import DataError
 from loan_default.evaluation.performance_estimate import estimate_performance
 
 
+@pytest.mark.slow
 def test_it_is_the_mean_over_outcomes_that_are_drawn_from_the_pds() -> None:
     generator = np.random.default_rng(0)
     pds = generator.beta(1.2, 4, 400)

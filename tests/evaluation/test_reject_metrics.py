@@ -55,6 +55,7 @@ def table(*, rows: int = 400, copies: int = 100, better: float = 0.0) -> WithRej
     return WithRejects(y=y, weights=generator.random(n) + 0.5, accepted_only=one, augmented=other, rows=rows)
 
 
+@pytest.mark.slow
 def test_metrics_are_those_of_the_rows_with_their_weights():
     made = table()
     found = {each.name: each for each in compare(made, seed=1)}
@@ -68,12 +69,14 @@ def test_metrics_are_those_of_the_rows_with_their_weights():
         assert each.difference == pytest.approx(each.augmented - each.accepted_only)
 
 
+@pytest.mark.slow
 def test_the_difference_is_shown_only_where_there_is_one():
     same, more = (compare(table(better=better), seed=1) for better in (0.0, 0.3))
     assert all(each.low <= 0 <= each.high for each in same)
     assert more[0].low > 0
 
 
+@pytest.mark.slow
 def test_outcomes_of_rejects_decide_nothing_on_accepted_rows():
     made = table()
     turned = np.concatenate([made.y[: made.rows], 1 - made.y[made.rows :]])

@@ -253,6 +253,7 @@ def test_data_are_counted_and_columns_described(page: _Page) -> None:
     assert "By time: the last quarter is the test split." in page.text
 
 
+@pytest.mark.slow
 def test_rows_that_break_several_rules_count_once() -> None:
     data = _data(reasons={"income below its minimum": 15, "age above its maximum": 4})
     page = _Page(render_report(_full(data=data)))
@@ -313,6 +314,7 @@ def test_what_comes_from_data_is_escaped() -> None:
     assert _Page(html).all("script") == []
 
 
+@pytest.mark.slow
 def test_missing_parts_leave_no_trace() -> None:
     rng = np.random.default_rng(3)
     y = (rng.random(400) < 0.3).astype(float)
@@ -337,6 +339,7 @@ def test_training_without_pretraining_and_the_reverse() -> None:
     assert "Validation AUC" not in words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("y", "pd"),
     [
@@ -351,6 +354,7 @@ def test_degenerate_predictions_still_make_a_page(y: list[float], pd: list[float
     assert len(_Page(render_report(_minimal(y, pd))).all("svg")) == 5
 
 
+@pytest.mark.slow
 def test_a_slope_that_was_capped_is_nowhere_shown_as_measured() -> None:
     y, pd = [0.0, 0.0, 1.0, 1.0], [0.1, 0.2, 0.8, 0.9]
     text = _Page(render_report(_minimal(y, pd, bootstrap_intervals(y, pd, seed=0, draws=20)))).text
@@ -486,6 +490,7 @@ def test_charts_of_epochs_show_each_loss_and_each_member(whole) -> None:
     assert (loss.get_ylabel(), auc.get_ylabel()) == ("training loss", "validation AUC")
 
 
+@pytest.mark.slow
 def test_a_loss_that_an_epoch_lacks_is_a_gap() -> None:
     points = (EpochPoint(epoch=1, losses={"a": 1.0, "b": 2.0}), EpochPoint(epoch=2, losses={"a": 0.5}))
     pretraining = _axes_of(replace(_minimal(*FEW), pretraining=points))[5]
@@ -493,6 +498,7 @@ def test_a_loss_that_an_epoch_lacks_is_a_gap() -> None:
     assert np.isnan(_line(pretraining, "b")[1][1])
 
 
+@pytest.mark.slow
 def test_the_most_important_features_are_drawn_with_their_deviations() -> None:
     found = [
         Importance(column=f"c{n}", mean_drop=0.5 - n / 100, sd=n / 1000) for n in range(MOST_FEATURES + 3)
@@ -522,6 +528,7 @@ def test_what_a_chart_shows_is_also_written_for_those_who_cannot_see_it(whole) -
         assert words in spoken
 
 
+@pytest.mark.slow
 def test_nothing_about_a_model_is_called_good_where_its_auc_is_too_good() -> None:
     """The PDs separate the classes: ranks hold, and the calibrator and the net beat what they are beside."""
     test = _predictions()
@@ -537,6 +544,7 @@ def test_nothing_about_a_model_is_called_good_where_its_auc_is_too_good() -> Non
     assert page.words[page.words.index("Good") + 1] == "Every row is accounted for."
 
 
+@pytest.mark.slow
 def test_the_curves_of_weighted_rows_are_those_of_repeated_rows() -> None:
     test = _predictions(400)
     times = np.random.default_rng(6).integers(1, 4, 400)

@@ -75,6 +75,7 @@ def test_weights_count():
         assert one.rows < other.rows
 
 
+@pytest.mark.slow
 def test_the_segments_of_two_equal_models_rarely_fail():
     """Ten segments at once, 200 times: intervals hold together at 95 %."""
     failures = 0

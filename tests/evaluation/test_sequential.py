@@ -45,6 +45,7 @@ def test_equal_models_rarely_differ_however_often_one_looks():
     assert once > 0.3
 
 
+@pytest.mark.slow
 def test_the_planned_sample_has_the_error_that_delong_finds():
     """Unpaired models: the formula against the error of a sample of the planned size."""
     generator = np.random.default_rng(1)

@@ -32,12 +32,14 @@ def _calibration(shift: float, stretch: float) -> Statement:
     )
 
 
+@pytest.mark.slow
 def test_true_pds_are_calibrated() -> None:
     statement = _calibration(0, 1)
     assert statement.tone is Tone.GOOD
     assert statement.title == "Calibrated."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shift", "stretch", "fault"),
     [

@@ -89,6 +89,7 @@ def test_roc_points_are_those_of_scikit_learn(decimals: int) -> None:
     assert points["tpr"].to_numpy() == pytest.approx(tpr)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.integers(2, 3000), st.integers(3, 500), st.integers(0, 20))
 def test_thinned_curves_keep_ends_peak_and_area(rows: int, limit: int, seed: int) -> None:

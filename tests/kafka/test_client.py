@@ -37,6 +37,7 @@ CALLS: dict[str, Callable[[KafkaBroker], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", CALLS)
 def test_who_finds_no_broker_keeps_no_thread_and_no_socket(silent_broker, who):
     threads, sockets = set(threading.enumerate()), open_sockets(os.getpid())
@@ -48,6 +49,7 @@ def test_who_finds_no_broker_keeps_no_thread_and_no_socket(silent_broker, who):
     assert open_sockets(os.getpid()) == sockets
 
 
+@pytest.mark.slow
 def test_a_broker_may_have_an_ipv6_address():
     try:
         server = socket.create_server(("::1", 0), family=socket.AF_INET6)

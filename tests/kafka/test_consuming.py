@@ -108,6 +108,7 @@ def test_a_drain_stops_after_the_batch_in_hand(broker):
     assert sorted(sink.numbers + rest.numbers) == list(range(100))
 
 
+@pytest.mark.slow
 def test_a_member_without_partitions_waits_until_the_others_have_committed_all(broker):
     members = [broker.consumer("g", ["t"]) for _ in range(4)]
     ends, consumed = broker.end_offsets("t"), []
@@ -149,6 +150,7 @@ def test_a_commit_while_partitions_are_assigned_is_repeated_by_who_keeps_them(br
     assert broker.committed("g", "t") == ends
 
 
+@pytest.mark.slow
 def test_a_stuck_member_ends_a_drain_though_more_records_keep_coming_to_others(broker):
     members = [broker.consumer("g", ["t"]) for _ in range(2)]
     ends, turns = broker.end_offsets("t"), count()
@@ -164,12 +166,14 @@ def test_a_stuck_member_ends_a_drain_though_more_records_keep_coming_to_others(b
         drain(members[0], handle, ends=ends, polling=QUICK)
 
 
+@pytest.mark.slow
 def test_a_consumer_that_is_stuck_with_its_records_is_waited_for_within_the_retry_budget(broker):
     members = [broker.consumer("g", ["t"]) for _ in range(4)]
     with pytest.raises(DependencyError, match=r"100 records of 3 partitions uncommitted for 0\.3 s"):
         drain(members[3], Sink(), ends=broker.end_offsets("t"), polling=QUICK)
 
 
+@pytest.mark.slow
 def test_an_absent_dependency_is_waited_for_and_gets_each_record(broker):
     sink = Sink(away=4)
     consumed = drain(broker.consumer("g", ["t"]), sink, ends=broker.end_offsets("t"), polling=QUICK)
@@ -193,6 +197,7 @@ def test_a_commit_whose_broker_is_away_is_repeated_and_the_batch_is_not(broker, 
     assert len(calls) == consumed.batches + 3
 
 
+@pytest.mark.slow
 def test_commits_of_others_that_cannot_be_read_for_a_while_are_asked_for_again(broker, monkeypatch):
     consumer, sink, asked = broker.consumer("g", ["t"]), Sink(), []
     real = type(consumer).uncommitted
@@ -213,6 +218,7 @@ def test_commits_of_others_that_cannot_be_read_for_a_while_are_asked_for_again(b
     assert (sink.numbers, len(asked)) == (list(range(100)), 3)
 
 
+@pytest.mark.slow
 def test_commits_of_others_that_can_never_be_read_end_the_drain(broker, monkeypatch):
     consumer, sink = broker.consumer("g", ["t"]), Sink()
 
@@ -225,6 +231,7 @@ def test_commits_of_others_that_can_never_be_read_end_the_drain(broker, monkeypa
     assert sink.numbers == list(range(100))
 
 
+@pytest.mark.slow
 def test_what_stays_away_ends_the_drain_and_nothing_of_its_batch_is_committed(broker):
     sink, stop = Sink(), Event()
     consumer = broker.consumer("g", ["t"])

@@ -112,6 +112,7 @@ def test_groups_read_apart_from_each_other(broker: Broker, new_topic):
         consumer.close()
 
 
+@pytest.mark.slow
 def test_members_of_a_group_share_the_partitions(broker: Broker, new_topic):
     topic = new_topic()
     broker.producer().deliver(message(topic, number) for number in range(300))
@@ -183,6 +184,7 @@ def test_a_commit_beyond_the_end_is_of_records_that_are_gone(broker: Broker, new
     consumer.close()
 
 
+@pytest.mark.slow
 def test_an_idle_member_keeps_its_partitions_and_misses_nothing(broker: Broker, new_topic):
     topic = new_topic(partitions=1)
     broker.producer().deliver(message(topic, number) for number in range(3))
@@ -196,6 +198,7 @@ def test_an_idle_member_keeps_its_partitions_and_misses_nothing(broker: Broker, 
     consumer.close()
 
 
+@pytest.mark.slow
 def test_a_poll_gives_no_more_than_asked_for_and_returns_when_nothing_comes(broker: Broker, new_topic):
     topic = new_topic(partitions=1)
     consumer = broker.consumer("readers", [topic])

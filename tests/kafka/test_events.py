@@ -50,6 +50,7 @@ def changed(name: str, value: bytes | None) -> Record:
     )
 
 
+@pytest.mark.slow
 @given(
     st.builds(
         Event,

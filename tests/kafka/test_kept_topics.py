@@ -37,6 +37,7 @@ def dead(*values: bytes) -> list[Message]:
 raw_bytes = st.none() | st.binary(max_size=50)
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
 @given(
     key=raw_bytes,
@@ -98,6 +99,7 @@ os.kill(os.getpid(), 9)
 """
 
 
+@pytest.mark.slow
 def test_what_was_taken_survives_a_kill(tmp_path):
     ended = subprocess.run([sys.executable, "-c", _KILLED, str(tmp_path / "kept.sqlite3")], check=False)
     assert ended.returncode == -9

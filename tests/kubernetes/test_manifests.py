@@ -193,6 +193,7 @@ def test_roles_of_mongodb_are_those_of_the_code():
     assert mongodb["spec"]["members"] == 3
 
 
+@pytest.mark.slow
 def test_versions_are_pinned():
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
     (mongodb,) = of_kind("MongoDBCommunity", "mongodb.yaml").values()
@@ -252,6 +253,7 @@ def test_tasks_are_given_settings_that_exist_and_the_same_with_both_executors():
     assert given["KAFKA_BOOTSTRAP_SERVERS"] == ours["kafka"]["bootstrapServers"]
 
 
+@pytest.mark.slow
 @needs_helm
 @pytest.mark.parametrize(
     "words", [(), ("--set=init.makeUsers=true", "--set=commands.autoscaling.enabled=true")]
@@ -278,6 +280,7 @@ def test_pods_of_our_chart_are_locked_down(words):
         }
 
 
+@pytest.mark.slow
 @needs_helm
 def test_each_pod_sees_its_own_passwords_only():
     def files(pod: dict[str, Any]) -> set[str]:
@@ -297,6 +300,7 @@ def test_each_pod_sees_its_own_passwords_only():
     assert {f"MONGODB_{user.upper()}_PASSWORD" for user in ROLES} < files(with_users["init"])
 
 
+@pytest.mark.slow
 @needs_helm
 def test_what_is_off_by_default_and_can_be_switched():
     def kinds(*words: str) -> set[str]:
@@ -317,6 +321,7 @@ def test_what_is_off_by_default_and_can_be_switched():
     assert f"pools set {pool} 1" in setup["args"][0]
 
 
+@pytest.mark.slow
 @needs_helm
 def test_our_pods_are_closed_but_for_their_servers():
     policies = [each for each in rendered() if each["kind"] == "NetworkPolicy"]
@@ -328,6 +333,7 @@ def test_our_pods_are_closed_but_for_their_servers():
     assert ports == [9093, 27017, 8080]
 
 
+@pytest.mark.slow
 @needs_helm
 def test_only_whom_the_values_name_may_ask_for_scores():
     def ingress(*words: str) -> list[dict[str, Any]]:
@@ -343,6 +349,7 @@ def test_only_whom_the_values_name_may_ask_for_scores():
     assert rule["from"] == [{"podSelector": {"matchLabels": {"app": "ingress"}}}]
 
 
+@pytest.mark.slow
 @needs_helm
 def test_services_that_score_are_probed_and_scale_by_what_waits():
     found = {each["kind"]: each for each in rendered("--set=api.autoscaling.targetRequestsInFlight=8")}
@@ -367,6 +374,7 @@ def test_services_that_score_are_probed_and_scale_by_what_waits():
     assert "replicas" not in scorer["spec"]
 
 
+@pytest.mark.slow
 @needs_helm
 def test_both_that_score_take_settings_of_scoring():
     found = pods(rendered("--set-string=scoring.settings.LOAN_DEFAULT_CUTOFF=0.15"))
@@ -375,6 +383,7 @@ def test_both_that_score_take_settings_of_scoring():
         assert {"name": "LOAN_DEFAULT_CUTOFF", "value": "0.15"} in container["env"]
 
 
+@pytest.mark.slow
 @needs_helm
 @pytest.mark.parametrize(
     "wrong",

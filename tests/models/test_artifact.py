@@ -103,6 +103,7 @@ def test_what_could_not_be_read_again_is_not_written(written: Path) -> None:
 # Damage
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_loads(written: Path) -> None:
     content = written.read_bytes()
     rng = np.random.default_rng(0)
@@ -113,6 +114,7 @@ def test_no_flipped_bit_loads(written: Path) -> None:
         assert "must have its recorded digest" in refused(written)  # before anything is parsed
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_in_the_digest_loads(written: Path) -> None:
     beside = digest_path(written)
     content = beside.read_bytes()
@@ -233,6 +235,7 @@ def test_the_switch_that_makes_torch_load_code_is_refused(
         read_artifact(written, kind="model")
 
 
+@pytest.mark.slow
 def test_packed_records_are_refused_before_they_are_unpacked(path: Path) -> None:
     stored = io.BytesIO()
     torch.save(HEAD | {"x": torch.zeros(5_000_000)}, stored)
@@ -269,6 +272,7 @@ class Text(str):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*quantized tensor creation functions:UserWarning")
 @pytest.mark.filterwarnings("ignore:Sparse:UserWarning")
 @pytest.mark.parametrize(

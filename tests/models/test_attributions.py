@@ -52,6 +52,7 @@ def middle(frozen: FrozenModel, rows: Inputs) -> np.ndarray:
     return frozen.network.tokens(rows).mean(axis=1, keepdims=True)
 
 
+@pytest.mark.slow
 def test_contributions_add_up_from_the_reference_to_the_row(
     frozen: FrozenModel, rows: Inputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +157,7 @@ def test_with_trees_they_add_up_to_the_pd_of_both(
     assert np.abs(found.logits - found.reference).max() > 0.5
 
 
+@pytest.mark.slow
 def test_networks_and_trees_have_equal_weights_in_a_contribution(
     boosted: FrozenModel, rows: Inputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -141,11 +141,13 @@ def drawn(rows: int, *, slope: float, seed: int) -> tuple[np.ndarray, np.ndarray
     return expit(true / slope), (rng.random(rows) < expit(true)).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_calibrated_probabilities_stay_as_they_are() -> None:
     chosen = [choose_calibration(*drawn(4_000, slope=1.0, seed=seed)).method for seed in range(20)]
     assert chosen.count("none") >= 12
 
 
+@pytest.mark.slow
 def test_what_is_clearly_off_is_mended() -> None:
     for seed in range(5):
         probability, labels = drawn(4_000, slope=0.6, seed=seed)
@@ -165,6 +167,7 @@ def test_two_defaults_are_enough_to_choose() -> None:
     assert choose_calibration(np.linspace(0.9, 0.01, 52), labels).calibration.is_rising
 
 
+@pytest.mark.slow
 def test_whole_weights_choose_as_repeated_rows_do_where_it_is_clear() -> None:
     probability, labels = drawn(3_000, slope=0.5, seed=3)
     weights = np.random.default_rng(3).integers(1, 4, 3_000)

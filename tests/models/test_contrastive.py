@@ -47,6 +47,7 @@ def views(rows: int, width: int, *, seed: int) -> tuple[Tensor, Tensor]:
     return first, first + torch.randn(rows, width, generator=generator)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.05, 0.2, 1.0])
 @pytest.mark.parametrize(("rows", "width"), [(2, 3), (17, 5), (40, 64)])
 def test_nt_xent_is_its_definition(rows: int, width: int, temperature: float) -> None:

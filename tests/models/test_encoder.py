@@ -110,6 +110,7 @@ def test_its_gradients_are_the_published_ones() -> None:
         assert (gradient[last + 1 :] == 0).all(), "bins that a column does not have must learn nothing"
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(-6, 6, width=32), min_size=1, max_size=20))
 def test_tokens_are_continuous_and_constant_beyond_the_edges_but_for_the_line(values: list[float]) -> None:

@@ -63,6 +63,7 @@ def prepared_from(schema: Schema, tmp_path: Path) -> Callable[[pd.DataFrame], An
     return plan
 
 
+@pytest.mark.slow
 def test_the_pipeline_fits_features_on_its_training_rows_only(
     prepared_from: Callable[[pd.DataFrame], Any], frame: pd.DataFrame, schema: Schema
 ) -> None:
@@ -72,6 +73,7 @@ def test_the_pipeline_fits_features_on_its_training_rows_only(
     assert as_text(plan.features) != as_text(fit_features(rows, schema))
 
 
+@pytest.mark.slow
 def test_other_values_in_the_held_out_rows_change_nothing_that_is_fitted(
     prepared_from: Callable[[pd.DataFrame], Any], frame: pd.DataFrame
 ) -> None:
@@ -211,6 +213,7 @@ ANYTHING = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_no_value_makes_the_transform_raise(data: st.DataObject, features: Features) -> None:
@@ -262,6 +265,7 @@ def test_absent_columns_and_no_rows(features: Features) -> None:
     assert len(features.transform(pd.DataFrame())) == 0
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     values=st.lists(
@@ -489,6 +493,7 @@ def test_golden_level_keys() -> None:
     assert level_key(" ACME ") == level_key("acme")
 
 
+@pytest.mark.slow
 def test_levels_that_repeat_have_a_position() -> None:
     repeated = [f"employer {number}" for number in range(60)]
     feature = with_levels([*repeated, *repeated, "once", None, None])

@@ -108,6 +108,7 @@ def test_the_rate_falls_from_the_best_weights_on_when_the_score_gets_no_better(r
     assert by_epoch[8][0] == pytest.approx(0.525)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("best", "waited"), [(4, 3), (8, 6), (21, 16)])
 def test_what_learns_slowly_is_waited_for_longer(best: int, waited: int) -> None:
     scores = [0.5 + 0.01 * n for n in range(best)] + [0.5] * 40
@@ -127,6 +128,7 @@ def test_it_cools_in_time_where_the_epochs_run_out(rates: list[float]) -> None:
     assert rates[-1] < 0.1
 
 
+@pytest.mark.slow
 def test_the_same_passes_lead_to_the_same_weights_without_a_score(
     same_weights: Callable[[Fitted, Fitted], bool],
 ) -> None:
@@ -326,6 +328,7 @@ def kill_within(epoch: int) -> Callable[[Progress], None]:
     return on_progress
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("killer", "epoch"),
     [*((kill_after, epoch) for epoch in (1, 2, 3, 4)), *((kill_within, epoch) for epoch in (2, 3, 4))],
@@ -352,6 +355,7 @@ def test_a_resumed_run_ends_with_the_same_bits(
     assert redone == list(range(epoch + (killer is kill_after), 5)), "no epoch more than needed is repeated"
 
 
+@pytest.mark.slow
 def test_killed_at_every_epoch_in_turn(
     tmp_path: Path, same_weights: Callable[[Fitted, Fitted], bool]
 ) -> None:
@@ -362,6 +366,7 @@ def test_killed_at_every_epoch_in_turn(
     assert same_weights(run(Line(), checkpoint=checkpoint, resume=True), run(Line()))
 
 
+@pytest.mark.slow
 def test_early_stopping_survives_a_resume(tmp_path: Path) -> None:
     config, checkpoint = replace(CONFIG, epochs=20, patience=2), tmp_path / "run.ckpt"
     scores = [0.1, 0.9, 0.1, 0.2, 0.3]
@@ -386,6 +391,7 @@ def test_a_finished_run_is_not_run_again(
     assert task.seen == []
 
 
+@pytest.mark.slow
 def test_without_resume_an_old_checkpoint_is_ignored(
     tmp_path: Path, same_weights: Callable[[Fitted, Fitted], bool]
 ) -> None:

@@ -78,6 +78,7 @@ VARIANTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 def test_each_kind_of_network_gives_the_same_probabilities(variant: dict[str, Any]) -> None:
     network, members, rows = made_of(variant)

@@ -142,6 +142,7 @@ def test_rows_of_one_outcome_have_no_rates(label: float) -> None:
     assert not rates.rates.any()
 
 
+@pytest.mark.slow
 def test_random_labels_are_not_found_in_the_rates_that_training_rows_get() -> None:
     """The classic leak: with their own labels the rates of rare levels rank the rows that made them."""
     generator = np.random.default_rng(1)
@@ -238,6 +239,7 @@ def without_levels(features: Features) -> Features:
     return replace(features, categorical=few)
 
 
+@pytest.mark.slow
 def test_a_network_learns_from_rates_what_it_cannot_from_buckets() -> None:
     frame, labels = data(effect=1.5)
     aucs = {}
@@ -247,6 +249,7 @@ def test_a_network_learns_from_rates_what_it_cannot_from_buckets() -> None:
     assert aucs[True] > aucs[False] + 0.05, aucs
 
 
+@pytest.mark.slow
 def test_random_labels_give_an_auc_of_a_half() -> None:
     frame, labels = data(effect=1.5)
     labels = np.random.default_rng(3).permutation(labels)
@@ -256,6 +259,7 @@ def test_random_labels_give_an_auc_of_a_half() -> None:
     assert abs(roc_auc_score(shuffled, predict(frame.iloc[test])) - 0.5) < 4 * error
 
 
+@pytest.mark.slow
 def test_unseen_levels_score_near_the_average_of_the_column() -> None:
     frame, labels = data(effect=1.5)
     predict, test = trained(frame, labels, levels=True)

@@ -88,6 +88,7 @@ def kill_after(epoch: int, *, stage: str = "member 1") -> Callable[[Progress], N
     return on_progress
 
 
+@pytest.mark.slow
 def test_the_score_is_the_validation_auc_of_what_is_kept(
     train: Train, architecture: Architecture, labelled: Labelled
 ) -> None:
@@ -98,6 +99,7 @@ def test_the_score_is_the_validation_auc_of_what_is_kept(
     assert roc_auc_score(labelled.labels[300:], probability) == pytest.approx(fitted.best.score)
 
 
+@pytest.mark.slow
 def test_members_differ_by_their_seed_alone(train: Train, same_weights: Same) -> None:
     first, second, again = train(seeds=(1, 2, 1))
     assert same_weights(first, again)
@@ -113,6 +115,7 @@ def test_a_member_starts_from_the_given_encoder(train: Train, architecture: Arch
         torch.testing.assert_close(state[f"encoder.{name}"], tensor, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epoch", [1, 2, 3])
 def test_a_resumed_member_ends_with_the_same_bits(
     train: Train, tmp_path: Path, same_weights: Same, epoch: int
@@ -122,6 +125,7 @@ def test_a_resumed_member_ends_with_the_same_bits(
     assert same_weights(train(folder=tmp_path, resume=True)[0], train()[0])
 
 
+@pytest.mark.slow
 def test_killed_in_the_second_member_the_first_is_not_trained_again(
     train: Train, tmp_path: Path, same_weights: Same
 ) -> None:

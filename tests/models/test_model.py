@@ -78,6 +78,7 @@ def written(path: Path, payload: Payload) -> Path:
 # There and back
 
 
+@pytest.mark.slow
 def test_a_loaded_model_predicts_the_same_bits(saved: Path, model: LoanModel, frame: pd.DataFrame) -> None:
     loaded = load_model(saved)
     np.testing.assert_array_equal(loaded.predict_pd(frame), model.predict_pd(frame))
@@ -98,6 +99,7 @@ def test_all_else_comes_back_too(saved: Path, model: LoanModel) -> None:
     assert loaded.reference["pd"]["counts"].tolist() == [5, 6, 7, 0]
 
 
+@pytest.mark.slow
 def test_a_loaded_model_can_be_saved_again(saved: Path, tmp_path: Path, frame: pd.DataFrame) -> None:
     loaded = load_model(saved)
     save_model(tmp_path / "again.pth", loaded)
@@ -120,6 +122,7 @@ def test_pds_lie_inside_0_and_1_and_bad_rows_get_one_too(model: LoanModel) -> No
         assert ((predicted > 0) & (predicted < 1)).all()
 
 
+@pytest.mark.slow
 def test_a_row_is_scored_alone_as_among_others(model: LoanModel, frame: pd.DataFrame) -> None:
     together = model.predict_pd(frame)
     alone = np.array([model.predict_pd(frame.iloc[[row]])[0] for row in range(10)])
@@ -168,6 +171,7 @@ def model_with_trees(model: LoanModel, labelled: Labelled) -> LoanModel:
     return replace(model, trees=refit_trees(labelled, rounds=5, seed=0))
 
 
+@pytest.mark.slow
 def test_networks_and_trees_come_back_and_count_alike(
     model: LoanModel, model_with_trees: LoanModel, frame: pd.DataFrame, tmp_path: Path
 ) -> None:
@@ -193,6 +197,7 @@ def test_a_release_that_knows_no_trees_refuses_the_file_and_reads_the_others(
     assert versions == [1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -228,6 +233,7 @@ def test_each_part_must_be_there(saved: Path, key: str) -> None:
     assert key in refused(rewritten(saved, lambda payload: payload.pop(key)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", [*KEYS, "reference", "provenance"])
 def test_each_part_must_be_of_its_kind(saved: Path, key: str) -> None:
     others: list[Any] = [None, 5, [], [[1]], torch.zeros(2, 2)]
@@ -240,6 +246,7 @@ def test_each_part_must_be_of_its_kind(saved: Path, key: str) -> None:
         refused(written(saved, content | {key: value}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["schema", "features", "encoder", "state", "provenance"])
 def test_each_part_of_an_encoder_must_be_there_and_of_its_kind(encoder_file: Path, key: str) -> None:
     content = read_artifact(encoder_file, kind="encoder")
@@ -353,6 +360,7 @@ def test_absurd_sizes_are_refused_at_once_and_without_memory(
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000, "kilobytes"
 
 
+@pytest.mark.slow
 def test_many_columns_with_one_fine_one_are_refused_without_memory(saved: Path) -> None:
     """The table of bins has the room of the finest column everywhere: 3,000 x 100,000 places here."""
 
@@ -367,6 +375,7 @@ def test_many_columns_with_one_fine_one_are_refused_without_memory(saved: Path) 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000, "kilobytes"
 
 
+@pytest.mark.slow
 def test_a_damaged_file_does_not_load_by_the_registrys_digest_either(saved: Path, model: LoanModel) -> None:
     digest = save_model(saved, model)
     content = saved.read_bytes()

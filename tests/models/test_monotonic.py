@@ -90,6 +90,7 @@ def on_the_grid() -> Inputs:
     return Inputs(numerical=numerical, codes=np.zeros((len(numerical), 0), np.int64))
 
 
+@pytest.mark.slow
 def test_a_network_hardly_falls_where_it_must_not_and_falls_where_it_may(rows) -> None:
     falls = {}
     for late in ("", "increasing", "decreasing"):
@@ -128,6 +129,7 @@ def test_a_network_hardly_falls_where_it_must_not_and_falls_where_it_may(rows) -
     assert falls["decreasing"] < 0.01
 
 
+@pytest.mark.slow
 def test_trees_never_fall_where_they_must_not(rows) -> None:
     falls = {}
     for late in ("", "increasing", "decreasing"):

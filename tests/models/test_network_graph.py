@@ -15,6 +15,7 @@ from loan_default.models.network_graph import fastest, graph_logits
 ORDINARY = VARIANTS[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 def test_the_graph_of_each_kind_of_network_gives_the_same_probabilities(variant: dict[str, Any]) -> None:
     network, _, rows = made_of(variant)

@@ -72,6 +72,7 @@ def assert_same(one: Pretrained, other: Pretrained) -> None:
         assert torch.equal(tensor, other.state[name]), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_each_objective_lowers_its_losses(pretrained: Callable[..., Pretrained], objective: str) -> None:
     history = pretrained(objective=objective, config=replace(CONFIG, epochs=8)).fitted.history
@@ -82,6 +83,7 @@ def test_each_objective_lowers_its_losses(pretrained: Callable[..., Pretrained],
             assert history[-1].losses[part] < history[0].losses[part], part
 
 
+@pytest.mark.slow
 def test_the_state_is_that_of_an_encoder(
     pretrained: Callable[..., Pretrained], architecture: Architecture
 ) -> None:
@@ -94,6 +96,7 @@ def test_the_state_is_that_of_an_encoder(
     assert {"mask", "cls", "blocks.0.query.weight", "categories.weight"} <= moved
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits_whatever_was_drawn_before(
     pretrained: Callable[..., Pretrained],
 ) -> None:
@@ -102,6 +105,7 @@ def test_the_same_seed_gives_the_same_bits_whatever_was_drawn_before(
     assert [epoch.score for epoch in one.fitted.history] == [epoch.score for epoch in other.fitted.history]
 
 
+@pytest.mark.slow
 def test_the_global_random_numbers_are_left_alone(pretrained: Callable[..., Pretrained]) -> None:
     pretrained(config=replace(CONFIG, epochs=1))
     after = torch.rand(3)
@@ -133,6 +137,7 @@ def test_validation_rows_decide_nothing_but_the_best_epoch(
     assert one.fitted.best.score != other.fitted.best.score
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("epoch", [1, 2, 3])
 def test_a_resumed_run_ends_with_the_same_bits(
@@ -150,6 +155,7 @@ def test_a_resumed_run_ends_with_the_same_bits(
     assert_same(pretrained(objective=objective, checkpoint=checkpoint, resume=True), whole)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_other_options_is_refused(
     pretrained: Callable[..., Pretrained], tmp_path: Path
 ) -> None:

@@ -44,6 +44,7 @@ def accepted(draw):
     return pds, labels, draw(st.none() | arrays(np.float64, n, elements=st.floats(0.1, 9)))
 
 
+@pytest.mark.slow
 @given(rejects(), accepted())
 def test_fuzzy_copies_of_a_reject_weigh_what_it_weighs_and_default_as_its_pd_says(some, known):
     pds, weights = some
@@ -97,6 +98,7 @@ def test_a_higher_factor_makes_no_default_undone(some, known, one, other, seed):
     assert low.weights == pytest.approx(np.ones(len(pds)) if weights is None else weights)
 
 
+@pytest.mark.slow
 def test_parcelling_draws_the_rate_of_each_band_and_the_same_draws_again():
     generator = np.random.default_rng(5)
     pds = generator.random(20_000) * 0.6
@@ -168,6 +170,7 @@ class Simulation:
         return float((self.pds(model, ~self.accepted) - self.true[~self.accepted]).mean())
 
 
+@pytest.mark.slow
 def test_fuzzy_augmentation_adds_nothing_that_the_model_of_the_accepted_does_not_say():
     """With the same kind of model the pseudo-outcomes solve the same equations: the fit stays what it was."""
     for unseen in (0.0, 1.0):

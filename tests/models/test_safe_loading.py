@@ -60,6 +60,7 @@ def unsafe(tree: ast.AST) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_no_module_can_run_code_from_a_file() -> None:
     files = sorted(SOURCE.rglob("*.py"))
     assert len(files) > 40
@@ -67,6 +68,7 @@ def test_no_module_can_run_code_from_a_file() -> None:
     assert {name: found for name, found in problems.items() if found} == {}
 
 
+@pytest.mark.slow
 def test_the_loads_that_are_there_are_seen() -> None:
     calls = [
         node

@@ -91,6 +91,7 @@ def by_the_formula_of_the_paper(paths: TreePaths, row: Inputs, other: Inputs) ->
     return found
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=15)
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -136,6 +137,7 @@ def test_against_one_row_they_are_those_of_the_paper():
         assert np.abs(found).max() > 0.01
 
 
+@pytest.mark.slow
 def test_they_add_up_on_many_deep_trees_of_many_columns():
     generator = np.random.default_rng(3)
     inputs = random_inputs(generator, 3000, 25, 6, codes=20)

@@ -1,6 +1,7 @@
 """The paths to the leaves of trees lead each row where the trees score it."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from models.small_boosters import random_booster, random_inputs, trained_trees
@@ -24,6 +25,7 @@ def logits_by_paths(trees: Trees, inputs: Inputs) -> np.ndarray:
     )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(
     seed=st.integers(0, 2**32 - 1),

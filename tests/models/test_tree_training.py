@@ -27,6 +27,7 @@ def sample(rows: int, *, seed: int) -> Labelled:
 TRAIN, VALIDATION, TEST = sample(2000, seed=1), sample(1000, seed=2), sample(4000, seed=3)
 
 
+@pytest.mark.slow
 def test_trees_rank_rows_that_they_never_saw():
     trees = fit_trees(TRAIN, VALIDATION, seed=0)
     logits = trees.logits(TEST.inputs)
@@ -34,6 +35,7 @@ def test_trees_rank_rows_that_they_never_saw():
     assert 10 < len(trees) < 500
 
 
+@pytest.mark.slow
 def test_as_many_rounds_are_kept_as_are_best_on_validation_rows():
     trees = fit_trees(TRAIN, VALIDATION, seed=0)
 
@@ -45,12 +47,14 @@ def test_as_many_rounds_are_kept_as_are_best_on_validation_rows():
     assert all(found <= loss(len(trees) + step) for step in (-20, -5, 5, 20))
 
 
+@pytest.mark.slow
 def test_the_same_rows_and_seed_give_the_same_trees_on_any_threads():
     one, two = (refit_trees(VALIDATION, rounds=3, seed=4, threads=threads) for threads in (1, 2))
     for name, array in trees_to_dict(one).items():
         np.testing.assert_array_equal(array, trees_to_dict(two)[name], err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_refit_learns_from_other_rows_for_as_many_rounds():
     trees = fit_trees(TRAIN, VALIDATION, seed=0)
     both = refit_trees(VALIDATION, rounds=len(trees), seed=0)
@@ -70,6 +74,7 @@ def with_the_opposite(rows: Labelled, *, weight: float) -> Labelled:
     )
 
 
+@pytest.mark.slow
 def test_training_rows_count_by_their_weights():
     def auc(weight: float) -> float:
         trees = refit_trees(with_the_opposite(TRAIN, weight=weight), rounds=20, seed=0)
@@ -79,6 +84,7 @@ def test_training_rows_count_by_their_weights():
     assert auc(1e6) < 0.25
 
 
+@pytest.mark.slow
 def test_validation_rows_count_by_their_weights():
     plain = fit_trees(TRAIN, VALIDATION, seed=0)
     assert len(fit_trees(TRAIN, with_the_opposite(VALIDATION, weight=1e-9), seed=0)) == len(plain)
@@ -99,6 +105,7 @@ def test_without_the_library_the_way_out_is_named(monkeypatch):
         fit_trees(TRAIN, VALIDATION, seed=0)
 
 
+@pytest.mark.slow
 def test_trees_that_score_otherwise_than_the_library_are_refused(monkeypatch):
     copied = tree_training.trees_of
 

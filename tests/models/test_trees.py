@@ -12,6 +12,7 @@ from loan_default.models.tree_training import trees_of
 from loan_default.models.trees import average, blend, trees_from_dict, trees_to_dict
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(
     seed=st.integers(0, 2**32 - 1),

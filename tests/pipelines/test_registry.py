@@ -88,6 +88,7 @@ def test_a_version_is_found_by_its_beginning_if_that_names_one(three):
         find_model(database, "202611")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", ["20270305-120000-", "20270305"])
 def test_of_many_models_only_the_one_that_is_meant_is_read(empty, lab, asked):
     template, models = ModelRepository(lab.database).get(lab.version), ModelRepository(empty)

@@ -56,6 +56,7 @@ def offline(scorer, record):
     return scorer.model.predict_pd(records_frame([canonical], scorer.schema))[0]
 
 
+@pytest.mark.slow
 def test_an_answer_is_the_pd_of_the_champion_with_all_that_is_kept(champion):
     answers = asked(Lineup(champion=champion), request_digest="ab" * 32, started=time.monotonic() - 0.25)
     assert len(answers) == len(RECORDS)
@@ -88,6 +89,7 @@ def test_a_bad_record_changes_nothing_for_its_neighbours(champion, bad):
     assert last.prediction.event == "e-2"
 
 
+@pytest.mark.slow
 def test_both_groups_are_answered_by_their_models(champion, challenger):
     lineup = with_trial(champion, challenger)
     answers = asked(lineup)
@@ -149,6 +151,7 @@ def test_given_applications_go_before_those_of_the_records(champion):
     assert each.prediction.application == "subject"
 
 
+@pytest.mark.slow
 def test_a_shadow_is_kept_beside_and_changes_no_answer(champion, challenger):
     lineup = with_trial(champion, challenger, share=1, mode=Mode.SHADOW)
     answers = asked(lineup, [*RECORDS, record_of(None), record_of("z", debt=-1)])

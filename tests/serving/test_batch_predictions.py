@@ -77,6 +77,7 @@ def stored_in(database):
     return {each.event: each for each in kept}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schema", [SCHEMA, DATED], ids=["plain", "dated"])
 def test_a_row_is_kept_as_the_same_record_is_at_another_door(database, schema):
     scorer = slow_scorer("v1", seed=4, schema=schema)

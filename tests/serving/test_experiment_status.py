@@ -77,6 +77,7 @@ def status_of(database, store, **values):
     return experiment_status(database, store=store, schema=None, **{"cutoff": 0.2, **values})
 
 
+@pytest.mark.slow
 def test_a_share_is_compared_between_groups(database, tmp_path):
     experiment = started(database, Mode.SHARE)
     champion, first = drawn(1, noise=3)
@@ -101,6 +102,7 @@ def test_a_share_is_compared_between_groups(database, tmp_path):
     assert status.score_psi > 0
 
 
+@pytest.mark.slow
 def test_a_shadow_is_compared_on_the_same_people(database, tmp_path):
     experiment = started(database, Mode.SHADOW)
     champion, outcomes = drawn(1, noise=0.1)
@@ -121,6 +123,7 @@ def test_a_shadow_is_compared_on_the_same_people(database, tmp_path):
     assert status.conclusion is not Conclusion.CHALLENGER
 
 
+@pytest.mark.slow
 def test_an_application_counts_once_with_its_latest_score(database, tmp_path):
     experiment = started(database, Mode.SHARE)
     keep(database, experiment, Group.CHAMPION, [0.9] * 300, later=0)
@@ -149,6 +152,7 @@ def test_who_names_nobody_was_not_drawn(database, tmp_path):
     assert status.conclusion is Conclusion.INCONCLUSIVE
 
 
+@pytest.mark.slow
 def test_the_last_one_is_shown_or_the_one_that_is_named(database, tmp_path):
     with pytest.raises(DataError, match="there must be an experiment, however: none was ever started"):
         status_of(database, tmp_path)

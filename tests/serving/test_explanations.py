@@ -57,6 +57,7 @@ def test_reasons_are_the_columns_that_raised_the_pd_most(
     assert several > 20
 
 
+@pytest.mark.slow
 def test_deleting_the_top_reason_lowers_the_pd(
     frozen: FrozenModel, frame: pd.DataFrame, reference: Reference
 ) -> None:
@@ -117,6 +118,7 @@ def boosted(model: LoanModel, frame: pd.DataFrame, tmp_path_factory: pytest.Temp
     return read_serving_file(saved.serving_file, model=saved.sha256)
 
 
+@pytest.mark.slow
 def test_reasons_of_a_model_with_trees_are_columns_of_the_schema_and_add_up_to_the_pd(
     boosted: FrozenModel, frame: pd.DataFrame
 ) -> None:

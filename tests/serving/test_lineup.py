@@ -56,6 +56,7 @@ def test_shares_are_exact_within_binomial_noise(share, experiment):
     assert binomtest(len(drawn), len(PEOPLE), share).pvalue > 1e-4
 
 
+@pytest.mark.slow
 def test_nobody_leaves_the_challenger_when_its_share_grows():
     groups = [challenged(share) for share in (0.01, 0.05, 0.2, 0.21, 0.8, 1)]
     for smaller, larger in itertools.pairwise(groups):

@@ -242,6 +242,7 @@ def canonical(frame: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.slow
 def test_without_a_pointer_the_newest_model_answers_and_then_the_champion(home: Home) -> None:
     older, newer = home.good(1), home.good(2)
     live = home.live()
@@ -256,6 +257,7 @@ def test_without_a_pointer_the_newest_model_answers_and_then_the_champion(home: 
     assert (live.looks.swaps, live.looks.refusals) == (2, 0)
 
 
+@pytest.mark.slow
 def test_what_did_not_change_is_not_loaded_again(home: Home) -> None:
     home.promote(home.good(1))
     live = home.live()
@@ -266,6 +268,7 @@ def test_what_did_not_change_is_not_loaded_again(home: Home) -> None:
     assert live.looks.swaps == 1
 
 
+@pytest.mark.slow
 def test_a_bad_champion_at_the_start_leaves_nobody_to_answer_and_is_refused_once(home: Home) -> None:
     bad = home.damaged(1, flip_a_bit)
     home.promote(bad)
@@ -280,6 +283,7 @@ def test_a_bad_champion_at_the_start_leaves_nobody_to_answer_and_is_refused_once
     assert live.is_ready
 
 
+@pytest.mark.slow
 def test_a_refusal_that_cannot_be_published_is_published_later(home: Home) -> None:
     home.promote(home.damaged(1, flip_a_bit))
     is_away = True
@@ -299,6 +303,7 @@ def test_a_refusal_that_cannot_be_published_is_published_later(home: Home) -> No
     assert len(home.published) == 1
 
 
+@pytest.mark.slow
 def test_a_store_that_is_away_and_one_without_models_leave_the_lineup_as_it_is(home: Home) -> None:
     live = home.live()
     live.refresh()
@@ -320,6 +325,7 @@ def test_a_store_that_is_away_and_one_without_models_leave_the_lineup_as_it_is(h
     assert live.looks.failures == 1
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_loaded_now_is_tried_again_later(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -365,6 +371,7 @@ def experiment_of(champion: ModelMetadata, challenger: ModelMetadata, **changes:
     )
 
 
+@pytest.mark.slow
 def test_a_challenger_takes_part_while_its_experiment_runs(home: Home) -> None:
     first, second = home.good(1), home.good(2)
     home.promote(first)
@@ -391,6 +398,7 @@ def test_a_challenger_takes_part_while_its_experiment_runs(home: Home) -> None:
     assert live.lineup.trial is None
 
 
+@pytest.mark.slow
 def test_a_bad_challenger_is_refused_and_the_champion_answers_for_all(home: Home) -> None:
     first, bad = home.good(1), home.damaged(2, flip_a_bit)
     home.promote(first)
@@ -403,6 +411,7 @@ def test_a_bad_challenger_is_refused_and_the_champion_answers_for_all(home: Home
     assert [each.model.version for each in home.published] == [bad.version]
 
 
+@pytest.mark.slow
 def test_an_experiment_of_a_champion_that_was_refused_runs_beside_no_other(home: Home) -> None:
     first, bad, second = home.good(1), home.damaged(2, flip_a_bit), home.good(3)
     home.promote(first)
@@ -416,6 +425,7 @@ def test_an_experiment_of_a_champion_that_was_refused_runs_beside_no_other(home:
     assert live.lineup.trial is None
 
 
+@pytest.mark.slow
 def test_a_challenger_that_was_promoted_is_no_challenger_any_more(home: Home) -> None:
     first, second = home.good(1), home.good(2)
     home.promote(first)
@@ -434,6 +444,7 @@ def test_a_challenger_that_was_promoted_is_no_challenger_any_more(home: Home) ->
 # One model by its name
 
 
+@pytest.mark.slow
 def test_one_registered_model_and_one_file_answer_whatever_the_pointer_says(home: Home) -> None:
     first, second = home.good(1), home.good(2)
     home.promote(first)
@@ -448,6 +459,7 @@ def test_one_registered_model_and_one_file_answer_whatever_the_pointer_says(home
     one_file(path, sha256=second.sha256)
 
 
+@pytest.mark.slow
 def test_the_thread_looks_at_once_when_it_is_asked_to(home: Home) -> None:
     home.promote(home.good(1))
     live = home.live(seconds=60)

@@ -135,6 +135,7 @@ def test_without_a_champion_nothing_is_computed(services, home):
     assert monitor_now(services, home=home, policy=POLICY, cutoff=0.2) == []
 
 
+@pytest.mark.slow
 def test_each_hour_is_stored_and_assessed_with_as_many_before_it_as_are_needed(
     services, home, saved, champion, arrive
 ):
@@ -153,6 +154,7 @@ def test_each_hour_is_stored_and_assessed_with_as_many_before_it_as_are_needed(
     assert "sex" not in columns, "a protected column is no feature"
 
 
+@pytest.mark.slow
 def test_values_of_an_hour_are_those_of_its_rows(services, home, saved, champion, arrive):
     arrive(250, 0)
     (hour,) = (each for each in monitor(services, home, saved) if each.rows)
@@ -169,6 +171,7 @@ def test_values_of_an_hour_are_those_of_its_rows(services, home, saved, champion
     assert missing["income"] == pytest.approx(arrived.frame["income"].isna().mean())
 
 
+@pytest.mark.slow
 def test_drift_of_a_column_is_found_and_published(services, home, saved, champion, arrive):
     def poorer(record):
         return {**record, "income": None if record["income"] is None else record["income"] * 0.2}
@@ -187,6 +190,7 @@ def test_drift_of_a_column_is_found_and_published(services, home, saved, champio
     assert facts
 
 
+@pytest.mark.slow
 def test_a_later_run_computes_the_last_hour_again_and_what_it_missed(services, home, saved, champion, arrive):
     arrive(150, 0)
     monitor(services, home, saved, now=NOW)
@@ -229,6 +233,7 @@ def observe(home, names, outcomes):
     )
 
 
+@pytest.mark.slow
 def test_predictions_are_measured_when_their_outcomes_have_come(services, home, saved, champion, arrive):
     names, generator = arrive(400, 1), np.random.default_rng(0)
     pds = generator.uniform(0.05, 0.5, 400)
@@ -244,6 +249,7 @@ def test_predictions_are_measured_when_their_outcomes_have_come(services, home, 
     assert realised.expected_auc == pytest.approx(estimate_performance(pds[:300]).auc)
 
 
+@pytest.mark.slow
 def test_an_order_of_the_pds_that_outcomes_contradict_is_an_alarm(services, home, saved, champion, arrive):
     names, generator = arrive(600, 1), np.random.default_rng(0)
     pds = generator.uniform(0.05, 0.5, 600)

@@ -22,6 +22,7 @@ def broker() -> MemoryBroker:
     return made
 
 
+@pytest.mark.slow
 def test_a_sound_model_answers_at_once(registered: Saved, model: LoanModel, broker: MemoryBroker) -> None:
     source = one_file(registered.path, sha256=registered.sha256)
     with open_live_models(source, home=registered.cache.parent, broker=broker) as live:
@@ -31,6 +32,7 @@ def test_a_sound_model_answers_at_once(registered: Saved, model: LoanModel, brok
     assert facts_of(broker) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_broker", [True, False])
 def test_a_refusal_is_a_fact_on_commands_without_a_folder(
     saved: Saved, broker: MemoryBroker, with_broker: bool

@@ -94,6 +94,7 @@ def is_refused(log, prediction):
     return False
 
 
+@pytest.mark.slow
 def test_predictions_reach_the_store_as_they_are(store, folder, database):
     kept = [
         prediction_of("a", application="7"),
@@ -110,6 +111,7 @@ def test_predictions_reach_the_store_as_they_are(store, folder, database):
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_many_are_few_writes(store, folder, database):
     with PredictionLog(PredictionRepository(store), folder) as log:
         for number in range(1_200):
@@ -119,6 +121,7 @@ def test_many_are_few_writes(store, folder, database):
     assert store.attempts < 60
 
 
+@pytest.mark.slow
 def test_while_the_store_is_away_predictions_wait_and_are_found(store, folder, database):
     store.is_away = True
     with PredictionLog(PredictionRepository(store), folder) as log:
@@ -136,6 +139,7 @@ def test_while_the_store_is_away_predictions_wait_and_are_found(store, folder, d
     assert ids_in(database) == ["a/v1", "a/v2", "b/v1"]
 
 
+@pytest.mark.slow
 def test_an_answer_is_found_while_its_shadow_waits(store, folder, database):
     answered, shadowed = prediction_of("a"), prediction_of("a", "v2", group=Group.SHADOW)
     with PredictionLog(PredictionRepository(store), folder) as log:
@@ -149,6 +153,7 @@ def test_an_answer_is_found_while_its_shadow_waits(store, folder, database):
         assert log.of_event("a") == [answered, shadowed]
 
 
+@pytest.mark.slow
 def test_what_is_stored_before_its_call_returns_does_not_wait_any_more(store, folder, monkeypatch):
     with PredictionLog(PredictionRepository(store), folder) as log:
         append = log._spool.append
@@ -164,6 +169,7 @@ def test_what_is_stored_before_its_call_returns_does_not_wait_any_more(store, fo
         assert log.of_event("a") == [prediction_of("a")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["sync", "adopt"])
 def test_the_threads_outlive_a_disk_or_a_system_that_fails(store, folder, database, monkeypatch, part):
     failures = []
@@ -183,6 +189,7 @@ def test_the_threads_outlive_a_disk_or_a_system_that_fails(store, folder, databa
     assert ids_in(database) == ["a/v1"]
 
 
+@pytest.mark.slow
 def test_a_lost_answer_of_the_store_is_no_second_prediction(store, folder, database):
     store.loses_answers = True
     with PredictionLog(PredictionRepository(store), folder) as log:
@@ -193,6 +200,7 @@ def test_a_lost_answer_of_the_store_is_no_second_prediction(store, folder, datab
     assert len(ids_in(database)) == 50
 
 
+@pytest.mark.slow
 def test_what_the_store_never_took_waits_for_the_next_process(store, folder, database):
     store.is_away = True
     log = PredictionLog(PredictionRepository(store), folder)
@@ -205,6 +213,7 @@ def test_what_the_store_never_took_waits_for_the_next_process(store, folder, dat
     assert ids_in(database) == ["a/v1", "b/v1"]
 
 
+@pytest.mark.slow
 def test_a_full_spool_refuses_and_takes_again_once_the_store_is_back(store, folder, database):
     store.is_away = True
     with PredictionLog(PredictionRepository(store), folder, limit_bytes=5_000) as log:
@@ -220,6 +229,7 @@ def test_a_full_spool_refuses_and_takes_again_once_the_store_is_back(store, fold
     assert ids_in(database) == [*(f"e-{number:03d}/v1" for number in range(kept)), "later/v1"]
 
 
+@pytest.mark.slow
 def test_a_damaged_line_costs_no_other(store, folder, database):
     store.is_away = True
     log = PredictionLog(PredictionRepository(store), folder)
@@ -235,6 +245,7 @@ def test_a_damaged_line_costs_no_other(store, folder, database):
     assert len(list(folder.glob("*.damaged"))) == 1
 
 
+@pytest.mark.slow
 def test_old_predictions_go_where_the_store_does_not_delete_them(store, folder, database):
     now = datetime.now(UTC)
     old, new = (prediction_of(f"e-{age}", scored_at=now - timedelta(days=age)) for age in (31, 29))
@@ -246,6 +257,7 @@ def test_old_predictions_go_where_the_store_does_not_delete_them(store, folder, 
     assert ids_in(database) == [new.id, "later/v1"]
 
 
+@pytest.mark.slow
 def test_threads_may_add_at_once(store, folder, database):
     with PredictionLog(PredictionRepository(store), folder) as log:
         threads = [

@@ -266,6 +266,7 @@ def test_no_descriptor_is_left_open(tmp_path):
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(steps=st.lists(st.sampled_from(["put", "take", "remove", "restart", "adopt"]), max_size=30))
 def test_whatever_happens_each_line_is_stored_or_waits(tmp_path_factory, steps):

@@ -24,6 +24,7 @@ class Unsteady(MemoryBroker):
         return super().consumer(group, topics)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [MemoryBroker, Unsteady])
 def test_a_promotion_is_heard_and_other_facts_are_not(kind, monkeypatch, capsys):
     monkeypatch.setattr(facts, "_RETRY_SECONDS", 0.01)
@@ -41,6 +42,7 @@ def test_a_promotion_is_heard_and_other_facts_are_not(kind, monkeypatch, capsys)
     assert capsys.readouterr().out.count("promotions_not_heard") == (kind is Unsteady)
 
 
+@pytest.mark.slow
 def test_each_process_hears_all(monkeypatch):
     broker, stop = MemoryBroker(), Event()
     broker.create_topics(TOPICS)

@@ -56,6 +56,7 @@ RECORDS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(rows=st.lists(RECORDS, min_size=1, max_size=3 * FEW_ROWS))
 def test_any_canonical_records_give_the_bits_of_their_frame(

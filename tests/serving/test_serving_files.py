@@ -42,11 +42,13 @@ def test_a_serving_file_holds_the_model(registered: Saved, model: LoanModel) -> 
     assert frozen.calibration == model.calibration
 
 
+@pytest.mark.slow
 def test_the_same_model_file_gives_the_same_bytes(registered: Saved, tmp_path: Path) -> None:
     derive(registered.path, sha256=registered.sha256, out=tmp_path / "again.npz")
     assert (tmp_path / "again.npz").read_bytes() == registered.serving_file.read_bytes()
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_and_no_truncation_is_read(saved: Saved) -> None:
     content = saved.serving_file.read_bytes()
     rng = np.random.default_rng(1)
@@ -62,6 +64,7 @@ def test_no_flipped_bit_and_no_truncation_is_read(saved: Saved) -> None:
     read_serving_file(saved.serving_file, model=saved.sha256)
 
 
+@pytest.mark.slow
 def test_damage_with_a_right_digest_is_never_read_as_another_model(saved: Saved) -> None:
     content = saved.serving_file.read_bytes()
     sound = read_serving_file(saved.serving_file, model=saved.sha256)
@@ -193,6 +196,7 @@ def test_a_model_that_does_not_score_the_golden_rows_of_its_training_is_not_deri
     assert not (tmp_path / "out.npz").exists()
 
 
+@pytest.mark.slow
 def test_a_file_of_an_older_release_gets_golden_rows_when_it_is_derived(
     model: LoanModel, tmp_path: Path
 ) -> None:

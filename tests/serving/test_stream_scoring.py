@@ -434,6 +434,7 @@ class Away:
         return getattr(self._inner, name)
 
 
+@pytest.mark.slow
 def test_while_the_store_is_away_nothing_is_sent_or_committed(world):
     send(world, *map(application, range(10)))
     away = Away(world.predictions, 8)
@@ -561,6 +562,7 @@ def test_a_broker_in_memory_drops_nothing_that_a_scorer_in_this_process_has_yet_
     scoring.close()
 
 
+@pytest.mark.slow
 def test_following_scores_what_comes_until_it_is_stopped(world):
     stop, beats = Flag(), []
     done: list[Scored] = []

@@ -1,5 +1,6 @@
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ SCHEMA = Schema(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.integers(150, 600), st.integers(1, 4), st.integers(0, 9))
 def test_folds_part_the_rows_outside_the_test_and_keep_groups_whole(

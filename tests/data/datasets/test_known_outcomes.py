@@ -74,6 +74,7 @@ _events = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(_events, st.integers(1, 3))
 def test_they_are_the_labels_of_the_training_store(tmp_path_factory, events, parts):

@@ -127,6 +127,7 @@ def test_an_end_of_a_very_strong_predictor_is_no_sharp_edge():
     assert by_cut(leaking, mistaken)[0][0]
 
 
+@pytest.mark.slow
 def test_no_time_is_lost_where_every_end_looks_sure():
     y = np.ones(200_000)
     y[::20] = 0
@@ -135,6 +136,7 @@ def test_no_time_is_lost_where_every_end_looks_sure():
     assert time.perf_counter() - began < 2
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32 - 1), st.integers(10, 90))
 @settings(max_examples=40)
 def test_the_rank_statistic_is_that_of_scikit_learn(seed, bads):

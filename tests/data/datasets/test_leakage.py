@@ -186,6 +186,7 @@ def test_leaks_with_few_wrong_labels_are_found(family: Family, leak: str):
         assert stopped >= fewest, noise
 
 
+@pytest.mark.slow
 def test_a_leak_stops_with_ten_defaults_and_a_strong_predictor_does_not():
     for leak in ("status", "repaid share", "weight"):
         assert found_leaks(LENDER, 5, rows=200, bads=10, noise=0.0, leak=leak, seed=3) == (5, 5)

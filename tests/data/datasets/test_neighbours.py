@@ -59,6 +59,7 @@ def test_a_shared_rare_value_says_more_than_a_shared_common_one():
     assert neither == pytest.approx(60 * (2 / 60)), "different categories say nothing"
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from([0.0, 1.0, 2.0, 7.5, np.nan]), min_size=30, max_size=60), st.randoms())
 def test_points_follow_the_rows_in_any_order(values, random):
     frame = frame_of(len(values)).assign(income=values)

@@ -142,6 +142,7 @@ def test_equal_values_have_equal_hashes_however_they_are_held(rows, random):
     np.testing.assert_array_equal(hash_rows(data.iloc[order], COLUMNS), hashes[order])
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.lists(values, min_size=2, max_size=12))
 def test_rows_have_equal_hashes_where_their_values_are_equal_and_nowhere_else(rows):
@@ -152,6 +153,7 @@ def test_rows_have_equal_hashes_where_their_values_are_equal_and_nowhere_else(ro
     np.testing.assert_array_equal(pd.factorize(hashes)[0], groups)
 
 
+@pytest.mark.slow
 def test_hashing_does_not_depend_on_how_many_rows_are_hashed_together(monkeypatch):
     data = pd.concat([frame()] * 5, ignore_index=True)
     hashes, digest = hash_rows(data, COLUMNS), digest_of(data)

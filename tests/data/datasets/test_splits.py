@@ -99,6 +99,7 @@ def test_groups_stay_whole_and_shares_hold(rows: int, size: int, seed: int) -> N
         assert data["bad"].iloc[part].mean() == pytest.approx(data["bad"].mean(), abs=0.2)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.integers(150, 1000), st.integers(5, 400), st.integers(1, 5), st.integers(0, 1000))
 def test_an_out_of_time_test_is_later_than_all_that_trains(
@@ -338,6 +339,7 @@ def test_a_permanent_holdout_split_is_a_partition(rows, seed, unlabelled):
     check_partition(split, data, alone(data))
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(rows=st.integers(600, 1200), kept=st.integers(400, 600), seed=st.integers(0, 2**32 - 1))
 def test_a_row_has_the_same_side_in_every_snapshot(rows, kept, seed):

@@ -92,6 +92,7 @@ def names(folder: Path) -> list[str]:
 # What is compacted ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_parts_whose_offsets_join_become_one_file_that_says_the_whole_range(tmp_path: Path) -> None:
     write_many(tmp_path, 7)
     small, before = names(tmp_path), read(tmp_path)
@@ -132,6 +133,7 @@ def test_large_parts_are_compacted_before_they_are_many(
     assert compact(tmp_path, now=NOW) == Compacted(files=2, parts=4, removed=0)
 
 
+@pytest.mark.slow
 def test_many_parts_are_joined_a_few_thousand_rows_at_a_time(tmp_path: Path) -> None:
     write_many(tmp_path, 15, rows=2_000)
     before, small = read(tmp_path), names(tmp_path)
@@ -193,6 +195,7 @@ def test_a_store_that_is_compacted_between_writes_is_like_one_that_never_was(
         assert_same(read(compacted, snapshot.parts), snapshot)
 
 
+@pytest.mark.slow
 def test_two_who_compact_at_once_and_cut_otherwise_lose_and_add_nothing(tmp_path: Path) -> None:
     write_many(tmp_path / "one", 12)
     before, other = read(tmp_path / "one"), tmp_path / "other"

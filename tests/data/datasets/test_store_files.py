@@ -73,6 +73,7 @@ def test_a_part_that_is_nowhere_is_missed(tmp_path: Path) -> None:
         read(tmp_path, [*known, other])
 
 
+@pytest.mark.slow
 def test_many_parts_are_named_by_one_file_that_lists_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

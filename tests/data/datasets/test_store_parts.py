@@ -38,6 +38,7 @@ def part(first: int, following: int, *, partition: int = 0) -> PartName:
     return parsed
 
 
+@pytest.mark.slow
 @given(
     topic=st.from_regex(r"[a-z0-9._-]{1,20}", fullmatch=True),
     partition=st.integers(0, 999),

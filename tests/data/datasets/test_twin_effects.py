@@ -9,6 +9,7 @@ from loan_default.data.datasets.neighbours import points_of
 from loan_default.data.datasets.twin_effects import Booster, booster_of
 
 
+@pytest.mark.slow
 def test_copies_flatter_only_where_they_straddle_the_folds():
     draw = np.random.default_rng(0)
     frame, _ = clean_set("amounts", draw, rows=400, signal=1.0)
@@ -22,6 +23,7 @@ def test_copies_flatter_only_where_they_straddle_the_folds():
     assert abs(apart - 0.5) < 0.1
 
 
+@pytest.mark.slow
 def test_rows_with_a_copy_are_never_left_out(monkeypatch):
     monkeypatch.setattr(twin_effects, "MOST_ROWS", 300)
     frame, labels = clean_set("amounts", np.random.default_rng(0), rows=500, signal=2.0)

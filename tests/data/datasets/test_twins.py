@@ -16,6 +16,7 @@ def planted(
     return with_twins(frame, labels, draw, share=share, jitter=jitter)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jitter", [0.0, 0.001, 0.02])
 def test_planted_copies_are_found(jitter):
     frame, labels = planted(jitter=jitter)
@@ -30,6 +31,7 @@ def test_planted_copies_are_found(jitter):
     assert twins.auc_straddling > twins.auc_apart
 
 
+@pytest.mark.slow
 def test_the_order_of_rows_and_columns_changes_nothing():
     frame, labels = planted()
     first = find_twins(frame, schema_of(frame), labels)
@@ -43,6 +45,7 @@ def test_the_order_of_rows_and_columns_changes_nothing():
     assert (again.auc_straddling, again.auc_apart) == (first.auc_straddling, first.auc_apart)
 
 
+@pytest.mark.slow
 def test_pairs_and_copies_of_copies_are_of_one_group_and_other_rows_alone():
     frame, labels = planted()
     frame = pd.concat([frame, frame.iloc[:50]], ignore_index=True)
@@ -58,6 +61,7 @@ def test_pairs_and_copies_of_copies_are_of_one_group_and_other_rows_alone():
     assert not twins.with_copies_in(alone[:100], alone[100:]).any()
 
 
+@pytest.mark.slow
 def test_rows_without_an_outcome_and_small_sets_are_left_alone():
     frame, labels = planted()
     assert find_twins(frame, schema_of(frame), np.where(np.arange(1_500) < 1_400, np.nan, labels)) is None
@@ -74,6 +78,7 @@ def test_near_rows_with_outcomes_of_their_own_are_no_copies():
     assert find_twins(frame, schema_of(frame), other) is None
 
 
+@pytest.mark.slow
 def test_a_sample_decides_and_all_copies_are_found(monkeypatch):
     frame, labels = planted(rows=5_000)
     whole = find_twins(frame, schema_of(frame), labels)
@@ -85,6 +90,7 @@ def test_a_sample_decides_and_all_copies_are_found(monkeypatch):
     assert len(both) > 0.9 * len(whole.pairs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("signal", [1.7, 6.0])
 def test_clean_sets_have_none(shape, signal):

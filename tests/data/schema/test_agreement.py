@@ -204,6 +204,7 @@ def test_a_record_whose_text_has_a_declared_form_is_read_as_in_a_file(values, co
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("categories", "values"),
     [
@@ -271,6 +272,7 @@ NUMBERS_AND_TIMES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", NUMBERS_AND_TIMES, ids=lambda each: f"{each.kind} {each.format}")
 def test_markers_that_no_schema_declares_are_missing_among_numbers_and_times(column):
     check_agreement(pd.Series(MARKERS, dtype="str"), column)
@@ -281,6 +283,7 @@ def test_markers_that_no_schema_declares_are_missing_among_numbers_and_times(col
     assert values.isna().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "values",
     [

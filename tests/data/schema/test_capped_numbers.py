@@ -43,6 +43,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("text", "number", "settings"), CASES)
 def test_files_records_and_batches_read_a_bound_alike(text, number, settings):
     column = Column(name="a", kind=Kind.NUMERICAL, nullable=True, capped=True, **settings)
@@ -82,6 +83,7 @@ def test_it_is_part_of_the_schema_file_and_of_the_digests(tmp_path):
     assert schema.comparison_digest != other.comparison_digest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bound", ["90+", ">90", "> 90", "over 90", "\u2265 90"])
 @pytest.mark.parametrize("each", [1, 30])
 def test_inference_declares_bounds_among_numbers_with_their_count(bound, each):

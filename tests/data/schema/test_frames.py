@@ -307,6 +307,7 @@ number_texts = st.from_regex(r"[+-]?[0-9]{0,4}\.?[0-9]{0,3}([eE][+-]?[0-9]{1,3})
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.lists(number_texts, min_size=1, max_size=20))
 def test_numbers_of_text_agree_with_python(texts):
@@ -321,6 +322,7 @@ def test_numbers_of_text_agree_with_python(texts):
             assert number == float(stripped)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     st.floats(allow_nan=False) | st.integers(-5, 5).map(float),
@@ -348,6 +350,7 @@ def test_any_text_ends_as_accepted_or_rejected(changes):
     assert bool(result.counts) == bool(len(result.rejected))
 
 
+@pytest.mark.slow
 def test_every_row_of_a_large_frame_is_accepted_or_rejected():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(

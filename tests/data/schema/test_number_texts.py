@@ -156,6 +156,7 @@ def test_durations(text, months):
         assert in_years == (36 if text == "36" else pytest.approx(months / 12))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("marks", MARKS)
 @settings(deadline=None)
 @given(
@@ -171,6 +172,7 @@ def test_numbers_in_any_marks_come_back(marks, number, form):
     assert read(written, format=kind, decimal=decimal, thousands=thousands) == float(number)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     number=st.decimals(-(10**9), 10**9, places=3),
@@ -193,6 +195,7 @@ def test_what_a_library_writes_for_a_country_is_read(number, locale):
     assert read(text, format="money", decimal=decimal, thousands=thousands) == float(number)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     text=st.text("0123456789.,'()-+%$\u20ac \u00a0eEinf", max_size=9) | st.text(max_size=8),
@@ -204,6 +207,7 @@ def test_a_text_is_read_alone_as_in_a_column(text, marks, form):
     assert number is None or isinstance(number, float)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["1.5", "-1e3", ".5", "5.", "+7", "1e999", "-inf"])
 def test_plain_numbers_stay_plain(text):
     assert read(text, missing=("?",)) == float(text)
@@ -220,6 +224,7 @@ def test_a_country_before_a_currency_sign_is_money(text: str) -> None:
     assert read(text, format="money") == 21
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "number"),
     [

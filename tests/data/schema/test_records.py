@@ -218,6 +218,7 @@ def outcome(record, schema):
         return None, [str(error)]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(
     st.dictionaries(st.text(max_size=5) | st.sampled_from(list(GOOD)), values | st.just(np.nan), max_size=8)

@@ -67,6 +67,7 @@ def schemas(draw):
     return Schema(name=draw(words), description=draw(words), columns=fixed + drawn)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(schemas(), st.data())
 def test_dumped_schema_reads_back_the_same(schema, data):
@@ -79,6 +80,7 @@ def test_dumped_schema_reads_back_the_same(schema, data):
     assert [c.name for c in back.columns] == [c.name for c in schema.columns]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(schemas())
 def test_plain_dict_reads_back_the_same(schema):

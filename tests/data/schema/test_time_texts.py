@@ -152,6 +152,7 @@ def test_spreadsheets_count_days_as_pandas_does(days, seconds):
         )
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.from_regex(r"[0-3]?[0-9][/.][01]?[0-9][/.][0-9]{3,4}( [0-2][0-9]:[0-6][0-9])?", fullmatch=True)

@@ -143,6 +143,7 @@ def is_plain(text):
     return re.fullmatch(r"[a-z1é€;]([a-z1é€;@]| (?!%))*", text) is not None and not text.endswith(" ")
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(
     table=st.lists(st.tuples(texts, texts, texts), min_size=1, max_size=12),
@@ -162,6 +163,7 @@ def test_any_table_comes_back_as_it_was_written(tmp_path_factory, table, quotes,
     assert raw.frame.to_numpy().tolist() == [list(row) for row in table]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(st.lists(st.text(st.sampled_from([*"ab1, '\"\\%?{}\t@", "é"]), max_size=12), max_size=12))
 def test_every_line_is_a_row_or_a_reject(tmp_path_factory, lines):

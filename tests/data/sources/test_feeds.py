@@ -258,6 +258,7 @@ def ragged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frame_rows", [10, 26])
 def test_rows_between_two_numbers_are_all_there_and_no_others(ragged, monkeypatch, frame_rows) -> None:
     """Also where a frame ends just before the last of them, and where that one cannot be split."""
@@ -274,6 +275,7 @@ def test_rows_between_two_numbers_are_all_there_and_no_others(ragged, monkeypatc
     assert everything == list(range(290, 300))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=12)
 @given(
     frame_rows=st.integers(5, 120) | st.just(5_000),
@@ -310,6 +312,7 @@ def test_the_size_of_batches_does_not_change_the_events(
     assert list(seen.values()) == expected
 
 
+@pytest.mark.slow
 def test_a_run_sends_the_next_rows_and_no_more(tmp_path: Path) -> None:
     feed = FileFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=tmp_path / "s.json", rows=7, batch_rows=3)
     first, second = run(feed), run(feed)
@@ -326,6 +329,7 @@ def test_after_the_last_row_there_is_nothing(tmp_path: Path) -> None:
     assert run(feed) == []
 
 
+@pytest.mark.slow
 def test_what_was_not_done_is_sent_again(tmp_path: Path) -> None:
     feed = FileFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=tmp_path / "s.json", rows=4, batch_rows=2)
     delivered = next(iter(feed.batches()))
@@ -335,6 +339,7 @@ def test_what_was_not_done_is_sent_again(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "s.json").read_text())["next_row"] == 4
 
 
+@pytest.mark.slow
 def test_a_batch_cannot_be_skipped(tmp_path: Path) -> None:
     feed = FileFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=tmp_path / "s.json", rows=4, batch_rows=2)
     first, second = feed.batches()
@@ -411,6 +416,7 @@ def test_names_fit_into_ids_and_headers() -> None:
     assert len(plain_text("x" * 300)) == 150
 
 
+@pytest.mark.slow
 def test_every_row_of_the_bundled_file_is_read(tmp_path: Path) -> None:
     rows = rows_of(list(FileFeed(BUNDLED, load_schema(BUNDLED_SCHEMA), state=tmp_path / "s.json").batches()))
     assert len(rows) == 30_000
@@ -432,6 +438,7 @@ def test_generated_rows_pass_as_they_were_drawn(tmp_path: Path) -> None:
     assert run(feed) == []
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=10)
 @given(
     batch_rows=st.integers(25, 400),
@@ -454,6 +461,7 @@ def test_the_size_of_batches_does_not_change_what_is_generated(
     assert rows == rows_of(run(whole))
 
 
+@pytest.mark.slow
 def test_going_on_draws_only_the_blocks_of_the_new_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -128,6 +128,7 @@ def test_young_and_empty_files_are_left_alone(tmp_path: Path) -> None:
     assert {batch.source for batch in run(feed_of(tmp_path, settle_seconds=0))} == {"young.csv"}
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_ahead_does_not_hold_a_file_for_ever(tmp_path: Path) -> None:
     drop(tmp_path, "a.csv", age=-1e6)
     assert run(feed_of(tmp_path, settle_seconds=60)) == []
@@ -135,6 +136,7 @@ def test_a_clock_that_is_ahead_does_not_hold_a_file_for_ever(tmp_path: Path) -> 
     assert len(subjects(run(feed_of(tmp_path, settle_seconds=0.05)))) == ROWS
 
 
+@pytest.mark.slow
 def test_a_file_that_grows_while_it_is_looked_at_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,6 +223,7 @@ def test_a_file_that_cannot_be_read_is_set_aside_with_its_reason(
     assert feed.refused == []
 
 
+@pytest.mark.slow
 def test_a_file_is_used_whole_or_not_at_all(tmp_path: Path) -> None:
     drop(tmp_path, "a.csv", text_of("a", 20_000) + 'z,"1,0\nz,2,0\n')
     feed = feed_of(tmp_path)

@@ -37,6 +37,7 @@ def test_the_mean_and_the_spread_of_the_risk_are_those_that_were_asked_for():
         assert logit(probability).std() == pytest.approx(signal, rel=0.05)
 
 
+@pytest.mark.slow
 def test_without_a_signal_every_row_has_the_base_rate():
     _, probability = drawn(signal=0.0)
     assert probability == pytest.approx(np.full(20_000, 0.2))

@@ -119,6 +119,7 @@ def test_every_row_of_any_schema_passes_validation_as_it_is(schema: Schema, seed
         assert not column.special or not values.isin(column.special).any()
 
 
+@pytest.mark.slow
 def test_a_csv_file_round_trips(tmp_path: Path) -> None:
     frame = generate(SCHEMA, rows=2000, seed=1).frame
     to_text(frame, SCHEMA).to_csv(tmp_path / "loans.csv", index=False)
@@ -172,6 +173,7 @@ def test_columns_move_together() -> None:
     assert 0.1 < correlations[~np.eye(len(correlations), dtype=bool)].max() < 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("base_rate", "signal"), [(0.2, 1.5), (0.03, 1.0), (0.5, 3.0), (0.9, 0.5)])
 def test_the_level_and_the_signal_are_as_asked(base_rate: float, signal: float) -> None:
     generated = generate(SCHEMA, rows=40_000, seed=5, base_rate=base_rate, signal=signal)
@@ -181,6 +183,7 @@ def test_the_level_and_the_signal_are_as_asked(base_rate: float, signal: float) 
     assert generated.frame["bad"].mean() == pytest.approx(p.mean(), abs=4 * math.sqrt(base_rate / 40_000))
 
 
+@pytest.mark.slow
 def test_the_labels_have_the_auc_that_is_promised() -> None:
     gaps = []
     for seed in range(8):
@@ -211,6 +214,7 @@ def test_without_signal_all_rows_are_alike() -> None:
     assert generated.bayes_auc == pytest.approx(0.5)
 
 
+@pytest.mark.slow
 def test_the_seed_decides() -> None:
     first, again, other = (generate(SCHEMA, rows=200, seed=seed) for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(first.frame, again.frame)
@@ -219,6 +223,7 @@ def test_the_seed_decides() -> None:
     assert not set(first.frame["id"]) & set(other.frame["id"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk_rows", [1, 999, 8192, 12_345, 50_000])
 def test_chunks_are_the_rows_of_the_whole(chunk_rows: int) -> None:
     rows = 300 if chunk_rows == 1 else 20_000
@@ -289,6 +294,7 @@ def test_impossible_options_are_refused_before_the_first_row(options: dict[str, 
         chunks(SCHEMA, rows=10, chunk_rows=0, seed=1)
 
 
+@pytest.mark.slow
 def test_chunks_add_up_to_the_rows_that_were_asked_for() -> None:
     assert sum(len(part.frame) for part in chunks(SCHEMA, rows=100_000, chunk_rows=20_000, seed=1)) == 100_000
 
@@ -324,6 +330,7 @@ def test_going_on_draws_the_blocks_of_the_new_rows_alone(monkeypatch: pytest.Mon
     assert drawn == [120, 121, 122]  # of 8192 rows each
 
 
+@pytest.mark.slow
 def test_an_end_leaves_out_what_comes_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = whole_of(1).frame.iloc[100:8192]
     drawn = drawn_blocks(monkeypatch)
@@ -340,6 +347,7 @@ def test_a_beginning_or_an_end_outside_of_the_rows_is_refused(begin: int, end: i
         chunks(SCHEMA, rows=10, chunk_rows=10, seed=1, begin=begin, end=end)
 
 
+@pytest.mark.slow
 def test_the_rows_of_a_seed_stay_what_they_were() -> None:
     """Watermarks and ids of rows that were sent name rows of this content: a change here needs new ids."""
     frame = generate(SCHEMA, rows=9_000, seed=7).frame

@@ -86,6 +86,7 @@ scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text
 scalars |= st.floats(allow_nan=False, allow_infinity=False)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), scalars, min_size=1), min_size=1, max_size=9))
 def test_any_objects_come_back(tmp_path_factory, objects):

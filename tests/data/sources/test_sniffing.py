@@ -231,6 +231,7 @@ words = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=8) | st.sampl
 values = words | st.floats(-1e6, 1e6).map(lambda x: f"{x:.2f}") | st.just("")
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(
     towns=st.lists(st.tuples(values, words), min_size=3, max_size=30),

@@ -38,6 +38,7 @@ def test_only_the_known_suffix_is_left_out_of_a_name(name, stem):
     assert stem_of(Path("a.folder") / name) == stem
 
 
+@pytest.mark.slow
 def test_bundled_set_is_complete():
     raw = read_frame(BUNDLED)
     assert raw.frame.shape == (30_000, 25)

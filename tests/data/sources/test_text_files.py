@@ -24,6 +24,7 @@ def write(folder, content, name="file.csv"):
 cells = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=5)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     header=st.lists(st.text("abcdefg", min_size=1, max_size=3), min_size=2, max_size=3, unique=True),

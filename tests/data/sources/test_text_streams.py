@@ -22,6 +22,7 @@ print(*(len(next(frames).frame) for frames in kept))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["plain", "gzip", "utf-16", "ragged"])
 def test_python_ends_while_a_file_is_half_read(tmp_path, kind):
     text = _ROWS.replace("x\n", "x,y\n", 3) if kind == "ragged" else _ROWS
@@ -38,6 +39,7 @@ def test_python_ends_while_a_file_is_half_read(tmp_path, kind):
     assert (done.returncode, done.stdout, done.stderr) == (0, "100 100\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux lists the open files")
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_a_reader_that_is_closed_early_leaves_no_file_open(tmp_path, encoding):

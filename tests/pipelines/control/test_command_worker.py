@@ -135,6 +135,7 @@ def test_what_cannot_be_done_says_why(services):
     assert CommandRepository(services.database).get("zero").reason == dead_letter.reason
 
 
+@pytest.mark.slow
 def test_while_the_actor_is_away_nothing_is_committed(services):
     def away() -> None:
         raise DependencyError("Airflow must answer, however: it does not")
@@ -147,6 +148,7 @@ def test_while_the_actor_is_away_nothing_is_committed(services):
     assert diary.asked == ["train-1"]
 
 
+@pytest.mark.slow
 def test_a_record_counts_once_however_often_its_batch_is_tried(services):
     away = iter([False, True, False])
 
@@ -166,6 +168,7 @@ def test_a_refused_command_that_is_sent_again_has_no_second_dead_letter_record(s
     assert [dead_letter.event for dead_letter in dead_letters(services)] == ["zero"]
 
 
+@pytest.mark.slow
 def test_a_refused_command_whose_dead_letter_record_was_not_sent_has_it_from_the_next_try(
     services, monkeypatch
 ):
@@ -223,6 +226,7 @@ def test_commands_are_followed_until_one_asks_to_stop(services):
     assert diary.asked == ["train-1", "train-2"]
 
 
+@pytest.mark.slow
 def test_who_follows_leaves_the_group_when_the_actor_stays_away(services):
     def away() -> None:
         raise DependencyError("the scheduler must answer")

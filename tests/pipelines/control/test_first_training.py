@@ -50,6 +50,7 @@ class Starts:
         raise AssertionError(on)
 
 
+@pytest.mark.slow
 def test_it_waits_for_as_many_rows_as_a_model_is_evaluated_on(services, tmp_path):
     ingest(services, tmp_path, 90)
     assert not request_first_training(services, minimum_rows=20)
@@ -60,6 +61,7 @@ def test_it_waits_for_as_many_rows_as_a_model_is_evaluated_on(services, tmp_path
     assert (command.id, command.type, command.data) == (FIRST_TRAINING, CommandType.TRAIN, {})
 
 
+@pytest.mark.slow
 def test_one_that_was_done_is_not_asked_for_again(services, tmp_path):
     ingest(services, tmp_path, 50)
     for _ in range(2):  # the listener is away
@@ -70,6 +72,7 @@ def test_one_that_was_done_is_not_asked_for_again(services, tmp_path):
     assert not request_first_training(services, minimum_rows=10)
 
 
+@pytest.mark.slow
 def test_without_a_champion_it_is_asked_for_again_when_twice_as_much_is_there(services, tmp_path):
     for _ in range(3):  # the listener is away: however much comes meanwhile, one training is asked for
         ingest(services, tmp_path, 50)

@@ -22,6 +22,7 @@ def take(folder):
     return taken
 
 
+@pytest.mark.slow
 def test_the_accounts_come_in_order_and_once_whether_files_were_taken_or_not(tmp_path):
     assert (has_begun(tmp_path), waits(tmp_path)) == (False, False)
     names = [replay_bundled(tmp_path, rows=40).name for _ in range(2)]
@@ -34,6 +35,7 @@ def test_the_accounts_come_in_order_and_once_whether_files_were_taken_or_not(tmp
     assert [int(number) for number in taken] == list(range(1, 91))
 
 
+@pytest.mark.slow
 def test_it_ends_with_the_last_account(tmp_path):
     with gzip.open(BUNDLED_DATA, "rt") as file:
         accounts = sum(1 for _ in file) - 1

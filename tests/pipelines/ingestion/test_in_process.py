@@ -71,6 +71,7 @@ def stored(home: Path) -> set[str]:
     return set(contents.frame["id"])
 
 
+@pytest.mark.slow
 def test_a_feed_is_in_the_store(next_process, tmp_path):
     taken = take_to_store(next_process(), feed_of(tmp_path, rows=120), tmp_path / "store", stop=Flag())
     assert (taken.ingested.sent, taken.processed.accepted, taken.sent, taken.stored) == (120, 120, 120, 120)
@@ -87,6 +88,7 @@ def test_who_is_stopped_has_finished_what_was_sent(next_process, tmp_path):
     assert len(stored(tmp_path)) == 120
 
 
+@pytest.mark.slow
 def test_a_database_that_is_away_loses_no_row(next_process, tmp_path, monkeypatch):
     def away(self, logs):
         raise DependencyError("the database must answer")
@@ -99,6 +101,7 @@ def test_a_database_that_is_away_loses_no_row(next_process, tmp_path, monkeypatc
     assert len(stored(tmp_path)) == 120
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("minimum", [0, 1e9], ids=["the same schema", "a schema that rejects them"])
 def test_events_of_a_batch_that_was_tried_again_are_duplicates_when_they_are_sent_again(
     next_process, tmp_path, monkeypatch, minimum
@@ -128,6 +131,7 @@ class EmptyFeed:
         return iter(())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "times"), [(0, 1), (120, 3)])
 def test_each_batch_is_finished_once_and_a_feed_without_rows_too(
     next_process, tmp_path, monkeypatch, rows, times
@@ -144,6 +148,7 @@ def test_each_batch_is_finished_once_and_a_feed_without_rows_too(
     assert (len(calls), taken.stored) == (times, rows)
 
 
+@pytest.mark.slow
 def test_what_waits_in_the_outbox_of_an_earlier_process_is_stored(next_process, tmp_path):
     services = next_process()
     ingest_raw_data(services, feed_of(tmp_path, rows=50))
@@ -152,6 +157,7 @@ def test_what_waits_in_the_outbox_of_an_earlier_process_is_stored(next_process, 
     assert len(stored(tmp_path)) == 50
 
 
+@pytest.mark.slow
 def test_what_was_stored_is_no_longer_in_memory(new_services, tmp_path):
     services = replace(new_services(SCHEMA, POLLING), broker=connect(Settings(home=tmp_path)))
     assert isinstance(services.broker, MemoryBroker)
@@ -163,6 +169,7 @@ def test_what_was_stored_is_no_longer_in_memory(new_services, tmp_path):
     assert len(stored(tmp_path)) == 200
 
 
+@pytest.mark.slow
 def test_rejected_records_and_their_replays_are_there_in_the_next_process(new_services, tmp_path):
     def next_services(schema: Schema = SCHEMA) -> Services:
         broker, replays = connect(Settings(home=tmp_path)), Outbox(tmp_path / "replays")

@@ -66,6 +66,7 @@ def stored(home) -> int:
     return len(read_store(home / "store", SCHEMA, maturity_days=0, now=datetime.now(UTC)).frame)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("take", [ingest_once, take_in_steps])
 def test_what_a_feed_has_is_in_the_training_store_however_it_goes(services, tmp_path, take):
     taken = take(services, feed_of(tmp_path, rows=120), tmp_path / "store", stop=Flag())
@@ -82,6 +83,7 @@ def test_steps_that_are_stopped_leave_the_records_on_the_topic(services, tmp_pat
     assert (taken.ingested.sent, taken.stored) == (0, 50)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["in process", "in threads"])
 def test_a_feed_is_followed_until_the_flag_is_set(services, tmp_path, kind):
     stop, results = Flag(), []
@@ -110,6 +112,7 @@ def test_a_feed_is_followed_until_the_flag_is_set(services, tmp_path, kind):
         assert done == services.broker.end_offsets(RAW)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["in process", "in threads"])
 def test_a_server_that_is_away_is_waited_for_within_the_retry_budget(services, tmp_path, kind):
     feed = FailingFeed(DependencyError("away"))

@@ -77,6 +77,7 @@ def feed(tmp_path: Path) -> Callable[[int], GeneratedFeed]:
     return lambda rows: GeneratedFeed(SCHEMA, rows=rows, seed=5, state=tmp_path / "feed.json", batch_rows=70)
 
 
+@pytest.mark.slow
 def test_every_row_of_a_feed_arrives_once_and_in_canonical_form(services, feed):
     ingested = ingest_raw_data(services, feed(200))
     assert (ingested.sent, ingested.refused) == (200, 0)
@@ -97,6 +98,7 @@ def test_of_two_rows_of_one_file_the_second_is_the_later_event(services, feed):
     assert times == sorted(set(times))
 
 
+@pytest.mark.slow
 def test_nothing_new_is_nothing_to_do(services, feed):
     for _ in range(2):
         ingest_raw_data(services, feed(30))
@@ -211,6 +213,7 @@ def test_an_event_that_is_sent_again_has_no_second_effect(services):
     assert len(records_of(services.broker, dead_letter_topic(RAW))) == 1
 
 
+@pytest.mark.slow
 def test_a_full_replay_from_the_first_offset_changes_nothing(services, feed):
     ingest_raw_data(services, feed(120))
     raw(services, {"bad": b"{"})
@@ -229,6 +232,7 @@ def test_a_full_replay_from_the_first_offset_changes_nothing(services, feed):
 STEPS = ("add_new", "deliver", "put", "add", "commit")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_who_dies_around_any_step_loses_nothing_and_doubles_nothing(services, feed, step, when, monkeypatch):
@@ -267,6 +271,7 @@ class Killed(BaseException):
     """Nothing may catch it: the process is gone."""
 
 
+@pytest.mark.slow
 def test_an_absent_store_is_waited_for_and_then_named(services, feed, monkeypatch):
     ingest_raw_data(services, feed(60))
     real, away = RawDataLogRepository.add_new, iter([True, True, False, True, False])
@@ -292,6 +297,7 @@ def test_an_absent_store_is_waited_for_and_then_named(services, feed, monkeypatc
     assert records_of(services.broker, dead_letter_topic(RAW)) == []
 
 
+@pytest.mark.slow
 def test_a_feed_whose_delivery_fails_is_sent_again_under_the_same_ids(services, feed, monkeypatch):
     real = type(services.broker.producer()).deliver
     calls = Counter()
@@ -362,6 +368,7 @@ def test_a_schema_that_changes_in_the_middle_of_a_batch_is_named(services, monke
     assert process_raw_data(services).redelivered == 1
 
 
+@pytest.mark.slow
 def test_records_are_followed_until_the_flag_is_set_and_the_batch_in_hand_is_finished(
     services, feed, monkeypatch
 ):

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.language import Schema
@@ -32,6 +33,7 @@ SCHEMA = Schema(
 )
 
 
+@pytest.mark.slow
 def test_values_in_declared_forms_reach_the_training_store(new_services, tmp_path: Path) -> None:
     path = tmp_path / "loans.csv"
     path.write_text(

@@ -92,6 +92,7 @@ def replaced_add_new(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Add
     return replace
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("in_a_cycle", [False, True])
 def test_a_failed_delivery_leaves_no_write_behind(services, replaced_add_new, in_a_cycle):
@@ -131,6 +132,7 @@ def test_a_failed_delivery_leaves_no_write_behind(services, replaced_add_new, in
     assert len(records_of(services, PROCESSED)) == worker.processed.consumed == 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [4, 12])
 def test_an_interrupted_worker_waits_for_the_write_that_runs_and_cancels_the_next(
     services, replaced_add_new, count
@@ -171,6 +173,7 @@ def test_an_interrupted_worker_waits_for_the_write_that_runs_and_cancels_the_nex
     assert records_of(services, PROCESSED) == []
 
 
+@pytest.mark.slow
 def test_a_batch_whose_write_fails_is_not_sent_and_its_pending_writes_end_before_the_next_try(
     services, replaced_add_new
 ):

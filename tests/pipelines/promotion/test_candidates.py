@@ -24,6 +24,7 @@ def chosen_by(run: EvaluationRun, **options: object) -> Chosen:
     return chosen
 
 
+@pytest.mark.slow
 def test_which_model_is_evaluated(promotion):
     assert chosen_by(promotion.run(), version=promotion.model.version).why == "asked for"
     newer = promotion.candidate("newer")
@@ -39,6 +40,7 @@ def test_which_model_is_evaluated(promotion):
         chosen_by(promotion.run(), version="unknown")
 
 
+@pytest.mark.slow
 def test_a_damaged_model_is_passed_over_and_named_and_nothing_is_written(promotion):
     damage(promotion, promotion.candidate("damaged"))
     with pytest.raises(ArtifactError):
@@ -54,6 +56,7 @@ def test_a_damaged_model_is_passed_over_and_named_and_nothing_is_written(promoti
     assert DecisionRepository(promotion.services.database).newest_first() == []
 
 
+@pytest.mark.slow
 def test_all_damaged_models_are_named_where_no_other_can_be_evaluated(promotion):
     damage(promotion, promotion.candidate("older"))
     damage(promotion, promotion.candidate("newer"))
@@ -63,6 +66,7 @@ def test_all_damaged_models_are_named_where_no_other_can_be_evaluated(promotion)
     assert [each.version for each in selection.refused] == ["newer", "older"]
 
 
+@pytest.mark.slow
 def test_a_damaged_model_that_is_rejected_keeps_its_reason_and_is_not_found_again(promotion):
     damage(promotion, promotion.candidate("damaged"))
     (refused,) = choose_model(promotion.run()).refused
@@ -91,6 +95,7 @@ def test_a_machine_without_any_models_rejects_none(promotion, tmp_path):
     assert promotion.models.get(promotion.model.version).status is ModelStatus.TRAINED
 
 
+@pytest.mark.slow
 def test_a_damaged_champion_does_not_keep_other_models_from_being_evaluated(promotion):
     promotion.candidate("b")
     decide(promotion.run("first"), "b")
@@ -116,6 +121,7 @@ def test_a_rollback_brings_back_the_champion_before_the_present_one(promotion):
     assert chosen_by(promotion.run("next"), rollback=True).version == "b"
 
 
+@pytest.mark.slow
 def test_after_the_first_champion_there_is_none_to_go_back_to(promotion):
     decide(promotion.run("first"), promotion.model.version)
     with pytest.raises(DataError, match="must have a former champion"):

@@ -27,6 +27,7 @@ from loan_default.pipelines.training.dataset import Dataset, load_store
 from loan_default.pipelines.training.snapshots import snapshot_store
 
 
+@pytest.mark.slow
 def test_metrics_are_computed_on_rows_that_no_training_has_seen(promotion):
     found = evaluated(promotion.run("first"), promotion.model.version)
     metrics = MetricsRepository(promotion.services.database).get(found.metrics)
@@ -51,6 +52,7 @@ def test_metrics_are_computed_on_rows_that_no_training_has_seen(promotion):
     assert evaluated(promotion.run("first"), promotion.model.version).metrics == found.metrics
 
 
+@pytest.mark.slow
 def test_later_rows_are_taken_where_there_are_enough(promotion):
     early = promotion.candidate("early", seen_until="2000-01-01T00:00:00+00:00", split="out of time")
     found = evaluated(promotion.run(), early.version)
@@ -76,6 +78,7 @@ def with_a_feature_changed(**changes: object) -> tuple[str, Schema]:
     )
 
 
+@pytest.mark.slow
 def test_both_models_are_measured_on_the_same_rows_though_the_champion_changed_meanwhile(promotion):
     """The rows that are later than all that both have seen are fewer beside another champion."""
     promotion.candidate("slow", seen_until="2000-01-01T00:00:00+00:00")
@@ -93,6 +96,7 @@ def test_both_models_are_measured_on_the_same_rows_though_the_champion_changed_m
     assert (slow.beside, quick.beside) == ("quick", "slow")
 
 
+@pytest.mark.slow
 def test_a_verdict_names_each_rule_and_the_rows(promotion):
     run = promotion.run("strict", thresholds=STRICT)
     verdict = check_thresholds(run, evaluated(run, promotion.model.version))
@@ -117,6 +121,7 @@ def test_a_rollback_is_not_measured_and_waits_for_nothing(promotion):
     assert check_thresholds(run, found).passed
 
 
+@pytest.mark.slow
 def test_an_evaluation_reads_the_training_store_as_it_is(promotion):
     """Bringing the store up to date is a step of its own, which the caller sees."""
     before = evaluated(promotion.run("before"), promotion.model.version)
@@ -129,6 +134,7 @@ def test_an_evaluation_reads_the_training_store_as_it_is(promotion):
     assert promotion.metrics(after.metrics).rows > promotion.metrics(meanwhile.metrics).rows
 
 
+@pytest.mark.slow
 def test_rows_of_later_events_are_no_reason_to_forget_what_is_held_out(promotion):
     """The held-out rows of the store stay the same rows when it grows."""
     before = evaluated(promotion.run("before"), promotion.model.version)
@@ -140,6 +146,7 @@ def test_rows_of_later_events_are_no_reason_to_forget_what_is_held_out(promotion
     assert after.snapshot != before.snapshot
 
 
+@pytest.mark.slow
 def test_an_evaluation_remembers_the_move_of_the_pointer_that_it_has_seen(promotion):
     """Without it a promotion could not tell that another one came in between."""
     assert evaluated(promotion.run("none"), promotion.model.version).seen_rev == 0
@@ -151,6 +158,7 @@ def test_an_evaluation_remembers_the_move_of_the_pointer_that_it_has_seen(promot
         assert evaluated(promotion.run("look"), promotion.model.version).seen_rev == rev
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("replaced", ["with a champion", "without one"])
 def test_weighted_rows_are_compared_as_rows_that_stand_there_as_often(promotion, monkeypatch, replaced):
     """Whole weights: model and champion get the metrics, and the gate the reasons, of repeated rows."""

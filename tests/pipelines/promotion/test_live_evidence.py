@@ -97,6 +97,7 @@ def with_champion(promotion, name):
     return promotion.candidate(name)
 
 
+@pytest.mark.slow
 def test_a_lead_on_live_applications_promotes_where_the_policy_takes_it_from_there(promotion):
     challenger = with_champion(promotion, "live-better")
     refused = decide(promotion.run("before", policy=LIVE), challenger.version)
@@ -112,6 +113,7 @@ def test_a_lead_on_live_applications_promotes_where_the_policy_takes_it_from_the
     assert "3,000 outcomes are known, of 2,000 that were planned" in rule.sentence
 
 
+@pytest.mark.slow
 def test_an_experiment_that_the_champion_wins_speaks_against_a_model_that_is_as_good_elsewhere(promotion):
     challenger = with_champion(promotion, "live-worse")
     experiment(promotion, challenger, name="x-worse", noise=(0.1, 3))
@@ -120,6 +122,7 @@ def test_an_experiment_that_the_champion_wins_speaks_against_a_model_that_is_as_
     assert [rule.name for rule in decision.rules if rule.outcome is RuleOutcome.FAILED] == ["live_lead"]
 
 
+@pytest.mark.slow
 def test_the_newest_experiment_counts_and_each_further_one_has_a_wider_interval(promotion):
     challenger = with_champion(promotion, "live-again")
     widths = []
@@ -134,6 +137,7 @@ def test_the_newest_experiment_counts_and_each_further_one_has_a_wider_interval(
     assert widths[0] < widths[2] * 0.98
 
 
+@pytest.mark.slow
 def test_experiments_of_other_pairs_say_nothing(promotion):
     challenger = with_champion(promotion, "live-other")
     experiment(promotion, promotion.candidate("somebody-else"), name="x-other", noise=(3, 0.1))

@@ -53,12 +53,14 @@ def test_a_target_that_means_something_else_measures_no_model_of_before(promotio
     assert "the schema reads bad differently" in found.rows
 
 
+@pytest.mark.slow
 def test_the_trained_model_says_by_which_version_it_was_split(promotion):
     found = evaluated(promotion.run("mine"), promotion.model.version)
     assert promotion.metrics(found.metrics).dataset is DatasetName.HELD_OUT
     assert found.rows.startswith("permanent holdout")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", [None, 1])
 def test_a_model_whose_encoder_may_have_seen_the_holdout_is_not_measured_on_it(promotion, version):
     promotion.candidate("borrowed", seen_until=None, encoder_given=True, encoder_split_version=version)
@@ -170,6 +172,7 @@ def with_column(name: str, **changes: object) -> Schema:
     return replace(SCHEMA, columns=tuple(columns))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("claimed", "reason"),
     [

@@ -55,6 +55,7 @@ def score(model, tmp_path):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("out", ["scores.csv", "scores.csv.gz", "scores.parquet"])
 @pytest.mark.parametrize("source", ["new.csv", "new.csv.gz", "new.parquet"])
 def test_scores_are_those_of_the_model_in_the_order_of_the_file(
@@ -110,6 +111,7 @@ def test_rows_that_cannot_be_split_are_in_the_quarantine_as_text(model, sound_ap
     assert rejected["raw_text"][0] == lines[3]
 
 
+@pytest.mark.slow
 def test_optional_columns_may_be_absent_and_others_are_ignored(score, model, sound_applications):
     raw = sound_applications.drop(columns=["id", "made", "ratio", "city", "bad"]).assign(note="x")
     scored, scores = score(raw)
@@ -136,12 +138,14 @@ def test_rows_are_scored_as_often_as_they_come(score, sound_applications):
     np.testing.assert_allclose(scores["pd"][:300], scores["pd"][300:], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_target_in_the_file_is_not_looked_at(score, sound_applications):
     with_target = score(sound_applications.assign(bad="nonsense"))[1]
     without = score(sound_applications.drop(columns="bad"))[1]
     pd.testing.assert_frame_equal(with_target, without)
 
 
+@pytest.mark.slow
 def test_chunks_do_not_change_the_scores(score, sound_applications, monkeypatch):
     raw = sound_applications
     raw.loc[[3, 64, 130], "purpose"] = "boat"
@@ -153,6 +157,7 @@ def test_chunks_do_not_change_the_scores(score, sound_applications, monkeypatch)
     assert chunked.rows_quarantined == 3
 
 
+@pytest.mark.slow
 def test_broken_rows_of_some_chunks_only_stand_in_one_table(score, sound_applications, monkeypatch, tmp_path):
     monkeypatch.setattr(scoring, "CHUNK_ROWS", 64)
     raw = sound_applications.rename(columns={"made": "reason"}).assign(row="r")
@@ -163,6 +168,7 @@ def test_broken_rows_of_some_chunks_only_stand_in_one_table(score, sound_applica
     assert quarantine[["raw_row", "raw_reason"]].notna().all(axis=None)
 
 
+@pytest.mark.slow
 def test_a_file_of_broken_rows_only_gives_a_header_and_the_quarantine(score, sound_applications):
     for out in ("scores.csv", "scores.parquet"):
         scored, scores = score(sound_applications.assign(purpose="boat"), out=out)
@@ -171,6 +177,7 @@ def test_a_file_of_broken_rows_only_gives_a_header_and_the_quarantine(score, sou
         assert scores.empty
 
 
+@pytest.mark.slow
 def test_a_stale_quarantine_of_an_earlier_run_goes(score, sound_applications, tmp_path):
     first, _ = score(sound_applications.assign(purpose="boat"))
     assert first.quarantine.exists()
@@ -192,6 +199,7 @@ def test_an_identifier_called_like_a_result_does_not_hide_it(model, sound_applic
     assert scores["pd_in_data"].tolist() == sound_applications["id"].tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
 def test_an_interrupted_run_leaves_the_old_files_and_nothing_half(
     score, model, sound_applications, tmp_path, monkeypatch, error

@@ -34,12 +34,14 @@ def checked(folder: Path, frame: pd.DataFrame, **options: object) -> Checkup:
     return check_up(chosen, watch=Stopwatch(lambda name, detail: None))
 
 
+@pytest.mark.slow
 def test_a_sound_file_is_ready(tmp_path):
     checkup = checked(tmp_path, applications(), target="bad")
     assert (checkup.verdict, checkup.warnings, checkup.question) == (Verdict.READY, (), "")
     assert checkup.plan.dataset.rows_read == N
 
 
+@pytest.mark.slow
 def test_rows_that_go_to_the_quarantine_are_a_warning_with_their_rule(tmp_path):
     frame = applications().astype({"income": "object"})
     frame.loc[3, "income"] = "1o,5x"
@@ -49,6 +51,7 @@ def test_rows_that_go_to_the_quarantine_are_a_warning_with_their_rule(tmp_path):
     assert "1 row quarantined: income: must be a number (1)" in of_rows.message
 
 
+@pytest.mark.slow
 def test_a_leak_needs_an_answer_until_it_is_given(tmp_path):
     frame = applications().assign(recovered=lambda rows: rows["bad"] * 100.5)
     checkup = checked(tmp_path, frame, target="bad")
@@ -65,6 +68,7 @@ def test_an_outcome_in_doubt_needs_an_answer(tmp_path):
     assert "--bad" in checkup.question
 
 
+@pytest.mark.slow
 def test_without_a_target_the_likely_ones_are_named(tmp_path):
     checkup = checked(tmp_path, applications())
     assert checkup.verdict is Verdict.NEEDS_AN_ANSWER
@@ -83,6 +87,7 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path, content):
     assert "loans.csv" in checkup.question
 
 
+@pytest.mark.slow
 def test_a_column_in_doubt_needs_an_answer_with_the_command_that_takes_it(tmp_path):
     days = np.random.default_rng(1).integers(1, 13, (N, 2))
     frame = applications().assign(opened=[f"{day:02}.{month:02}.2019" for day, month in days])
@@ -99,6 +104,7 @@ def test_a_column_in_doubt_needs_an_answer_with_the_command_that_takes_it(tmp_pa
     assert settled.question == ""
 
 
+@pytest.mark.slow
 def test_a_weight_is_asked_about_until_leaks_are_allowed(tmp_path):
     frame = applications().assign(wgt=np.random.default_rng(1).uniform(0.5, 2, N).round(3))
     assert "wgt" in checked(tmp_path, frame, target="bad").question

@@ -26,6 +26,7 @@ def test_the_bundled_data_have_a_schema_whatever_their_path_is_called(monkeypatc
         assert choice.findings == ()
 
 
+@pytest.mark.slow
 def test_a_file_without_schema_gets_an_inferred_one_that_can_be_saved_and_read(lab, tmp_path):
     choice = choose_schema(FileData(lab.data), schema=None, target="bad")
     assert choice.origin == "inferred from loans.csv"
@@ -49,6 +50,7 @@ def reads(monkeypatch):
     return paths
 
 
+@pytest.mark.slow
 def test_a_file_without_a_schema_is_read_once(lab, reads, tmp_path):
     data = tmp_path / "ragged.csv"
     data.write_text(lab.data.read_text() + "too,few\n")

@@ -44,6 +44,7 @@ def refused(path: Path, **options: object) -> str:
     return str(error.value)
 
 
+@pytest.mark.slow
 def test_a_leak_stops_with_evidence_and_the_lines_that_settle_it(loans):
     words = refused(loans)
     assert "2 columns nearly decide it" in words
@@ -56,6 +57,7 @@ def test_a_leak_stops_with_evidence_and_the_lines_that_settle_it(loans):
     assert all(tomllib.loads(line) == {"known_after_decision": True} for line in lines)
 
 
+@pytest.mark.slow
 def test_the_shown_command_reads_the_file_as_the_training_did(loans):
     frame = pd.read_csv(loans)
     path = loans.parent / "no names.csv"
@@ -71,6 +73,7 @@ def test_the_shown_command_reads_the_file_as_the_training_did(loans):
     assert set(option.strip('"').split(",")) == {"column_2", "column_3"}
 
 
+@pytest.mark.slow
 def test_leaks_are_left_out_by_the_option(loans):
     plan = planned(loans, known_after_decision="loss,outcome code")
     assert plan.features.names == ("income",)
@@ -79,12 +82,14 @@ def test_leaks_are_left_out_by_the_option(loans):
     assert "Did you mean 'loss'?" in refused(loans, known_after_decision="los")
 
 
+@pytest.mark.slow
 def test_leaks_are_allowed_by_the_option_and_stay_named(loans):
     plan = planned(loans, allow_leaks=True)
     assert set(plan.features.names) == {"income", "outcome code", "loss"}
     assert {leak.column for leak in plan.leaks.leaks} == {"outcome code", "loss"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settled", [True, False])
 def test_a_schema_settles_it_for_good(loans, tmp_path, settled):
     text = planned(loans, allow_leaks=True).schema_choice.to_toml()
@@ -106,6 +111,7 @@ def weighted(loans) -> Path:
     return loans
 
 
+@pytest.mark.slow
 def test_a_column_that_is_called_like_a_weight_is_asked_about_and_not_called_a_leak(weighted):
     words = refused(weighted)
     assert words.startswith(
@@ -119,6 +125,7 @@ def test_a_column_that_is_called_like_a_weight_is_asked_about_and_not_called_a_l
     assert allowed.leaks.leaks == ()
 
 
+@pytest.mark.slow
 def test_each_answer_on_a_weight_can_be_written_as_it_is_shown(weighted, tmp_path):
     text = planned(weighted, allow_leaks=True).schema_choice.to_toml()
     lines = [line.split("#")[0] for line in refused(weighted).splitlines() if line.startswith("      ")]
@@ -135,6 +142,7 @@ def test_each_answer_on_a_weight_can_be_written_as_it_is_shown(weighted, tmp_pat
         assert ("sample_weight" in planned(weighted, schema=mine).features.names) is is_feature
 
 
+@pytest.mark.slow
 def test_a_leak_and_a_weight_are_asked_about_together(loans):
     frame = pd.read_csv(loans)
     frame.assign(wgt=np.random.default_rng(0).uniform(0.5, 2, 400)).to_csv(loans, index=False)
@@ -153,6 +161,7 @@ def test_the_training_store_fails_with_the_reason_and_the_way_out(lab, loans):
     assert "parameter allow_leaks" in str(error)
 
 
+@pytest.mark.slow
 def test_a_schema_with_an_open_question_on_a_weight_does_what_the_question_says(weighted, tmp_path):
     mine = tmp_path / "mine.toml"
     mine.write_text(planned(weighted, allow_leaks=True).schema_choice.to_toml())

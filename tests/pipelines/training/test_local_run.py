@@ -153,6 +153,7 @@ def test_an_out_of_time_run_tests_on_the_latest_rows_and_says_so(lab, listener_o
     assert datasets == {DatasetName.VALIDATION, DatasetName.OUT_OF_TIME}
 
 
+@pytest.mark.slow
 def test_a_schema_that_a_person_edited_is_kept_beside_the_new_one(lab, listener_of, tmp_path):
     edited = "# mine\n" + lab.schema.read_text()
     (tmp_path / "schema.toml").write_text(edited)
@@ -201,6 +202,7 @@ def test_a_new_run_that_fails_leaves_the_former_model_and_shows_no_report_as_its
     assert not (tmp_path / "former-report.html").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_finds_nothing_to_go_on_with_says_so(lab, listener_of, tmp_path):
     listener = listener_of()
     result = _run(lab, tmp_path, listener, train=False, resume=True)
@@ -245,6 +247,7 @@ def test_the_report_and_the_registry_say_how_the_members_were_trained(lab, liste
     assert "A tabular transformer with 2 layers" in report
 
 
+@pytest.mark.slow
 def test_a_schema_inside_the_folder_of_the_run_keeps_its_comments(lab, listener_of, tmp_path):
     schema = tmp_path / "schema.toml"
     schema.write_text("# mine\n" + lab.schema.read_text())
@@ -253,6 +256,7 @@ def test_a_schema_inside_the_folder_of_the_run_keeps_its_comments(lab, listener_
     assert outcome.plan.schema == lab.outcome.plan.schema
 
 
+@pytest.mark.slow
 def test_a_stale_quarantine_goes_when_no_row_is_broken(lab, listener_of, sound_applications, tmp_path):
     data = tmp_path / "sound.csv"
     sound_applications.to_csv(data, index=False)

@@ -34,6 +34,7 @@ def digests(fits: list[list[Fitted]]) -> list[list[str]]:
     return [[digest_of_weights([each.state]) for each in some] for some in fits]
 
 
+@pytest.mark.slow
 def test_both_fits_at_once_have_the_weights_of_one_after_the_other(plan, in_turn, tmp_path):
     stages: list[str] = []
     found = fit_and_refit_members(

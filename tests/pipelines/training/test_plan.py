@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from conftest import SCHEMA, applications
 
 from loan_default.data.schema.column import Column, Kind
@@ -35,6 +36,7 @@ def in_order_of_time(count: int) -> pd.DataFrame:
     return rows.assign(made=days.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 
+@pytest.mark.slow
 def test_a_run_has_seen_the_unlabelled_rows_that_pretrain_it(tmp_path):
     """Else a champion would be validated on rows that its encoder knows."""
     rows = in_order_of_time(300)
@@ -49,6 +51,7 @@ def test_a_run_has_seen_the_unlabelled_rows_that_pretrain_it(tmp_path):
     assert without.seen_until == times.iloc[labelled].max()
 
 
+@pytest.mark.slow
 def test_a_run_has_seen_the_rows_that_validate_it(tmp_path):
     prepared = prepared_from(tmp_path, in_order_of_time(300))
     times = prepared.dataset.frame["made"]
@@ -63,6 +66,7 @@ def test_a_run_has_seen_the_rows_that_validate_it(tmp_path):
     assert seen.seen_until == times.max()
 
 
+@pytest.mark.slow
 def test_an_out_of_time_run_has_seen_nothing_of_its_test(tmp_path):
     rows = in_order_of_time(300)
     rows.loc[[100, 150, 299], "bad"] = ""
@@ -75,6 +79,7 @@ def test_an_out_of_time_run_has_seen_nothing_of_its_test(tmp_path):
     assert 299 not in prepared.pretraining
 
 
+@pytest.mark.slow
 def test_rows_without_a_time_leave_it_open_what_was_seen(tmp_path):
     timeless = tuple(column for column in SCHEMA.columns if column.kind is not Kind.TIMESTAMP)
     assert prepared_from(tmp_path, applications(300), columns=timeless).seen_until is None
@@ -84,6 +89,7 @@ def test_rows_without_a_time_leave_it_open_what_was_seen(tmp_path):
     assert prepared_from(tmp_path, applications(300).assign(made=""), columns=never).seen_until is None
 
 
+@pytest.mark.slow
 def test_an_unlabelled_copy_pretrains_only_where_the_row_that_it_copies_trains(tmp_path):
     rows = applications(300)
     copies = rows.iloc[::5].assign(bad="", id=[f"copy-{number}" for number in range(60)])
@@ -95,6 +101,7 @@ def test_an_unlabelled_copy_pretrains_only_where_the_row_that_it_copies_trains(t
         assert (copy in pretraining) == (row in train)
 
 
+@pytest.mark.slow
 def test_features_are_fitted_on_the_rows_that_pretrain(tmp_path):
     """Else a hundred labels among thousands of applications would leave them three bins a column."""
     rows = applications(2_000)
@@ -108,6 +115,7 @@ def test_features_are_fitted_on_the_rows_that_pretrain(tmp_path):
     assert coarse < 5 < 30 < fine
 
 
+@pytest.mark.slow
 def test_what_a_person_asks_for_lies_over_the_preset(tmp_path):
     usual = prepared_from(tmp_path, applications(200), epochs=None, members=None).preset
     asked = prepared_from(
@@ -124,6 +132,7 @@ def test_what_a_person_asks_for_lies_over_the_preset(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_seed_decides_the_split(tmp_path):
     rows = applications(200)
     first, again, other = (prepared_from(tmp_path, rows, seed=seed).split.digest for seed in (1, 1, 2))
@@ -143,6 +152,7 @@ def test_stages_are_timed_from_one_to_the_next(monkeypatch):
     assert watch.seconds == {"read": 2.0, "split": 3.0}
 
 
+@pytest.mark.slow
 def test_a_plan_does_not_keep_the_rows_that_its_schema_was_inferred_from(tmp_path):
     applications(300).to_csv(tmp_path / "loans.csv", index=False)
     options = TrainingOptions(data=FileData(tmp_path / "loans.csv"), target="bad", preset="fast", members=1)

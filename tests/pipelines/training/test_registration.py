@@ -71,6 +71,7 @@ def test_test_rows_of_the_latest_time_are_registered_as_such(lab):
     assert registration.model.run is None
 
 
+@pytest.mark.slow
 def test_a_model_is_registered_with_its_file_and_again_without_a_change(
     lab, registration, database, tmp_path
 ):

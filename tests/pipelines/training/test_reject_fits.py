@@ -116,6 +116,7 @@ def test_weights_of_rows_multiply_those_of_outcomes(plan, first):
     assert learned.weights[: len(rows)] == pytest.approx(own[rows])
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_other_outcomes_is_refused(plan, first, tmp_path):
     added = rejects_to_measure(plan, first)
     fitted(plan, tmp_path, added)
@@ -144,6 +145,7 @@ def test_parcelling_draws_the_same_outcomes_again_and_others_by_another_seed(pla
     assert sum(labels(reject_factor=2.0)[0]) > sum(labels(reject_factor=1.0)[0])
 
 
+@pytest.mark.slow
 def test_the_first_fit_is_that_of_a_run_that_infers_nothing(plan, first, trained, tmp_path):
     none = replace(plan, options=replace(plan.options, reject_inference="none"))
     without = trained_in(none, tmp_path)
@@ -172,6 +174,7 @@ def test_figures_are_of_accepted_test_rows_and_of_all_by_both_models(plan, train
     assert np.isfinite(losses.augmented_on_all)
 
 
+@pytest.mark.slow
 def test_neither_test_rows_nor_held_out_rejects_take_part_in_what_is_measured(plan, trained, tmp_path):
     frame = plan.dataset.frame.copy()
     unseen = np.concatenate([plan.split.test, plan.rejects.held_out])
@@ -190,6 +193,7 @@ def test_neither_test_rows_nor_held_out_rejects_take_part_in_what_is_measured(pl
     assert again.measured.calibration == trained.measured.calibration
 
 
+@pytest.mark.slow
 def test_the_rejects_that_are_learned_from_decide_the_weights(plan, first, tmp_path):
     fewer = replace(plan.rejects, learned=plan.rejects.learned[:-20])
     states = [
@@ -199,6 +203,7 @@ def test_the_rejects_that_are_learned_from_decide_the_weights(plan, first, tmp_p
     assert any(not states[0][name].equal(states[1][name]) for name in states[0])
 
 
+@pytest.mark.slow
 def test_a_run_is_not_resumed_by_another_method_or_factor(tmp_path):
     plan = planned(tmp_path, reject_inference="parcelling", members=1)
     out = tmp_path / "run"
@@ -214,6 +219,7 @@ def test_a_run_is_not_resumed_by_another_method_or_factor(tmp_path):
     open_folder(replace(plan, options=replace(plan.options, resume=True)), out)
 
 
+@pytest.mark.slow
 def test_report_and_evidence_state_the_sample_the_method_and_both_tables(plan, trained):
     intervals = intervals_on_test_rows(trained, seed=0)
     page = html.unescape(
@@ -257,6 +263,7 @@ def test_a_whole_run_by_parcelling(tmp_path, lab):
     assert "parcelling with the factor 1.5" in (home / "run" / "report.html").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_trees_learn_from_rejects_as_the_network_of_their_fold_does(tmp_path):
     plan = planned(tmp_path, reject_inference="fuzzy", with_trees=True)
     first = fitted(plan, tmp_path / "first")

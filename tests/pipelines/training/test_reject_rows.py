@@ -26,6 +26,7 @@ def planned(folder, frame=None, **changes) -> TrainingPlan:
     )
 
 
+@pytest.mark.slow
 def test_declined_rows_have_no_label_are_counted_and_are_on_one_side_each(tmp_path):
     plan, raw = planned(tmp_path), loans()
     declined = np.flatnonzero(raw["status"].str.strip().str.lower().isin(["declined", "refused"]))
@@ -37,6 +38,7 @@ def test_declined_rows_have_no_label_are_counted_and_are_on_one_side_each(tmp_pa
     assert len(plan.rejects.held_out) / len(declined) == pytest.approx(TEST_SHARE, abs=0.2)
 
 
+@pytest.mark.slow
 def test_held_out_rejects_and_applicants_of_test_rows_are_learned_from_by_nothing(tmp_path):
     for changes in ({}, {"out_of_time": True}, {"reject_inference": "fuzzy", "pretrain": True}):
         plan = planned(tmp_path, **changes)
@@ -48,6 +50,7 @@ def test_held_out_rejects_and_applicants_of_test_rows_are_learned_from_by_nothin
         assert not np.isin(customers[plan.rejects.learned], customers[plan.rejects.held_out]).any()
 
 
+@pytest.mark.slow
 def test_what_becomes_of_them_is_a_choice_of_the_run(tmp_path):
     for method, words in (("none", "no outcome is inferred"), ("parcelling", "parcelling, factor 1.3")):
         plan = planned(tmp_path, reject_inference=method)
@@ -56,6 +59,7 @@ def test_what_becomes_of_them_is_a_choice_of_the_run(tmp_path):
         assert words in choice.reason
 
 
+@pytest.mark.slow
 def test_the_method_moves_no_row_and_the_seed_does(tmp_path):
     by_method = [planned(tmp_path, reject_inference=each) for each in ("none", "fuzzy", "parcelling")]
     sides = [each.rejects.held_out.tolist() for each in by_method]
@@ -88,6 +92,7 @@ def test_the_model_has_seen_the_rejects_that_it_learned_from(tmp_path):
     assert measured.seen_until < made.iloc[latest].min()
 
 
+@pytest.mark.slow
 def test_data_without_rejects_have_none_and_infer_none(tmp_path):
     raw = loans()
     raw.loc[raw["status"].str.strip().str.lower().isin(["declined", "refused"]), "status"] = "Current"
@@ -96,6 +101,7 @@ def test_data_without_rejects_have_none_and_infer_none(tmp_path):
         planned(tmp_path, raw, reject_inference="fuzzy")
 
 
+@pytest.mark.slow
 def test_too_few_rejects_to_learn_from_and_to_measure_on_are_refused(tmp_path):
     raw = loans()
     declined = raw["status"].str.strip().str.lower().isin(["declined", "refused"])
@@ -116,6 +122,7 @@ def test_a_reject_must_have_a_weight_where_rows_have_one(tmp_path):
         plan_training(options, watch=Stopwatch(lambda name, detail: None))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pretrain", [False, True])
 def test_the_first_training_is_that_of_a_run_that_infers_nothing(tmp_path, pretrain):
     """Same rows, same features, same seed: the reference of the report is what would be had without."""

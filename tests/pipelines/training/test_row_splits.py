@@ -56,6 +56,7 @@ def options(tmp_path, **given: object) -> TrainingOptions:
     return TrainingOptions(data=FileData(tmp_path / "loans.csv"), **given)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [{"seed": 0}, {"seed": 0, "out_of_time": True}])
 def test_near_copies_are_named_and_move_no_row(copied, tmp_path, given):
     rows = split_dataset(options(tmp_path, **given), copied)
@@ -69,6 +70,7 @@ def test_near_copies_are_named_and_move_no_row(copied, tmp_path, given):
     assert f"{rows.twins.rows:,} of {rows.twins.labelled:,} rows" in choice.reason
 
 
+@pytest.mark.slow
 def test_the_permanent_holdout_is_as_it_was(copied, tmp_path):
     asked = TrainingOptions(data=StoreData(folder=tmp_path, maturity_days=1))
     assert asked.split == PERMANENT_HOLDOUT
@@ -99,6 +101,7 @@ def of_customers(rows: int, customers: int, *, seed: int) -> Dataset:
     return replace(data, schema=schema, frame=data.frame.assign(customer=names))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=12)
 @given(
     st.integers(500, 1_200),

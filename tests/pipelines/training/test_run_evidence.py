@@ -49,11 +49,13 @@ def evidence(lab, plan, *, policy=None, **terms):
     )
 
 
+@pytest.mark.slow
 def test_it_comes_back_from_json_as_it_was(lab, plan):
     found = evidence(lab, plan)
     assert TrainingEvidence.model_validate_json(found.model_dump_json()) == found
 
 
+@pytest.mark.slow
 def test_metrics_are_those_of_the_test_rows_with_intervals(lab, plan):
     test, found = lab.outcome.trained.test, {each.name: each for each in evidence(lab, plan).metrics}
     assert found["auc"].value == pytest.approx(roc_auc_score(test.y, test.calibrated))
@@ -63,6 +65,7 @@ def test_metrics_are_those_of_the_test_rows_with_intervals(lab, plan):
     assert len(found) == 12
 
 
+@pytest.mark.slow
 def test_rows_are_counted_as_the_plan_has_them(lab, plan):
     data = evidence(lab, plan).data
     assert data.rows_read == data.rows_accepted + data.rows_quarantined + data.rows_duplicate
@@ -72,6 +75,7 @@ def test_rows_are_counted_as_the_plan_has_them(lab, plan):
     assert sum(each.rows for each in data.splits) == data.rows_accepted - data.rows_unlabelled
 
 
+@pytest.mark.slow
 def test_segments_are_the_coded_features_and_hold_each_test_row_once(lab, plan):
     found = evidence(lab, plan)
     segments = {each.column: each for each in found.segments}
@@ -80,6 +84,7 @@ def test_segments_are_the_coded_features_and_hold_each_test_row_once(lab, plan):
     assert sum(each.rows for each in found.deciles) == len(plan.split.test)
 
 
+@pytest.mark.slow
 def test_groups_are_compared_at_the_cutoff_in_use(lab, plan):
     facts = evidence(lab, plan).fairness
     sex, age = facts.attributes
@@ -96,12 +101,14 @@ def test_groups_are_compared_at_the_cutoff_in_use(lab, plan):
     assert any(each.cutoff == 0.25 for each in facts.alternatives)
 
 
+@pytest.mark.slow
 def test_a_profile_may_turn_the_comparison_off(lab, plan):
     policy = ReviewPolicy(profile=PolicyProfile(fairness_mode=FairnessMode.OFF))
     facts = evidence(lab, plan, policy=policy).fairness
     assert (facts.attributes, facts.alternatives) == ((), ())
 
 
+@pytest.mark.slow
 def test_money_is_counted_in_the_exposure_of_the_column(lab, plan):
     plain, counted = evidence(lab, plan).money, evidence(lab, plan, exposure_column="income").money
     assert (plain.exposure_column, plain.without_exposure) == (None, 0)
@@ -126,12 +133,14 @@ def test_an_exposure_that_is_no_number_is_refused_before_the_training(plan):
             check_terms(plan, ReviewPolicy(terms=LendingTerms(exposure_column=name)))
 
 
+@pytest.mark.slow
 def test_vintages_are_of_all_labelled_rows(lab, plan):
     vintages = evidence(lab, plan).vintages
     assert sum(each.rows for each in vintages) == (~np.isnan(plan.dataset.labels)).sum()
     assert sum(each.tested for each in vintages) == len(plan.split.test)
 
 
+@pytest.mark.slow
 def test_the_installed_distributions_are_named_once_in_order():
     names = [name.lower() for name, _ in installed()]
     assert names == sorted(names)
@@ -145,6 +154,7 @@ def test_the_registered_model_has_the_evidence_of_its_run(lab):
     assert found.policy == "us"
 
 
+@pytest.mark.slow
 def test_monotonic_columns_are_swept_over_the_values_of_the_training(lab, plan):
     assert evidence(lab, plan).monotonic == ()
     model = lab.outcome.trained.model

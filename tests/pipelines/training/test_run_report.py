@@ -23,6 +23,7 @@ def page_of(plan, trained, intervals, importance) -> str:
     )
 
 
+@pytest.mark.slow
 def test_ranges_hold_the_metric_of_the_test_rows_and_follow_from_the_seed(lab):
     trained = lab.outcome.trained
     ranges = intervals_on_test_rows(trained, seed=0)
@@ -39,6 +40,7 @@ def test_importance_covers_each_feature_the_largest_loss_first(lab, importance):
     assert losses == sorted(losses, reverse=True)
 
 
+@pytest.mark.slow
 def test_the_page_counts_the_rows_of_the_run(lab, importance):
     plan, trained = lab.outcome.plan, lab.outcome.trained
     page = page_of(plan, trained, lab.outcome.intervals, importance)
@@ -53,6 +55,7 @@ def test_the_page_counts_the_rows_of_the_run(lab, importance):
         assert reason in page
 
 
+@pytest.mark.slow
 def test_a_run_that_started_from_random_weights_says_so(lab, importance):
     plan = replace(lab.outcome.plan, options=lab.with_options(pretrain=False))
     trained = replace(lab.outcome.trained, pretrained=None)
@@ -60,6 +63,7 @@ def test_a_run_that_started_from_random_weights_says_so(lab, importance):
     assert "weights, not pretrained, " in page
 
 
+@pytest.mark.slow
 def test_metrics_without_test_rows_whose_near_copies_were_learned_from_are_stated(lab, importance):
     plan, trained = lab.outcome.plan, lab.outcome.trained
     assert without_near_copies(plan, trained.test) == []

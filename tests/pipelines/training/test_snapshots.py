@@ -115,6 +115,7 @@ def test_a_store_of_many_small_parts_is_compacted_and_its_snapshots_stay_readabl
         assert snapshot_of(found, snapshot.created_at).same_content(snapshot)
 
 
+@pytest.mark.slow
 def test_a_store_without_applications_of_the_time_asked_for_says_so(services, tmp_path):
     store_processed_data(services, tmp_path / "store")
     made = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW).frame["made"]
@@ -137,6 +138,7 @@ def test_a_schema_that_shares_no_column_with_the_store_is_refused(services, tmp_
         load_store(tmp_path / "store", other, maturity_days=0, now=NOW)
 
 
+@pytest.mark.slow
 def test_the_store_is_read_by_the_schema_of_now(services, tmp_path):
     store_processed_data(services, tmp_path / "store")
     before = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW)
@@ -154,6 +156,7 @@ def test_the_store_is_read_by_the_schema_of_now(services, tmp_path):
         load_store(tmp_path / "store", with_income(minimum=1e12, nullable=False), maturity_days=0, now=NOW)
 
 
+@pytest.mark.slow
 def test_a_code_in_a_column_that_must_be_filled_is_no_gap(new_services, tmp_path):
     frame = generate(SCHEMA, rows=ROWS, seed=5).frame.dropna(subset="income")
     incomes = frame["income"]
@@ -167,6 +170,7 @@ def test_a_code_in_a_column_that_must_be_filled_is_no_gap(new_services, tmp_path
     assert dataset.frame["income"].isna().sum() == incomes.eq(incomes.iloc[0]).sum() > 0
 
 
+@pytest.mark.slow
 def test_a_row_with_an_outcome_and_no_weight_is_quarantined_and_stops_nothing(new_services, tmp_path):
     weight = Column(name="sample_weight", kind=Kind.WEIGHT, nullable=True)
     schema = replace(SCHEMA, columns=(*SCHEMA.columns, weight))
@@ -195,6 +199,7 @@ def with_income(**changes: object) -> Schema:
     )
 
 
+@pytest.mark.slow
 def test_reading_the_topic_again_changes_nothing(services, tmp_path):
     store_processed_data(services, tmp_path / "store")
     once = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW)
@@ -226,6 +231,7 @@ def test_a_snapshot_says_what_the_store_holds_and_again_is_the_same(services, tm
     assert older.id != snapshot.id
 
 
+@pytest.mark.slow
 def test_an_outcome_that_comes_later_labels_its_application(services, tmp_path):
     store_processed_data(services, tmp_path / "store")
     before = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW).frame.set_index("id")["bad"]
@@ -248,6 +254,7 @@ def test_an_outcome_that_comes_later_labels_its_application(services, tmp_path):
     assert after.drop(name).equals(before.drop(name))
 
 
+@pytest.mark.slow
 def test_a_young_label_does_not_count_and_its_row_stays(services, tmp_path):
     store_processed_data(services, tmp_path / "store")
     made = load_store(tmp_path / "store", SCHEMA, maturity_days=0, now=NOW).frame["made"]
@@ -259,6 +266,7 @@ def test_a_young_label_does_not_count_and_its_row_stays(services, tmp_path):
     assert 0 < old.sum() < ROWS
 
 
+@pytest.mark.slow
 def test_pretraining_sees_no_row_on_which_models_are_evaluated_once_its_outcome_has_come(services, tmp_path):
     store_processed_data(services, tmp_path / "store")
     schema = tmp_path / "loans.toml"
@@ -277,6 +285,7 @@ def test_pretraining_sees_no_row_on_which_models_are_evaluated_once_its_outcome_
     assert not pretrained & evaluated
 
 
+@pytest.mark.slow
 def test_a_run_can_be_prepared_from_the_store(services, tmp_path):
     store_processed_data(services, tmp_path / "store")
     schema = tmp_path / "loans.toml"
@@ -293,6 +302,7 @@ def test_a_run_can_be_prepared_from_the_store(services, tmp_path):
         plan_training(replace(options, data=StoreData(folder=tmp_path / "empty")), watch=watch, environ={})
 
 
+@pytest.mark.slow
 def test_a_plan_on_the_training_store_hashes_its_rows_once(services, tmp_path, monkeypatch):
     prepare_training_data(services, tmp_path / "store", maturity_days=0)
     schema = tmp_path / "schema.toml"
@@ -347,6 +357,7 @@ def prepared_from(
     return replace(own, encoder=encoder)
 
 
+@pytest.mark.slow
 def test_a_run_records_the_permanent_holdout_that_its_encoder_was_pretrained_without(services, tmp_path):
     mine = {"split": "for good", "split_version": SPLIT_VERSION}
     assert prepared_from(services, tmp_path, provenance=mine).encoder_split_version == SPLIT_VERSION
@@ -361,6 +372,7 @@ def test_a_run_records_the_permanent_holdout_that_its_encoder_was_pretrained_wit
     assert prepared_from(services, tmp_path, provenance=mine, schema=changed).encoder_split_version is None
 
 
+@pytest.mark.slow
 def test_what_a_model_has_seen_includes_the_rows_of_its_encoder(services, tmp_path):
     plan = prepared_from(services, tmp_path, provenance={})
     own = replace(plan, encoder=None).seen_until

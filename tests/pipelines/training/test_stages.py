@@ -51,6 +51,7 @@ def test_test_rows_take_no_part_in_the_fitting(lab, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_model_that_is_handed_over_has_learned_from_every_label(lab, tmp_path):
     plan, trained = lab.outcome.plan, lab.outcome.trained
     assert not np.isnan(plan.dataset.labels[plan.refit_rows]).any()
@@ -82,6 +83,7 @@ def test_the_model_that_is_handed_over_has_learned_from_every_label(lab, tmp_pat
     assert again.model.provenance["weights"] != trained.model.provenance["weights"]
 
 
+@pytest.mark.slow
 def test_labels_take_no_part_in_pretraining(lab, tmp_path):
     split = lab.outcome.plan.split
     train = lab.outcome.plan.dataset.frame.index[split.train]
@@ -123,6 +125,7 @@ def test_a_run_that_stopped_after_an_epoch_goes_on_to_the_same_weights(lab, tmp_
     assert resumed == _weights(lab.options, tmp_path / "uninterrupted")
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_other_options_is_refused(lab, tmp_path):
     _weights(lab.options, tmp_path)
     with pytest.raises(ConfigurationError, match="must be resumed with the data and options"):
@@ -154,6 +157,7 @@ def test_a_wrong_machine_is_noticed_before_the_file_is_read(lab):
         plan_training(nowhere, watch=_watch(), environ={"OMP_NUM_THREADS": "abc"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["protected", "absent", "of another kind"])
 def test_an_encoder_of_other_columns_is_refused(lab, tmp_path, change):
     columns = {column.name: column for column in lab.outcome.plan.schema.columns}
@@ -170,6 +174,7 @@ def test_an_encoder_of_other_columns_is_refused(lab, tmp_path, change):
         plan_training(options, watch=_watch(), environ=ONE_THREAD)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "difference"),
     [({"seed": 1}, "seed 0, now 1"), ({"out_of_time": True}, "time False, now True")],
@@ -180,6 +185,7 @@ def test_an_encoder_of_another_split_of_the_same_rows_is_refused(lab, changes, d
         plan_training(options, watch=_watch(), environ=ONE_THREAD)
 
 
+@pytest.mark.slow
 def test_an_encoder_of_a_schema_that_splits_the_same_rows_otherwise_is_refused(lab, tmp_path):
     """Which columns are features decides which rows are alike, and so the split."""
     raw = lab.raw.assign(income=[str(row % 89) for row in range(len(lab.raw))], ratio="0.5")
@@ -198,6 +204,7 @@ def test_an_encoder_of_a_schema_that_splits_the_same_rows_otherwise_is_refused(l
         plan_training(other, watch=_watch(), environ=ONE_THREAD)
 
 
+@pytest.mark.slow
 def test_where_an_encoder_comes_from_is_recorded(lab, tmp_path):
     options = lab.with_options(pretrain=False, encoder=lab.outcome.out / "encoder.pth")
     plan = plan_training(options, watch=_watch(), environ=ONE_THREAD)
@@ -209,6 +216,7 @@ def test_where_an_encoder_comes_from_is_recorded(lab, tmp_path):
     assert "whether it saw rows of this test is not known" in _reason(plan, "encoder")
 
 
+@pytest.mark.slow
 def test_an_encoder_of_a_release_with_other_digests_says_that_its_rows_are_not_known(lab, tmp_path):
     encoder = load_encoder(lab.outcome.out / "encoder.pth")
     assert encoder.provenance["data_digest_version"] == DIGEST_VERSION
@@ -219,6 +227,7 @@ def test_an_encoder_of_a_release_with_other_digests_says_that_its_rows_are_not_k
     assert "pretrained by another release" in _reason(plan, "encoder")
 
 
+@pytest.mark.slow
 def test_pretraining_sees_no_copy_of_a_held_out_row(lab, tmp_path):
     """The same application comes twice, once with its outcome and once, under another id, without."""
     held_out = lab.outcome.plan.dataset.frame.index[lab.outcome.plan.split.test]
@@ -238,6 +247,7 @@ def test_pretraining_sees_no_copy_of_a_held_out_row(lab, tmp_path):
     assert len(plan.pretraining) > len(split.train)
 
 
+@pytest.mark.slow
 def test_pretraining_for_an_out_of_time_test_sees_nothing_from_its_time(lab, tmp_path):
     raw = lab.raw.copy()
     raw.loc[raw.sort_values("made").index[-60::3], "bad"] = ""  # as where the youngest have no outcome yet
@@ -250,6 +260,7 @@ def test_pretraining_for_an_out_of_time_test_sees_nothing_from_its_time(lab, tmp
     assert (made.iloc[plan.pretraining] < start).all()
 
 
+@pytest.mark.slow
 def test_what_a_person_asks_for_goes_over_the_preset(lab):
     options = lab.with_options(epochs=3, pretraining_epochs=4, members=5, objective="nt-xent")
     preset = plan_training(options, watch=_watch(), environ=ONE_THREAD).preset
@@ -257,6 +268,7 @@ def test_what_a_person_asks_for_goes_over_the_preset(lab):
     assert preset.objective.objective == "nt-xent"
 
 
+@pytest.mark.slow
 def test_an_encoder_decides_the_size_and_the_features_of_the_network(lab):
     options = lab.with_options(pretrain=False, encoder=lab.outcome.out / "encoder.pth", preset="default")
     plan = plan_training(options, watch=_watch(), environ=ONE_THREAD)

@@ -97,6 +97,7 @@ def test_the_preset_of_the_settings_is_one_of_the_presets():
     assert (PARAMETERS["objective"].names, PARAMETERS["device"].names) == (OBJECTIVES, DEVICES)
 
 
+@pytest.mark.slow
 def test_the_options_are_imported_without_torch_or_pandas():
     code = (
         "import sys, loan_default.pipelines.training.training_options\n"

@@ -76,6 +76,7 @@ def test_parts_that_were_written_anew_under_other_names_are_taken(run, services,
     )
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_its_snapshot_when_the_store_was_compacted_meanwhile(run, services):
     for _ in range(2):
         compact(run.store.folder, now=datetime.now(UTC) + timedelta(seconds=1), parts=1, kept=timedelta(0))
@@ -124,6 +125,7 @@ def test_all_steps_in_a_row_and_again_are_one_model(run):
         assert 0 < metrics["auc"] <= 1
 
 
+@pytest.mark.slow
 def test_a_step_reads_and_validates_the_store_once_and_transforms_its_rows_once(run, monkeypatch):
     calls: list[str] = []
 
@@ -159,6 +161,7 @@ def test_an_encoder_that_is_not_there_is_no_reason_to_start_from_random_weights(
         train_step(run, Listener(), token_of(run, "train"))
 
 
+@pytest.mark.slow
 def test_the_snapshot_of_a_run_stays_though_a_superseded_try_comes_to_its_end(services, tmp_path):
     class Slow(MemoryBroker):
         """While the first try asks it, a second one starts and ends, and more data come."""
@@ -189,6 +192,7 @@ def test_a_superseded_try_does_not_sweep_the_folder_in_which_the_next_one_writes
     assert writing.exists()
 
 
+@pytest.mark.slow
 def test_a_superseded_try_writes_neither_encoder_nor_model(run):
     slow = Meanwhile(at="epoch", happens=superseded(run, "pretrain"))
     with pytest.raises(DataError, match=r"try 1 of .* was superseded"):
@@ -211,6 +215,7 @@ def test_runs_whose_ids_differ_in_one_sign_have_folders_of_their_own(run):
         folder.mkdir()
 
 
+@pytest.mark.slow
 def test_rows_that_another_run_was_trained_on_are_not_new(promotion: PromotionSetup):
     def frozen(name: str) -> TrainingRun:
         run = new_training(replace(promotion.services, run=name), promotion.home)

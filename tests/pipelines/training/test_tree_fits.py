@@ -77,6 +77,7 @@ def test_networks_and_trees_have_equal_weights_in_what_is_measured_and_in_the_fi
     )
 
 
+@pytest.mark.slow
 def test_the_trees_of_a_row_did_not_learn_from_it(plan, trained):
     """Trees of one fold are calibrated on it: those that learned from its rows would be surer of them."""
     found = fit_trees_of_run(plan, watch=Stopwatch(lambda name, detail: None))
@@ -96,6 +97,7 @@ def test_the_trees_of_the_file_have_learned_from_all_labels_for_the_rounds_that_
     )
 
 
+@pytest.mark.slow
 def test_a_file_that_is_not_refitted_has_the_trees_that_were_measured(lab, tmp_path):
     trained = trained_in(planned(lab, refit=False), tmp_path, [])
     assert trained.model.trees is trained.measured.trees
@@ -103,6 +105,7 @@ def test_a_file_that_is_not_refitted_has_the_trees_that_were_measured(lab, tmp_p
     assert trained.model.provenance is trained.measured.provenance
 
 
+@pytest.mark.slow
 def test_reasons_of_the_file_add_up_to_its_pds(plan, trained):
     loaded = load_model(trained.path)
     frozen = frozen_model(loaded, golden=loaded.golden, digest="ab" * 32)
@@ -129,12 +132,14 @@ def test_trees_are_in_the_provenance_the_digest_and_the_registry(lab, plan, trai
     assert lab.outcome.trained.test.parts == {}
 
 
+@pytest.mark.slow
 def test_trees_are_a_stage_and_a_resumed_run_gets_the_same(lab, trained, stages):
     assert stages == ["train", "trees", "calibrate", "evaluate", "refit"]
     resumed = trained_in(planned(lab, members=2, resume=True), trained.path.parent, [])
     assert resumed.model.provenance["weights"] == trained.model.provenance["weights"]
 
 
+@pytest.mark.slow
 def test_a_run_without_trees_is_not_resumed_with_trees(lab, tmp_path):
     open_folder(plan_training(lab.options, watch=Stopwatch(lambda name, detail: None)), tmp_path)
     with_trees = lab.with_options(with_trees=True, resume=True)
@@ -142,6 +147,7 @@ def test_a_run_without_trees_is_not_resumed_with_trees(lab, tmp_path):
         open_folder(plan_training(with_trees, watch=Stopwatch(lambda name, detail: None)), tmp_path)
 
 
+@pytest.mark.slow
 def test_the_report_shows_what_each_part_brings(plan, trained):
     intervals = intervals_on_test_rows(trained, seed=0)
     page = html.unescape(

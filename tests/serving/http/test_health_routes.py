@@ -4,6 +4,7 @@ import asyncio
 import re
 import threading
 
+import pytest
 from serving_setup import record_of
 
 from loan_default.errors import ArtifactError
@@ -35,6 +36,7 @@ def test_a_model_that_no_longer_scores_its_golden_rows_is_not_ready(served, cham
     assert (response.status_code, response.json()["model"]) == (503, "v9")
 
 
+@pytest.mark.slow
 def test_a_probe_waits_for_no_request_that_waits_for_the_store(served):
     free = threading.Event()
 

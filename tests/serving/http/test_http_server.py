@@ -101,12 +101,14 @@ def run_here():
     gc.unfreeze()
 
 
+@pytest.mark.slow
 def test_an_end_that_was_asked_for_before_it_listens_is_not_lost(run_here):
     ports = []
     run_here(lambda: True, ports.append)
     assert ports == []
 
 
+@pytest.mark.slow
 def test_a_head_that_is_too_large_is_refused(run_here):
     ports, is_up, stop = [], threading.Event(), threading.Event()
 
@@ -130,6 +132,7 @@ def test_a_head_that_is_too_large_is_refused(run_here):
     assert not server.is_alive()
 
 
+@pytest.mark.slow
 def test_keys_are_read_anew_while_all_threads_of_requests_wait(run_here, monkeypatch):
     monkeypatch.setattr("loan_default.serving.http.http_server.REFRESH_SECONDS", 0.05)
     free, stop, names = threading.Event(), threading.Event(), []

@@ -61,6 +61,7 @@ def test_a_body_that_is_too_large_is_refused_declared_or_not_before_the_rest_com
     )
 
 
+@pytest.mark.slow
 def test_a_body_that_drips_is_refused_in_time():
     assert refused(request_of(*[b"x"] * 50, pause=0.02), seconds=0.1, most_bytes=1000) == 408
 
@@ -100,6 +101,7 @@ def test_deep_nesting_is_refused():
     assert parse_json(b"[[[[1]]]]") == [[[[1]]]]
 
 
+@pytest.mark.slow
 @given(st.lists(OBJECTS, max_size=4) | OBJECTS)
 def test_whatever_is_json_is_read_as_the_standard_library_reads_it(value):
     assert parse_json(json.dumps(value).encode()) == value

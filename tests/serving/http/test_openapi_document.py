@@ -35,6 +35,7 @@ def test_each_route_is_described_with_its_answers(served, document):
             assert "HTTPValidationError" not in str(operation)
 
 
+@pytest.mark.slow
 def test_the_examples_work_when_they_are_pasted(served, document):
     asked = 0
     for path, item in document["paths"].items():

@@ -44,6 +44,7 @@ def schemas(draw):
     return Schema(name="any", columns=(*made, Column(name="x", kind=Kind.NUMERICAL)))
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(schemas(), st.none() | st.floats(-1e4, 1e4), st.text(max_size=3))
 def test_the_example_validates_whatever_the_schema_and_what_is_usual(schema, number, text):

@@ -49,6 +49,7 @@ def test_what_is_not_there_and_wrong_methods_are_problems(served):
     assert served.client.get("/v1/scores").headers["allow"] == "POST"
 
 
+@pytest.mark.slow
 def test_too_many_requests_at_once_are_503_and_probes_are_answered(serve, champion):
     served, free = serve(most_in_flight=2), threading.Event()
 

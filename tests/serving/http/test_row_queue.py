@@ -125,6 +125,7 @@ def test_a_full_queue_refuses_and_an_idle_one_takes_any_size():
     assert result == 50
 
 
+@pytest.mark.slow
 def test_what_has_waited_too_long_is_not_begun():
     async def scenario(queue, worker, held):
         await held()
@@ -148,6 +149,7 @@ def test_two_hundred_requests_at_once_get_their_own_answers():
     assert max(map(len, worker.runs)) <= 16
 
 
+@pytest.mark.slow
 def test_the_loop_stays_free_while_a_run_computes():
     def slow(jobs):
         time.sleep(0.3)

@@ -72,6 +72,7 @@ def test_a_list_gets_a_score_or_the_broken_rules_each_in_its_order(served, champ
     assert {each.application for each in served.shelf.predictions.values()} == {"a", "c"}
 
 
+@pytest.mark.slow
 def test_a_large_list_goes_its_own_way_and_gets_the_same_pds(served, champion):
     records = [record_of(f"p-{number}", debt=number % 100) for number in range(300)]
     content = post(served, records).json()
@@ -82,6 +83,7 @@ def test_a_large_list_goes_its_own_way_and_gets_the_same_pds(served, champion):
     assert len(served.shelf.predictions) == 300
 
 
+@pytest.mark.slow
 def test_requests_at_once_get_their_own_answers(served, champion):
     records = [record_of(f"p-{number}", debt=number % 100) for number in range(60)]
 
@@ -161,6 +163,7 @@ def test_a_share_that_is_used_up_is_429_and_other_keys_have_theirs(serve):
     assert post(served, record_of("p"), **bearer("b")).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_full_queue_is_503_with_a_time_and_what_was_taken_is_answered(serve, champion):
     served = serve(small_capacity=4)
     held = Held(champion)
@@ -182,6 +185,7 @@ def test_a_full_queue_is_503_with_a_time_and_what_was_taken_is_answered(serve, c
     assert post(served, record_of("p")).status_code == 200
 
 
+@pytest.mark.slow
 def test_an_application_that_makes_the_model_raise_fails_alone_and_shows_nothing(served, champion):
     held = Held(champion)
     served.lineup[0] = Lineup(champion=held)
@@ -203,6 +207,7 @@ def test_an_application_that_makes_the_model_raise_fails_alone_and_shows_nothing
     assert responses[7].json()["request_id"] == responses[7].headers["x-request-id"]
 
 
+@pytest.mark.slow
 def test_while_models_swap_each_answer_is_that_of_the_version_it_names(served, champion, challenger):
     scorers, record = {"v1": champion, "v2": challenger}, record_of("p", debt=9)
     expected = {version: offline(scorer, record) for version, scorer in scorers.items()}
@@ -325,6 +330,7 @@ def test_scores_of_a_challenger_in_shadow_are_kept_and_never_given(served, champ
     assert read["model"]["version"] == "v1"
 
 
+@pytest.mark.slow
 def test_a_shadow_run_that_fails_is_counted_and_its_error_shows_nothing(served, champion, challenger):
     held, messages = Held(challenger), []
     held.free.set()

@@ -184,6 +184,7 @@ def test_codes_with_leading_zeros_are_no_numbers():
     assert column_of(["0123", "0124", *texts[2:]])[0].kind is Kind.CATEGORICAL
 
 
+@pytest.mark.slow
 def test_one_in_seven_may_be_a_slip_of_its_own_in_a_column_of_numbers():
     numbers = [f"{number}.5" for number in range(190)]
     column, found = column_of([*numbers, *[f"{number}o5" for number in range(10)]])
@@ -199,6 +200,7 @@ def test_one_in_seven_may_be_a_slip_of_its_own_in_a_column_of_numbers():
     assert column_of([*more, "3+"])[0].kind is Kind.NUMERICAL
 
 
+@pytest.mark.slow
 def test_a_text_that_repeats_among_numbers_means_that_there_is_none():
     numbers = [f"{number}.5" for number in range(60)]
     column, found = column_of([*numbers, *["never"] * 90, "never again"])
@@ -251,6 +253,7 @@ def test_numbers_in_equal_steps_name_the_rows():
     assert column_of(list(range(1_000, 1_040, 2)), name="income")[0].kind is Kind.NUMERICAL
 
 
+@pytest.mark.slow
 def test_numbers_that_never_repeat_though_chance_would_have_it_name_the_rows():
     rng = np.random.default_rng(1)
     given_out = rng.permutation(4_000)[:400] + 2_000
@@ -346,6 +349,7 @@ def test_spellings_of_a_level_are_merged_under_the_most_frequent():
     assert column_of(["y", "Y"] * 10, missing=1)[0].categories == ("y",)
 
 
+@pytest.mark.slow
 def test_text_is_an_id_by_its_name_if_unique_or_many():
     assert column_of(["a", "b", "c"], name="customer id")[0].kind is Kind.IDENTIFIER
     assert column_of(["a", "b", "b"], name="customer id")[0].kind is Kind.CATEGORICAL
@@ -355,6 +359,7 @@ def test_text_is_an_id_by_its_name_if_unique_or_many():
     assert column_of(levels(50), name="customer id")[0].kind is Kind.CATEGORICAL
 
 
+@pytest.mark.slow
 def test_many_different_words_without_a_space_name_the_rows():
     words = [f"L{number:03}" for number in range(60)]
     column, found = column_of(words, missing=1_500)

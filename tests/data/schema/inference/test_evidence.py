@@ -76,6 +76,7 @@ def test_round_thousands_are_read_as_usual_with_a_warning(mark, delimiter):
     assert numbers([f"12{mark}300"], inference, "amount") == [12300]
 
 
+@pytest.mark.slow
 def test_amounts_with_a_currency_are_thousands_where_nothing_speaks_against_it():
     texts = ["0 €" if row % 9 == 0 else f"{text} €" for row, text in enumerate(RATES)]
     inference = inferred("rate", texts)
@@ -84,6 +85,7 @@ def test_amounts_with_a_currency_are_thousands_where_nothing_speaks_against_it()
     assert "rate" not in inferred("rate", dinars).schema
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delimiter", [",", "|", "\t"])
 def test_a_point_is_a_decimal_one_where_other_columns_write_thousands_without_a_mark(delimiter):
     inference = inferred("apr", RATES, delimiter=delimiter, balance=WHOLE)
@@ -91,6 +93,7 @@ def test_a_point_is_a_decimal_one_where_other_columns_write_thousands_without_a_
     assert severities(inference, "apr") == {Severity.NOTE}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "others",
     [
@@ -104,6 +107,7 @@ def test_codes_years_and_names_of_rows_prove_nothing_about_thousands(others):
     assert "apr" not in inferred("apr", RATES, **others).schema
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decimal", [".", ","])
 def test_columns_that_prove_their_mark_settle_fractions_of_three_digits(decimal):
     texts = [text.replace(".", decimal) for text in RATES]
@@ -122,6 +126,7 @@ def test_one_row_proves_no_mark(slip):
     assert marks_of(few.value_counts()).certainty is Certainty.SURE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slip", ["1.250,50", "3,5", "1.250.000"])
 def test_a_slip_changes_no_other_column(slip):
     plain = [slip, *map(str, RNG.integers(10, 900, N - 1))]
@@ -137,6 +142,7 @@ def test_many_slips_of_one_kind_do_not_outvote_the_others():
     assert (marks.certainty, marks.decimal) == (Certainty.SURE, ".")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decimal", [",", "."])
 def test_no_group_is_read_in_a_column_of_fractions_because_another_column_has_some(decimal):
     other = "." if decimal == "," else ","

@@ -72,6 +72,7 @@ def test_numbers_of_branches_and_dealers_are_categories(name):
     assert inferred(name, numbers)[0].schema[name].kind is Kind.CATEGORICAL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["merchant_id", "DealerID", "broker_key", "vermittler_id"])
 @pytest.mark.parametrize("form", ["{}", "M{:05d}"])
 def test_ids_of_merchants_that_repeat_a_few_times_are_categories(name, form):
@@ -106,6 +107,7 @@ AMOUNTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", AMOUNTS)
 @pytest.mark.parametrize("share", [0.01, 0.06, 0.1])
 def test_a_column_of_numbers_with_slips_stays_one_and_its_slips_are_quarantined(kind, share):
@@ -122,6 +124,7 @@ def test_a_column_of_numbers_with_slips_stays_one_and_its_slips_are_quarantined(
     assert any(f"{len(wrong)} rows without a finite number: quarantined" in each for each in warnings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.06, 0.12])
 def test_codes_some_of_which_are_words_stay_codes(share):
     rng = np.random.default_rng(6)

@@ -61,6 +61,7 @@ def rejected(path, schema):
     return validate(read_frame(path), schema, labelled=True).counts
 
 
+@pytest.mark.slow
 def test_bundled_set():
     inference = infer_schema(BUNDLED, target="default.payment.next.month")
     schema = inference.schema
@@ -118,6 +119,7 @@ def test_loan_default():
     assert rejected(path, inference.schema) == {}
 
 
+@pytest.mark.slow
 def test_dumped_inference_reads_back_with_its_findings():
     inference = infer_schema(BUNDLED, target="default.payment.next.month")
     text = dump_schema(inference.schema, notes=inference.notes)
@@ -128,6 +130,7 @@ def test_dumped_inference_reads_back_with_its_findings():
 # Columns -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_case_variants_are_merged(tmp_path):
     inference = infer(tmp_path, home=["RENT"] * 250 + ["Rent"] * 100 + [" own"] * 40 + ["OWN "] * 10)
     assert inference.schema["home"].categories == ("RENT", "own")
@@ -146,6 +149,7 @@ def test_constant_and_empty_columns_are_left_out(tmp_path):
     assert result.unknown_columns == ("same", "none", "spelt")
 
 
+@pytest.mark.slow
 def test_a_column_that_is_there_or_not_says_something(tmp_path):
     flags = {"bankrupt": ["Y", "", "", ""] * (N // 4), "guarantor": ["none", "guarantor"] * (N // 2)}
     inference = infer(tmp_path, **flags, hit=["1", ""] * (N // 2), spelt=["y", "Y", "", ""] * (N // 4))
@@ -156,6 +160,7 @@ def test_a_column_that_is_there_or_not_says_something(tmp_path):
     assert rejected(tmp_path / "file.csv", inference.schema) == {}
 
 
+@pytest.mark.slow
 def test_a_column_of_one_value_and_blanks_displaces_no_other(tmp_path):
     start, note = ["2023-05-01"] * 20, ["He called. " * 5 + "He will pay."]
     ids = [f"L{n}" for n in range(N)]
@@ -174,6 +179,7 @@ def test_rows_that_are_all_longer_than_the_header_are_the_error_that_is_named(tm
         infer_schema(tmp_path / "file.csv", target="bad")
 
 
+@pytest.mark.slow
 def test_one_identifier_is_kept(tmp_path):
     inference = infer(
         tmp_path, row=range(N), LoanID=[f"L{n}" for n in range(N)], key=[f"k{n}" for n in range(N)]
@@ -193,6 +199,7 @@ TEXTS = st.one_of(
 NAMES = ("loan_id", "member_id", "opened", "issue_date", "birth_date", "sex", "grade", "x", "sample_weight")
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.data(), st.sampled_from([12, 40]))
 def test_no_column_has_findings_that_contradict_one_another(data, n_rows):
@@ -237,6 +244,7 @@ def test_repeated_ids_are_reported(tmp_path):
     assert [f.severity for f in inference.findings if f.column == "customer_id"] == [Severity.WARNING]
 
 
+@pytest.mark.slow
 def test_an_applicant_who_comes_again_is_a_group_beside_the_name_of_the_loan(tmp_path):
     """Six rows of each are many for a branch, and few for a customer."""
     inference = infer(
@@ -254,6 +262,7 @@ def test_an_applicant_who_comes_again_is_a_group_beside_the_name_of_the_loan(tmp
     assert "no split separates its rows" in messages(inference, "customer_id")[-1]
 
 
+@pytest.mark.slow
 def test_text_that_is_no_plain_list_of_categories(tmp_path):
     inference = infer(
         tmp_path,
@@ -278,6 +287,7 @@ def test_frequent_levels_of_a_long_list(tmp_path):
     assert rejected(tmp_path / "file.csv", inference.schema) == {}
 
 
+@pytest.mark.slow
 def test_a_few_slips_do_not_make_numbers_text(tmp_path):
     income = [str(n) for n in RNG.integers(1_000, 9_000, N)]
     income[3], income[4], income[5] = "abc", "inf", ""
@@ -289,6 +299,7 @@ def test_a_few_slips_do_not_make_numbers_text(tmp_path):
     assert counts == {"income: must be a number": 1, "income: must be finite": 1}
 
 
+@pytest.mark.slow
 def test_the_time_of_the_application_is_known_by_its_name_or_guessed(tmp_path):
     days = pd.date_range("2020-01-01", periods=N).strftime("%Y-%m-%d")
     earlier = pd.date_range("2010-01-01", periods=N, freq="3D").strftime("%Y-%m-%d")
@@ -309,6 +320,7 @@ def test_the_time_of_the_application_is_known_by_its_name_or_guessed(tmp_path):
     assert rejected(tmp_path / "file.csv", inference.schema) == {}
 
 
+@pytest.mark.slow
 def test_a_date_after_the_application_is_no_feature(tmp_path):
     days = pd.date_range("2020-01-01", periods=N)
     columns = {"issue_d": days, "last_pymnt_d": days + pd.to_timedelta(RNG.integers(-10, 900, N), unit="D")}
@@ -326,6 +338,7 @@ def test_ragged_rows_are_reported(tmp_path):
     assert messages(inference, "")[0] == "1 row that cannot be read as 2 fields: quarantined"
 
 
+@pytest.mark.slow
 def test_rows_that_differ_in_a_word_are_no_copies(tmp_path):
     frame = pd.DataFrame({"job": ["nurse", "driver", "Nurse", "nurse"] * 5, "bad": [0, 0, 0, 1] * 5})
     frame.to_csv(tmp_path / "file.csv", index=False)
@@ -339,6 +352,7 @@ def test_rows_that_differ_in_a_word_are_no_copies(tmp_path):
     assert messages(infer_schema(tmp_path / "file.csv", target="bad"), "") == []
 
 
+@pytest.mark.slow
 def test_parquet_types(tmp_path):
     path = tmp_path / "file.parquet"
     frame = pd.DataFrame(base()).assign(

@@ -51,6 +51,7 @@ MIXED = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", MIXED)
 def test_numbers_that_no_format_reads_are_categories_with_a_warning(kind):
     shapes, *forms = MIXED[kind]
@@ -65,6 +66,7 @@ def test_numbers_that_no_format_reads_are_categories_with_a_warning(kind):
     assert [shape for shape in shapes if shape not in found[0]] == []
 
 
+@pytest.mark.slow
 def test_the_warning_shows_the_line_that_reads_most_rows_and_how_many_it_leaves():
     texts = written(lambda x: f"$ {x:.2f}", lambda x: f"$ {x:.2f}", lambda x: f"{x:.2f} per week")
     (found,) = inferred(texts)[1]
@@ -73,6 +75,7 @@ def test_the_warning_shows_the_line_that_reads_most_rows_and_how_many_it_leaves(
     assert "hold kind" not in inferred(written(lambda x: f"${x:.0f}k"))[1][0], "no declaration reads any"
 
 
+@pytest.mark.slow
 def test_other_texts_are_named():
     rng = np.random.default_rng(8)
     others = ["on request", "see file", "by phone", "ask", "later", "closed"]
@@ -118,6 +121,7 @@ def test_codes_that_are_plain_numbers_do_not_look_lost():
     assert why_no_numbers("branch_code", counts) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["ACC{:08d}", "LN-{}", "APPL{:05d}"])
 def test_codes_of_capitals_and_a_number_name_the_rows(form):
     numbers = np.random.default_rng(4).choice(90_000, ROWS, replace=False)

@@ -379,6 +379,7 @@ def test_a_target_has_two_values(cells):
         infer(cells)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.text("abcAB, '\"01.", min_size=1), min_size=1, max_size=4),
     st.lists(st.text("xyzXY, 2.", min_size=1), min_size=1, max_size=4),

@@ -60,6 +60,7 @@ def canonical(frame: pd.DataFrame, schema: Schema) -> pd.Series:
     return accepted["x"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("levels", "word", "severity"),
     [
@@ -84,6 +85,7 @@ def test_a_level_that_reads_as_missing_is_reported_with_the_line_that_keeps_it(l
     assert canonical(frame, kept).tolist() == frame["x"].tolist()
 
 
+@pytest.mark.slow
 def test_without_room_for_the_whole_line_the_category_to_add_is_named():
     inference, _ = inferred([*[f"level {row % 40}" for row in range(200)], *["none"] * 9, *["NULL"] * 8])
     ((severity, message),) = findings(inference)
@@ -92,6 +94,7 @@ def test_without_room_for_the_whole_line_the_category_to_add_is_named():
     assert message.endswith("To keep one as a category, add it to the categories of [columns.x]")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("levels", [("guarantor", "co-applicant"), ("guarantor",)])
 @pytest.mark.parametrize("word", ["none", "None", "NONE"])
 def test_none_beside_blanks_is_a_category_by_itself(levels, word):
@@ -110,6 +113,7 @@ def test_none_beside_blanks_is_a_category_by_itself(levels, word):
     assert canonical(frame, replace(inference.schema, columns=tuple(others))).isna().sum() == 37
 
 
+@pytest.mark.slow
 def test_none_beside_blanks_among_many_levels_is_a_category_where_it_is_frequent():
     many = [f"level {row // 2}" for row in range(300)]
     inference, frame = inferred([*many, *["none"] * 30, *[""] * 7])
@@ -139,6 +143,7 @@ WORDS = ["unknown", "Nicht angegeben", "Non renseignée", "desconocida", "não i
 WORDS += ["neuvedeno", "(K. A.)", "n/d", "#missing", "(blank)", "<none>", "?", "--", "//", "\N{EM DASH}"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", WORDS)
 def test_words_that_say_nothing_in_any_language_are_no_category(word):
     inference, frame = inferred([*["own", "rent"] * 40, *[word] * 20])
@@ -147,6 +152,7 @@ def test_words_that_say_nothing_in_any_language_are_no_category(word):
     assert findings(inference) == [(Severity.WARNING, f"read as missing: {word!r} (20 rows)")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["ND", "absent", "blank", "void", "nil", "brak", "x", "leer", "pending"])
 def test_words_that_may_be_a_category_stay_one(word):
     inference, frame = inferred([*["own", "rent"] * 40, *[word] * 20])

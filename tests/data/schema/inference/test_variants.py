@@ -66,6 +66,7 @@ MONEY: dict[str, Callable[[float], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", MONEY)
 def test_amounts_in_many_spellings_are_the_same_numbers(how):
     inference = inferred("income", [MONEY[how](income) for income in INCOMES])
@@ -80,6 +81,7 @@ def test_amounts_in_many_spellings_are_the_same_numbers(how):
     assert all(severity is not Severity.QUESTION for severity, _ in findings(inference, "income"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("write", "format_"),
     [
@@ -99,6 +101,7 @@ def test_percent_money_and_durations_are_numbers(write, format_):
     assert (column.kind, column.format) == (Kind.NUMERICAL, format_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("unit", "texts"),
     [
@@ -123,6 +126,7 @@ def test_durations_in_words_of_eight_languages(unit, texts):
     assert read_column(pd.Series(values), column)[0].tolist() == [*texts.values()] * 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spelling", ["{}", "{}.0", " {}"])
 @pytest.mark.parametrize(
     "words", [("no", "yes"), ("False", "true"), ("Nein", "JA"), ("non", "Oui"), ("F", "T")]
@@ -138,6 +142,7 @@ def test_a_column_of_0_and_1_reads_yes_and_no_later(spelling, words):
     assert (counted.kind, counted.format) == (Kind.NUMERICAL, "")
 
 
+@pytest.mark.slow
 def test_numbers_from_1000_on_with_a_comma_are_thousands():
     texts = [f"{income:,.0f}" for income in INCOMES / 20]
     assert any("," in text for text in texts)
@@ -187,6 +192,7 @@ def test_marks_that_no_value_proves_are_a_question_with_both_readings():
 MARKERS = ["?", "-", ".", "NULL", "missing", "#DIV/0!", "unknown", "nd", "N/A", "keine Angabe", "sin datos"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("marker", MARKERS)
 @pytest.mark.parametrize("share", [0.01, 0.6])
 def test_markers_among_numbers_are_missing_and_no_row_is_lost(marker, share):
@@ -201,6 +207,7 @@ def test_markers_among_numbers_are_missing_and_no_row_is_lost(marker, share):
         assert f"{texts.count(marker):,} row" in findings(inference, "dti")[0][1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("marker", ["?", "-", "N/A", "missing"])
 def test_markers_beside_categories_and_dates_are_missing(marker):
     homes = [marker if RNG.random() < 0.1 else RNG.choice(["own", "rent"]) for _ in range(N)]
@@ -219,6 +226,7 @@ PATTERNS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_dates_are_read_by_their_pattern(pattern):
     texts = [day.strftime(pattern) for day in DAYS]
@@ -230,6 +238,7 @@ def test_dates_are_read_by_their_pattern(pattern):
     assert times.tolist() == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("separator", ["/", "-", "."])
 def test_dates_without_a_day_above_12_are_a_question_with_both_lines(separator):
     texts = [day.strftime(f"%d{separator}%m{separator}%Y") for day in LOW_DAYS]
@@ -242,6 +251,7 @@ def test_dates_without_a_day_above_12_are_a_question_with_both_lines(separator):
     assert most_urgent_first(inference.findings)[0].column == "application_date"
 
 
+@pytest.mark.slow
 def test_dates_in_doubt_follow_other_dates_of_the_file_or_the_first_of_each_month():
     texts = [day.strftime("%m/%d/%Y") for day in LOW_DAYS]
     inference = inferred("issue_date", texts, opened=[day.strftime("%m/%d/%Y") for day in DAYS])
@@ -251,6 +261,7 @@ def test_dates_in_doubt_follow_other_dates_of_the_file_or_the_first_of_each_mont
     assert inferred("issue_date", firsts).schema["issue_date"].format == "%d/%m/%Y"
 
 
+@pytest.mark.slow
 def test_numbers_are_times_by_name_and_range():
     seconds = [int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) for day in DAYS]
     serials = [(day - date(1899, 12, 30)).days for day in DAYS]
@@ -286,6 +297,7 @@ def test_amounts_in_the_range_of_days_or_seconds_stay_numbers(name, bounds):
     assert findings(inference, name) == []
 
 
+@pytest.mark.slow
 def test_numbers_of_an_event_stay_numbers_with_a_warning_unless_they_are_round():
     days = [(day - date(1899, 12, 30)).days for day in DAYS]
     inference = inferred("account_opened", days)
@@ -295,6 +307,7 @@ def test_numbers_of_an_event_stay_numbers_with_a_warning_unless_they_are_round()
     assert inferred("issue_date", RNG.integers(210, 580, N) * 100).schema["issue_date"].format == ""
 
 
+@pytest.mark.slow
 def test_an_earlier_date_becomes_years_before_the_application():
     opened = [
         day - timedelta(days=int(days)) for day, days in zip(DAYS, RNG.integers(9, 9999, N), strict=True)
@@ -308,6 +321,7 @@ def test_an_earlier_date_becomes_years_before_the_application():
     assert inference.schema["opened"].is_feature
 
 
+@pytest.mark.slow
 def test_times_as_sas_writes_them_and_dates_with_de_are_read():
     for pattern in ("%d%b%Y:%H:%M:%S", "%d%b%y:%H:%M", "%d/%m/%Y:%H:%M:%S"):
         texts = [day.strftime(pattern).upper() for day in DAYS]
@@ -324,6 +338,7 @@ def test_times_as_sas_writes_them_and_dates_with_de_are_read():
     assert inferred("fecha", texts).schema["fecha"].format == "%d de %B de %Y"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "patterns",
     [
@@ -346,6 +361,7 @@ def test_dates_in_two_formats_are_left_out_with_a_warning_that_says_which(patter
     assert all((pattern if pattern != "%Y-%m-%d" else "ISO 8601") in message for pattern in patterns)
 
 
+@pytest.mark.slow
 def test_dates_beside_other_texts_and_dates_that_lost_a_zero_are_left_out_with_a_warning():
     texts = [day.strftime("%d/%m/%Y") if RNG.random() < 0.9 else f"order {day.day}" for day in DAYS]
     assert "others such as 'order" in findings(inferred("seen", texts), "seen")[0][1]
@@ -354,6 +370,7 @@ def test_dates_beside_other_texts_and_dates_that_lost_a_zero_are_left_out_with_a
     assert (severity, "first zero was lost" in message) == (Severity.WARNING, True)
 
 
+@pytest.mark.slow
 def test_codes_with_dashes_and_amounts_of_five_digits_are_no_dates():
     for name, values in {
         "branch": [f"{a:02}-{b:02}-{c:02}" for a, b, c in RNG.integers(50, 99, (N, 3))],
@@ -365,6 +382,7 @@ def test_codes_with_dashes_and_amounts_of_five_digits_are_no_dates():
         assert all("dates" not in message for _, message in findings(inference, name)), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["birth_date", "Geburtsdatum", "data_nascita", "fecha_nacimiento", "dob"])
 def test_years_of_birth_of_two_digits_are_never_in_the_future(name):
     births = [date(1931, 5, 23) + timedelta(days=int(days)) for days in RNG.integers(0, 23_000, N)]
@@ -380,6 +398,7 @@ def test_years_of_birth_of_two_digits_are_never_in_the_future(name):
     assert inferred(name, young, issue_date=applied, opened_at=applied).schema[name].first_year == 0
 
 
+@pytest.mark.slow
 def test_two_digits_mean_a_maturity_to_come_and_an_account_opened_long_ago():
     applied = [day.strftime("%Y-%m-%d") for day in DAYS]
     ends = [day + timedelta(days=365 * 29) for day in DAYS]
@@ -414,6 +433,7 @@ def test_codes_with_leading_zeros_stay_codes(name):
     assert column.buckets > 0
 
 
+@pytest.mark.slow
 def test_many_levels_stay_a_feature():
     for values in (
         [f"{code:03}xx" for code in RNG.integers(0, 999, N)],
@@ -444,6 +464,7 @@ def test_identifiers_are_known_by_what_they_do(name, values):
     assert len(findings(inference, name)) == 1
 
 
+@pytest.mark.slow
 def test_each_column_says_what_it_is_and_shows_values_before_and_after():
     inference = inferred("rate", [f"{rate:.2f}%" for rate in RATES], empty=[""] * N)
     readings = {reading.name: reading for reading in inference.columns}
@@ -524,6 +545,7 @@ def test_a_thousand_clean_columns_of_numbers_are_numbers(kind):
     assert misread == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CATEGORIES)
 def test_clean_columns_of_categories_are_categories(kind):
     for seed in range(20):
@@ -542,6 +564,7 @@ def test_clean_columns_of_categories_are_categories(kind):
 # Fractions of three digits -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decimal", [".", ","])
 @pytest.mark.parametrize("sign", ["%", " %"])
 def test_a_percentage_of_three_decimals_is_never_thousands(decimal: str, sign: str) -> None:
