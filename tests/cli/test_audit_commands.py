@@ -53,3 +53,10 @@ def test_a_digest_from_elsewhere_must_be_in_the_trail(shell, lab, home):
     code, _, errors = shell("audit", "verify", "--expect", "ab" * 32)
     assert code == 2
     assert "abababababab… that was expected" in errors
+
+
+@pytest.mark.parametrize("given", ["", "ab", "AB" * 32, f" {'ab' * 32}"])
+def test_what_is_no_digest_is_not_taken_for_a_trail_that_was_altered(shell, given):
+    code, _, errors = shell("audit", "verify", "--expect", given)
+    assert code == 2
+    assert "--expect must be a digest of 64 hexadecimal digits" in errors

@@ -1,6 +1,7 @@
 """`loan-default audit`: who did what to which model, and whether the trail of it is whole."""
 
 import json
+import re
 from dataclasses import asdict
 from typing import Annotated
 
@@ -8,7 +9,7 @@ import typer
 
 from loan_default.cli.console import counted, make_console, say
 from loan_default.cli.options import AsJson
-from loan_default.errors import DataError
+from loan_default.errors import ConfigurationError, DataError
 from loan_default.wiring import open_database, start
 
 audit_app = typer.Typer(help="The audit trail: list its records, verify that none was altered or removed.")
@@ -59,6 +60,11 @@ def verify(expect: Expected = None, as_json: AsJson = False) -> None:
     """
     from loan_default.database.audit_verification import verify_trail
 
+    if expect is not None and not re.fullmatch("[0-9a-f]{64}", expect):
+        raise ConfigurationError(
+            "--expect must be a digest of 64 hexadecimal digits, as `loan-default audit verify` prints it, "
+            f"however: --expect={expect!r}"
+        )
     console, settings = make_console(), start()
     with open_database(settings) as database:
         check = verify_trail(database, expected=expect)

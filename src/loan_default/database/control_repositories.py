@@ -77,6 +77,10 @@ class DecisionRepository(Repository[Decision]):
         newest = self._newest_one({"seen_rev": rev}) if rev > 0 else None
         return None if newest is None else _champion_beside(newest)
 
+    def move_to(self, rev: int) -> Decision | None:
+        """Return the newest decision that made the `rev`-th move of the pointer; None without any."""
+        return self._newest_one({"seen_rev": rev - 1, "action": {"$in": [str(action) for action in MOVES]}})
+
     def last_champion(self) -> str | None:
         """Return the champion that the newest decision which knows of one names; None where none does.
 

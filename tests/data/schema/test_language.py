@@ -206,6 +206,9 @@ def test_a_pd_moves_up_or_down_with_what_has_an_order():
             schema_from_dict({"name": "s", "columns": {"income": broken, "bad": {"kind": "target"}}})
     with pytest.raises(DataError, match=r"must be one of increasing, decreasing, however: 'incresing'.*mean"):
         replace(schema.columns[0], monotonic="incresing")
+    for unseen in ({"protected": True}, {"known_after_decision": True}):
+        with pytest.raises(DataError, match="monotonic must stand in a feature, however"):
+            replace(schema.columns[0], **unseen)
 
 
 def test_rejected_applications_are_a_key_of_the_target_that_older_schemas_lack():

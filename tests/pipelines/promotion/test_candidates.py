@@ -122,6 +122,35 @@ def test_a_rollback_brings_back_the_champion_before_the_present_one(promotion):
 
 
 @pytest.mark.slow
+def test_a_second_rollback_goes_further_back_and_not_to_the_model_that_the_first_one_left(promotion):
+    first = promotion.model.version
+    for name in ("b", "c"):
+        promotion.candidate(name)
+    for name in (first, "b", "c"):
+        decide(promotion.run(f"run-{name}"), name)
+    for number, former in enumerate(("b", first)):
+        undo = promotion.run(f"undo-{number}")
+        assert chosen_by(undo, rollback=True).version == former
+        decide(undo, former, rollback=True)
+    with pytest.raises(DataError, match="must have a former champion"):
+        chosen_by(promotion.run("undo-2"), rollback=True)
+
+
+@pytest.mark.slow
+def test_a_rollback_to_a_model_that_is_named_goes_on_from_there(promotion):
+    first = promotion.model.version
+    for name in ("b", "c"):
+        promotion.candidate(name)
+    for name in (first, "b"):
+        decide(promotion.run(f"run-{name}"), name)
+    decide(promotion.run("forward"), "c", rollback=True)
+    assert chosen_by(promotion.run("next"), rollback=True).version == "b", "c was never a champion before"
+    decide(promotion.run("back"), first, rollback=True)
+    decide(promotion.run("again"), "b", rollback=True)
+    assert chosen_by(promotion.run("last"), rollback=True).version == first
+
+
+@pytest.mark.slow
 def test_after_the_first_champion_there_is_none_to_go_back_to(promotion):
     decide(promotion.run("first"), promotion.model.version)
     with pytest.raises(DataError, match="must have a former champion"):

@@ -157,9 +157,10 @@ def test_how_rows_are_split_follows_from_the_data(tmp_path):
         ({"reject_factor": 1.3, "reject_inference": "fuzzy"}, "however: --reject-inference=fuzzy"),
         (
             {"reject_factor": 0.9, "reject_inference": "parcelling"},
-            "a number from 1 on, however: 0.9",
+            "a number from 1 to 100, however: 0.9",
         ),
-        ({"reject_factor": float("nan"), "reject_inference": "parcelling"}, "from 1 on, however: nan"),
+        ({"reject_factor": float("nan"), "reject_inference": "parcelling"}, "from 1 to 100, however: nan"),
+        ({"reject_factor": 1e9, "reject_inference": "parcelling"}, "from 1 to 100, however: 1000000000.0"),
         ({"rejected": "a,,b"}, "--rejected must name values with commas"),
     ],
 )

@@ -239,6 +239,11 @@ class Column:
                 f"{where}: monotonic must be one of {', '.join(DIRECTIONS)}, however: {self.monotonic!r}."
                 + did_you_mean(self.monotonic, list(DIRECTIONS))
             )
+        if self.monotonic and not self.is_feature:
+            raise DataError(
+                f"{where}: monotonic must stand in a feature, however: it is protected or known after "
+                "the decision, so that the PD does not see it. Leave monotonic out."
+            )
         if self.derive and self.derive not in DERIVATIONS:
             raise DataError(
                 f"{where}: derive must be one of {', '.join(DERIVATIONS)}, however: {self.derive!r}."

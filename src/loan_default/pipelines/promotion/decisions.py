@@ -101,9 +101,29 @@ def reject_refused(run: EvaluationRun, version: str, *, reason: str) -> Decision
 
 
 def former_champion(run: EvaluationRun) -> str | None:
-    """Version of the champion before the present one; None where no decision names it."""
+    """Version of the champion before the present one; None where no decision names it.
+
+    A model that a rollback has left for an earlier one is passed over: a second rollback goes further back.
+    """
     pointer = run.models.champion()
-    return None if pointer is None else DecisionRepository(run.services.database).champion_at(pointer.rev - 1)
+    if pointer is None:
+        return None
+    decisions = DecisionRepository(run.services.database)
+    past: list[str | None] = []
+    for rev in range(1, pointer.rev):
+        _follow(past, decisions, rev, decisions.champion_at(rev))
+    _follow(past, decisions, pointer.rev, pointer.version)
+    return past[-2] if len(past) > 1 else None
+
+
+def _follow(past: list[str | None], decisions: DecisionRepository, rev: int, version: str | None) -> None:
+    """Add the champion after `rev` moves to those before it, without those that a rollback to it has left."""
+    move = decisions.move_to(rev)
+    if version in past and move is not None and move.action is Action.ROLLED_BACK:
+        while past[-1] != version:
+            past.pop()
+    else:
+        past.append(version)
 
 
 def _decisions(run: EvaluationRun) -> DecisionRepository:

@@ -4,7 +4,6 @@ DAG files import this when they are parsed, and every command when it starts: so
 pandas.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -43,6 +42,8 @@ DELIMITER_WORDS: Mapping[str, str] = {
 
 REJECT_FACTOR = 1.3
 """How many times as often rejects default as accepted rows of the same band, where parcelling names none."""
+LARGEST_REJECT_FACTOR = 100
+"""Beyond it all rejects would default in any band."""
 SEEDS = 2**32
 _MOST_SCHEDULED = 1_000
 """Epochs and members of a scheduled run at most: a typing error should not occupy the machine for days."""
@@ -395,9 +396,10 @@ class TrainingOptions:
                     "--reject-factor must come with --reject-inference parcelling, however: "
                     f"--reject-inference={self.reject_inference}. Leave one of them out."
                 )
-            if not 1 <= self.reject_factor < math.inf:
+            if not 1 <= self.reject_factor <= LARGEST_REJECT_FACTOR:
                 raise ConfigurationError(
-                    f"--reject-factor must be a number from 1 on, however: {self.reject_factor}"
+                    f"--reject-factor must be a number from 1 to {LARGEST_REJECT_FACTOR}, however: "
+                    f"{self.reject_factor}"
                 )
         if isinstance(self.data, StoreData) and (self.rejected or self.reject_inference != "none"):
             raise ConfigurationError(
