@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from serving_setup import promoted, registered
 
+from loan_default.database.audit_repository import AuditRepository
+from loan_default.database.audit_verification import verify_trail
 from loan_default.database.documents import DatasetName, ModelStatus, PerformanceMetrics
 from loan_default.database.embedded import EmbeddedDatabase
 from loan_default.database.experiment_documents import Mode
@@ -55,6 +57,40 @@ def test_the_same_challenger_again_grows_its_share_and_stays_the_same_experiment
     for other in (registered(database, 3), version):
         with pytest.raises(DataError, match="one experiment must run at a time"):
             begun(database, other, mode=Mode.SHADOW)
+
+
+def test_start_growth_and_end_are_in_the_audit_trail_once_each(database):
+    champion, version = promoted(database, 1), registered(database, 2)
+    started = begun(database, version, reason="fewer refusals")
+    for _ in range(2):
+        begun(database, version, share=0.5)
+    stop(database, by="another", now=NOON + timedelta(days=1))
+    records = AuditRepository(database).in_order(version=version)
+    assert [(each.action, each.who, each.reason, each.details.get("share")) for each in records] == [
+        ("challenged", "a person", "fewer refusals", "0.1"),
+        ("challenged", "a person", "fewer refusals", "0.5"),
+        ("withdrawn", "another", None, None),
+    ]
+    assert all(each.subject == f"experiments/{started.id}" for each in records)
+    assert all(each.details["champion"] == champion for each in records)
+    assert verify_trail(database).faults == ()
+    database["experiments"].update_one({"_id": started.id}, {"$set": {"started_by": "nobody"}})
+    assert f"experiments/{started.id} was altered after record 1." in verify_trail(database).faults
+
+
+def test_an_experiment_without_a_record_is_a_fault_unless_an_older_release_began_it(database):
+    promoted(database, 1)
+    first, second = registered(database, 2), registered(database, 3)
+    started = begun(database, first)
+    stop(database, by="another", now=NOON + timedelta(days=1))
+    unrecorded = started.model_copy(
+        update={"experiment": "x", "challenger": second, "started_at": datetime.now(UTC)}
+    )
+    ExperimentRepository(database).add(unrecorded.model_copy(update={"schema_version": "1.2"}))
+    assert verify_trail(database).faults == ()
+    ExperimentRepository(database).add(unrecorded.model_copy(update={"experiment": "y"}))
+    (fault,) = verify_trail(database).faults
+    assert fault.startswith("experiments/y has no record.")
 
 
 @pytest.mark.parametrize("by", ["", "  "])

@@ -38,6 +38,10 @@ class AuditAction(StrEnum):
     """The model became the champion because a person asked for it."""
     SUPERSEDED = "superseded"
     """A decision about the model had no effect: another model had become the champion."""
+    CHALLENGED = "challenged"
+    """A person let the model take part in an experiment on live applications, or with a larger share."""
+    WITHDRAWN = "withdrawn"
+    """The experiment of the model was stopped."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

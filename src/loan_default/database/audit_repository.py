@@ -20,9 +20,11 @@ from loan_default.database.control_documents import Action, Decision
 from loan_default.database.documents import ModelMetadata
 from loan_default.database.driver_errors import database_errors
 from loan_default.database.evidence_documents import ModelEvidence
+from loan_default.database.experiment_documents import Experiment
 from loan_default.database.gate_documents import Approval
 from loan_default.database.gate_repositories import ApprovalRepository
 from loan_default.database.repositories import FENCES, Repository
+from loan_default.database.serving_repositories import ExperimentRepository
 
 
 class AuditRepository(Repository[AuditRecord]):
@@ -150,6 +152,47 @@ def record_approval(database: Database, approval: Approval) -> AuditRecord:
             "overrides": ", ".join(approval.overrides) or "none",
             "expires_at": approval.expires_at.isoformat(),
         },
+    )
+    return AuditRepository(database).append(entry)
+
+
+def record_challenge(database: Database, experiment: Experiment, *, who: str) -> AuditRecord:
+    """Record that a model takes part in an experiment, once for each share that it is given."""
+    share = f"{experiment.share:g}"
+    event = f"challenged/{experiment.id}/{share}"
+    details = {"champion": experiment.champion, "mode": str(experiment.mode), "share": share}
+    return _record_experiment(
+        database, experiment, AuditAction.CHALLENGED, who=who, event=event, details=details
+    )
+
+
+def record_withdrawal(database: Database, experiment: Experiment, *, who: str) -> AuditRecord:
+    """Record that the experiment of a model was stopped."""
+    event = f"withdrawn/{experiment.id}"
+    details = {"champion": experiment.champion}
+    return _record_experiment(
+        database, experiment, AuditAction.WITHDRAWN, who=who, event=event, details=details
+    )
+
+
+def _record_experiment(
+    database: Database,
+    experiment: Experiment,
+    action: AuditAction,
+    *,
+    who: str,
+    event: str,
+    details: dict[str, str],
+) -> AuditRecord:
+    entry = AuditEntry(
+        event=event,
+        action=action,
+        version=experiment.challenger,
+        who=who,
+        reason=experiment.reason if action is AuditAction.CHALLENGED else None,
+        subject=f"{ExperimentRepository.collection}/{experiment.id}",
+        subject_digest=content_digest(experiment),
+        details=details,
     )
     return AuditRepository(database).append(entry)
 

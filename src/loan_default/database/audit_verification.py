@@ -18,9 +18,11 @@ from loan_default.database.control_documents import Action, Decision
 from loan_default.database.control_repositories import DecisionRepository
 from loan_default.database.documents import ID_DIGITS, ModelMetadata
 from loan_default.database.driver_errors import database_errors
+from loan_default.database.experiment_documents import Experiment
 from loan_default.database.gate_documents import Approval
 from loan_default.database.gate_repositories import ApprovalRepository
 from loan_default.database.repositories import ModelRepository
+from loan_default.database.serving_repositories import ExperimentRepository
 from loan_default.errors import DataError
 
 
@@ -104,10 +106,11 @@ def _end(database: Database, records: Sequence[AuditRecord]) -> Iterator[str]:
 
 
 def _altered_documents(database: Database, records: Sequence[AuditRecord]) -> Iterator[str]:
-    """Models, decisions and approvals whose content is not what was recorded."""
+    """Models, decisions, approvals and experiments whose content is not what was recorded."""
     models = _contents(database, ModelRepository.collection, ModelMetadata)
     decisions = _contents(database, DecisionRepository.collection, Decision)
     approvals = _contents(database, ApprovalRepository.collection, Approval)
+    experiments = _contents(database, ExperimentRepository.collection, Experiment)
     without_effect = {each.subject for each in records if each.action is AuditAction.SUPERSEDED}
     for record in records:
         collection, _, identifier = (record.subject or "").partition("/")
@@ -115,6 +118,7 @@ def _altered_documents(database: Database, records: Sequence[AuditRecord]) -> It
             ModelRepository.collection: models,
             DecisionRepository.collection: decisions,
             ApprovalRepository.collection: approvals,
+            ExperimentRepository.collection: experiments,
         }.get(collection)
         if known is None:
             continue
@@ -133,7 +137,7 @@ def _altered_documents(database: Database, records: Sequence[AuditRecord]) -> It
 
 
 def _unrecorded(database: Database, records: Sequence[AuditRecord]) -> Iterator[str]:
-    """Models and decisions of the time of the trail that it does not name."""
+    """Models, decisions and experiments of the time of the trail that it does not name."""
     if not records:
         return
     since, named = records[0].happened_at, {each.subject for each in records}
@@ -147,6 +151,11 @@ def _unrecorded(database: Database, records: Sequence[AuditRecord]) -> Iterator[
         for each in _contents(database, ModelRepository.collection, ModelMetadata).values()
         if isinstance(each, ModelMetadata)
     ]
+    times += [
+        (f"{ExperimentRepository.collection}/{each.id}", each.started_at)
+        for each in _contents(database, ExperimentRepository.collection, Experiment).values()
+        if isinstance(each, Experiment) and each.ran and each.schema_version not in _WITHOUT_A_RECORD
+    ]
     for subject, time in times:
         if time >= since and subject not in named:
             yield (
@@ -155,11 +164,17 @@ def _unrecorded(database: Database, records: Sequence[AuditRecord]) -> Iterator[
             )
 
 
+_WITHOUT_A_RECORD = ("1.0", "1.1", "1.2")
+"""Versions of experiments of releases that did not record them."""
+
+
 def _contents(
-    database: Database, collection: str, kind: type[ModelMetadata] | type[Decision] | type[Approval]
-) -> Mapping[Any, ModelMetadata | Decision | Approval]:
+    database: Database,
+    collection: str,
+    kind: type[ModelMetadata] | type[Decision] | type[Approval] | type[Experiment],
+) -> Mapping[Any, ModelMetadata | Decision | Approval | Experiment]:
     """The documents of a collection by id, without those that cannot be read."""
-    found: dict[Any, ModelMetadata | Decision | Approval] = {}
+    found: dict[Any, ModelMetadata | Decision | Approval | Experiment] = {}
     with database_errors(f"read {collection}"):
         for document in database[collection].find({}):
             try:

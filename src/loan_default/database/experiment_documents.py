@@ -23,7 +23,7 @@ class Mode(StrEnum):
 class Experiment(StoredDocument):
     """A challenger that is compared with the champion on live applications. `experiments`."""
 
-    current_version = "1.2"  # 1.1: planned_outcomes; 1.2: champion_rev
+    current_version = "1.3"  # 1.1: planned_outcomes; 1.2: champion_rev; 1.3: it is in the audit trail
     passing = frozenset(
         {"started_at", "share", "ended_at", "ended_by", "stopped_because", "planned_outcomes"}
     )
@@ -58,6 +58,11 @@ class Experiment(StoredDocument):
     def id(self) -> str:
         """The id of the experiment."""
         return self.experiment
+
+    @property
+    def ran(self) -> bool:
+        """Whether it took effect: one that lost against another at its start did not."""
+        return self.ended_at != self.started_at
 
     @model_validator(mode="after")
     def _two_models(self) -> Self:

@@ -57,7 +57,7 @@ class ExperimentRepository(Repository[Experiment]):
 
     def of_champion(self, champion: str) -> list[Experiment]:
         """Return the experiments beside a champion that ran, the newest first."""
-        return [each for each in self._newest({"champion": champion}) if each.ended_at != each.started_at]
+        return [each for each in self._newest({"champion": champion}) if each.ran]
 
     def begin(self, experiment: Experiment) -> None:
         """Store an experiment and let it run; the same call again changes nothing.

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import structlog
 
+from loan_default.database.audit_repository import record_challenge, record_withdrawal
 from loan_default.database.connect import Database
 from loan_default.database.documents import ModelMetadata, ModelStatus, moves_of
 from loan_default.database.experiment_documents import Experiment, Mode
@@ -57,10 +58,12 @@ def challenge(
     _check_challenger(model, champion, mode)
     rev, running = champion_rev(database), experiments.running()
     if running is not None and not runs_beside(running, champion, rev=rev):
-        experiments.end(running.id, by=by, now=now)  # a new champion had ended its effect
+        # a new champion had ended its effect
+        record_withdrawal(database, experiments.end(running.id, by=by, now=now), who=by)
         running = None
     if running is not None and (running.challenger, running.mode) == (model.version, mode):
         grown = experiments.grow(running.id, share)
+        record_challenge(database, grown, who=by)
         log.info("experiment_grown", experiment=grown.id, share=grown.share, by=by)
         return grown
     experiment = Experiment(
@@ -77,6 +80,7 @@ def challenge(
         planned_outcomes=_planned(database, champion, model.version, mode=mode, share=share),
     )
     experiments.begin(experiment)
+    record_challenge(database, experiment, who=by)
     log.info("experiment_started", experiment=experiment.id, challenger=model.version, mode=str(mode), by=by)
     return experiment
 
@@ -95,6 +99,7 @@ def stop(database: Database, *, by: str, now: datetime) -> Experiment:
     if running is None:
         raise DataError("an experiment must run before it can be stopped, however: none does.")
     ended = experiments.end(running.id, by=by, now=now)
+    record_withdrawal(database, ended, who=by)
     log.info("experiment_stopped", experiment=ended.id, by=by)
     return ended
 
