@@ -39,9 +39,9 @@ from loan_default.pipelines.scoring.column_positions import check_target_positio
 CHUNK_ROWS = 8_192
 """Rows that are in memory at once; a larger number is not faster."""
 ROW_COLUMN = "row"
-"""The column that identifies the rows of data without an identifier: their number in the file, from 0."""
+"""Number of the row in the file, from 0, as in the quarantine: identifiers may be blank, or not there."""
 
-_RESULTS = ("pd", "score", "model_version")
+_RESULTS = (ROW_COLUMN, "pd", "score", "model_version")
 _CSV_DIGITS = "%.9g"  # the network computes in 32 bits, which have no more digits
 
 Write = Callable[[pd.DataFrame], None]
@@ -135,7 +135,8 @@ def score_file(
     """Score all rows of a file that pass the model's schema.
 
     `out` (CSV, gzipped CSV or Parquet by its suffix) gets a row for each of them, in the order of the file:
-    the identifier (or the row number), `pd`, `score` in points, `model_version`. `quarantine` gets the
+    `row` (its number in the file, from 0), the identifier if there is one, `pd`, `score` in points,
+    `model_version`. `quarantine` gets the
     others; without any, the one of an earlier run is removed.
 
     Args:
@@ -233,10 +234,11 @@ def _scores(
         keep(accepted, pds)
     tally.sum_pd += float(pds.sum())
     tally.unseen.update(count_unseen(model.architecture.features, accepted))
-    names = accepted.index.astype(np.int64) if named_by is None else accepted[named_by]
+    named = {} if named_by is None else {_name_column(named_by): accepted[named_by].array}
     return pd.DataFrame(
         {
-            _name_column(named_by): names.array,
+            ROW_COLUMN: accepted.index.astype(np.int64).array,
+            **named,
             "pd": pds,
             "score": score_points(pds).round(2),
             "model_version": pd.Series([model.version] * len(pds), dtype="str"),
@@ -244,9 +246,7 @@ def _scores(
     )
 
 
-def _name_column(named_by: str | None) -> str:
-    if named_by is None:
-        return ROW_COLUMN
+def _name_column(named_by: str) -> str:
     return f"{named_by}_in_data" if named_by in _RESULTS else named_by
 
 
@@ -264,7 +264,8 @@ def _scores_writer(path: Path, suffix: str, named_by: str | None) -> Iterator[Wr
         return
     layout = pa.schema(
         [
-            (_name_column(named_by), pa.int64() if named_by is None else pa.string()),
+            (ROW_COLUMN, pa.int64()),
+            *([] if named_by is None else [(_name_column(named_by), pa.string())]),
             ("pd", pa.float64()),
             ("score", pa.float64()),
             ("model_version", pa.string()),
