@@ -95,7 +95,7 @@ def _tune(name: str, model: str, folder: Path) -> Settings:
 
 def measure_one(name: str, model: str, seed: int, folder: Path) -> Figures:
     """Predict the test rows with one model, keep the PDs and measure them."""
-    data, since = load(name), time.monotonic()
+    data, since, goes_on = load(name), time.monotonic(), False
     arrays: Mapping[str, ArrayLike]
     if model == LOGISTIC:
         arrays = asdict(logistic_predictions(data))
@@ -105,6 +105,7 @@ def measure_one(name: str, model: str, seed: int, folder: Path) -> Figures:
         arrays = asdict(add_trees(data, kept_run(folder, name, "pretrained", seed), seed=seed))
     else:
         checkpoints = folder / "runs" / f"{name}-{model}-{seed}"
+        goes_on = checkpoints.exists()
         arrays = asdict(whole_run(data, pretrain=model != "scratch", seed=seed, folder=checkpoints))
         shutil.rmtree(checkpoints)
     seconds = time.monotonic() - since
@@ -118,7 +119,7 @@ def measure_one(name: str, model: str, seed: int, folder: Path) -> Figures:
         slope=round(after.calibration_slope, 4),
         auc_before=round(before.auc, 5),
         log_loss_before=round(before.log_loss, 5),
-        seconds=round(seconds),
+        seconds=None if goes_on else round(seconds),  # those of the call that stopped are not known
         commit=this_commit(),
     )
 
