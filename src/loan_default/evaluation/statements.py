@@ -1,5 +1,6 @@
 """What the metrics of a test split say, as plain sentences that are computed from the metrics."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -136,10 +137,10 @@ def calibration(slope: Interval, intercept: Interval, *, predicted: float, obser
 
 def calibration_step(before: float, after: float) -> Statement:
     """What the calibration did to the log loss on the test split; the same loss = there was none."""
-    if after == before:
+    if math.isclose(after, before, rel_tol=1e-9):  # no step leaves PDs the same but for their last digit
         return Statement(
             tone=Tone.NOTE,
-            title="No calibration step was needed.",
+            title="No calibration step was made.",
             text="No form of it had a lower log loss beyond chance on rows unseen by the model. "
             f"Log loss on the test split {after:.4f}.",
         )

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loan_default.data.datasets.duplicates import drop_duplicates, duplicate_groups
+from loan_default.data.datasets.duplicates import (
+    are_equal_by_chance,
+    drop_duplicates,
+    duplicate_groups,
+    kept_together,
+    named_groups,
+)
 from loan_default.data.schema.column import Column, Kind
 from loan_default.data.schema.language import Schema
 
@@ -32,6 +38,49 @@ def test_rows_with_an_identifier_are_dropped_once_repeated():
 def test_rows_with_a_blank_identifier_may_be_two_people():
     rows = [(None, 1.0, "a", 1.0), (None, 1.0, "a", 1.0), ("b", np.nan, "a", 1.0), ("b", np.nan, "a", 1.0)]
     assert drop_duplicates(frame(rows), NAMED).index.tolist() == [0, 1, 2]
+
+
+def test_loans_of_one_applicant_may_look_alike_and_stay():
+    who = Column(name="id", kind=Kind.IDENTIFIER, group=True)
+    schema = Schema(name="s", columns=(who, NUMBER, CODE, TARGET))
+    rows = [("a", 1.0, "a", 0.0), ("a", 1.0, "a", 0.0), ("b", 1.0, "a", 1.0)]
+    assert len(drop_duplicates(frame(rows, schema), schema)) == 3
+    loan = Column(name="loan", kind=Kind.IDENTIFIER)
+    both = Schema(name="s", columns=(who, NUMBER, CODE, TARGET, loan))
+    named = [(*row, name) for row, name in zip(rows, ("l1", "l2", "l3"), strict=True)]
+    assert len(drop_duplicates(frame(named, both), both)) == 3
+    assert len(drop_duplicates(frame([*named, named[0]], both), both)) == 3
+
+
+def test_equal_rows_of_two_applicants_join_no_loans_of_theirs():
+    """Three applicants with two loans each: one loan of each looks like one of the next."""
+    who = Column(name="id", kind=Kind.IDENTIFIER, group=True, nullable=True)
+    schema = Schema(name="s", columns=(who, NUMBER, TARGET))
+    rows = [("a", 1.0, 0), ("a", 2.0, 0), ("b", 2.0, 0), ("b", 3.0, 0), ("c", 3.0, 0), ("c", 1.0, 0)]
+    rows += [(None, 2.0, 0), (None, 2.0, 0), (None, 4.0, 1)]
+    data = frame(rows, schema)
+    labels = data["y"].to_numpy(float)
+    groups = kept_together(duplicate_groups(data, schema), named_groups(data, schema), labels)
+    _, together = np.unique(groups, return_inverse=True)
+    assert [sorted(np.flatnonzero(together == number).tolist()) for number in dict.fromkeys(together)] == [
+        [0, 1], [2, 3], [4, 5], [6, 7], [8],
+    ]  # fmt: skip
+
+
+def test_rows_of_few_values_are_equal_by_chance_and_copies_are_not():
+    generator = np.random.default_rng(4)
+    codes = generator.integers(0, 5, 1_000)
+    coarse = (generator.random(1_000) < 0.1 + 0.05 * codes).astype(float)
+    assert are_equal_by_chance(codes, coarse)
+    alone = np.arange(1_000)
+    assert kept_together(codes, alone, coarse).tolist() == alone.tolist()
+    twice = np.arange(1_000) // 2
+    assert not are_equal_by_chance(twice, coarse[twice]), "each row was written twice, with its outcome"
+    assert kept_together(twice, alone, coarse[twice]).tolist() == twice.tolist()
+    assert not are_equal_by_chance(np.minimum(alone, 600), coarse), "most rows have no equal one"
+    coarse[::2] = np.nan
+    assert are_equal_by_chance(codes, coarse)
+    assert not are_equal_by_chance(codes, np.full(1_000, np.nan))
 
 
 def test_rows_without_identifier_stay():

@@ -159,7 +159,7 @@ def test_a_very_large_group_trains() -> None:
     split = split_rows(data, SCHEMA, groups=groups, seed=1)
     check_partition(split, data, groups)
     assert set(range(200, 700)) <= set(split.train.tolist())
-    assert "1 groups of 500 alike rows kept whole" in split.reason
+    assert "1 groups of 500 rows kept whole" in split.reason
 
 
 def test_the_reason_says_how_many_rows_went_where() -> None:
@@ -202,7 +202,7 @@ def test_labels_that_are_missing_do_not_count() -> None:
 
 def test_one_group_of_everything_is_refused() -> None:
     data = frame(100)
-    with pytest.raises(DataError, match=r"each part must hold both outcomes.*duplicates"):
+    with pytest.raises(DataError, match=r"each part must hold both outcomes.*group = true"):
         split_rows(data, SCHEMA, groups=np.zeros(100, np.int64), seed=1)
 
 
@@ -323,9 +323,9 @@ def test_only_groups_of_several_rows_are_reported_as_kept_whole() -> None:
     assert "no groups" in split_rows(data, SCHEMA, groups=groups, seed=1).reason
     groups[[1, 2]] = -1
     groups[[3, 4, 5]] = -2
-    assert "2 groups of 5 alike rows kept whole" in split_rows(data, SCHEMA, groups=groups, seed=1).reason
+    assert "2 groups of 5 rows kept whole" in split_rows(data, SCHEMA, groups=groups, seed=1).reason
     data.iloc[[2, 3], 2] = np.nan
-    assert "1 groups of 2 alike rows kept whole" in split_rows(data, SCHEMA, groups=groups, seed=1).reason
+    assert "1 groups of 2 rows kept whole" in split_rows(data, SCHEMA, groups=groups, seed=1).reason
 
 
 # A split for good ------------------------------------------------------------------------------------------

@@ -3,8 +3,6 @@
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from loan_default.data.datasets.row_hashing import hash_rows
 from loan_default.data.schema.language import Schema
@@ -14,9 +12,9 @@ def drop_duplicates(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     """The frame without the later copies of rows that are equal in every column.
 
     Only rows with an identifier of their application are dropped. Without one, two equal rows may be two
-    people, also two of the same day: they stay.
+    people, also two of the same day, and those of a named applicant two of his loans: they stay.
     """
-    if schema.identifier is None or schema.identifier.name not in frame:
+    if schema.identifier is None or schema.identifier.group or schema.identifier.name not in frame:
         return frame
     copies = frame.duplicated().to_numpy() & frame[schema.identifier.name].notna().to_numpy()
     return frame[~copies] if copies.any() else frame
@@ -53,12 +51,42 @@ def named_groups(frame: pd.DataFrame, schema: Schema) -> NDArray[np.int64]:
     return np.where(named, len(frame) + numbers, alone)
 
 
-def joined_groups(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Groups `(n,)` in which rows are together that either grouping has together, directly or by others."""
-    rows = np.arange(len(first))
-    size = len(rows) + int(first.max(initial=-1)) + int(second.max(initial=-1)) + 2
-    ends = np.concatenate([len(rows) + first, len(rows) + int(first.max(initial=-1)) + 1 + second])
-    edges = (np.ones(len(ends), np.int8), (np.concatenate([rows, rows]), ends))
-    components = connected_components(coo_array(edges, shape=(size, size)), directed=False)[1]
-    groups, _ = pd.factorize(components[: len(rows)])
-    return groups.astype(np.int64)
+def kept_together(
+    copies: NDArray[np.int64], named: NDArray[np.int64], labels: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Groups `(n,)` of rows that no split separates: those of an applicant, else equal ones.
+
+    Rows that name their applicant are together with no others: equal rows of two applicants are two people,
+    and would join the loans of one with those of the other, and these with more, until all are one group.
+
+    Args:
+        copies: of `duplicate_groups`.
+        named: of `named_groups`.
+        labels: `(n,)`, 1 = default, 0 = none, NaN = not known.
+    """
+    rows = np.arange(len(copies), dtype=np.int64)
+    equal = rows if are_equal_by_chance(copies, labels) else copies
+    return np.where(named < len(rows), equal, len(rows) + named)
+
+
+def are_equal_by_chance(copies: NDArray[np.int64], labels: NDArray[np.float64]) -> bool:
+    """Whether rows are equal because few values describe them, and not because one was written twice.
+
+    Then more than half of the labelled rows have an equal one, and the outcomes within such groups differ
+    nearly as often as those of any two rows; copies of one row have the same outcome.
+    """
+    known = ~np.isnan(labels)
+    numbers, outcomes = copies[known], labels[known]
+    size = np.bincount(numbers)
+    bads = np.bincount(numbers, weights=outcomes)
+    if len(numbers) == 0 or size[size > 1].sum() <= _RULE * len(numbers):
+        return False
+    pairs, differing = (size * (size - 1)).sum(), (2 * bads * (size - bads)).sum()
+    rate = outcomes.mean()
+    return bool(differing / pairs >= _AS_OTHERS * 2 * rate * (1 - rate))
+
+
+_RULE = 0.5
+"""Share of rows with an equal one beyond which that is the rule."""
+_AS_OTHERS = 0.2
+"""Share of the differing outcomes of any two rows: good features leave less than all within a group."""

@@ -303,7 +303,8 @@ def _split(labels: NDArray[np.float64], labelled: Positions, part: Integers, how
         if bads in (0, len(rows)):
             raise DataError(
                 f"each part must hold both outcomes, however: {name} has {bads} defaults in {len(rows)}. "
-                "Gather more rows, change the shares, or check for groups (duplicates) that are very large."
+                "Gather more rows, change the shares, or check for groups that are very large: a column with "
+                "group = true that names no applicant should have group = false in the schema (--schema)."
             )
         sizes.append(
             f"{name} {len(rows):,} rows ({len(rows) / len(labelled):.0%}, {bads / len(rows):.1%} bad)"
@@ -321,7 +322,5 @@ def _kept_whole(group: Integers) -> str:
     counts = np.unique(group, return_counts=True)[1]
     several = counts[counts > 1]
     return (
-        f"{len(several):,} groups of {int(several.sum()):,} alike rows kept whole"
-        if len(several)
-        else "no groups"
+        f"{len(several):,} groups of {int(several.sum()):,} rows kept whole" if len(several) else "no groups"
     )

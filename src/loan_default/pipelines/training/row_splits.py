@@ -2,10 +2,10 @@
 
     rows = split_dataset(options, dataset)
 
-Equal rows and rows of one applicant (`group = true` in the schema) stay on one side. Near-copies that only
-their nearness gives away are found and stated, with the metrics without them, but decide no side: the
-permanent holdout must put a row on the same side before its copy has come, and in no split shall a guess move
-rows.
+Rows of one applicant (`group = true` in the schema) stay on one side. Where none is named, equal rows do,
+unless few values describe a row and most are equal to another by chance. Near-copies that only their nearness
+gives away are found and stated, with the metrics without them, but decide no side: the permanent holdout must
+put a row on the same side before its copy has come, and in no split shall a guess move rows.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from loan_default.choices import Choice
-from loan_default.data.datasets.duplicates import duplicate_groups, joined_groups, named_groups
+from loan_default.data.datasets.duplicates import duplicate_groups, kept_together, named_groups
 from loan_default.data.datasets.row_hashing import hash_rows, hash_sides
 from loan_default.data.datasets.splits import (
     Split,
@@ -55,7 +55,7 @@ def split_dataset(options: TrainingOptions, dataset: Dataset) -> SplitRows:
     hashes = hash_rows(frame, schema.features)  # once: it is what takes long
     copies = duplicate_groups(frame, schema, hashes=hashes)
     twins = find_twins(frame, schema, dataset.labels, hashes=hashes)
-    groups = joined_groups(copies, named_groups(frame, schema)) if schema.groups else copies
+    groups = kept_together(copies, named_groups(frame, schema), dataset.labels)
     sides = hash_sides(frame, schema) if schema.groups else hashes
     if options.split == PERMANENT_HOLDOUT:
         kept = pd.factorize(sides)[0].astype(np.int64)

@@ -134,3 +134,45 @@ def test_codes_some_of_which_are_words_stay_codes(share):
     serial = [f"{'A' if rng.random() < share else 1}{x}" for x in rng.permutation(90_000)[:300] + 10_000]
     column = inferred("v", serial)[0].schema["v"]
     assert column == Column(name="v", kind=Kind.IDENTIFIER, nullable=True, optional=True)
+
+
+def test_a_loan_id_that_only_copied_rows_share_still_names_the_loan():
+    """One row written twice must not turn it into the name of an applicant, nor put that one out."""
+    rng = np.random.default_rng(6)
+    frame = pd.DataFrame(
+        {
+            "loan_id": [f"L{row:05d}" for row in range(300)],
+            "applicant_id": [f"A{row // 2:05d}" for row in range(300)],
+            "dti": [f"{x:.2f}" for x in rng.uniform(5, 40, 300)],
+            "bad": rng.integers(0, 2, 300).astype("str"),
+        }
+    )
+    copied = pd.concat([frame, frame.iloc[[7]]], ignore_index=True)
+    schemas = []
+    for each in (frame, copied):
+        inference = infer_frame_schema(RawFrame(frame=each), name="f", source="f", target="bad")
+        schemas.append(inference.schema)
+        assert (inference.schema["loan_id"].group, inference.schema["applicant_id"].group) == (False, True)
+    assert schemas[0] == schemas[1]
+    assert [finding.message for finding in inference.findings if finding.column == "loan_id"] == [
+        "identifier (unique, but for 1 row written twice): carried along, never a feature"
+    ]
+    copied.loc[300, "dti"] = "1.00"  # another row of the same loan
+    inference = infer_frame_schema(RawFrame(frame=copied), name="f", source="f", target="bad")
+    assert inference.schema.identifier.group
+
+
+@pytest.mark.parametrize("kind", ["text", "integers"])
+def test_whole_numbers_that_are_one_as_floats_are_codes(kind):
+    rng = np.random.default_rng(6)
+    codes = rng.choice([2**53, 2**53 + 1], 400)
+    frame = pd.DataFrame({"branch": codes, "bad": rng.integers(0, 2, 400)})
+    frame["dti"] = rng.uniform(5, 40, 400).round(2)
+    if kind == "text":
+        frame = frame.astype("str")
+    inference = infer_frame_schema(RawFrame(frame=frame), name="f", source="f", target="bad")
+    branch = inference.schema["branch"]
+    assert branch.kind is Kind.CATEGORICAL
+    assert set(branch.categories) == {"9007199254740992", "9007199254740993"}
+    accepted = validate(RawFrame(frame=frame), inference.schema, labelled=True).accepted
+    assert accepted["branch"].tolist() == codes.astype(str).tolist()

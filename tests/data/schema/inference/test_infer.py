@@ -71,9 +71,7 @@ def test_bundled_set():
     assert len(schema.features) == 23
     assert all(column.kind is Kind.NUMERICAL for column in schema.features)
     assert (schema["PAY_0"].integer, schema["PAY_0"].minimum, schema["LIMIT_BAL"].minimum) == (False, None, 0)
-    assert messages(inference, "") == [
-        "35 rows like an earlier one apart from the identifier: copies stay on one side of each split"
-    ]
+    assert messages(inference, "") == ["35 rows like an earlier one apart from the identifier"]
     assert messages(inference, "default.payment.next.month") == ["'1' means default (22.12% of rows)"]
     assert rejected(BUNDLED, schema) == {}
 
@@ -343,11 +341,11 @@ def test_rows_that_differ_in_a_word_are_no_copies(tmp_path):
     frame = pd.DataFrame({"job": ["nurse", "driver", "Nurse", "nurse"] * 5, "bad": [0, 0, 0, 1] * 5})
     frame.to_csv(tmp_path / "file.csv", index=False)
     (copies,) = messages(infer_schema(tmp_path / "file.csv", target="bad"), "")
-    assert copies == "16 rows like an earlier one: copies stay on one side of each split"
+    assert copies == "16 rows like an earlier one"
     frame.insert(0, "id", range(20))
     frame.to_csv(tmp_path / "file.csv", index=False)
     (copies,) = messages(infer_schema(tmp_path / "file.csv", target="bad"), "")
-    assert copies.startswith("16 rows like an earlier one apart from the identifier: ")
+    assert copies == "16 rows like an earlier one apart from the identifier"
     frame.assign(debt=[n * 7 % 20 + 0.5 for n in range(20)]).to_csv(tmp_path / "file.csv", index=False)
     assert messages(infer_schema(tmp_path / "file.csv", target="bad"), "") == []
 

@@ -40,6 +40,7 @@ from loan_default.data.schema.values import as_text, parse_timestamp, show
 
 _FEWEST_FLAGS = 10  # rows from which on the presence of a value is a flag
 _LONGEST_FLAG = 64  # characters
+_EXACT = 2.0**53  # from here on different whole numbers may be one float
 
 
 def infer_column(
@@ -169,7 +170,8 @@ def _infer_numbers(
                 Severity.WARNING,
                 'all values are different: kept as a number; kind = "identifier" if they name the rows',
             )
-        if naming is Naming.NO and names_code(name) and counts.size > 2:
+        merged = np.abs(numbers).max() >= _EXACT and len(np.unique(numbers)) < texts[is_number].nunique()
+        if merged or (naming is Naming.NO and names_code(name) and counts.size > 2):
             return infer_text(values, texts, counts, report)
     report_markers(name, reading.column.missing, counts, report)
     n_lost = int((~is_number).sum()) - _n_markers(reading, counts)

@@ -13,7 +13,7 @@ import pandas as pd
 from loan_default.data.schema.column import TIME_KINDS, Column, Kind
 from loan_default.data.schema.file_format import FileFormat
 from loan_default.data.schema.frames import RawFrame, parse_numbers, read_column
-from loan_default.data.schema.inference.code_names import names_code, names_identifier
+from loan_default.data.schema.inference.code_names import names_code, names_identifier, names_person
 from loan_default.data.schema.inference.columns import infer_column
 from loan_default.data.schema.inference.dates import proven_order
 from loan_default.data.schema.inference.evidence import Certainty, FileEvidence, file_evidence, marks_of
@@ -26,7 +26,7 @@ from loan_default.data.schema.inference.findings import (
 )
 from loan_default.data.schema.inference.identifiers import Naming, naming_by_numbers
 from loan_default.data.schema.inference.outcome import infer_target
-from loan_default.data.schema.inference.raw_values import Decision, Values
+from loan_default.data.schema.inference.raw_values import Decision, Values, identifier_of
 from loan_default.data.schema.inference.target_values import NamedOutcomes
 from loan_default.data.schema.inference.times import settle_times
 from loan_default.data.schema.language import Schema
@@ -126,6 +126,9 @@ def infer_frame_schema(
             decisions[column_name] = Decision(column=outcome, why="the outcome")
         else:
             decisions[column_name] = infer_column(values, report, evidence, counts=counted.get(column_name))
+    for column_name, copies in _names_of_copied_rows(decisions, present, comparable, raw.frame.index).items():
+        findings[:] = [finding for finding in findings if finding.column != column_name]
+        decisions[column_name] = identifier_of(present[column_name], report, naming=Naming.YES, copies=copies)
     columns = [decision.column for decision in decisions.values() if decision.column is not None]
     columns = settle_times(columns, raw.frame, report)
     columns = _keep_one_identifier(columns, decisions, report)
@@ -231,6 +234,36 @@ def _present(name: str, raw: pd.Series) -> tuple[Values, pd.Series]:
     return values, comparable
 
 
+def _names_of_copied_rows(
+    decisions: Mapping[str, Decision],
+    present: Mapping[str, Values],
+    comparable: Mapping[str, pd.Series],
+    rows: pd.Index,
+) -> dict[str, int]:
+    """Identifiers that only rows share which are equal in all columns, with how many such copies there are.
+
+    They name applications of which some were written twice. What by its name is a person's stays a person's.
+    """
+    repeated = [
+        name
+        for name, decision in decisions.items()
+        if decision.column is not None
+        and decision.column.kind is Kind.IDENTIFIER
+        and decision.column.group
+        and not names_person(name)
+    ]
+    if not repeated:
+        return {}
+    copied = pd.DataFrame(dict(comparable)).duplicated().to_numpy()
+    found = {}
+    for name in repeated:
+        named = rows.get_indexer(present[name].raw.index)
+        once = comparable[name].iloc[named[~copied[named]]]
+        if once.is_unique and copied[named].any():
+            found[name] = int(copied[named].sum())
+    return found
+
+
 def _keep_one_identifier(
     columns: list[Column], decisions: dict[str, Decision], report: Report
 ) -> list[Column]:
@@ -278,5 +311,5 @@ def _report_duplicates(comparable: Mapping[str, pd.Series], schema: Schema, repo
         report(
             "",
             Severity.NOTE,
-            f"{rows_in_words(count)} like an earlier one{apart}: copies stay on one side of each split",
+            f"{rows_in_words(count)} like an earlier one{apart}",
         )

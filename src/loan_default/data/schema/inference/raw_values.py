@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from loan_default.data.schema.column import Column, Kind
-from loan_default.data.schema.inference.findings import Report, Severity
+from loan_default.data.schema.inference.findings import Report, Severity, rows_in_words
 from loan_default.data.schema.inference.identifiers import Naming
 from loan_default.data.schema.inference.markers import markers_in_words
 from loan_default.data.schema.values import as_text
@@ -79,10 +79,15 @@ def report_markers(name: str, markers: tuple[str, ...], counts: pd.Series, repor
         report(name, Severity.WARNING, f"read as missing: {markers_in_words(markers, counts)}")
 
 
-def identifier_of(values: Values, report: Report, *, naming: Naming) -> Decision:
-    """The decision that a column names the rows, reported with whether it is unique."""
+def identifier_of(values: Values, report: Report, *, naming: Naming, copies: int = 0) -> Decision:
+    """The decision that a column names the rows, reported with whether it is unique.
+
+    Args:
+        copies: rows that are equal to an earlier one in all columns, which the name shares.
+    """
     is_unique = naming is Naming.YES
-    what = "unique" if is_unique else "not unique"
+    what = f"unique, but for {rows_in_words(copies)} written twice" if copies else "unique"
+    what = what if is_unique else "not unique"
     blank = f", {values.n_missing:,} blank" if values.n_missing else ""
     severity = Severity.NOTE if naming is Naming.YES else Severity.WARNING
     why = f"identifier ({what}{blank}): carried along, never a feature"
