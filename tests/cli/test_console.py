@@ -135,7 +135,7 @@ def test_scored_rows_add_up_on_the_screen(screen):
         "scored      1,190 rows, mean PD 22.13%: scores.csv",
         "quarantined 10 rows: scores.quarantine.csv",
         "        10  age: must be at least 18",
-        "unseen      scored, though training never saw it:",
+        "unseen      scored, though the rows that the features were fitted on had none of it:",
         "         7  home: a category unknown to the model",
         "absent      ratio: not known in any row",
         "ignored     note: not in the schema",

@@ -30,7 +30,12 @@ def print_scored(console: Console, scored: "Scored") -> None:
         )
         print_reasons(console, scored.reasons)
     if scored.unseen:
-        say(console, "unseen", "scored, though training never saw it:", style="yellow")
+        say(
+            console,
+            "unseen",
+            "scored, though the rows that the features were fitted on had none of it:",
+            style="yellow",
+        )
         print_reasons(console, scored.unseen)
     if scored.absent:
         say(console, "absent", f"{', '.join(scored.absent)}: not known in any row", style="yellow")

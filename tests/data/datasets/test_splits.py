@@ -217,6 +217,15 @@ def test_time_must_be_there_and_move() -> None:
             split_out_of_time(still, SCHEMA, groups=alone(data), seed=1)
 
 
+def test_rows_without_a_time_are_counted_where_they_count_as_early() -> None:
+    data = frame(400)
+    assert "without a time" not in split_out_of_time(data, SCHEMA, groups=alone(data), seed=1).reason
+    data.iloc[:30, 1] = pd.NaT
+    split = split_out_of_time(data, SCHEMA, groups=alone(data), seed=1)
+    assert "; 30 rows without a time count as earlier; the rest at random" in split.reason
+    assert not np.isin(np.arange(30), split.test).any()
+
+
 @pytest.mark.parametrize("shares", [(0.0, 0.2), (0.2, 0.0), (0.6, 0.4), (-0.1, 0.2)])
 def test_shares_must_leave_rows_in_each_part(shares: tuple[float, float]) -> None:
     data = frame(100)

@@ -188,7 +188,7 @@ def test_an_encoder_of_another_split_of_the_same_rows_is_refused(lab, changes, d
 @pytest.mark.slow
 def test_an_encoder_of_a_schema_that_splits_the_same_rows_otherwise_is_refused(lab, tmp_path):
     """Which columns are features decides which rows are alike, and so the split."""
-    raw = lab.raw.assign(income=[str(row % 89) for row in range(len(lab.raw))], ratio="0.5")
+    raw = lab.raw.assign(income=[str(row % 400) for row in range(len(lab.raw))], ratio="0.5")
     raw = raw.assign(purpose="car", city="Rome", debt=[str(row) for row in range(len(raw))])
     data, schema = tmp_path / "loans.csv", tmp_path / "without_debt.toml"
     raw.to_csv(data, index=False)

@@ -132,6 +132,8 @@ def split_out_of_time(
     moved = int((late & (times < cut)).sum())
     reason = f"out of time: the test is what came from {day} UTC on"
     reason += f", and {moved} earlier rows of its groups" if moved else ""
+    undated = int((times == np.iinfo(np.int64).min).sum())
+    reason += f"; {undated:,} rows without a time count as earlier" if undated else ""
     return _split(labels, labelled, part, f"{reason}; the rest at random within each class, seed {seed}")
 
 

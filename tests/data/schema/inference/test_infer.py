@@ -318,6 +318,14 @@ def test_the_time_of_the_application_is_known_by_its_name_or_guessed(tmp_path):
     assert rejected(tmp_path / "file.csv", inference.schema) == {}
 
 
+def test_of_two_times_of_the_application_the_finer_one_is_taken(tmp_path):
+    """The month of an application is read as its first day, which lies before it."""
+    times = pd.date_range("2020-01-01", periods=N, freq="25h")
+    months, minutes = times.strftime("%b-%Y"), times.strftime("%Y-%m-%d %H:%M")
+    inference = infer(tmp_path, issue_d=months, application_date=minutes)
+    assert inference.schema.timestamp == inference.schema["application_date"]
+
+
 @pytest.mark.slow
 def test_a_date_after_the_application_is_no_feature(tmp_path):
     days = pd.date_range("2020-01-01", periods=N)

@@ -61,7 +61,10 @@ def settle_times(columns: list[Column], frame: pd.DataFrame, report: Report) -> 
 
 
 def _application(dates: list[Column], read: dict[str, pd.Series], report: Report) -> Column | None:
-    """The date of the application: by its name, or the fullest of those that are named for nothing else."""
+    """The date of the application: by its name, or the fullest of those that are named for nothing else.
+
+    Of two that are as full it is the finer one: a month is read as its first day, before the application.
+    """
     named = [column for column in dates if names_application_time(column.name)]
     others = [column for column in dates if not names_another_time(column.name)]
     candidates = named or others
@@ -69,12 +72,16 @@ def _application(dates: list[Column], read: dict[str, pd.Series], report: Report
         return None
     chosen = candidates[0]
     if len(candidates) > 1:
-        chosen = max(candidates, key=lambda column: int(read[column.name].notna().sum()))
+        chosen = max(candidates, key=lambda column: _fullness(read[column.name]))
     if len(named) != 1 and len(dates) > 1:
         rest = ", ".join(repr(column.name) for column in candidates if column is not chosen)
         beside = f" rather than {rest}" if rest else ""
         report(chosen.name, Severity.WARNING, f"it is guessed to be the time of the application{beside}")
     return chosen
+
+
+def _fullness(times: pd.Series) -> tuple[int, int]:
+    return int(times.notna().sum()), int(times.nunique())
 
 
 def _with_first_year(column: Column, raw: pd.Series, applied: pd.Series | None, report: Report) -> Column:
