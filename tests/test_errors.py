@@ -35,4 +35,5 @@ def test_each_error_has_a_headline_of_its_own():
 def test_the_closest_known_name_is_suggested_and_a_far_one_is_not():
     assert did_you_mean("agee", ["income", "age"]) == " Did you mean 'age'?"
     assert did_you_mean("xyz", ["income", "age"]) == ""
+    assert did_you_mean("pd", ["ID", "PD", "Pd"]) == " Did you mean 'PD'?"
     assert did_you_mean("age", iter(())) == ""

@@ -50,5 +50,6 @@ class ArtifactError(LoanDefaultError):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A sentence that suggests the closest known name, with a space before it; empty if none is close."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    spellings = {each.casefold(): each for each in reversed(list(known))}
+    close = difflib.get_close_matches(name.casefold(), spellings, n=1)
+    return f" Did you mean {spellings[close[0]]!r}?" if close else ""

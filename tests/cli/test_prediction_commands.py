@@ -30,7 +30,8 @@ def test_a_scored_file_is_kept_once_and_shown_with_what_became_of_it(shell, lab,
         code, _, errors = shell("score", "--data", str(lab.data), "--out", str(out))
         assert code == 5, errors  # some rows of the file are broken
     lines = out.read_text().splitlines()
-    named, pd, score, version = lines[1].split(",")
+    named, pd, score, version, row = lines[1].split(",")
+    assert row == "0"
     code, shown, _ = shell("predictions", "show", named, "--json")
     assert code == 0
     found = json.loads(shown)

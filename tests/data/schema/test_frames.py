@@ -257,6 +257,14 @@ def test_a_missing_column_stops_at_once(labelled):
         validate(RawFrame(frame=frame), SCHEMA, labelled=labelled)
 
 
+def test_all_columns_that_are_not_there_are_named_at_once():
+    frame = pd.DataFrame([{"note": "5"}], dtype="str")
+    with pytest.raises(DataError, match=r"column 'id' .* however: it is not, nor is 'income'\. Add it"):
+        validate(RawFrame(frame=frame), FAIR_SCHEMA, labelled=False)
+    with pytest.raises(DataError, match=r"column 'id' .*, nor are 'at', 'sex', 'income', 'bad'\. Add it"):
+        validate(RawFrame(frame=frame), FAIR_SCHEMA, labelled=True)
+
+
 def test_training_needs_the_target_and_optional_columns():
     with pytest.raises(DataError, match="target 'bad'"):
         validate(RawFrame(frame=raw().frame.drop(columns="bad")), SCHEMA, labelled=True)

@@ -64,7 +64,7 @@ def test_scores_are_those_of_the_model_in_the_order_of_the_file(
     scored, scores = score(sound_applications, source=source, out=out)
     raw = next(iter_frames(tmp_path / source))
     expected = model.predict_pd(validate(raw, model.schema, labelled=False).accepted)
-    assert scores.columns.tolist() == ["row", "id", "pd", "score", "model_version"]
+    assert scores.columns.tolist() == ["id", "pd", "score", "model_version", "row"]
     assert scores["id"].tolist() == sound_applications["id"].tolist()
     np.testing.assert_allclose(scores["pd"], expected, rtol=1e-6)
     np.testing.assert_allclose(scores["score"], score_points(expected), atol=0.0051)
@@ -189,7 +189,7 @@ def test_a_file_of_broken_rows_only_gives_a_header_and_the_quarantine(score, sou
     for out in ("scores.csv", "scores.parquet"):
         scored, scores = score(sound_applications.assign(purpose="boat"), out=out)
         assert (scored.rows_scored, scored.rows_quarantined, scored.mean_pd) == (0, 300, None)
-        assert scores.columns.tolist() == ["row", "id", "pd", "score", "model_version"]
+        assert scores.columns.tolist() == ["id", "pd", "score", "model_version", "row"]
         assert scores.empty
 
 
@@ -211,7 +211,7 @@ def test_an_identifier_called_like_a_result_does_not_hide_it(model, sound_applic
     sound_applications.rename(columns={"id": "pd"}).to_csv(data, index=False)
     score_file(renamed, data, out=out, quarantine=quarantine_beside(out), report=lambda rows: None)
     scores = pd.read_csv(out)
-    assert scores.columns.tolist() == ["row", "pd_in_data", "pd", "score", "model_version"]
+    assert scores.columns.tolist() == ["pd_in_data", "pd", "score", "model_version", "row"]
     assert scores["pd_in_data"].tolist() == sound_applications["id"].tolist()
 
 
@@ -273,7 +273,7 @@ def test_memory_does_not_grow_with_the_rows(model, sound_applications, tmp_path,
 def test_compressed_scores_are_compressed(score, sound_applications, tmp_path):
     score(sound_applications, out="scores.csv.gz")
     with gzip.open(tmp_path / "scores.csv.gz", "rt") as file:
-        assert file.readline() == "row,id,pd,score,model_version\n"
+        assert file.readline() == "id,pd,score,model_version,row\n"
 
 
 def test_scores_can_be_read_by_others_as_the_umask_says(score, sound_applications, tmp_path):

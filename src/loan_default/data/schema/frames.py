@@ -158,15 +158,17 @@ def _columns_to_read(frame: pd.DataFrame, schema: Schema, *, labelled: bool) -> 
         other_way = (
             ", or train a model with optional = true for it in the schema if scoring can do without it"
         )
-    for column in columns:
-        if column.name not in frame and (labelled or not column.optional):
-            is_target = column.kind is Kind.TARGET
-            what, ways = ("target", "") if is_target else ("column", other_way)
-            hint = did_you_mean(column.name, [str(name) for name in frame.columns if name not in schema])
-            raise DataError(
-                f"the {what} {column.name!r} of the schema must be in the data, however: it is not."
-                + (hint or f" Add it{ways}.")
-            )
+    absent = [each for each in columns if each.name not in frame and (labelled or not each.optional)]
+    if absent:
+        column, others = absent[0], [repr(each.name) for each in absent[1:]]
+        is_target = column.kind is Kind.TARGET
+        what, ways = ("target", "") if is_target else ("column", other_way)
+        hint = did_you_mean(column.name, [str(name) for name in frame.columns if name not in schema])
+        raise DataError(
+            f"the {what} {column.name!r} of the schema must be in the data, however: it is not"
+            + (f", nor {'is' if len(others) == 1 else 'are'} {', '.join(others)}." if others else ".")
+            + (hint or f" Add it{ways}.")
+        )
     return [column for column in columns if column.name in frame or column.is_feature]
 
 

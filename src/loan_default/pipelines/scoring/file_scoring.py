@@ -135,9 +135,9 @@ def score_file(
     """Score all rows of a file that pass the model's schema.
 
     `out` (CSV, gzipped CSV or Parquet by its suffix) gets a row for each of them, in the order of the file:
-    `row` (its number in the file, from 0), the identifier if there is one, `pd`, `score` in points,
-    `model_version`. `quarantine` gets the
-    others; without any, the one of an earlier run is removed.
+    the identifier if there is one, `pd`, `score` in points, `model_version` and `row`, its number in the file
+    from 0, which comes first where there is no identifier. `quarantine` gets the others; without any, the one
+    of an earlier run is removed.
 
     Args:
         report: called with the number of rows read so far.
@@ -234,14 +234,14 @@ def _scores(
         keep(accepted, pds)
     tally.sum_pd += float(pds.sum())
     tally.unseen.update(count_unseen(model.architecture.features, accepted))
-    named = {} if named_by is None else {_name_column(named_by): accepted[named_by].array}
+    numbered = {ROW_COLUMN: accepted.index.astype(np.int64).array}
     return pd.DataFrame(
         {
-            ROW_COLUMN: accepted.index.astype(np.int64).array,
-            **named,
+            **(numbered if named_by is None else {_name_column(named_by): accepted[named_by].array}),
             "pd": pds,
             "score": score_points(pds).round(2),
             "model_version": pd.Series([model.version] * len(pds), dtype="str"),
+            **({} if named_by is None else numbered),
         }
     )
 
@@ -262,13 +262,14 @@ def _scores_writer(path: Path, suffix: str, named_by: str | None) -> Iterator[Wr
         with _csv_writer(path, compressed=suffix == ".csv.gz") as write:
             yield write
         return
+    numbered = (ROW_COLUMN, pa.int64())
     layout = pa.schema(
         [
-            (ROW_COLUMN, pa.int64()),
-            *([] if named_by is None else [(_name_column(named_by), pa.string())]),
+            numbered if named_by is None else (_name_column(named_by), pa.string()),
             ("pd", pa.float64()),
             ("score", pa.float64()),
             ("model_version", pa.string()),
+            *([] if named_by is None else [numbered]),
         ]
     )
     with pq.ParquetWriter(path, layout) as writer:

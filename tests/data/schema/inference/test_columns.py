@@ -1,11 +1,13 @@
 """One column without a schema: its kind, and what is reported of it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from loan_default.data.schema.column import Column, Kind
-from loan_default.data.schema.frames import parse_numbers
+from loan_default.data.schema.frames import parse_numbers, read_column
 from loan_default.data.schema.inference.columns import (
     Decision,
     Severity,
@@ -169,10 +171,18 @@ def test_names_that_should_be_looked_at_are_reported():
     assert column_of([1.5, 2.5, 3.5])[1] == []
 
 
-def test_an_infinity_among_numbers_is_a_slip():
-    column, found = column_of([*np.linspace(0, 1, 99).tolist(), np.inf])
+@pytest.mark.parametrize("endless", [np.inf, -np.inf, "inf", "-Infinity"])
+def test_an_infinity_among_numbers_is_a_slip_and_the_warning_has_the_line_that_keeps_its_row(endless):
+    values = [*np.linspace(0, 1, 99).tolist(), np.inf]
+    values = [str(value) for value in values[:-1]] if isinstance(endless, str) else values[:-1]
+    column, found = column_of([*values, endless])
     assert column.kind is Kind.NUMERICAL
-    assert found == [(Severity.WARNING, "1 row without a finite number: quarantined")]
+    way = 'missing = ["inf", "-inf"] reads infinite ones as missing'
+    assert found == [(Severity.WARNING, f"1 row without a finite number: quarantined; {way}")]
+    raw = pd.Series([*values, endless])
+    read, problems = read_column(raw, replace(column, missing=("inf", "-inf"), nullable=True))
+    assert not problems
+    assert read.isna().sum() == 1
 
 
 # Numbers ---------------------------------------------------------------------------------------------------

@@ -176,7 +176,11 @@ def _infer_numbers(
     report_markers(name, reading.column.missing, counts, report)
     n_lost = int((~is_number).sum()) - _n_markers(reading, counts)
     if n_lost > 0:
-        report(name, Severity.WARNING, f"{rows_in_words(n_lost)} without a finite number: quarantined")
+        endless = '; missing = ["inf", "-inf"] reads infinite ones as missing'
+        endless = endless if np.isinf(values.numbers).any() else ""
+        report(
+            name, Severity.WARNING, f"{rows_in_words(n_lost)} without a finite number: quarantined{endless}"
+        )
     report_doubts(reading, counts, report)
     if names_weight(name):
         report(
