@@ -21,9 +21,20 @@ from loan_default.database.driver_errors import database_errors
 from loan_default.database.experiment_documents import Experiment
 from loan_default.database.gate_documents import Approval
 from loan_default.database.gate_repositories import ApprovalRepository
-from loan_default.database.repositories import ModelRepository
+from loan_default.database.repositories import ModelRepository, Repository
 from loan_default.database.serving_repositories import ExperimentRepository
 from loan_default.errors import DataError
+
+Recorded = ModelMetadata | Decision | Approval | Experiment
+"""What a record of the trail may be about."""
+Documents = Mapping[str, Mapping[Any, Recorded]]
+"""Collection -> id -> document."""
+_RECORDED: tuple[tuple[type[Repository[Any]], type[Recorded]], ...] = (
+    (ModelRepository, ModelMetadata),
+    (DecisionRepository, Decision),
+    (ApprovalRepository, Approval),
+    (ExperimentRepository, Experiment),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,8 +65,9 @@ def verify_trail(database: Database, *, expected: str | None = None) -> TrailChe
     faults += _end(database, records)
     if expected is not None and all(each.digest != expected for each in records):
         faults.append(f"no record has the digest {expected[:ID_DIGITS]}… that was expected.")
-    faults += _altered_documents(database, records)
-    faults += _unrecorded(database, records)
+    documents = {kind.collection: _contents(database, kind.collection, of) for kind, of in _RECORDED}
+    faults += _altered_documents(documents, records)
+    faults += _unrecorded(documents, records)
     return TrailCheck(
         records=len(stored), digest=records[-1].digest if records else None, faults=tuple(faults)
     )
@@ -105,21 +117,12 @@ def _end(database: Database, records: Sequence[AuditRecord]) -> Iterator[str]:
         yield f"record {head.number} is not the one that the pointer to the last record names."
 
 
-def _altered_documents(database: Database, records: Sequence[AuditRecord]) -> Iterator[str]:
+def _altered_documents(documents: Documents, records: Sequence[AuditRecord]) -> Iterator[str]:
     """Models, decisions, approvals and experiments whose content is not what was recorded."""
-    models = _contents(database, ModelRepository.collection, ModelMetadata)
-    decisions = _contents(database, DecisionRepository.collection, Decision)
-    approvals = _contents(database, ApprovalRepository.collection, Approval)
-    experiments = _contents(database, ExperimentRepository.collection, Experiment)
     without_effect = {each.subject for each in records if each.action is AuditAction.SUPERSEDED}
     for record in records:
         collection, _, identifier = (record.subject or "").partition("/")
-        known = {
-            ModelRepository.collection: models,
-            DecisionRepository.collection: decisions,
-            ApprovalRepository.collection: approvals,
-            ExperimentRepository.collection: experiments,
-        }.get(collection)
+        known = documents.get(collection)
         if known is None:
             continue
         document = known.get(identifier)
@@ -136,24 +139,24 @@ def _altered_documents(database: Database, records: Sequence[AuditRecord]) -> It
                 yield f"the action of {record.subject} was altered after record {record.number}."
 
 
-def _unrecorded(database: Database, records: Sequence[AuditRecord]) -> Iterator[str]:
+def _unrecorded(documents: Documents, records: Sequence[AuditRecord]) -> Iterator[str]:
     """Models, decisions and experiments of the time of the trail that it does not name."""
     if not records:
         return
     since, named = records[0].happened_at, {each.subject for each in records}
     times: list[tuple[str, datetime]] = [
         (f"{DecisionRepository.collection}/{each.id}", each.decided_at)
-        for each in _contents(database, DecisionRepository.collection, Decision).values()
+        for each in documents[DecisionRepository.collection].values()
         if isinstance(each, Decision)
     ]
     times += [
         (f"{ModelRepository.collection}/{each.id}", each.created_at)
-        for each in _contents(database, ModelRepository.collection, ModelMetadata).values()
+        for each in documents[ModelRepository.collection].values()
         if isinstance(each, ModelMetadata)
     ]
     times += [
         (f"{ExperimentRepository.collection}/{each.id}", each.started_at)
-        for each in _contents(database, ExperimentRepository.collection, Experiment).values()
+        for each in documents[ExperimentRepository.collection].values()
         if isinstance(each, Experiment) and each.ran and each.schema_version not in _WITHOUT_A_RECORD
     ]
     for subject, time in times:
@@ -168,13 +171,9 @@ _WITHOUT_A_RECORD = ("1.0", "1.1", "1.2")
 """Versions of experiments of releases that did not record them."""
 
 
-def _contents(
-    database: Database,
-    collection: str,
-    kind: type[ModelMetadata] | type[Decision] | type[Approval] | type[Experiment],
-) -> Mapping[Any, ModelMetadata | Decision | Approval | Experiment]:
+def _contents(database: Database, collection: str, kind: type[Recorded]) -> Mapping[Any, Recorded]:
     """The documents of a collection by id, without those that cannot be read."""
-    found: dict[Any, ModelMetadata | Decision | Approval | Experiment] = {}
+    found: dict[Any, Recorded] = {}
     with database_errors(f"read {collection}"):
         for document in database[collection].find({}):
             try:

@@ -15,7 +15,7 @@ from loan_default.data.schema.inference.code_names import names_code
 from loan_default.data.schema.inference.dates import DateReading, day_of, read_dates, span_of, time_of_numbers
 from loan_default.data.schema.inference.evidence import Certainty, FileEvidence, Marks
 from loan_default.data.schema.inference.findings import Report, Severity, rows_in_words
-from loan_default.data.schema.inference.identifiers import Naming, naming_by_numbers
+from loan_default.data.schema.inference.identifiers import EXACT, Naming, naming_by_numbers
 from loan_default.data.schema.inference.lost_dates import lost_zeros, why_no_dates
 from loan_default.data.schema.inference.measurements import measured
 from loan_default.data.schema.inference.no_values import none_beside_blanks
@@ -40,7 +40,6 @@ from loan_default.data.schema.values import as_text, parse_timestamp, show
 
 _FEWEST_FLAGS = 10  # rows from which on the presence of a value is a flag
 _LONGEST_FLAG = 64  # characters
-_EXACT = 2.0**53  # from here on different whole numbers may be one float
 
 
 def infer_column(
@@ -170,17 +169,16 @@ def _infer_numbers(
                 Severity.WARNING,
                 'all values are different: kept as a number; kind = "identifier" if they name the rows',
             )
-        merged = np.abs(numbers).max() >= _EXACT and len(np.unique(numbers)) < texts[is_number].nunique()
+        merged = np.abs(numbers).max() >= EXACT and len(np.unique(numbers)) < texts[is_number].nunique()
         if merged or (naming is Naming.NO and names_code(name) and counts.size > 2):
             return infer_text(values, texts, counts, report)
     report_markers(name, reading.column.missing, counts, report)
     n_lost = int((~is_number).sum()) - _n_markers(reading, counts)
     if n_lost > 0:
-        endless = '; missing = ["inf", "-inf"] reads infinite ones as missing'
-        endless = endless if np.isinf(values.numbers).any() else ""
-        report(
-            name, Severity.WARNING, f"{rows_in_words(n_lost)} without a finite number: quarantined{endless}"
-        )
+        lost = f"{rows_in_words(n_lost)} without a finite number: quarantined"
+        if np.isinf(values.numbers).any():
+            lost += '; missing = ["inf", "-inf"] reads infinite ones as missing'
+        report(name, Severity.WARNING, lost)
     report_doubts(reading, counts, report)
     if names_weight(name):
         report(

@@ -38,6 +38,8 @@ _ROWS_PER_NAME = 3
 """An id that repeats less often names customers; one that repeats more often is a group."""
 _ROWS_PER_PERSON = 60
 """The same for an id that by its name is a person's: five years of months."""
+EXACT = 2.0**53
+"""From here on different whole numbers may be one float."""
 _LONGEST = 64
 _FEW_SHAPES = 8
 
@@ -90,7 +92,7 @@ def _repeated(name: str, texts: pd.Series) -> Naming:
 
 def _by_spread(texts: pd.Series, numbers: np.ndarray, *, is_sorted: bool) -> Naming:
     low, high = float(numbers.min()), float(numbers.max())
-    if np.abs(numbers).max() >= 2.0**53:
+    if np.abs(numbers).max() >= EXACT:
         return Naming.YES
     width = high - low + 1
     is_round = bool((np.mod(numbers, 10) == 0).mean() > 0.5)

@@ -86,8 +86,8 @@ def identifier_of(values: Values, report: Report, *, naming: Naming, copies: int
         copies: rows that are equal to an earlier one in all columns, which the name shares.
     """
     is_unique = naming is Naming.YES
-    what = f"unique, but for {rows_in_words(copies)} written twice" if copies else "unique"
-    what = what if is_unique else "not unique"
+    what = "unique" if is_unique else "not unique"
+    what += f", but for {rows_in_words(copies)} written twice" if copies else ""
     blank = f", {values.n_missing:,} blank" if values.n_missing else ""
     severity = Severity.NOTE if naming is Naming.YES else Severity.WARNING
     why = f"identifier ({what}{blank}): carried along, never a feature"
