@@ -47,14 +47,19 @@ class Stack:
         return str(self.airflow.get(f"/dags/{dag}/dagRuns/{run_id}")["state"])
 
     def question(self, run_id: str) -> dict[str, Any]:
-        """What Airflow asks a person in a run of the evaluation, once the run waits for the answer."""
+        """What Airflow asks a person in a run of the evaluation, once the run waits for the answer.
+
+        A step that is answered before the scheduler has noted that its process ended is taken for one that
+        was killed, and asks again. No person is that quick, a test is: it waits for the scheduler's line.
+        """
+        ended = f"TaskInstance Finished: dag_id=model_evaluation, task_id=ask_for_approval, run_id={run_id},"
 
         def waits() -> bool:
-            tasks = self.airflow.tasks("model_evaluation", run_id)
-            return bool(tasks["ask_for_approval"]["state"] == "awaiting_input")
+            step = self.airflow.tasks("model_evaluation", run_id)["ask_for_approval"]
+            noted = ended in self.airflow.processes["scheduler"].log.read_text("utf-8", errors="replace")
+            return bool(step["state"] == "awaiting_input" and noted)
 
         patiently(waits, seconds=200, otherwise=lambda: self.airflow.tasks("model_evaluation", run_id))
-        time.sleep(3)  # as a person needs longer: the scheduler may still note that the step was parked
         found: dict[str, Any] = self.airflow.get(_question(run_id))
         return found
 
