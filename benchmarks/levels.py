@@ -79,7 +79,7 @@ def _ours(data: CreditSet, features: Features, preset: str, *, seed: int) -> NDA
         data,
         data.train,
         features,
-        preset_for(preset, rows=len(data.train)),  # type: ignore[arg-type]
+        preset_for(preset, rows=len(data.train), rarer_outcomes=data.rarer_outcomes),  # type: ignore[arg-type]
         seed=seed,
         encoder=None,
     )

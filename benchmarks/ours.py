@@ -40,7 +40,8 @@ class Raw:
 
 def setup(data: CreditSet, *, rows: int) -> tuple[Features, Preset]:
     """Features fitted on all training rows, without labels, and the preset for so many labelled ones."""
-    return fit_features(data.frame.iloc[data.train], data.schema), preset_for("default", rows=rows)
+    preset = preset_for("default", rows=rows, rarer_outcomes=data.rarer_outcomes)
+    return fit_features(data.frame.iloc[data.train], data.schema), preset
 
 
 def pretrained_state(

@@ -185,7 +185,12 @@ def _plan(data: CreditSet, *, pretrain: bool, seed: int, encoder: PretrainedEnco
         pretraining=pretraining,
         features=features,
         inputs=features.transform(frame),
-        preset=preset_for("default", rows=len(split.train), unlabelled=len(split.unlabelled)),
+        preset=preset_for(
+            "default",
+            rows=len(split.train),
+            unlabelled=len(split.unlabelled),
+            rarer_outcomes=data.rarer_outcomes,
+        ),
         compute=Compute(device=torch.device("cpu"), threads=1, processes=1, choices=()),
         encoder=encoder,
         leaks=LeakCheck(alone={}),

@@ -183,7 +183,11 @@ def test_a_model_without_figures_has_dashes(screen, lab):
 
 @pytest.mark.parametrize(
     ("stage", "score", "words"),
-    [("member 2", 0.7812, "validation AUC 0.7812"), ("pretraining", -0.9, "validation loss 0.9000")],
+    [
+        ("member 2", 0.7812, "validation AUC 0.7812"),
+        ("member 2", -0.4, "validation loss 0.4000"),
+        ("pretraining", -0.9, "validation loss 0.9000"),
+    ],
 )
 def test_an_epoch_in_words(stage, score, words):
     line = epoch_line(_sign(stage, score))

@@ -117,7 +117,8 @@ def _full(**changes: Any) -> ReportInputs:
                 name=f"member {number}",
                 epochs=(1, 2, 3),
                 training_loss=(0.5, 0.45, 0.44),
-                validation_auc=(0.7, 0.75, 0.74),
+                measure="AUC",
+                validation=(0.7, 0.75, 0.74),
                 best_epoch=2,
             )
             for number in (1, 2)
@@ -300,7 +301,9 @@ def test_what_comes_from_data_is_escaped() -> None:
         ),
         pretraining=(EpochPoint(epoch=1, losses={EVIL: 1.0}),),
         training=(
-            MemberCurve(name=EVIL, epochs=(1,), training_loss=(1.0,), validation_auc=(0.6,), best_epoch=1),
+            MemberCurve(
+                name=EVIL, epochs=(1,), training_loss=(1.0,), measure="AUC", validation=(0.6,), best_epoch=1
+            ),
         ),
         importance=[Importance(column=EVIL, mean_drop=0.1, sd=0.01)],
         hyperparameters={EVIL: {EVIL: EVIL}},
@@ -370,7 +373,8 @@ def test_a_wide_and_long_run_stays_small() -> None:
             name=f"member {number}",
             epochs=tuple(range(1, 201)),
             training_loss=tuple(np.random.default_rng(number).random(200)),
-            validation_auc=tuple(np.random.default_rng(number).random(200)),
+            measure="log loss",
+            validation=tuple(np.random.default_rng(number).random(200)),
             best_epoch=7,
         )
         for number in range(16)

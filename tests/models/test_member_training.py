@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import log_loss, roc_auc_score
 
 from loan_default.data.schema.language import Schema
 from loan_default.data.sources.generator import generate
@@ -97,6 +97,17 @@ def test_the_score_is_the_validation_auc_of_what_is_kept(
     member.load_state_dict(fitted.state)
     probability = mean_probability([member], labelled.inputs[slice(300, 400)])
     assert roc_auc_score(labelled.labels[300:], probability) == pytest.approx(fitted.best.score)
+
+
+@pytest.mark.slow
+def test_the_score_is_minus_the_log_loss_where_the_configuration_asks_for_it(
+    train: Train, architecture: Architecture, labelled: Labelled
+) -> None:
+    fitted = train(config=replace(CONFIG, measure="log loss"))[0]
+    member = architecture.new_classifier()
+    member.load_state_dict(fitted.state)
+    probability = mean_probability([member], labelled.inputs[slice(300, 400)])
+    assert log_loss(labelled.labels[300:], probability) == pytest.approx(-(fitted.best.score or 0))
 
 
 @pytest.mark.slow
@@ -312,7 +323,7 @@ def test_the_loss_of_a_member_counts_rows_by_their_weights():
 
     def task_of(data: Labelled) -> Any:
         free, device = np.zeros(1, np.int64), torch.device("cpu")
-        return module._Member(Linear(), data, data, directions=free, device=device)
+        return module._Member(Linear(), data, data, directions=free, measure="AUC", device=device)
 
     def loss(rows: np.ndarray, weights: np.ndarray | None) -> float:
         task = task_of(Labelled(inputs=inputs[rows], labels=labels[rows], weights=weights))
@@ -338,6 +349,6 @@ def test_chance_is_no_fall() -> None:
     inputs = module.Inputs(numerical=numbers, codes=np.zeros((64, 0), np.int64))
     data = Labelled(inputs=inputs, labels=(numbers[:, 0] > 0).astype(np.float32))
     task = module._Member(
-        Blind().train(), data, data, directions=np.array([1, 0]), device=torch.device("cpu")
+        Blind().train(), data, data, directions=np.array([1, 0]), measure="AUC", device=torch.device("cpu")
     )
     assert task.losses(torch.arange(64), torch.Generator())["falls"] == 0

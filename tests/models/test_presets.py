@@ -6,7 +6,7 @@ import pytest
 from loan_default.choices import PRESETS
 from loan_default.models.features import Features, NumericalFeature
 from loan_default.models.member_training import Architecture
-from loan_default.models.presets import preset_for
+from loan_default.models.presets import FEW_OUTCOMES, preset_for
 
 SIZES = (0, 32, 50, 127, 1_000, 20_000, 99_999, 100_000, 300_000, 10_000_000)
 
@@ -61,6 +61,14 @@ def test_every_preset_builds_a_network(name: str) -> None:
         head=preset.head,
     )
     assert len(architecture.new_classifier().encoder.blocks) == preset.encoder.n_layers
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_few_outcomes_are_scored_by_their_log_loss(name: str) -> None:
+    counts = (1, FEW_OUTCOMES - 1, FEW_OUTCOMES, 10_000)
+    measures = [preset_for(name, rows=20_000, rarer_outcomes=count).training.measure for count in counts]
+    assert measures == ["log loss", "log loss", "AUC", "AUC"]
+    assert preset_for(name, rows=20_000).training.measure == "AUC"
 
 
 def test_an_unknown_preset_is_refused_with_its_name() -> None:

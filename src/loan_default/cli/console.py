@@ -181,7 +181,7 @@ def epoch_line(progress: "TrainingProgress") -> str:
     losses = "  ".join(f"{name} {loss:.4f}" for name, loss in last.losses.items())
     if last.score is None:
         score = ""
-    elif progress.stage == "pretraining":
+    elif last.score < 0:
         score = f"validation loss {-last.score:.4f}  "
     else:
         score = f"validation AUC {last.score:.4f}  "

@@ -290,14 +290,15 @@ def _epoch_charts(inputs: ReportInputs) -> dict[str, str]:
             y_label="training loss",
             label=f"Training loss per epoch of {len(inputs.training)} member(s).",
         )
-        drawn["validation_auc"] = charts.epochs_chart(
-            "validation-auc",
+        measure = inputs.training[0].measure
+        drawn["validation"] = charts.epochs_chart(
+            "validation",
             [
-                charts.Line(name=curve.name, x=curve.epochs, y=curve.validation_auc, mark=curve.best_epoch)
+                charts.Line(name=curve.name, x=curve.epochs, y=curve.validation, mark=curve.best_epoch)
                 for curve in inputs.training
             ],
-            y_label="validation AUC",
-            label=f"Validation AUC per epoch. {best}.",
+            y_label=f"validation {measure}",
+            label=f"Validation {measure} per epoch. {best}.",
         )
     return drawn
 

@@ -114,7 +114,10 @@ class MemberCurve:
     name: str
     epochs: tuple[int, ...]
     training_loss: tuple[float, ...]
-    validation_auc: tuple[float, ...]
+    measure: str
+    """By what the validation rows decided, the same in all members: `AUC` or `log loss`."""
+    validation: tuple[float, ...]
+    """The measure after each epoch."""
     best_epoch: int
     """The epoch whose weights were kept."""
 

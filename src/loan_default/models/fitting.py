@@ -37,7 +37,8 @@ class Epoch:
     losses: Mapping[str, float]
     """Mean training losses over the epoch, by component."""
     score: float | None
-    """Score of the averaged weights on validation rows; higher is better. None = nothing is left to score."""
+    """Score of the averaged weights on validation rows, an AUC or minus a loss; higher is better. None =
+    nothing is left to score."""
     rows_per_second: float
 
 

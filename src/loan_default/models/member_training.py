@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import log_loss, roc_auc_score
 from torch import Tensor, nn
 
 from loan_default.models.arrays import Device, predict, to_tensors
@@ -25,7 +25,7 @@ from loan_default.models.features import Features, Inputs
 from loan_default.models.fitting import Fitted, OnProgress, StateDict, fit
 from loan_default.models.monotonic import FALL_WEIGHT, moved_rows
 from loan_default.models.processes import from_bytes, run_in_processes, to_bytes
-from loan_default.models.schedules import FitConfig, Passes
+from loan_default.models.schedules import FitConfig, Measure, Passes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +90,7 @@ class MemberJob:
     learned: NDArray[np.int64]
     """Positions of the rows that it learns from."""
     scored: NDArray[np.int64]
-    """Positions of the rows whose AUC decides how long it trains; not read where `passes` are given."""
+    """Positions of the rows that decide how long it trains; not read where `passes` are given."""
     passes: Passes | None = None
     """Passes to repeat; None = the scored rows decide."""
     weights: NDArray[np.float64] | None = None
@@ -163,7 +163,7 @@ _RATES = "encoder.level_rates.rates"
 
 
 class _Member:
-    """The task of one member: mean over its predictors of the cross entropy; AUC of the scored rows.
+    """The task of one member: mean over its predictors of the cross entropy; a measure of the scored rows.
 
     Rows count by their weights, which have a mean of 1 over the training rows. Where the PD must be monotonic
     in some columns, falls of the logits along them are a loss beside it.
@@ -176,8 +176,10 @@ class _Member:
         validation: Labelled,
         *,
         directions: NDArray[np.int64],
+        measure: Measure,
         device: Device,
     ) -> None:
+        self._measure = measure
         self.module: nn.Module = module
         self._directions = torch.from_numpy(directions).to(device) if directions.any() else None
         self._devices = [device] if device.type == "cuda" else []
@@ -209,11 +211,14 @@ class _Member:
         return F.binary_cross_entropy_with_logits(logits, labels, weight=weights)
 
     def score(self, module: nn.Module) -> float:
-        """AUC on the validation rows; NaN if a prediction is not finite."""
+        """AUC on the validation rows, or minus their log loss; NaN if a prediction is not finite."""
         probability = predict(module, self._validation)
         if not np.isfinite(probability).all():
             return float("nan")
-        return float(roc_auc_score(self._outcomes, probability, sample_weight=self._validation_weights))
+        weights = self._validation_weights
+        if self._measure == "log loss":
+            return -float(log_loss(self._outcomes, probability, sample_weight=weights, labels=[0, 1]))
+        return float(roc_auc_score(self._outcomes, probability, sample_weight=weights))
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +252,7 @@ class _Work:
                 learned,
                 self.rows[job.scored],
                 directions=self.architecture.features.directions,
+                measure=self.config.measure,
                 device=device,
             )
             return fit(

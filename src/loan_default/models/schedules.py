@@ -2,6 +2,10 @@
 
 import math
 from dataclasses import asdict, dataclass
+from typing import Literal
+
+Measure = Literal["AUC", "log loss"]
+"""By what validation rows decide how long a member is trained."""
 
 WARM_UP_STEPS = 100
 """Steps over which the rate rises to its peak; a tenth of all steps where there are fewer than ten times as
@@ -32,6 +36,8 @@ class FitConfig:
     """Largest gradient norm."""
     ema: float = 0.99
     """Decay a step of the averaged weights, which are what is scored and kept; 0 = off."""
+    measure: Measure = "AUC"
+    """By what a member is scored on validation rows."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):

@@ -214,7 +214,13 @@ def plan_training(
     # An encoder that learns from rows without a label has a use for bins as fine as these rows allow.
     fitted_on = pretraining if options.pretrain else split.train
     watch.start("features", f"fitted on {len(fitted_on):,} training rows")
-    preset = preset_for(options.preset, rows=len(split.train), unlabelled=len(unlabelled))
+    bads = int(dataset.labels[split.train].sum())
+    preset = preset_for(
+        options.preset,
+        rows=len(split.train),
+        unlabelled=len(unlabelled),
+        rarer_outcomes=min(bads, len(split.train) - bads),
+    )
     preset = _with_options(preset, options, encoder)
     choices = [
         Choice(what="preset", value=preset.name, reason=f"costs {preset.cost} on the bundled data"),

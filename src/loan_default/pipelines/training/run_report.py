@@ -163,7 +163,8 @@ def build_report(
                 name=f"Member {number}",
                 epochs=tuple(each.epoch for each in fitted.history),
                 training_loss=tuple(each.losses["loss"] for each in fitted.history),
-                validation_auc=tuple(each.score for each in fitted.history if each.score is not None),
+                measure=preset.training.measure,
+                validation=tuple(abs(each.score) for each in fitted.history if each.score is not None),
                 best_epoch=fitted.best.epoch,
             )
             for number, fitted in enumerate(trained.members, start=1)
