@@ -88,7 +88,7 @@ def test_an_outcome_over_http_reaches_the_next_ingestion_without_servers(lab, tm
 def test_scores_that_were_given_are_in_the_store_when_the_server_has_ended(lab, tmp_path):
     home = tmp_path / "home"
     shutil.copytree(lab.home, home)
-    with serving(home, "--model", lab.version[:12]) as server:
+    with serving(home, "--model", lab.version[:15]) as server:
         answer = server.http.post(f"{server.url}/v1/scores", json=[server.example] * 40).json()
         assert server.stop() == 0
     database = EmbeddedDatabase(home / "documents.sqlite3")
