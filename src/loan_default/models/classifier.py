@@ -23,7 +23,7 @@ class HeadConfig:
 
     reads: Literal["all", "cls"] = "all"
     """What the head sees: `all` is [CLS] after attention beside the tokens before it; `cls` is [CLS] alone,
-    which has far fewer weights to fit and is better with few labels."""
+    which has far fewer weights to fit."""
     predictors: int = 8
     """Predictors k that share the head's weights; 1 = a plain head."""
     scales: Literal["tokens", "channels"] = "channels"
