@@ -56,8 +56,9 @@ class Stack:
 
         def waits() -> bool:
             step = self.airflow.tasks("model_evaluation", run_id)["ask_for_approval"]
-            noted = ended in self.airflow.processes["scheduler"].log.read_text("utf-8", errors="replace")
-            return bool(step["state"] == "awaiting_input" and noted)
+            if step["state"] != "awaiting_input":
+                return False
+            return ended in self.airflow.processes["scheduler"].log.read_text("utf-8", errors="replace")
 
         patiently(waits, seconds=200, otherwise=lambda: self.airflow.tasks("model_evaluation", run_id))
         found: dict[str, Any] = self.airflow.get(_question(run_id))

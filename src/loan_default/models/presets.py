@@ -43,7 +43,7 @@ def preset_for(
     million rows are seen at most, a quarter of a million in pretraining.
 
     Args:
-        rarer_outcomes: training rows of the rarer outcome.
+        rarer_outcomes: training rows of the rarer outcome; by default as many as an AUC needs.
     """
     if name not in PRESETS:
         raise ValueError(f"preset must be one of {PRESETS}, however: preset={name!r}")
