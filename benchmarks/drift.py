@@ -20,7 +20,7 @@ from benchmarks.credit_sets import CreditSet, load
 from loan_default.evaluation.drift import DriftLevel, DriftLimits, overall
 from loan_default.models.baseline import fit_logistic
 from loan_default.models.features import fit_features
-from loan_default.models.member_training import Labelled
+from loan_default.models.labelled import Labelled
 from loan_default.models.reference import missing_categories, reference_of
 from loan_default.pipelines.monitoring.hour_samples import drift_of
 

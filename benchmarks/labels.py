@@ -8,7 +8,7 @@ A draw is a share of the labels of the training and of the validation rows, both
 learn from these rows alone: 30 trials each by the log loss of the few validation rows, then one fit more with
 them.
 Ours is the default preset by the stages of `train.py`: from random weights (`scratch`), or from an encoder
-that was pretrained by an objective on all training and validation rows without a label, once a set; the
+that was pretrained by an objective on all training and validation rows without a label, once a share; the
 members are trained out of fold, then once more on all labels that are known. No model sees a test row.
 
 Each (set, share, model, draw) is measured once and kept; a repeated call goes on where it stopped.
@@ -65,8 +65,8 @@ def _measure(data: CreditSet, share: float, model: str, draw: int, *, trials: in
         encoder = None
         objective: Objective | None = next((each for each in OBJECTIVES if each == model), None)
         if objective is not None:
-            # Which rows have a label is not known to it: one encoder serves all shares and draws of a set.
-            encoder = pretrained_encoder(few, objective=objective, folder=folder / f"{data.name}-{model}")
+            # How many rows have a label decides its bins; which ones they are is not known to it.
+            encoder = pretrained_encoder(few, objective=objective, folder=folder / f"{name}-{model}")
         checkpoints = folder / "runs" / f"{name}-{model}-{draw}"
         pds = whole_run(few, pretrain=False, seed=draw, folder=checkpoints, encoder=encoder).refitted
         shutil.rmtree(checkpoints)

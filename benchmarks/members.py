@@ -26,13 +26,8 @@ from loan_default.data.datasets.folds import folds_of
 from loan_default.data.datasets.splits import Split
 from loan_default.evaluation.metrics import auc
 from loan_default.models.fitting import Fitted, Progress
-from loan_default.models.member_training import (
-    Architecture,
-    Labelled,
-    MemberJob,
-    train_members,
-    trained_classifier,
-)
+from loan_default.models.labelled import Labelled
+from loan_default.models.member_training import Architecture, MemberJob, train_members, trained_classifier
 from loan_default.models.model import mean_probability
 from loan_default.models.schedules import FitConfig
 

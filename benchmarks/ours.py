@@ -13,13 +13,8 @@ from loan_default.models.calibration import choose_calibration
 from loan_default.models.classifier import Classifier
 from loan_default.models.features import Features, fit_features
 from loan_default.models.fitting import Progress, StateDict
-from loan_default.models.member_training import (
-    Architecture,
-    Labelled,
-    MemberJob,
-    train_members,
-    trained_classifier,
-)
+from loan_default.models.labelled import Labelled
+from loan_default.models.member_training import Architecture, MemberJob, train_members, trained_classifier
 from loan_default.models.model import mean_probability
 from loan_default.models.presets import Preset, preset_for
 from loan_default.models.pretraining import pretrain

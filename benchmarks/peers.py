@@ -28,7 +28,7 @@ from benchmarks.tuning import Settings, best_trial
 from loan_default.evaluation.metrics import log_loss
 from loan_default.models.baseline import fit_logistic
 from loan_default.models.features import fit_features
-from loan_default.models.member_training import Labelled
+from loan_default.models.labelled import Labelled
 
 TRIALS = 30
 

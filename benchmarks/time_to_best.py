@@ -30,7 +30,8 @@ from benchmarks.ours import CPU, setup
 from loan_default.evaluation.metrics import auc
 from loan_default.models.features import Inputs
 from loan_default.models.fitting import Progress
-from loan_default.models.member_training import Architecture, Labelled, MemberJob, train_members
+from loan_default.models.labelled import Labelled
+from loan_default.models.member_training import Architecture, MemberJob, train_members
 
 _TABM_BINS, _TABM_RATE, _TABM_DECAY, _TABM_BATCH, _TABM_PATIENCE = 48, 2e-3, 3e-4, 256, 16
 

@@ -27,11 +27,11 @@ from loan_default.models.device import Compute
 from loan_default.models.features import fit_features
 from loan_default.models.fitting import Progress
 from loan_default.models.model import LoanModel, PretrainedEncoder, load_encoder, mean_probability
-from loan_default.models.presets import preset_for
 from loan_default.models.trees import blend
 from loan_default.pipelines.training.dataset import Dataset
 from loan_default.pipelines.training.member_fits import out_of_fold
 from loan_default.pipelines.training.plan import TrainingPlan
+from loan_default.pipelines.training.preset_choice import choose_preset
 from loan_default.pipelines.training.schema_choice import SchemaChoice
 from loan_default.pipelines.training.stages import pretrain_encoder, train_classifier
 from loan_default.pipelines.training.stopwatch import Stopwatch
@@ -155,18 +155,23 @@ def _plan(data: CreditSet, *, pretrain: bool, seed: int, encoder: PretrainedEnco
     )
     frame.loc[data.unlabelled, _TARGET] = np.nan
     pretraining = np.concatenate([split.train, split.unlabelled])
-    features = fit_features(frame.iloc[pretraining if pretrain else split.train], schema)
+    fitted_on = pretraining if pretrain else split.train
+    features = fit_features(frame.iloc[fitted_on], schema, labelled=len(split.train))
     if encoder is not None:
         features = encoder.features
     hashed = pd.util.hash_pandas_object(frame, index=False).to_numpy()
+    options = TrainingOptions(
+        data=StoreData(folder=Path(data.name)),  # whose test rows are a permanent holdout
+        pretrain=pretrain,
+        seed=seed,
+        device="cpu",
+        resume=True,
+    )
+    preset, choices = choose_preset(
+        options, labels=data.y[data.train], unlabelled=len(split.unlabelled), encoder=encoder
+    )
     return TrainingPlan(
-        options=TrainingOptions(
-            data=StoreData(folder=Path(data.name)),  # whose test rows are a permanent holdout
-            pretrain=pretrain,
-            seed=seed,
-            device="cpu",
-            resume=True,
-        ),
+        options=options,
         schema_choice=SchemaChoice(schema=schema, notes={}, origin="the benchmark"),
         dataset=Dataset(
             schema=schema,
@@ -185,16 +190,11 @@ def _plan(data: CreditSet, *, pretrain: bool, seed: int, encoder: PretrainedEnco
         pretraining=pretraining,
         features=features,
         inputs=features.transform(frame),
-        preset=preset_for(
-            "default",
-            rows=len(split.train),
-            unlabelled=len(split.unlabelled),
-            rarer_outcomes=data.rarer_outcomes,
-        ),
+        preset=preset,
         compute=Compute(device=torch.device("cpu"), threads=1, processes=1, choices=()),
         encoder=encoder,
         leaks=LeakCheck(alone={}),
-        choices=(),
+        choices=tuple(choices),
     )
 
 

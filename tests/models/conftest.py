@@ -17,7 +17,8 @@ from loan_default.models.classifier import HeadConfig
 from loan_default.models.encoder import EncoderConfig
 from loan_default.models.features import Features, fit_features
 from loan_default.models.fitting import Fitted
-from loan_default.models.member_training import Architecture, Labelled
+from loan_default.models.labelled import Labelled
+from loan_default.models.member_training import Architecture
 from loan_default.models.model import LoanModel, save_model
 
 

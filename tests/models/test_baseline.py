@@ -8,7 +8,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from loan_default.models.baseline import fit_logistic
 from loan_default.models.features import Features
-from loan_default.models.member_training import Labelled
+from loan_default.models.labelled import Labelled
 
 
 def test_it_is_logistic_regression_on_the_same_columns(

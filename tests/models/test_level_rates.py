@@ -21,14 +21,9 @@ from loan_default.models.classifier import HeadConfig
 from loan_default.models.contrastive import ObjectiveConfig
 from loan_default.models.encoder import Encoder, EncoderConfig
 from loan_default.models.features import Features, Inputs, fit_features
+from loan_default.models.labelled import Labelled
 from loan_default.models.level_rates import LevelRates
-from loan_default.models.member_training import (
-    Architecture,
-    Labelled,
-    MemberJob,
-    train_members,
-    trained_classifier,
-)
+from loan_default.models.member_training import Architecture, MemberJob, train_members, trained_classifier
 from loan_default.models.model import LoanModel, load_model, mean_probability, save_model
 from loan_default.models.pretraining import pretrain
 from loan_default.models.schedules import FitConfig

@@ -17,12 +17,14 @@ from sklearn.metrics import log_loss, roc_auc_score
 from loan_default.data.schema.language import Schema
 from loan_default.data.sources.generator import generate
 from loan_default.errors import ArtifactError, ConfigurationError, DependencyError
-from loan_default.models import member_training as module
 from loan_default.models.classifier import HeadConfig
+from loan_default.models.contrastive import ObjectiveConfig
 from loan_default.models.encoder import EncoderConfig
 from loan_default.models.features import fit_features
 from loan_default.models.fitting import Fitted, Progress
-from loan_default.models.member_training import Architecture, Labelled, MemberJob, train_members
+from loan_default.models.joint_loss import Unlabelled
+from loan_default.models.labelled import Labelled
+from loan_default.models.member_training import Architecture, MemberJob, train_members
 from loan_default.models.model import mean_probability
 from loan_default.models.schedules import FitConfig
 
@@ -53,6 +55,7 @@ def train(architecture: Architecture, labelled: Labelled) -> Train:
         encoder_state: dict[str, torch.Tensor] | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
         rows: Labelled = labelled,
+        unlabelled: Unlabelled | None = None,
     ) -> list[Fitted]:
         jobs = [
             MemberJob(
@@ -75,6 +78,7 @@ def train(architecture: Architecture, labelled: Labelled) -> Train:
             processes=processes,
             resume=resume,
             on_progress=on_progress,
+            unlabelled=unlabelled,
         )
 
     return run
@@ -309,46 +313,21 @@ def test_it_finds_nothing_in_shuffled_labels(schema: Schema) -> None:
     assert abs(result["auc"] - 0.5) < 4 * error, result
 
 
-def test_the_loss_of_a_member_counts_rows_by_their_weights():
-    generator = np.random.default_rng(0)
-    labels = (generator.random(40) < 0.4).astype(np.float32)
-    weights = generator.integers(1, 4, 40).astype(float)
-    inputs = module.Inputs(
-        numerical=generator.normal(size=(40, 1)).astype(np.float32), codes=np.zeros((40, 0), np.int64)
+@pytest.mark.slow
+def test_rows_without_a_label_change_the_weights_and_are_not_kept_among_them(
+    train: Train, architecture: Architecture, labelled: Labelled, same: Same, tmp_path: Path
+) -> None:
+    unlabelled = Unlabelled(
+        inputs=labelled.inputs[np.arange(100, 300)], objective=ObjectiveConfig(), weight=1.0
     )
-
-    class Linear(torch.nn.Module):
-        def forward(self, numerical, codes):
-            return numerical
-
-    def task_of(data: Labelled) -> Any:
-        free, device = np.zeros(1, np.int64), torch.device("cpu")
-        return module._Member(Linear(), data, data, directions=free, measure="AUC", device=device)
-
-    def loss(rows: np.ndarray, weights: np.ndarray | None) -> float:
-        task = task_of(Labelled(inputs=inputs[rows], labels=labels[rows], weights=weights))
-        return float(task.losses(torch.arange(len(rows)), torch.Generator())["loss"])
-
-    everything = np.arange(40)
-    repeated = np.repeat(everything, weights.astype(int))
-    assert loss(everything, weights) == pytest.approx(loss(repeated, None), rel=1e-5)
-    assert loss(everything, 5 * weights) == pytest.approx(loss(everything, weights), rel=1e-5)
-    data = Labelled(inputs=inputs, labels=labels, weights=weights)
-    score = task_of(data).score(Linear())
-    assert score == pytest.approx(roc_auc_score(labels, inputs.numerical[:, 0], sample_weight=weights))
-
-
-def test_chance_is_no_fall() -> None:
-    """The logits of a network that does not look at the column differ by what is dropped alone."""
-
-    class Blind(torch.nn.Module):
-        def forward(self, numerical, codes):
-            return torch.nn.functional.dropout(numerical[:, 1:], 0.5, self.training)
-
-    numbers = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
-    inputs = module.Inputs(numerical=numbers, codes=np.zeros((64, 0), np.int64))
-    data = Labelled(inputs=inputs, labels=(numbers[:, 0] > 0).astype(np.float32))
-    task = module._Member(
-        Blind().train(), data, data, directions=np.array([1, 0]), measure="AUC", device=torch.device("cpu")
-    )
-    assert task.losses(torch.arange(64), torch.Generator())["falls"] == 0
+    alone, joint = train(seeds=(1, 2)), train(seeds=(1, 2), unlabelled=unlabelled)
+    assert list(joint[0].state) == list(alone[0].state)
+    assert not same(joint[0], alone[0])
+    assert all(epoch.losses["pretraining"] > 0 for epoch in joint[0].history)
+    assert architecture.new_classifier().load_state_dict(joint[0].state)
+    elsewhere = train(seeds=(1, 2), unlabelled=unlabelled, processes=2)
+    assert all(same(*pair) for pair in zip(joint, elsewhere, strict=True))
+    with pytest.raises(Killed):
+        train(seeds=(1,), unlabelled=unlabelled, folder=tmp_path, on_progress=kill_after(2))
+    resumed = train(seeds=(1,), unlabelled=unlabelled, folder=tmp_path, resume=True)
+    assert same(resumed[0], joint[0])

@@ -18,7 +18,8 @@ from scipy.special import logit
 from loan_default.data.schema.language import Schema
 from loan_default.errors import ArtifactError
 from loan_default.models.artifact import digest_path, read_artifact, write_artifact
-from loan_default.models.member_training import Architecture, Labelled
+from loan_default.models.labelled import Labelled
+from loan_default.models.member_training import Architecture
 from loan_default.models.model import (
     LoanModel,
     PretrainedEncoder,

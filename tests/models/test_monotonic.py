@@ -20,13 +20,8 @@ from loan_default.models.features import (
     features_to_dict,
     fit_features,
 )
-from loan_default.models.member_training import (
-    Architecture,
-    Labelled,
-    MemberJob,
-    train_members,
-    trained_classifier,
-)
+from loan_default.models.labelled import Labelled
+from loan_default.models.member_training import Architecture, MemberJob, train_members, trained_classifier
 from loan_default.models.monotonic import moved_rows
 from loan_default.models.schedules import FitConfig
 from loan_default.models.tree_training import fit_trees

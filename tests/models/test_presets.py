@@ -74,3 +74,9 @@ def test_few_outcomes_are_scored_by_their_log_loss(name: str) -> None:
 def test_an_unknown_preset_is_refused_with_its_name() -> None:
     with pytest.raises(ValueError, match="however: preset='quick'"):
         preset_for("quick", rows=100)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_members_learn_from_both_kinds_of_rows_where_few_have_a_label(name: str) -> None:
+    weights = [preset_for(name, rows=500, unlabelled=count).pretraining_weight for count in (0, 1_999, 2_000)]
+    assert weights == [0, 0, 1]

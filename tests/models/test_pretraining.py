@@ -17,7 +17,8 @@ from loan_default.errors import ConfigurationError
 from loan_default.models.contrastive import ObjectiveConfig
 from loan_default.models.encoder import EncoderConfig
 from loan_default.models.fitting import Progress
-from loan_default.models.member_training import Architecture, Labelled
+from loan_default.models.labelled import Labelled
+from loan_default.models.member_training import Architecture
 from loan_default.models.model import load_encoder
 from loan_default.models.pretraining import Pretrained, pretrain
 from loan_default.models.schedules import FitConfig

@@ -7,7 +7,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from loan_default.errors import ArtifactError, ConfigurationError
 from loan_default.models import tree_training
 from loan_default.models.features import Inputs
-from loan_default.models.member_training import Labelled
+from loan_default.models.labelled import Labelled
 from loan_default.models.tree_training import fit_trees, refit_trees
 from loan_default.models.trees import trees_to_dict
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from loan_default.models.features import Features, Inputs
-from loan_default.models.member_training import Labelled
+from loan_default.models.labelled import Labelled
 
 
 def normalised(weights: NDArray[np.float64] | None) -> NDArray[np.float64] | None:

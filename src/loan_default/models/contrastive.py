@@ -132,6 +132,15 @@ class PretrainingModel(nn.Module):
         """Views of a row that the objective needs."""
         return 1 if self.config.objective == "detection" else 2
 
+    def new_views(
+        self, numerical: Tensor, codes: Tensor, *, pool: tuple[Tensor, Tensor], generator: torch.Generator
+    ) -> list[View]:
+        """As many views of rows as the objective needs, with cells of the pool's rows."""
+        return [
+            corrupt(numerical, codes, pool=pool, config=self.config, generator=generator)
+            for _ in range(self.n_views)
+        ]
+
     def forward(self, numerical: Tensor, views: list[View]) -> dict[str, Tensor]:
         """Losses of the views of rows whose original numbers are `numerical`."""
         encoded = [

@@ -135,10 +135,15 @@ class Features:
         return Inputs(numerical=numerical, codes=codes, levels=levels)
 
 
+_FEW_BINS = 16
+"""Bins that unlabelled rows alone are enough for."""
+
+
 def fit_features(
     frame: "pd.DataFrame",
     schema: Schema,
     *,
+    labelled: int | None = None,
     max_bins: int = 512,
     rows_per_bin: int = 30,
     rare_share: float = 0.001,
@@ -146,8 +151,10 @@ def fit_features(
     """Features fitted on a canonical frame, which must hold training rows only.
 
     Args:
+        labelled: how many of the rows have a label; None = all.
         max_bins: piecewise-linear bins of a numerical column at most. Boosters look at 255.
-        rows_per_bin: rows that a bin must have on average; keeps small sets from fine bins.
+        rows_per_bin: labelled rows that a bin must have on average; keeps small sets from fine bins. Where
+            most rows have no label, they give a few bins all the same.
         rare_share: categories below this share of the rows are unknown to the model; 0 = keep all.
 
     Raises:
@@ -169,6 +176,8 @@ def fit_features(
             numbers = values_of(unfitted, frame)
             known = len(numbers) - int(np.isnan(numbers).sum())
             bins = max(1, min(max_bins, known // rows_per_bin))
+            if labelled is not None:
+                bins = min(bins, max(_FEW_BINS, known * labelled // len(frame) // rows_per_bin))
             feature = _fit_numerical(unfitted, numbers, bins=bins)
             if feature is not None:
                 numerical.append(feature)

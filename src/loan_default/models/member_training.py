@@ -5,7 +5,7 @@ process and a thread each: the network is too small for more threads to pay.
 """
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,51 +13,23 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
-from sklearn.metrics import log_loss, roc_auc_score
-from torch import Tensor, nn
 
-from loan_default.models.arrays import Device, predict, to_tensors
+from loan_default.models.arrays import Device
 from loan_default.models.classifier import Classifier, HeadConfig
 from loan_default.models.encoder import Encoder, EncoderConfig
 from loan_default.models.features import Features, Inputs
 from loan_default.models.fitting import Fitted, OnProgress, StateDict, fit
-from loan_default.models.monotonic import FALL_WEIGHT, moved_rows
+from loan_default.models.joint_loss import (
+    JointClassifier,
+    PretrainingLoss,
+    Unlabelled,
+    classifier_state,
+)
+from loan_default.models.labelled import Labelled
+from loan_default.models.member_task import MemberTask
 from loan_default.models.processes import from_bytes, run_in_processes, to_bytes
-from loan_default.models.schedules import FitConfig, Measure, Passes
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Labelled:
-    """Inputs of rows, and whether they defaulted."""
-
-    inputs: Inputs
-    labels: NDArray[np.float32]
-    """(rows,), 1 = default, 0 = none; never missing."""
-    weights: NDArray[np.float64] | None = None
-    """(rows,), how much each row counts, above 0; None = all alike."""
-
-    def __post_init__(self) -> None:
-        if self.weights is not None and (
-            len(self.weights) != len(self.labels)
-            or not np.isfinite(self.weights).all()
-            or self.weights.min(initial=1) <= 0
-        ):
-            raise ValueError(
-                f"weights must be above 0, one a row, however: rows={len(self.labels)}, "
-                f"weights={len(self.weights)}, smallest={self.weights.min(initial=1)}"
-            )
-        if len(self.inputs) != len(self.labels) or not np.isin(self.labels, (0, 1)).all():
-            raise ValueError(
-                f"labels must be 0 or 1, one a row, however: rows={len(self.inputs)}, "
-                f"labels={np.unique(self.labels)[:5]} x {len(self.labels)}"
-            )
-
-    def __getitem__(self, positions: NDArray[np.int64]) -> "Labelled":
-        """The rows at some positions."""
-        weights = None if self.weights is None else self.weights[positions]
-        return Labelled(inputs=self.inputs[positions], labels=self.labels[positions], weights=weights)
+from loan_default.models.schedules import FitConfig, Passes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +80,7 @@ def train_members(
     processes: int,
     resume: bool,
     on_progress: OnProgress,
+    unlabelled: Unlabelled | None = None,
     follow_up: Callable[[MemberJob, Fitted], MemberJob] | None = None,
 ) -> list[Fitted]:
     """The members' best weights, in the order of the jobs, then those of what follows them.
@@ -116,6 +89,7 @@ def train_members(
         rows: all rows that a job may name.
         encoder_state: weights that every member's encoder starts with; None = random.
         processes: members trained at once, each on one thread; 1 = in this process, one after the other.
+        unlabelled: what every member learns from beside its labelled rows; None = nothing.
         follow_up: the job that comes after one that is done, from what it found; it waits for no other job,
             so that no core is idle while one member takes long. None = nothing comes after.
 
@@ -125,7 +99,7 @@ def train_members(
         DependencyError: a member's process was killed.
     """
     encoder = None if encoder_state is None else to_bytes(encoder_state)
-    work = _Work(architecture, rows, config, encoder, str(device), resume)
+    work = _Work(architecture, rows, unlabelled, config, encoder, str(device), resume)
     if processes <= 1 or len(jobs) == 1:
         fitted = [work.run(job, on_progress) for job in jobs]
         after = [] if follow_up is None else map(follow_up, jobs, fitted)
@@ -162,71 +136,13 @@ _RATES = "encoder.level_rates.rates"
 """Name of the rates of levels among the weights of a member."""
 
 
-class _Member:
-    """The task of one member: mean over its predictors of the cross entropy; a measure of the scored rows.
-
-    Rows count by their weights, which have a mean of 1 over the training rows. Where the PD must be monotonic
-    in some columns, falls of the logits along them are a loss beside it.
-    """
-
-    def __init__(
-        self,
-        module: Classifier,
-        train: Labelled,
-        validation: Labelled,
-        *,
-        directions: NDArray[np.int64],
-        measure: Measure,
-        device: Device,
-    ) -> None:
-        self._measure = measure
-        self.module: nn.Module = module
-        self._directions = torch.from_numpy(directions).to(device) if directions.any() else None
-        self._devices = [device] if device.type == "cuda" else []
-        self.n_rows = len(train.labels)
-        self._train = to_tensors(train.inputs, device)
-        self._labels = torch.from_numpy(train.labels).to(device)
-        self._weights = None
-        if train.weights is not None:
-            normalised = (train.weights / train.weights.mean()).astype(np.float32)
-            self._weights = torch.from_numpy(normalised).to(device)
-        self._validation, self._outcomes = to_tensors(validation.inputs, device), validation.labels
-        self._validation_weights = validation.weights
-
-    def losses(self, rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """Cross entropy of training rows, and how far their PDs move the wrong way."""
-        numerical, codes = self._train[0][rows], self._train[1][rows]
-        if self._directions is None:
-            return {"loss": self._cross_entropy(self.module(numerical, codes), rows)}
-        moved, rises = moved_rows(numerical, self._directions, generator)
-        with torch.random.fork_rng(self._devices):  # both passes drop the same, or chance would be a fall
-            moved_logits = self.module(moved, codes)
-        logits = self.module(numerical, codes)
-        falls = F.relu(-rises[:, None] * (moved_logits - logits)).mean()
-        return {"loss": self._cross_entropy(logits, rows) + FALL_WEIGHT * falls, "falls": falls}
-
-    def _cross_entropy(self, logits: Tensor, rows: Tensor) -> Tensor:
-        labels = self._labels[rows][:, None].expand_as(logits)
-        weights = None if self._weights is None else self._weights[rows][:, None].expand_as(logits)
-        return F.binary_cross_entropy_with_logits(logits, labels, weight=weights)
-
-    def score(self, module: nn.Module) -> float:
-        """AUC on the validation rows, or minus their log loss; NaN if a prediction is not finite."""
-        probability = predict(module, self._validation)
-        if not np.isfinite(probability).all():
-            return float("nan")
-        weights = self._validation_weights
-        if self._measure == "log loss":
-            return -float(log_loss(self._outcomes, probability, sample_weight=weights, labels=[0, 1]))
-        return float(roc_auc_score(self._outcomes, probability, sample_weight=weights))
-
-
 @dataclass(frozen=True, slots=True)
 class _Work:
     """Trains a member; its fields are what all members share."""
 
     architecture: Architecture
     rows: Labelled
+    unlabelled: Unlabelled | None
     config: FitConfig
     encoder_state: bytes | None
     device: str
@@ -247,15 +163,20 @@ class _Work:
                     learned.inputs.levels, learned.labels, learned.weights, seed=job.seed
                 )
                 learned = replace(learned, inputs=replace(learned.inputs, levels=levels))
-            task = _Member(
-                module.to(device),
+            joint = None if self.unlabelled is None else JointClassifier(module, self.unlabelled.objective)
+            beside = None
+            if joint is not None and self.unlabelled is not None:
+                beside = PretrainingLoss(joint.pretraining, self.unlabelled, device)
+            task = MemberTask(
+                (joint or module).to(device),
                 learned,
                 self.rows[job.scored],
                 directions=self.architecture.features.directions,
                 measure=self.config.measure,
                 device=device,
+                beside=beside,
             )
-            return fit(
+            fitted = fit(
                 task,
                 self.config,
                 stage=f"member {job.number}" if job.passes is None else f"member {job.number}, all labels",
@@ -266,6 +187,7 @@ class _Work:
                 on_progress=on_progress,
                 passes=job.passes,
             )
+        return fitted if joint is None else replace(fitted, state=classifier_state(fitted.state))
 
 
 _ROWS = "rows-"
@@ -278,15 +200,21 @@ class _FiledWork:
 
     architecture: Architecture
     folder: Path
+    unlabelled: Unlabelled | None
+    """Without its rows."""
     config: FitConfig
     device: str
     resume: bool
 
     def run(self, job: MemberJob, on_progress: OnProgress) -> Fitted:
-        encoder = self.folder / _ENCODER
+        encoder, unlabelled = self.folder / _ENCODER, self.unlabelled
+        if unlabelled is not None:
+            with np.load(self.folder / _UNLABELLED) as arrays:
+                unlabelled = replace(unlabelled, inputs=_inputs(arrays))
         work = _Work(
             self.architecture,
             _read_rows(self.folder / _LABELLED),
+            unlabelled,
             self.config,
             encoder.read_bytes() if encoder.exists() else None,
             self.device,
@@ -295,21 +223,25 @@ class _FiledWork:
         return work.run(job, on_progress)
 
 
-_LABELLED, _ENCODER = "labelled.npz", "encoder"
+_LABELLED, _UNLABELLED, _ENCODER = "labelled.npz", "unlabelled.npz", "encoder"
 
 
 def _put_into_files(work: _Work, folder: Path) -> _FiledWork:
-    rows = work.rows
-    arrays: dict[str, Any] = {"labels": rows.labels}
-    arrays |= {each: getattr(rows.inputs, each) for each in ("numerical", "codes", "levels")}
-    if rows.weights is not None:
-        arrays["weights"] = rows.weights
+    arrays: dict[str, Any] = {"labels": work.rows.labels, **_arrays(work.rows.inputs)}
+    if work.rows.weights is not None:
+        arrays["weights"] = work.rows.weights
     np.savez(folder / _LABELLED, **arrays)
+    unlabelled = work.unlabelled
+    if unlabelled is not None:
+        arrays = _arrays(unlabelled.inputs)
+        np.savez(folder / _UNLABELLED, **arrays)
+        unlabelled = replace(unlabelled, inputs=unlabelled.inputs[np.arange(0)])
     if work.encoder_state is not None:
         (folder / _ENCODER).write_bytes(work.encoder_state)
     return _FiledWork(
         architecture=work.architecture,
         folder=folder,
+        unlabelled=unlabelled,
         config=work.config,
         device=work.device,
         resume=work.resume,
@@ -318,6 +250,12 @@ def _put_into_files(work: _Work, folder: Path) -> _FiledWork:
 
 def _read_rows(path: Path) -> Labelled:
     with np.load(path) as arrays:
-        inputs = Inputs(numerical=arrays["numerical"], codes=arrays["codes"], levels=arrays["levels"])
-        weights = arrays["weights"] if "weights" in arrays.files else None
-        return Labelled(inputs=inputs, labels=arrays["labels"], weights=weights)
+        return Labelled(inputs=_inputs(arrays), labels=arrays["labels"], weights=arrays.get("weights", None))
+
+
+def _arrays(inputs: Inputs) -> dict[str, Any]:
+    return {"numerical": inputs.numerical, "codes": inputs.codes, "levels": inputs.levels}
+
+
+def _inputs(arrays: Mapping[str, NDArray[Any]]) -> Inputs:
+    return Inputs(numerical=arrays["numerical"], codes=arrays["codes"], levels=arrays["levels"])

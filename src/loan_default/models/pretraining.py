@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from loan_default.models.arrays import Device, to_tensors
-from loan_default.models.contrastive import ObjectiveConfig, PretrainingModel, View, corrupt
+from loan_default.models.contrastive import ObjectiveConfig, PretrainingModel, View
 from loan_default.models.encoder import Encoder
 from loan_default.models.features import Inputs
 from loan_default.models.fitting import Fitted, OnProgress, StateDict, fit
@@ -101,7 +101,4 @@ class _Pretraining:
         return -sum(losses) / max(1, len(losses))
 
     def _views(self, numerical: Tensor, codes: Tensor, generator: torch.Generator) -> list[View]:
-        return [
-            corrupt(numerical, codes, pool=self._rows, config=self._model.config, generator=generator)
-            for _ in range(self._model.n_views)
-        ]
+        return self._model.new_views(numerical, codes, pool=self._rows, generator=generator)

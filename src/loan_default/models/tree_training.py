@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from loan_default.errors import ArtifactError, ConfigurationError
 from loan_default.models.baseline import normalised
 from loan_default.models.features import Inputs
-from loan_default.models.member_training import Labelled
+from loan_default.models.labelled import Labelled
 from loan_default.models.trees import Trees
 
 MOST_ROUNDS = 3_000

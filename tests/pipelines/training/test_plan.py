@@ -52,6 +52,23 @@ def test_a_run_has_seen_the_unlabelled_rows_that_pretrain_it(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("labelled", "pretrain", "joint"), [(300, True, False), (60, True, True), (60, False, False)]
+)
+def test_members_learn_from_rows_without_a_label_where_these_are_most(tmp_path, labelled, pretrain, joint):
+    rows = in_order_of_time(400)
+    rows.loc[labelled:, "bad"] = ""
+    prepared = prepared_from(tmp_path, rows, pretrain=pretrain)
+    assert ("loss" in {choice.what for choice in prepared.choices}) == joint
+    assert (prepared.unlabelled is not None) == joint
+    if prepared.unlabelled is not None:
+        assert len(prepared.unlabelled.inputs) == len(prepared.pretraining)
+        assert not set(prepared.pretraining) & set(
+            np.concatenate([prepared.split.validation, prepared.split.test])
+        )
+
+
+@pytest.mark.slow
 def test_a_run_has_seen_the_rows_that_validate_it(tmp_path):
     prepared = prepared_from(tmp_path, in_order_of_time(300))
     times = prepared.dataset.frame["made"]
@@ -107,12 +124,13 @@ def test_features_are_fitted_on_the_rows_that_pretrain(tmp_path):
     rows = applications(2_000)
     rows.loc[150:, "bad"] = ""
     prepared = prepared_from(tmp_path, rows)
-    expected = fit_features(prepared.dataset.frame.iloc[prepared.pretraining], prepared.schema)
+    frame = prepared.dataset.frame.iloc[prepared.pretraining]
+    expected = fit_features(frame, prepared.schema, labelled=len(prepared.split.train))
     for fitted, wanted in zip(prepared.features.edges, expected.edges, strict=True):
         np.testing.assert_array_equal(fitted, wanted)
     scratch = prepared_from(tmp_path, rows, pretrain=False)
     coarse, fine = (max(map(len, plan.features.edges)) for plan in (scratch, prepared))
-    assert coarse < 5 < 30 < fine
+    assert coarse < 5 < 16 < fine < 20, "bins are as fine as labels allow, but for a few"
 
 
 @pytest.mark.slow

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from loan_default.models.calibration import with_confidence_of
 from loan_default.models.classifier import Classifier
 from loan_default.models.fitting import Fitted, OnProgress, StateDict
-from loan_default.models.member_training import Architecture, Labelled, MemberJob, train_members
+from loan_default.models.labelled import Labelled
+from loan_default.models.member_training import Architecture, MemberJob, train_members
 from loan_default.models.model import mean_probability
 from loan_default.models.pretraining import Pretrained
 from loan_default.models.reject_augmentation import Copies
@@ -231,6 +232,7 @@ def _job(
             plan,
             name,
             asdict(plan.preset.training),
+            (plan.preset.pretraining_weight, asdict(plan.preset.objective)),
             None if passes is None else asdict(passes),
             origin,
             sha256(scored.tobytes()).hexdigest(),
@@ -262,6 +264,7 @@ def _train(
         jobs=jobs,
         config=plan.preset.training,
         encoder_state=start,
+        unlabelled=plan.unlabelled,
         device=plan.compute.device,
         processes=plan.compute.processes,
         resume=plan.options.resume,

@@ -27,12 +27,14 @@ from loan_default.data.sources.sniffing import format_for
 from loan_default.errors import DataError
 from loan_default.models.device import Compute, choose_compute, usable_cores
 from loan_default.models.features import Features, Inputs, fit_features
-from loan_default.models.member_training import Labelled
+from loan_default.models.joint_loss import Unlabelled
+from loan_default.models.labelled import Labelled
 from loan_default.models.model import PretrainedEncoder, load_encoder
 from loan_default.models.presets import Preset, preset_for
 from loan_default.models.tree_training import import_lightgbm
 from loan_default.pipelines.training.dataset import Dataset, load_dataset, load_snapshot, load_store
 from loan_default.pipelines.training.leak_questions import checked_leaks
+from loan_default.pipelines.training.preset_choice import choose_preset
 from loan_default.pipelines.training.reject_rows import RejectSplit, reject_choice, split_rejects
 from loan_default.pipelines.training.row_splits import (
     SPLITS,
@@ -155,6 +157,17 @@ class TrainingPlan:
             return self.measured_rows
         return np.sort(np.concatenate([self.measured_rows, self.split.test]))
 
+    @property
+    def unlabelled(self) -> Unlabelled | None:
+        """What members learn from beside labelled rows; None = nothing."""
+        if not self.preset.pretraining_weight:
+            return None
+        return Unlabelled(
+            inputs=self.inputs[self.pretraining],
+            objective=self.preset.objective,
+            weight=self.preset.pretraining_weight,
+        )
+
     def labelled(self, positions: NDArray[np.int64]) -> Labelled:
         """Inputs and labels of the rows at some positions."""
         weights = self.dataset.weights
@@ -211,25 +224,20 @@ def plan_training(
     if rejects is not None:
         unlabelled = unlabelled[~np.isin(unlabelled, rejects.held_out)]
     pretraining = np.concatenate([split.train, unlabelled])
-    # An encoder that learns from rows without a label has a use for bins as fine as these rows allow.
+    # Rows without a label show where the values lie; how fine bins can be follows from those with one.
     fitted_on = pretraining if options.pretrain else split.train
     watch.start("features", f"fitted on {len(fitted_on):,} training rows")
-    bads = int(dataset.labels[split.train].sum())
-    preset = preset_for(
-        options.preset,
-        rows=len(split.train),
-        unlabelled=len(unlabelled),
-        rarer_outcomes=min(bads, len(split.train) - bads),
+    preset, preset_choices = choose_preset(
+        options, labels=dataset.labels[split.train], unlabelled=len(unlabelled), encoder=encoder
     )
-    preset = _with_options(preset, options, encoder)
     choices = [
-        Choice(what="preset", value=preset.name, reason=f"costs {preset.cost} on the bundled data"),
+        *preset_choices,
         *compute.choices,
         *twin_choice(rows.twins),
         *reject_choice(options, rejects),
     ]
     if encoder is None:
-        features = fit_features(dataset.frame.iloc[fitted_on], dataset.schema)
+        features = fit_features(dataset.frame.iloc[fitted_on], dataset.schema, labelled=len(split.train))
     else:
         features = encoder.features
         _check_columns(encoder, dataset.schema)
@@ -317,18 +325,3 @@ def _check_origin(
             "anew."
         )
     return "pretrained on the training rows of the same split"
-
-
-def _with_options(preset: Preset, options: TrainingOptions, encoder: PretrainedEncoder | None) -> Preset:
-    """The preset with what the person asked for put over it."""
-    if options.epochs is not None:
-        preset = replace(preset, training=replace(preset.training, epochs=options.epochs))
-    if options.pretraining_epochs is not None:
-        preset = replace(preset, pretraining=replace(preset.pretraining, epochs=options.pretraining_epochs))
-    if options.members is not None:
-        preset = replace(preset, members=options.members)
-    if options.objective is not None:
-        preset = replace(preset, objective=replace(preset.objective, objective=options.objective))
-    if encoder is not None:
-        preset = replace(preset, encoder=encoder.config)
-    return preset

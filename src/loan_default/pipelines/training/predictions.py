@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from loan_default.models.calibration import Calibration
 from loan_default.models.features import Inputs
-from loan_default.models.member_training import Labelled
+from loan_default.models.labelled import Labelled
 from loan_default.pipelines.training.plan import TrainingPlan
 
 

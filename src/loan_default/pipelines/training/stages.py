@@ -300,6 +300,7 @@ def _assemble(
     """The model with its metrics, its reference histograms and its provenance."""
     provenance = provenance_of(plan) | {
         "epochs": plan.preset.training.epochs,
+        "pretraining_weight": plan.preset.pretraining_weight,
         "labels_learned_from": len(plan.refit_rows) if plan.options.refit else rows_learned_from(plan),
         "members": plan.preset.members,
         **provenance_of_rejects(plan),

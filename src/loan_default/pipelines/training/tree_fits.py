@@ -10,7 +10,7 @@ from scipy.special import expit
 from loan_default.models.calibration import choose_calibration
 from loan_default.models.classifier import Classifier
 from loan_default.models.features import Inputs
-from loan_default.models.member_training import Labelled
+from loan_default.models.labelled import Labelled
 from loan_default.models.model import mean_probability
 from loan_default.models.tree_training import fit_trees, refit_trees
 from loan_default.models.trees import Trees, average
