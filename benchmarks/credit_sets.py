@@ -85,16 +85,35 @@ def load(name: str) -> CreditSet:
     source = _SOURCES[name]
     frame = pd.read_csv(source.path).drop(columns=list(source.dropped))
     y = frame.pop(source.target).to_numpy(dtype=np.float32)
+    return split_set(name, frame, y, categories=source.categories, test_size=0.2, seeds=(1000, 0))
+
+
+def split_set(
+    name: str,
+    frame: pd.DataFrame,
+    y: NDArray[np.float32],
+    *,
+    test_size: float,
+    seeds: tuple[int, int],
+    categories: tuple[str, ...] = (),
+) -> CreditSet:
+    """Rows as a credit set: texts are categories, and a fifth of what is no test row is for validation.
+
+    Args:
+        seeds: of the split into test rows and others, and of that of these.
+        categories: columns whose numbers are names.
+    """
     columns = []
     for column in frame.columns:
-        if column in source.categories or not pd.api.types.is_numeric_dtype(frame[column]):
+        if column in categories or not pd.api.types.is_numeric_dtype(frame[column]):
             frame[column] = frame[column].astype("str")
             columns.append(Column(name=column, kind=Kind.CATEGORICAL, open=True, nullable=True))
         else:
             frame[column] = frame[column].astype(np.float64)
             columns.append(Column(name=column, kind=Kind.NUMERICAL, nullable=True))
-    rest, test = train_test_split(np.arange(len(y)), test_size=0.2, random_state=1000, stratify=y)
-    train, validation = train_test_split(rest, test_size=0.2, random_state=0, stratify=y[rest])
+    of_test, of_validation = seeds
+    rest, test = train_test_split(np.arange(len(y)), test_size=test_size, random_state=of_test, stratify=y)
+    train, validation = train_test_split(rest, test_size=0.2, random_state=of_validation, stratify=y[rest])
     return CreditSet(
         name=name,
         schema=Schema(name=name, columns=tuple(columns)),

@@ -261,14 +261,6 @@ def test_pretraining_for_an_out_of_time_test_sees_nothing_from_its_time(lab, tmp
 
 
 @pytest.mark.slow
-def test_what_a_person_asks_for_goes_over_the_preset(lab):
-    options = lab.with_options(epochs=3, pretraining_epochs=4, members=5, objective="nt-xent")
-    preset = plan_training(options, watch=_watch(), environ=ONE_THREAD).preset
-    assert (preset.training.epochs, preset.pretraining.epochs, preset.members) == (3, 4, 5)
-    assert preset.objective.objective == "nt-xent"
-
-
-@pytest.mark.slow
 def test_an_encoder_decides_the_size_and_the_features_of_the_network(lab):
     options = lab.with_options(pretrain=False, encoder=lab.outcome.out / "encoder.pth", preset="default")
     plan = plan_training(options, watch=_watch(), environ=ONE_THREAD)
