@@ -156,7 +156,7 @@ def _plan(data: CreditSet, *, pretrain: bool, seed: int, encoder: PretrainedEnco
     frame.loc[data.unlabelled, _TARGET] = np.nan
     pretraining = np.concatenate([split.train, split.unlabelled])
     fitted_on = pretraining if pretrain else split.train
-    features = fit_features(frame.iloc[fitted_on], schema, labelled=len(split.train))
+    features = fit_features(frame.iloc[fitted_on], schema, labelled=np.isin(fitted_on, split.train))
     if encoder is not None:
         features = encoder.features
     hashed = pd.util.hash_pandas_object(frame, index=False).to_numpy()

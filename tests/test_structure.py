@@ -62,7 +62,6 @@ TESTED_BY = {
     "data/sources/no_tables": "data/sources/test_sniffing",
     "data/sources/record_frames": "data/sources/test_json_lines",
     "data/schema/column": "data/schema/test_language",
-    "pipelines/training/ensemble_fits": "pipelines/training/test_reject_fits",
     "pipelines/training/predictions": "pipelines/training/test_run_report",
     "pipelines/training/reject_evidence": "pipelines/training/test_reject_fits",
     "pipelines/training/monotonic_sweeps": "pipelines/training/test_run_evidence",

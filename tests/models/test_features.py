@@ -154,14 +154,17 @@ def test_fewer_bins_where_asked() -> None:
 
 @pytest.mark.parametrize(("labelled", "bins"), [(12_000, 400), (900, 30), (480, 16), (20, 16), (0, 16)])
 def test_labelled_rows_decide_how_fine_bins_are(labelled: int, bins: int) -> None:
-    features = one_number(np.arange(12_000.0), labelled=labelled)
+    features = one_number(np.arange(12_000.0), labelled=np.arange(12_000) < labelled)
     assert len(features.numerical[0].edges) == bins + 1
 
 
 def test_rows_without_a_label_show_where_the_values_lie_but_never_make_finer_bins() -> None:
-    assert len(one_number(np.arange(300.0), labelled=20).numerical[0].edges) == 11
-    half = np.where(np.arange(12_000) % 2, np.nan, np.arange(12_000.0))
-    assert len(one_number(half, labelled=6_000).numerical[0].edges) == 101
+    assert len(one_number(np.arange(300.0), labelled=np.arange(300) < 20).numerical[0].edges) == 11
+    rows = np.arange(12_000)
+    half = np.where(rows % 2, np.nan, rows.astype(float))
+    assert len(one_number(half, labelled=rows < 6_000).numerical[0].edges) == 101
+    late = np.where(rows < 6_000, np.nan, rows.astype(float))  # a column that is new: no outcome is known yet
+    assert len(one_number(late, labelled=rows < 6_000).numerical[0].edges) == 17
 
 
 # Odd columns

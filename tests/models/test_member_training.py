@@ -22,7 +22,7 @@ from loan_default.models.contrastive import ObjectiveConfig
 from loan_default.models.encoder import EncoderConfig
 from loan_default.models.features import fit_features
 from loan_default.models.fitting import Fitted, Progress
-from loan_default.models.joint_loss import Unlabelled
+from loan_default.models.joint_loss import PretrainingRows
 from loan_default.models.labelled import Labelled
 from loan_default.models.member_training import Architecture, MemberJob, train_members
 from loan_default.models.model import mean_probability
@@ -55,7 +55,7 @@ def train(architecture: Architecture, labelled: Labelled) -> Train:
         encoder_state: dict[str, torch.Tensor] | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
         rows: Labelled = labelled,
-        unlabelled: Unlabelled | None = None,
+        pretraining: PretrainingRows | None = None,
     ) -> list[Fitted]:
         jobs = [
             MemberJob(
@@ -78,7 +78,7 @@ def train(architecture: Architecture, labelled: Labelled) -> Train:
             processes=processes,
             resume=resume,
             on_progress=on_progress,
-            unlabelled=unlabelled,
+            pretraining=pretraining,
         )
 
     return run
@@ -314,20 +314,20 @@ def test_it_finds_nothing_in_shuffled_labels(schema: Schema) -> None:
 
 
 @pytest.mark.slow
-def test_rows_without_a_label_change_the_weights_and_are_not_kept_among_them(
-    train: Train, architecture: Architecture, labelled: Labelled, same: Same, tmp_path: Path
+def test_going_on_with_pretraining_changes_the_weights_and_leaves_no_others(
+    train: Train, architecture: Architecture, labelled: Labelled, same_weights: Same, tmp_path: Path
 ) -> None:
-    unlabelled = Unlabelled(
+    pretraining = PretrainingRows(
         inputs=labelled.inputs[np.arange(100, 300)], objective=ObjectiveConfig(), weight=1.0
     )
-    alone, joint = train(seeds=(1, 2)), train(seeds=(1, 2), unlabelled=unlabelled)
+    alone, joint = train(seeds=(1, 2)), train(seeds=(1, 2), pretraining=pretraining)
     assert list(joint[0].state) == list(alone[0].state)
-    assert not same(joint[0], alone[0])
+    assert not same_weights(joint[0], alone[0])
     assert all(epoch.losses["pretraining"] > 0 for epoch in joint[0].history)
-    assert architecture.new_classifier().load_state_dict(joint[0].state)
-    elsewhere = train(seeds=(1, 2), unlabelled=unlabelled, processes=2)
-    assert all(same(*pair) for pair in zip(joint, elsewhere, strict=True))
+    architecture.new_classifier().load_state_dict(joint[0].state)
+    elsewhere = train(seeds=(1, 2), pretraining=pretraining, processes=2)
+    assert all(map(same_weights, joint, elsewhere))
     with pytest.raises(Killed):
-        train(seeds=(1,), unlabelled=unlabelled, folder=tmp_path, on_progress=kill_after(2))
-    resumed = train(seeds=(1,), unlabelled=unlabelled, folder=tmp_path, resume=True)
-    assert same(resumed[0], joint[0])
+        train(seeds=(1,), pretraining=pretraining, folder=tmp_path, on_progress=kill_after(2))
+    resumed = train(seeds=(1,), pretraining=pretraining, folder=tmp_path, resume=True)
+    assert same_weights(resumed[0], joint[0])

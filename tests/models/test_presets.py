@@ -80,3 +80,4 @@ def test_an_unknown_preset_is_refused_with_its_name() -> None:
 def test_members_learn_from_both_kinds_of_rows_where_few_have_a_label(name: str) -> None:
     weights = [preset_for(name, rows=500, unlabelled=count).pretraining_weight for count in (0, 1_999, 2_000)]
     assert weights == [0, 0, 1]
+    assert preset_for(name, rows=0).pretraining_weight == 0

@@ -301,7 +301,7 @@ class Encoder(nn.Module):
         random start would be noise in the score of the first application that has one.
 
         Args:
-            numerical, codes: the training rows, `(n, F)` and `(n, C)`.
+            numerical, codes: the rows that it has learned from, `(n, F)` and `(n, C)`.
         """
         if self.numerical is not None:
             sample = numerical[:: max(1, len(numerical) // 10_000)]

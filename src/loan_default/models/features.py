@@ -136,14 +136,14 @@ class Features:
 
 
 _FEW_BINS = 16
-"""Bins that unlabelled rows alone are enough for."""
+"""Bins that rows without a label are enough for."""
 
 
 def fit_features(
     frame: "pd.DataFrame",
     schema: Schema,
     *,
-    labelled: int | None = None,
+    labelled: NDArray[np.bool_] | None = None,
     max_bins: int = 512,
     rows_per_bin: int = 30,
     rare_share: float = 0.001,
@@ -151,10 +151,10 @@ def fit_features(
     """Features fitted on a canonical frame, which must hold training rows only.
 
     Args:
-        labelled: how many of the rows have a label; None = all.
+        labelled: which of the rows `(rows,)` have a label; None = all.
         max_bins: piecewise-linear bins of a numerical column at most. Boosters look at 255.
-        rows_per_bin: labelled rows that a bin must have on average; keeps small sets from fine bins. Where
-            most rows have no label, they give a few bins all the same.
+        rows_per_bin: known values that a bin must have on average, of labelled rows; keeps small sets from
+            fine bins. Rows without a label allow 16 bins by themselves.
         rare_share: categories below this share of the rows are unknown to the model; 0 = keep all.
 
     Raises:
@@ -177,7 +177,8 @@ def fit_features(
             known = len(numbers) - int(np.isnan(numbers).sum())
             bins = max(1, min(max_bins, known // rows_per_bin))
             if labelled is not None:
-                bins = min(bins, max(_FEW_BINS, known * labelled // len(frame) // rows_per_bin))
+                with_label = int((~np.isnan(numbers) & labelled).sum())
+                bins = min(bins, max(_FEW_BINS, with_label // rows_per_bin))
             feature = _fit_numerical(unfitted, numbers, bins=bins)
             if feature is not None:
                 numerical.append(feature)

@@ -323,6 +323,12 @@ class _Run:
         self.best_state = {name: tensor.to(device) for name, tensor in saved["best_state"].items()}
 
 
+def state_of_part(state: StateDict, name: str) -> StateDict:
+    """The weights of a part of a module, among those of the whole."""
+    prefix = f"{name}."
+    return {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}
+
+
 _TOKENS = ("numerical", "categories", "cls", "mask", "missing")
 _NOT_DECAYED = (*_TOKENS, "bias", "scales", "detector", "rebuilder")
 

@@ -36,9 +36,10 @@ class MemberTask:
         """The task on a device.
 
         Args:
-            module: gives logits `(B, k)`; it is there already.
+            module: gives logits `(B, k)`; on the device already.
             directions: of the numerical columns `(F,)`, 1 or -1 where the PD must be monotonic.
-            beside: a loss of rows without a label; None = there is none.
+            beside: the loss that goes on pretraining the encoder, by a model that is a part of `module`;
+                None = there is none.
         """
         self.module, self._measure, self._beside = module, measure, beside
         self._directions = torch.from_numpy(directions).to(device) if directions.any() else None
@@ -58,8 +59,8 @@ class MemberTask:
         losses = self._supervised(rows, generator)
         if self._beside is None:
             return losses
-        pretraining = self._beside(generator)
-        return {**losses, "loss": losses["loss"] + pretraining, "pretraining": pretraining}
+        beside = self._beside(generator)
+        return {**losses, "loss": losses["loss"] + beside, "pretraining": beside}
 
     def _supervised(self, rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         numerical, codes = self._train[0][rows], self._train[1][rows]

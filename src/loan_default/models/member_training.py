@@ -5,7 +5,7 @@ process and a thread each: the network is too small for more threads to pay.
 """
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,13 +19,8 @@ from loan_default.models.arrays import Device
 from loan_default.models.classifier import Classifier, HeadConfig
 from loan_default.models.encoder import Encoder, EncoderConfig
 from loan_default.models.features import Features, Inputs
-from loan_default.models.fitting import Fitted, OnProgress, StateDict, fit
-from loan_default.models.joint_loss import (
-    JointClassifier,
-    PretrainingLoss,
-    Unlabelled,
-    classifier_state,
-)
+from loan_default.models.fitting import Fitted, OnProgress, StateDict, fit, state_of_part
+from loan_default.models.joint_loss import JointClassifier, PretrainingLoss, PretrainingRows
 from loan_default.models.labelled import Labelled
 from loan_default.models.member_task import MemberTask
 from loan_default.models.processes import from_bytes, run_in_processes, to_bytes
@@ -80,7 +75,7 @@ def train_members(
     processes: int,
     resume: bool,
     on_progress: OnProgress,
-    unlabelled: Unlabelled | None = None,
+    pretraining: PretrainingRows | None = None,
     follow_up: Callable[[MemberJob, Fitted], MemberJob] | None = None,
 ) -> list[Fitted]:
     """The members' best weights, in the order of the jobs, then those of what follows them.
@@ -89,7 +84,7 @@ def train_members(
         rows: all rows that a job may name.
         encoder_state: weights that every member's encoder starts with; None = random.
         processes: members trained at once, each on one thread; 1 = in this process, one after the other.
-        unlabelled: what every member learns from beside its labelled rows; None = nothing.
+        pretraining: what goes on pretraining the encoder of every member while it trains; None = nothing.
         follow_up: the job that comes after one that is done, from what it found; it waits for no other job,
             so that no core is idle while one member takes long. None = nothing comes after.
 
@@ -99,7 +94,7 @@ def train_members(
         DependencyError: a member's process was killed.
     """
     encoder = None if encoder_state is None else to_bytes(encoder_state)
-    work = _Work(architecture, rows, unlabelled, config, encoder, str(device), resume)
+    work = _Work(architecture, rows, pretraining, config, encoder, str(device), resume)
     if processes <= 1 or len(jobs) == 1:
         fitted = [work.run(job, on_progress) for job in jobs]
         after = [] if follow_up is None else map(follow_up, jobs, fitted)
@@ -142,7 +137,7 @@ class _Work:
 
     architecture: Architecture
     rows: Labelled
-    unlabelled: Unlabelled | None
+    pretraining: PretrainingRows | None
     config: FitConfig
     encoder_state: bytes | None
     device: str
@@ -163,10 +158,10 @@ class _Work:
                     learned.inputs.levels, learned.labels, learned.weights, seed=job.seed
                 )
                 learned = replace(learned, inputs=replace(learned.inputs, levels=levels))
-            joint = None if self.unlabelled is None else JointClassifier(module, self.unlabelled.objective)
-            beside = None
-            if joint is not None and self.unlabelled is not None:
-                beside = PretrainingLoss(joint.pretraining, self.unlabelled, device)
+            joint, beside = None, None
+            if self.pretraining is not None:
+                joint = JointClassifier(module, self.pretraining.objective)
+                beside = PretrainingLoss(joint.pretraining_model, self.pretraining, device)
             task = MemberTask(
                 (joint or module).to(device),
                 learned,
@@ -187,7 +182,7 @@ class _Work:
                 on_progress=on_progress,
                 passes=job.passes,
             )
-        return fitted if joint is None else replace(fitted, state=classifier_state(fitted.state))
+        return fitted if joint is None else replace(fitted, state=state_of_part(fitted.state, "classifier"))
 
 
 _ROWS = "rows-"
@@ -200,21 +195,22 @@ class _FiledWork:
 
     architecture: Architecture
     folder: Path
-    unlabelled: Unlabelled | None
+    pretraining: PretrainingRows | None
     """Without its rows."""
     config: FitConfig
     device: str
     resume: bool
 
     def run(self, job: MemberJob, on_progress: OnProgress) -> Fitted:
-        encoder, unlabelled = self.folder / _ENCODER, self.unlabelled
-        if unlabelled is not None:
-            with np.load(self.folder / _UNLABELLED) as arrays:
-                unlabelled = replace(unlabelled, inputs=_inputs(arrays))
+        encoder, pretraining = self.folder / _ENCODER, self.pretraining
+        if pretraining is not None:
+            # Mapped: all processes share these rows, which may be many, and touch what they draw.
+            arrays = {name: np.load(self.folder / f"{name}.npy", mmap_mode="c") for name in _PRETRAINING}
+            pretraining = replace(pretraining, inputs=Inputs(**arrays))
         work = _Work(
             self.architecture,
             _read_rows(self.folder / _LABELLED),
-            unlabelled,
+            pretraining,
             self.config,
             encoder.read_bytes() if encoder.exists() else None,
             self.device,
@@ -223,25 +219,28 @@ class _FiledWork:
         return work.run(job, on_progress)
 
 
-_LABELLED, _UNLABELLED, _ENCODER = "labelled.npz", "unlabelled.npz", "encoder"
+_LABELLED, _ENCODER = "labelled.npz", "encoder"
+_PRETRAINING = ("numerical", "codes")
 
 
 def _put_into_files(work: _Work, folder: Path) -> _FiledWork:
-    arrays: dict[str, Any] = {"labels": work.rows.labels, **_arrays(work.rows.inputs)}
-    if work.rows.weights is not None:
-        arrays["weights"] = work.rows.weights
+    rows = work.rows
+    arrays: dict[str, Any] = {"labels": rows.labels}
+    arrays |= {each: getattr(rows.inputs, each) for each in ("numerical", "codes", "levels")}
+    if rows.weights is not None:
+        arrays["weights"] = rows.weights
     np.savez(folder / _LABELLED, **arrays)
-    unlabelled = work.unlabelled
-    if unlabelled is not None:
-        arrays = _arrays(unlabelled.inputs)
-        np.savez(folder / _UNLABELLED, **arrays)
-        unlabelled = replace(unlabelled, inputs=unlabelled.inputs[np.arange(0)])
+    pretraining = work.pretraining
+    if pretraining is not None:
+        for name in _PRETRAINING:
+            np.save(folder / f"{name}.npy", getattr(pretraining.inputs, name))
+        pretraining = replace(pretraining, inputs=pretraining.inputs[np.arange(0)])
     if work.encoder_state is not None:
         (folder / _ENCODER).write_bytes(work.encoder_state)
     return _FiledWork(
         architecture=work.architecture,
         folder=folder,
-        unlabelled=unlabelled,
+        pretraining=pretraining,
         config=work.config,
         device=work.device,
         resume=work.resume,
@@ -250,12 +249,5 @@ def _put_into_files(work: _Work, folder: Path) -> _FiledWork:
 
 def _read_rows(path: Path) -> Labelled:
     with np.load(path) as arrays:
-        return Labelled(inputs=_inputs(arrays), labels=arrays["labels"], weights=arrays.get("weights", None))
-
-
-def _arrays(inputs: Inputs) -> dict[str, Any]:
-    return {"numerical": inputs.numerical, "codes": inputs.codes, "levels": inputs.levels}
-
-
-def _inputs(arrays: Mapping[str, NDArray[Any]]) -> Inputs:
-    return Inputs(numerical=arrays["numerical"], codes=arrays["codes"], levels=arrays["levels"])
+        inputs = Inputs(numerical=arrays["numerical"], codes=arrays["codes"], levels=arrays["levels"])
+        return Labelled(inputs=inputs, labels=arrays["labels"], weights=arrays.get("weights", None))

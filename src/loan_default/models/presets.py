@@ -35,8 +35,8 @@ class Preset:
 FEW_OUTCOMES = 200
 """Training rows of the rarer outcome below which chance moves the AUC of a fold more than training does. The
 log loss is steadier, and gets worse at once where rows are learned by heart."""
-FEW_LABELS = 4
-"""Unlabelled rows to a labelled one from which on labels are few: members learn from both at once."""
+UNLABELLED_PER_LABEL = 4
+"""Rows without a label to each with one from which on labels are few: members learn from both at once."""
 
 
 def preset_for(
@@ -75,7 +75,7 @@ def preset_for(
         objective=ObjectiveConfig(),
         pretraining=pretraining,
         training=training,
-        pretraining_weight=1.0 if unlabelled >= FEW_LABELS * rows else 0.0,
+        pretraining_weight=1.0 if unlabelled and unlabelled >= UNLABELLED_PER_LABEL * rows else 0.0,
     )
     if name == "fast":
         return replace(

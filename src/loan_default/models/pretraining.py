@@ -10,7 +10,7 @@ from loan_default.models.arrays import Device, to_tensors
 from loan_default.models.contrastive import ObjectiveConfig, PretrainingModel, View
 from loan_default.models.encoder import Encoder
 from loan_default.models.features import Inputs
-from loan_default.models.fitting import Fitted, OnProgress, StateDict, fit
+from loan_default.models.fitting import Fitted, OnProgress, StateDict, fit, state_of_part
 from loan_default.models.schedules import FitConfig
 
 _SCORE_ROWS = 4_096
@@ -60,11 +60,7 @@ def pretrain(
             resume=resume,
             on_progress=on_progress,
         )
-    prefix = "encoder."
-    state = {
-        name.removeprefix(prefix): tensor for name, tensor in fitted.state.items() if name.startswith(prefix)
-    }
-    return Pretrained(state=state, fitted=fitted)
+    return Pretrained(state=state_of_part(fitted.state, "encoder"), fitted=fitted)
 
 
 class _Pretraining:

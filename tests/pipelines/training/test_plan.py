@@ -60,12 +60,12 @@ def test_members_learn_from_rows_without_a_label_where_these_are_most(tmp_path, 
     rows.loc[labelled:, "bad"] = ""
     prepared = prepared_from(tmp_path, rows, pretrain=pretrain)
     assert ("loss" in {choice.what for choice in prepared.choices}) == joint
-    assert (prepared.unlabelled is not None) == joint
-    if prepared.unlabelled is not None:
-        assert len(prepared.unlabelled.inputs) == len(prepared.pretraining)
-        assert not set(prepared.pretraining) & set(
-            np.concatenate([prepared.split.validation, prepared.split.test])
-        )
+    beside = prepared.pretraining_rows()
+    assert (beside is not None) == joint
+    if beside is not None:
+        expected = prepared.inputs[prepared.pretraining]
+        np.testing.assert_array_equal(beside.inputs.numerical, expected.numerical)
+        np.testing.assert_array_equal(beside.inputs.codes, expected.codes)
 
 
 @pytest.mark.slow
@@ -125,7 +125,8 @@ def test_features_are_fitted_on_the_rows_that_pretrain(tmp_path):
     rows.loc[150:, "bad"] = ""
     prepared = prepared_from(tmp_path, rows)
     frame = prepared.dataset.frame.iloc[prepared.pretraining]
-    expected = fit_features(frame, prepared.schema, labelled=len(prepared.split.train))
+    labelled = np.isin(prepared.pretraining, prepared.split.train)
+    expected = fit_features(frame, prepared.schema, labelled=labelled)
     for fitted, wanted in zip(prepared.features.edges, expected.edges, strict=True):
         np.testing.assert_array_equal(fitted, wanted)
     scratch = prepared_from(tmp_path, rows, pretrain=False)

@@ -53,6 +53,9 @@ def test_unlabelled_rows_count_only_where_training_starts_from_pretraining() -> 
         assert reasons["loss"] == "100 training rows have a label, 1,000 rows have none"
         assert chosen(options, unlabelled=100, start=start)[0].pretraining_weight == 0
 
+    _, reasons = chosen(replace(OPTIONS, pretrain=True, train=False))
+    assert list(reasons) == ["preset"], "nothing is trained"
+
 
 @pytest.mark.parametrize(
     ("provenance", "objective"),

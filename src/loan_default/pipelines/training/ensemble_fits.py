@@ -79,7 +79,7 @@ def fit_ensemble(
     learned = plan.measured_rows
     if rejects is not None:
         learned = np.concatenate([learned, rejects.positions])
-    members = members_of(plan, fitted, plan.inputs[learned])
+    members = members_of(plan, fitted, learned)
     networks = out_of_fold(plan, members)
     trees = fit_trees_of_run(plan, watch=watch, rejects=rejects)
     raw = networks.raw if trees is None else blend(networks.raw, trees.out_of_fold)
@@ -104,11 +104,16 @@ def refits_at_once(plan: TrainingPlan) -> bool:
     return plan.options.refit and not plan.options.infers_rejects
 
 
-def members_of(plan: TrainingPlan, fitted: list[Fitted], train: Inputs) -> tuple[Classifier, ...]:
+def members_of(
+    plan: TrainingPlan, fitted: list[Fitted], learned: NDArray[np.int64]
+) -> tuple[Classifier, ...]:
     """The networks with their fitted weights.
 
     Args:
-        train: the rows that they learned from.
+        learned: positions of the rows that they learned from, beside those that went on pretraining them.
     """
     architecture = architecture_of(plan)
+    if plan.preset.pretraining_weight:
+        learned = np.union1d(learned, plan.pretraining)
+    train = plan.inputs[learned]
     return tuple(trained_classifier(architecture, each.state, train) for each in fitted)

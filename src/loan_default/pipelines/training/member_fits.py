@@ -225,6 +225,8 @@ def _job(
 ) -> MemberJob:
     name = f"member-{number}" if passes is None else f"refit-{number}"
     origin = digest_of_weights([start] if start else [])
+    weight = plan.preset.pretraining_weight
+    beside = [(weight, asdict(plan.preset.objective))] if weight else []  # absent in older releases
     return MemberJob(
         number=number,
         seed=plan.options.seed * 1000 + number,
@@ -232,10 +234,10 @@ def _job(
             plan,
             name,
             asdict(plan.preset.training),
-            (plan.preset.pretraining_weight, asdict(plan.preset.objective)),
             None if passes is None else asdict(passes),
             origin,
             sha256(scored.tobytes()).hexdigest(),
+            *beside,
         ),
         checkpoint=out / "checkpoints" / f"{name}.ckpt",
         learned=learned,
@@ -264,7 +266,7 @@ def _train(
         jobs=jobs,
         config=plan.preset.training,
         encoder_state=start,
-        unlabelled=plan.unlabelled,
+        pretraining=plan.pretraining_rows(),
         device=plan.compute.device,
         processes=plan.compute.processes,
         resume=plan.options.resume,

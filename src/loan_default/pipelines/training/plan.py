@@ -27,7 +27,7 @@ from loan_default.data.sources.sniffing import format_for
 from loan_default.errors import DataError
 from loan_default.models.device import Compute, choose_compute, usable_cores
 from loan_default.models.features import Features, Inputs, fit_features
-from loan_default.models.joint_loss import Unlabelled
+from loan_default.models.joint_loss import PretrainingRows
 from loan_default.models.labelled import Labelled
 from loan_default.models.model import PretrainedEncoder, load_encoder
 from loan_default.models.presets import Preset, preset_for
@@ -157,13 +157,12 @@ class TrainingPlan:
             return self.measured_rows
         return np.sort(np.concatenate([self.measured_rows, self.split.test]))
 
-    @property
-    def unlabelled(self) -> Unlabelled | None:
-        """What members learn from beside labelled rows; None = nothing."""
+    def pretraining_rows(self) -> PretrainingRows | None:
+        """What goes on pretraining the members while they train; None = nothing."""
         if not self.preset.pretraining_weight:
             return None
-        return Unlabelled(
-            inputs=self.inputs[self.pretraining],
+        return PretrainingRows(
+            inputs=self.inputs[self.pretraining].without_levels,
             objective=self.preset.objective,
             weight=self.preset.pretraining_weight,
         )
@@ -227,8 +226,13 @@ def plan_training(
     # Rows without a label show where the values lie; how fine bins can be follows from those with one.
     fitted_on = pretraining if options.pretrain else split.train
     watch.start("features", f"fitted on {len(fitted_on):,} training rows")
+    # Rejected applications get an outcome: they are not learned from beside those with one, but with them.
+    rejected = rejects.learned if rejects is not None and options.infers_rejects else np.arange(0)
     preset, preset_choices = choose_preset(
-        options, labels=dataset.labels[split.train], unlabelled=len(unlabelled), encoder=encoder
+        options,
+        labels=dataset.labels[split.train],
+        unlabelled=len(np.setdiff1d(unlabelled, rejected)),
+        encoder=encoder,
     )
     choices = [
         *preset_choices,
@@ -237,7 +241,9 @@ def plan_training(
         *reject_choice(options, rejects),
     ]
     if encoder is None:
-        features = fit_features(dataset.frame.iloc[fitted_on], dataset.schema, labelled=len(split.train))
+        features = fit_features(
+            dataset.frame.iloc[fitted_on], dataset.schema, labelled=np.isin(fitted_on, split.train)
+        )
     else:
         features = encoder.features
         _check_columns(encoder, dataset.schema)

@@ -22,7 +22,7 @@ def choose_preset(
 
     Args:
         labels: of the training rows `(rows,)`.
-        unlabelled: rows without a label that pretraining may see.
+        unlabelled: rows that pretraining may see and whose outcome stays unknown.
         encoder: what the options name to start from.
     """
     bads = int(labels.sum())
@@ -34,7 +34,7 @@ def choose_preset(
     )
     preset = _with_options(preset, options, encoder)
     choices = [Choice(what="preset", value=preset.name, reason=f"costs {preset.cost} on the bundled data")]
-    if preset.pretraining_weight:
+    if preset.pretraining_weight and options.train:
         reason = f"{len(labels):,} training rows have a label, {unlabelled:,} rows have none"
         choices.append(Choice(what="loss", value="cross entropy and that of pretraining", reason=reason))
     return preset, choices
@@ -51,11 +51,10 @@ def _with_options(preset: Preset, options: TrainingOptions, encoder: PretrainedE
     if options.objective is not None:
         preset = replace(preset, objective=replace(preset.objective, objective=options.objective))
     if encoder is not None:
+        preset = replace(preset, encoder=encoder.config)
         learned = encoder.provenance.get("objective")
-        objective = next((each for each in OBJECTIVES if each == learned), preset.objective.objective)
-        preset = replace(
-            preset, encoder=encoder.config, objective=replace(preset.objective, objective=objective)
-        )
+        if options.objective is None and learned in OBJECTIVES:
+            preset = replace(preset, objective=replace(preset.objective, objective=learned))
     elif not options.pretrain:
         preset = replace(preset, pretraining_weight=0.0)
     return preset

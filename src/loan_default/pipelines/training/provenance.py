@@ -61,7 +61,10 @@ def fingerprint_of_run(plan: TrainingPlan) -> str:
         stages["with_trees"] = True
     # Absent otherwise: runs of older releases can be resumed.
     rejects = [provenance_of_rejects(plan)] if plan.options.infers_rejects else []
-    return fingerprint_of_stage(plan, stages, asdict(plan.preset), encoder, *rejects)
+    preset = asdict(plan.preset)
+    if not preset["pretraining_weight"]:
+        del preset["pretraining_weight"]
+    return fingerprint_of_stage(plan, stages, preset, encoder, *rejects)
 
 
 def provenance_of_rejects(plan: TrainingPlan) -> dict[str, Any]:

@@ -162,7 +162,9 @@ def build_report(
             MemberCurve(
                 name=f"Member {number}",
                 epochs=tuple(each.epoch for each in fitted.history),
-                training_loss=tuple(each.losses["loss"] for each in fitted.history),
+                training_loss=tuple(
+                    each.losses["loss"] - each.losses.get("pretraining", 0) for each in fitted.history
+                ),
                 measure=preset.training.measure,
                 validation=tuple(abs(each.score) for each in fitted.history if each.score is not None),
                 best_epoch=fitted.best.epoch,

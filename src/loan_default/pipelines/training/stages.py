@@ -280,7 +280,7 @@ def _refitted(
     learned = plan.refit_rows
     if rejects is not None:
         learned = np.concatenate([learned, rejects.positions])
-    members = members_of(plan, fitted, plan.inputs[learned])
+    members = members_of(plan, fitted, learned)
     trees = None if fit.trees_of_run is None else refit_trees_of_run(plan, fit.trees_of_run, rejects=rejects)
     provenance = dict(measured.provenance) | provenance_of_weights(members, trees)
     version = model_version(started_at, digest_of_values(provenance))
